@@ -1,0 +1,81 @@
+# make run      the page and a trial server on http://localhost:8080 (ADDR=host:port)
+# make test     everything; installs what it lacks where it may
+# make bundle   the page for any static host, in dist/
+# make prove    that nothing is lost when networks, pages and servers fail; takes an hour
+# make natter   the server with the page in it, for a real deployment
+
+GO ?= go
+ADDR ?= localhost:8080
+FUZZTIME ?= 60s
+STATICCHECK = .tools/staticcheck
+
+# What goes into the page is compiled, vetted and tested as WebAssembly too. Node
+# has no DOM, so packages that need one are tested in Chromium (wasm/e2e).
+JS = GOOS=js GOARCH=wasm
+JSTESTS = ./framing ./app/jid/... ./app/state/... ./app/store/... ./app/connect/... ./app/stream/... ./app/feature/...
+NODE = $$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec
+
+export GO
+
+.PHONY: all run natter bundle test prove check bench size fuzz conformance clean
+all: natter
+
+# Compressed quickly: on this machine nobody waits for the network.
+run:
+	@echo "Building Natter; the first time takes a minute or two."
+	@$(GO) run ./web/build -out web/bundle -level fast
+	@$(GO) build -o natter ./server
+	@ADDR=$(ADDR) exec ./natter
+
+natter:
+	$(GO) run ./web/build -out web/bundle
+	$(GO) build -trimpath -o natter ./server
+
+bundle:
+	$(GO) run ./web/build -out dist
+
+# The last line is the count of tests, after which rules they show to hold.
+test:
+	.ci/install
+	$(MAKE) check
+	$(GO) run ./web/build -out web/bundle -level fast
+	$(JS) $(GO) test -exec="$(NODE)" $$($(JS) $(GO) list -f '{{if .TestGoFiles}}{{.ImportPath}}{{end}}{{if .XTestGoFiles}} {{.ImportPath}}{{end}}' $(JSTESTS))
+	$(MAKE) size
+	$(GO) run ./app/xmpptest/conformance
+
+# How to read what it prints: app/xmpptest/chaos/doc.go.
+prove:
+	PROVE=full $(GO) test -tags prove -count=1 -timeout 80m -v ./app/xmpptest/chaos
+
+$(STATICCHECK):
+	GOBIN=$(CURDIR)/.tools $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.6.1
+
+check: $(STATICCHECK)
+	@test -z "$$(gofmt -l .)" || { echo "gofmt these:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(JS) $(GO) vet ./framing/... ./app/... ./wasm/...
+	$(STATICCHECK) ./...
+	$(JS) $(STATICCHECK) ./wasm/...
+
+bench:
+	$(GO) test -run='^$$' -bench=. -benchmem ./...
+	$(JS) $(GO) test -exec="$(NODE)" -run='^$$' -bench=. -benchmem ./framing
+
+size: bundle
+	$(GO) run ./web/size -packages dist
+
+# Go runs one fuzz target at a time.
+fuzz:
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list='^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "== $$package $$target"; \
+			$(GO) test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1x $$package || exit 1; \
+		done; \
+	done
+
+# Which test shows which rule.
+conformance:
+	$(GO) run ./app/xmpptest/conformance -all
+
+clean:
+	rm -rf dist natter .tools

@@ -1,0 +1,206 @@
+// Package client is the loop: one goroutine that owns the state.
+//
+// Everything meets here. What the stream receives goes through the sender rules to
+// the features; what the features make of it becomes a new State; what the person
+// wants goes the other way. Nothing else in the client has a mutex or waits, and
+// whoever looks from outside sees only published States, which never change.
+//
+// The features are listed in features.go, their only registration.
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"sync/atomic"
+	"time"
+
+	"natter/app/connect"
+	"natter/app/feature"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/stream"
+	"natter/framing"
+)
+
+// Connector makes sessions; *connect.Connector is one.
+type Connector interface {
+	Connect(context.Context, connect.Request) (*connect.Session, error)
+}
+
+// Config is what a Client is made of.
+type Config struct {
+	Connector Connector
+	Features  []*feature.Feature // All() if nil
+	Clock     stream.Clock       // the real one if nil
+	Keeper    Keeper             // what is kept on this device; nil keeps nothing
+	Random    func() float64     // jitter of reconnects; random if nil
+	NewID     func() string      // ids of stanzas; 128 random bits if nil
+	// Yield is called between slices of long work, so that a page can breathe.
+	Yield func()
+	// Log takes what a programmer should see: a handler that panicked.
+	Log func(format string, args ...any)
+}
+
+// Client is one account's session with everything around it.
+type Client struct {
+	config   Config
+	commands chan func()
+	state    atomic.Pointer[state.State]
+	watchers atomic.Pointer[[]*func()]
+	l        *loop
+}
+
+// New returns a Client that is signed out. Run has to be called for anything to
+// happen.
+func New(config Config) *Client {
+	if config.Features == nil {
+		config.Features = All()
+	}
+	if config.Clock == nil {
+		config.Clock = stream.RealClock
+	}
+	if config.NewID == nil {
+		config.NewID = rand.Text
+	}
+	if config.Yield == nil {
+		config.Yield = func() {}
+	}
+	if config.Log == nil {
+		config.Log = func(string, ...any) {}
+	}
+	c := &Client{config: config, commands: make(chan func(), 1024)}
+	c.state.Store(state.New())
+	c.watchers.Store(new([]*func()))
+	c.l = newLoop(c)
+	return c
+}
+
+// State returns the newest published state.
+func (c *Client) State() *state.State { return c.state.Load() }
+
+// Do wants something done. It may be called on any goroutine and does not wait.
+func (c *Client) Do(in state.Intent) {
+	c.commands <- func() { c.l.do(in) }
+}
+
+// Wake tells the connection that now is a good moment to look whether it is
+// still there, or to try again.
+func (c *Client) Wake(reason stream.Wake) {
+	c.commands <- func() {
+		if c.l.stream != nil {
+			c.l.stream.Wake(reason)
+		}
+	}
+}
+
+// Hide tells the connection whether the page can be seen.
+func (c *Client) Hide(hidden bool) {
+	c.commands <- func() {
+		c.l.hidden = hidden
+		if c.l.stream != nil {
+			c.l.stream.Hide(hidden)
+		}
+	}
+}
+
+// Leave ends the session because the page goes away: contacts should not see for
+// minutes that somebody is here who is not. A stream that is kept on this device is
+// left as it is; whoever comes back goes on with it.
+func (c *Client) Leave() {
+	c.commands <- func() {
+		if c.l.store == nil {
+			c.l.leave()
+		}
+	}
+}
+
+// Watch calls f after each published state, on the loop's goroutine, until stop is
+// called. f must not wait. Only the last of several states in a row is certain to
+// be seen.
+func (c *Client) Watch(f func()) (stop func()) {
+	entry := &f
+	for {
+		old := c.watchers.Load()
+		next := append(append([]*func(){}, *old...), entry)
+		if c.watchers.CompareAndSwap(old, &next) {
+			break
+		}
+	}
+	return func() {
+		for {
+			old := c.watchers.Load()
+			var next []*func()
+			for _, w := range *old {
+				if w != entry {
+					next = append(next, w)
+				}
+			}
+			if c.watchers.CompareAndSwap(old, &next) {
+				return
+			}
+		}
+	}
+}
+
+func (c *Client) publish(s *state.State) {
+	if c.state.Load() == s {
+		return
+	}
+	c.state.Store(s)
+	for _, f := range *c.watchers.Load() {
+		(*f)()
+	}
+}
+
+// slice is how much is done before the page gets to breathe and to draw: whichever
+// comes first of so many things and so much time.
+const (
+	sliceLength = 200
+	sliceTime   = 8 * time.Millisecond
+)
+
+// Run is the loop. It returns when ctx ends, after the session has been closed.
+func (c *Client) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			c.l.leave()
+			c.l.leaving.Wait()
+			return ctx.Err()
+		case f := <-c.commands:
+			f()
+		case ev := <-c.l.events():
+			c.l.happened(ev)
+		}
+		c.drain()
+		c.publish(c.l.state)
+		c.l.commit(ctx)
+		c.config.Yield()
+	}
+}
+
+// drain does what has piled up, so that a burst is published, and drawn, once.
+func (c *Client) drain() {
+	began := c.config.Clock.Now()
+	for range sliceLength {
+		select {
+		case f := <-c.commands:
+			f()
+		case ev := <-c.l.events():
+			c.l.happened(ev)
+		default:
+			return
+		}
+		if c.config.Clock.Now().Sub(began) > sliceTime {
+			return
+		}
+	}
+}
+
+// Bound returns the full address of the session, "" if there is none.
+func (c *Client) Bound() jid.JID { return c.State().Me }
+
+// Send queues a stanza; tests and tools use it.
+func (c *Client) Send(st *framing.Element) {
+	c.commands <- func() { c.l.Send(st) }
+}

@@ -1,0 +1,161 @@
+//go:build linux
+
+package client_test
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"natter/app/state"
+)
+
+func TestM07_ResumeOverALostConnection(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		ada, grace := p.person(t), p.person(t).here()
+		network := dig(t, p)
+		ada.server = network.wss
+		ada.here()
+		befriend(ada, grace)
+		ada.says(grace, "before")
+		grace.hears(ada, "before")
+		ada.sees(grace.account, "before", state.Delivered)
+		me := ada.State().Me
+		var forgot atomic.Bool
+		stop := ada.Watch(func() {
+			if s := ada.State(); !s.CaughtUp || !s.RosterLoaded || s.Me != me {
+				forgot.Store(true)
+			}
+		})
+		since := ada.wire.now()
+
+		network.cut()
+		ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		if c := ada.State().Connection; c.Problem == nil || c.RetryAt.IsZero() {
+			t.Errorf("the person is told %+v", c)
+		}
+		grace.says(ada, "into the void 1")
+		grace.says(ada, "into the void 2")
+		ada.says(grace, "from the void 1")
+		ada.says(grace, "from the void 2")
+		ada.until("waiting", func(s *state.State) bool { return last(s, grace.account).Delivery == state.Queued })
+		network.mend()
+		ada.Do(state.Reconnect{})
+
+		ada.until("online", func(s *state.State) bool { return s.Connection.Phase == state.Online })
+		grace.hears(ada, "from the void 2")
+		ada.until("hers", func(s *state.State) bool { return s.Chat(grace.account).Timeline.Len() == 5 })
+		grace.says(ada, "after")
+		ada.hears(grace, "after")
+		ada.says(grace, "me too")
+		ada.sees(grace.account, "me too", state.Delivered)
+
+		grace.wants(ada.account, "before", "into the void 1", "into the void 2", "from the void 1", "from the void 2", "after", "me too")
+		ada.wants(grace.account, "before", "from the void 1", "from the void 2", "into the void 1", "into the void 2", "after", "me too")
+		for _, m := range ada.State().Chat(grace.account).Timeline.Newest(10) {
+			if m.Mine && m.Delivery != state.Delivered {
+				t.Errorf("%q is %v", m.Body, m.Delivery)
+			}
+		}
+		stop()
+		sent := ada.wire.sent(since)
+		if count(sent, "<resume ") != 1 {
+			t.Error("not resumed")
+		}
+		sent = slices.DeleteFunc(sent, func(doc string) bool {
+			return strings.HasPrefix(doc, "<authenticate ") // which also says what if it cannot be resumed
+		})
+		if count(sent, "jabber:iq:roster") != 0 || count(sent, "<presence") != 0 ||
+			count(sent, "urn:xmpp:mam:2") != 0 || count(sent, "urn:xmpp:carbons:2") != 0 || count(sent, "xmpp-bind") != 0 {
+			t.Errorf("sent %q", sent)
+		}
+		if forgot.Load() {
+			t.Error("in between it forgot what it knew")
+		}
+		if !friend(ada.State(), grace.account) {
+			t.Error("the friend is gone")
+		}
+	})
+}
+
+// The server forgets the stream while the client is cut off. What was written in
+// the meantime by either side arrives, and nothing twice.
+func TestM08_M09_NewSessionAfterARestart(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		ada, grace := p.person(t), p.person(t).here()
+		network := dig(t, p)
+		ada.server = network.wss
+		ada.here()
+		befriend(ada, grace)
+		grace.says(ada, "before")
+		ada.hears(grace, "before")
+		ada.says(grace, "before 2")
+		ada.sees(grace.account, "before 2", state.Delivered)
+
+		network.cut()
+		ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		ada.says(grace, "unsent")
+		p.stop()
+		grace.until("the loss", func(s *state.State) bool { return s.Connection.Phase != state.Online })
+		p.start()
+		grace.Do(state.Reconnect{})
+		grace.until("back", settled)
+		grace.says(ada, "while you were away")
+		grace.sees(ada.account, "while you were away", state.OnServer)
+		since := ada.wire.now()
+		network.mend()
+		ada.Do(state.Reconnect{})
+		ada.until("back", settled)
+
+		grace.hears(ada, "unsent")
+		ada.until("hers", func(s *state.State) bool { return s.Chat(grace.account).Timeline.Len() == 4 })
+		grace.says(ada, "after")
+		ada.hears(grace, "after")
+		ada.wants(grace.account, "before", "before 2", "unsent", "while you were away", "after")
+		grace.wants(ada.account, "before", "before 2", "while you were away", "unsent", "after")
+		if m := last(grace.State(), ada.account); m.Body != "after" || grace.State().Chat(ada.account).Unread != 0 {
+			t.Errorf("after her own words %d are unread", grace.State().Chat(ada.account).Unread)
+		}
+		sent := ada.wire.sent(since)
+		if count(sent, ">unsent<") != 1 || count(sent, "jabber:iq:roster") != 1 || count(sent, "urn:xmpp:mam:2") == 0 {
+			t.Errorf("sent %q", sent)
+		}
+		if p.lossless {
+			for _, pair := range [][2]*person{{ada, grace}, {grace, ada}} {
+				pair[0].until("the friend is back", func(s *state.State) bool { return friend(s, pair[1].account) })
+			}
+		}
+	})
+}
+
+// C05: what was on its way when the connection broke, and the stream with it, is
+// looked for in the archive before it is sent again.
+func TestM09_DoubtIsSettledByTheArchive(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		if !p.lossless {
+			return // it has lost the archive
+		}
+		ada, grace := p.person(t), p.person(t).here()
+		network := dig(t, p)
+		ada.server = network.wss
+		ada.here()
+		befriend(ada, grace)
+		ada.says(grace, "in doubt")
+		grace.hears(ada, "in doubt")
+		network.cut()
+		ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		p.stop()
+		p.start()
+		grace.Do(state.Reconnect{})
+		network.mend()
+		ada.Do(state.Reconnect{})
+		for _, who := range []*person{ada, grace} {
+			who.until("back", settled)
+		}
+		ada.says(grace, "no doubt")
+		grace.hears(ada, "no doubt")
+		ada.wants(grace.account, "in doubt", "no doubt")
+		grace.wants(ada.account, "in doubt", "no doubt")
+	})
+}

@@ -1,0 +1,35 @@
+package client
+
+import (
+	"natter/app/feature"
+	"natter/app/feature/archive"
+	"natter/app/feature/carbons"
+	"natter/app/feature/chat"
+	"natter/app/feature/chatstates"
+	"natter/app/feature/disco"
+	"natter/app/feature/ping"
+	"natter/app/feature/presence"
+	"natter/app/feature/receipts"
+	"natter/app/feature/roster"
+	"natter/app/feature/version"
+)
+
+// All is every feature, the only list of them. Their requests leave in this order
+// when a stream starts. The roster comes before presence, so that the contacts'
+// answers find it. The archive comes after: from presence on messages are delivered,
+// and what arrives at the server between the two would be in neither (Prosody keeps
+// no offline messages for a client that has asked the archive).
+func All() []*feature.Feature {
+	return []*feature.Feature{
+		roster.New(),
+		carbons.New(), // before the archive for the same reason
+		chat.New(),
+		receipts.New(),
+		chatstates.New(),
+		disco.New(),
+		ping.New(),
+		version.New(),
+		presence.New(),
+		archive.New(),
+	}
+}

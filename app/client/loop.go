@@ -1,0 +1,230 @@
+package client
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"natter/app/connect"
+	"natter/app/feature"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/stream"
+	"natter/framing"
+)
+
+// loop is what the one goroutine owns. It is the feature.Client the features see.
+type loop struct {
+	c        *Client
+	features []*feature.Feature
+	messages handlers
+	presence handlers
+	requests handlers
+	disco    []string
+
+	state   *state.State
+	stream  *stream.Stream
+	end     context.CancelFunc // ends the stream
+	ran     chan struct{}      // closed when it has ended
+	session *connect.Session
+	hidden  bool
+	leaving sync.WaitGroup // sessions that are being closed
+
+	keeping // what is kept on this device, see keep.go
+}
+
+func newLoop(c *Client) *loop {
+	l := &loop{
+		c:        c,
+		features: c.config.Features,
+		messages: handlers{},
+		presence: handlers{},
+		requests: handlers{},
+		state:    c.State(),
+	}
+	for _, f := range l.features {
+		l.messages.add(f.Messages)
+		l.presence.add(f.Presences)
+		l.requests.add(f.Requests)
+		l.disco = append(l.disco, f.Disco...)
+	}
+	slices.Sort(l.disco)
+	l.disco = slices.Compact(l.disco)
+	return l
+}
+
+// handlers are those of all features.
+type handlers map[framing.Name][]feature.Handler
+
+func (h handlers) add(more map[framing.Name]feature.Handler) {
+	for name, f := range more {
+		h[name] = append(h[name], f)
+	}
+}
+
+func (l *loop) events() <-chan stream.Event {
+	if l.stream == nil {
+		return nil
+	}
+	return l.stream.Events()
+}
+
+func (l *loop) do(in state.Intent) {
+	switch in := in.(type) {
+	case state.SignIn:
+		l.signIn(in)
+		return
+	case state.Return:
+		l.comeBack(in.Account)
+		return
+	case state.SignOut:
+		l.signOut()
+		return
+	case state.Reconnect:
+		if l.stream != nil {
+			l.stream.Wake(stream.Manual)
+		} else if l.state.Connection.Phase == state.Stopped {
+			l.comeBack(l.state.Account()) // another tab had taken over
+		}
+		return
+	case state.LoadOlder:
+		if l.readOlder(in.Peer) {
+			return
+		}
+	}
+	for _, f := range l.features {
+		if f.Do != nil {
+			l.guard(f.Name, func() { f.Do(l, in) })
+		}
+	}
+}
+
+// happened deals with what the stream tells.
+func (l *loop) happened(ev stream.Event) {
+	l.moved = true
+	switch ev := ev.(type) {
+	case stream.Trying:
+		l.trying()
+	case stream.Online:
+		l.online(ev)
+	case stream.Offline:
+		l.offline(ev)
+	case stream.Received:
+		l.receive(ev.Stanza)
+		l.unhandled++
+	case stream.Replied:
+		l.guard("reply", func() { ev.Done(ev.Reply, ev.Err) })
+	case stream.Acknowledged:
+		for _, st := range ev.Stanzas {
+			for _, f := range l.features {
+				if f.Acknowledged != nil {
+					l.guard(f.Name, func() { f.Acknowledged(l, st) })
+				}
+			}
+		}
+	case stream.Unsent:
+		for _, st := range ev.Stanzas {
+			for _, f := range l.features {
+				if f.Lost != nil {
+					l.guard(f.Name, func() { f.Lost(l, st, ev.Err) })
+				}
+			}
+		}
+	}
+}
+
+// guard keeps what a stanza does to one feature from ending the program.
+func (l *loop) guard(name string, f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.c.config.Log("%s panicked: %v", name, p)
+		}
+	}()
+	f()
+}
+
+func (l *loop) State() *state.State { return l.state }
+
+func (l *loop) Emit(ev state.Event) {
+	if page, ok := ev.(state.ArchivePage); ok {
+		ev = l.news(page)
+	}
+	l.state = l.state.With(ev)
+	for _, f := range l.features {
+		if f.Observe != nil {
+			f.Observe(l, ev)
+		}
+	}
+}
+
+func (l *loop) Send(st *framing.Element) error {
+	if l.stream == nil {
+		return stream.ErrDisconnected
+	}
+	l.moved = true
+	return l.stream.Send(st)
+}
+
+func (l *loop) Request(iq *framing.Element, done func(*framing.Element, error)) {
+	if l.stream == nil {
+		done(nil, stream.ErrDisconnected)
+		return
+	}
+	if iq.Attr("id") == "" {
+		iq.Set("id", l.NewID())
+	}
+	l.moved = true
+	l.stream.Request(iq, done)
+}
+
+func (l *loop) Reply(to *feature.Stanza, payload ...*framing.Element) {
+	l.Send(framing.New(framing.NSClient, "iq").
+		Set("type", "result").Set("to", to.Attr("from")).Set("id", to.ID).Add(payload...))
+}
+
+func (l *loop) Refuse(to *feature.Stanza, typ, condition string) {
+	l.Send(framing.New(framing.NSClient, "iq").
+		Set("type", "error").Set("to", to.Attr("from")).Set("id", to.ID).
+		Add(framing.New(framing.NSClient, "error").Set("type", typ).
+			Add(framing.New(framing.NSStanzaError, condition))))
+}
+
+func (l *loop) After(d time.Duration, f func()) (stop func()) {
+	stopped := false
+	cancel := l.c.config.Clock.AfterFunc(d, func() {
+		l.c.commands <- func() {
+			if !stopped {
+				l.guard("timer", f)
+			}
+		}
+	})
+	return func() {
+		stopped = true
+		cancel()
+	}
+}
+
+func (l *loop) Now() time.Time { return l.c.config.Clock.Now() }
+
+func (l *loop) NewID() string { return l.c.config.NewID() }
+
+func (l *loop) Supports(space, local string) bool {
+	return l.session != nil && l.session.Features.Child(space, local) != nil
+}
+
+func (l *loop) Carbons() bool { return l.session != nil && l.session.Carbons }
+
+func (l *loop) Disco() []string { return l.disco }
+
+func (l *loop) Decorate(st *framing.Element) {
+	for _, f := range l.features {
+		if f.Decorate != nil {
+			f.Decorate(l, st)
+		}
+	}
+}
+
+// own reports whether j is this account, our server in its name, or nobody: what
+// RFC 6120 §8.1.2.1 lets the server leave out.
+func (l *loop) own(j jid.JID) bool { return j == "" || j == l.state.Account() }

@@ -1,0 +1,224 @@
+//go:build linux
+
+package client_test
+
+import (
+	"strings"
+	"testing"
+
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/xmpptest"
+	"natter/framing"
+)
+
+const (
+	me        = jid.JID("ada@peer.test")
+	friendly  = jid.JID("grace@peer.test")
+	mechanism = "SCRAM-SHA-256"
+)
+
+// alone is ada, whose server is a script.
+func alone(t *testing.T, peer *xmpptest.Peer) *person {
+	t.Helper()
+	ada := newPerson(t, me, nil)
+	ada.server = peer.URL
+	return ada
+}
+
+// welcome signs ada in. Grace is her contact. It returns when her archive has been
+// asked for, the last thing a client says when it starts, and answered.
+func welcome(c *xmpptest.PeerConn) {
+	c.Login(mechanism, "ada", password)
+	settle(c)
+}
+
+// welcomeBack is welcome for one who wants to resume a stream that is forgotten.
+func welcomeBack(c *xmpptest.PeerConn) {
+	c.Open(xmpptest.Mechanisms(mechanism))
+	c.Authenticate(mechanism, "ada", password)
+	c.Open(xmpptest.BoundFeatures)
+	c.Expect("<resume ")
+	c.Send(`<failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>`)
+	c.Bind("ada")
+	settle(c)
+}
+
+func settle(c *xmpptest.PeerConn) {
+	c.Wait(func(e *framing.Element) bool {
+		if e.Child("jabber:iq:roster", "query") != nil && e.Attr("type") == "get" {
+			c.Sendf(`<iq xmlns='jabber:client' type='result' id='%s'><query xmlns='jabber:iq:roster'>`+
+				`<item jid='%s' name='Grace' subscription='both'/></query></iq>`, e.Attr("id"), friendly)
+			return false
+		}
+		archive := e.Child("urn:xmpp:mam:2", "query") != nil
+		if archive {
+			c.Answer(e)
+		}
+		return archive
+	})
+}
+
+// fence is an honest message. All that came before it has been dealt with when it
+// is there.
+func fence(c *xmpptest.PeerConn) {
+	c.Sendf(`<message xmlns='jabber:client' type='chat' from='%s/desk' to='%s' id='fence'><body>fence</body></message>`, friendly, c.JID)
+}
+
+func (p *person) fenced() *state.State {
+	p.t.Helper()
+	return p.until("the honest message", func(s *state.State) bool {
+		m := last(s, friendly)
+		return m != nil && m.Body == "fence"
+	})
+}
+
+func TestE05_StreamErrors(t *testing.T) {
+	for _, tc := range []struct {
+		condition, kind string
+		phase           state.Phase
+		resumes         bool
+	}{
+		{"conflict", "signed-in-elsewhere", state.Stopped, false},
+		{"policy-violation", "policy-violation", state.Stopped, false},
+		{"not-authorized", "not-authorized", state.Stopped, false},
+		{"host-gone", "host-gone", state.Stopped, false},
+		{"system-shutdown", "system-shutdown", state.Waiting, true},
+		{"reset", "server-reset", state.Waiting, true},
+		{"made-up", "server-ended", state.Waiting, false},
+	} {
+		t.Run("E01 E04 "+tc.condition, func(t *testing.T) {
+			again := make(chan struct{})
+			peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
+				if c.N == 0 {
+					welcome(c)
+					fence(c)
+					c.StreamError(tc.condition, "words of the server")
+					return
+				}
+				<-again
+				if tc.resumes {
+					welcomeBack(c)
+				} else {
+					welcome(c)
+				}
+				c.Live()
+			})
+			ada := alone(t, peer)
+			ada.Do(state.SignIn{Address: string(me), Password: password, Server: peer.URL})
+			s := ada.until("the end", func(s *state.State) bool {
+				return s.Connection.Problem != nil
+			})
+			if c := s.Connection; c.Phase != tc.phase || c.Problem.Kind != tc.kind || strings.Contains(c.Problem.Text, "words of the server") {
+				t.Errorf("%+v %+v", c, c.Problem)
+			}
+			if s := ada.State(); s.Chat(friendly) == nil || s.Contact(friendly) == nil {
+				t.Error("what was there is gone from the screen")
+			}
+			if tc.phase == state.Stopped && peer.Connections() != 1 {
+				t.Error("it came back by itself")
+			}
+			close(again)
+			ada.Do(state.Reconnect{})
+			ada.until("back", settled)
+			if n := peer.Connections(); n != 2 {
+				t.Errorf("%d connections", n)
+			}
+		})
+	}
+}
+
+func TestR_SeeOtherURIInMidSession(t *testing.T) {
+	there := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
+		welcomeBack(c)
+		fence(c)
+		c.Live()
+	})
+	t.Run("followed, signed in afresh", func(t *testing.T) {
+		here := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
+			welcome(c)
+			c.RedirectNow(there.URL)
+		})
+		ada := alone(t, here)
+		ada.Do(state.SignIn{Address: string(me), Password: password, Server: here.URL})
+		s := ada.fenced()
+		if c := s.Connection; c.Phase != state.Online || c.Endpoint != there.URL || here.Connections() != 1 {
+			t.Errorf("%+v", c)
+		}
+	})
+	t.Run("refused where it leads out of the machine unprotected", func(t *testing.T) {
+		here := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
+			welcome(c)
+			c.RedirectNow("ws://elsewhere.test/ws")
+		})
+		ada := alone(t, here)
+		ada.Do(state.SignIn{Address: string(me), Password: password, Server: here.URL})
+		s := ada.until("the refusal", func(s *state.State) bool {
+			return s.Connection.Phase == state.Stopped && s.Connection.Problem != nil
+		})
+		if s.Connection.Problem.Kind != "redirect-refused" {
+			t.Errorf("%+v", s.Connection.Problem)
+		}
+	})
+}
+
+// Offline while signing in ends the attempt: the form comes back with the reason,
+// and nothing is tried behind the person's back.
+func TestO11_SignInEndsWithTheFormsError(t *testing.T) {
+	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
+		c.Open()
+		c.StreamError("system-shutdown", "")
+	})
+	ada := alone(t, peer)
+	got := ada.refused(state.SignIn{Address: string(me), Password: password, Server: peer.URL})
+	if got.Kind != "system-shutdown" {
+		t.Errorf("the form says %+v", got)
+	}
+	ada.refused(state.SignIn{Address: string(me), Password: password, Server: peer.URL})
+	if n := peer.Connections(); n != 2 {
+		t.Errorf("%d connections for two attempts", n)
+	}
+}
+
+func TestM07_ResumedByThePeer(t *testing.T) {
+	t.Run("M07 resumed: handled is counted, nothing is asked again", func(t *testing.T) {
+		peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
+			if c.N == 0 {
+				welcome(c)
+				c.Sendf(`<message xmlns='jabber:client' type='chat' from='%s/desk' id='m1'><body>one</body></message>`, friendly)
+				c.Wait(func(e *framing.Element) bool { return e.Is(framing.NSClient, "message") })
+				c.Drop()
+				return
+			}
+			c.Open(xmpptest.Mechanisms(mechanism))
+			c.Authenticate(mechanism, "ada", password)
+			c.Open(xmpptest.BoundFeatures)
+			if e := c.Resume(string(me)+"/peer", 4); e.Attr("previd") != "sm-0" {
+				t.Errorf("previd is %q", e.Attr("previd"))
+			}
+			for {
+				e := c.Next()
+				switch {
+				case e.Is(framing.NSClient, "message") && e.Child(framing.NSClient, "body") != nil:
+					fence(c)
+				case e.Attr("type") == "unavailable": // the good-bye
+				case e.Is(framing.NSClient, "iq"), e.Is(framing.NSClient, "presence"):
+					t.Errorf("sent again: %s", e)
+				case e.Is(framing.NSFraming, "close"):
+					c.CloseStream()
+					return
+				default:
+					c.Answer(e)
+				}
+			}
+		})
+		ada := alone(t, peer).here()
+		ada.until("one", func(s *state.State) bool { return last(s, friendly) != nil })
+		ada.Do(state.SendMessage{Peer: friendly, Body: "in the gap"})
+		ada.fenced()
+		ada.wants(friendly, "one", "in the gap", "fence")
+		if n := count(ada.wire.sent(0), ">in the gap<"); n != 2 {
+			t.Errorf("sent %d times, want once lost and once more", n)
+		}
+	})
+}

@@ -1,0 +1,289 @@
+//go:build linux
+
+package client_test
+
+import (
+	"bufio"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"natter/app/jid"
+	"natter/app/xmpptest"
+	"natter/server/trial"
+)
+
+// Names ending in .test are nobody's. A proxy that the environment names finds them,
+// so the client's own code for host-meta and WebSockets runs as it is.
+func TestMain(m *testing.M) {
+	proxy := httptest.NewServer(http.HandlerFunc(names.connect))
+	os.Setenv("HTTPS_PROXY", proxy.URL)
+	os.Setenv("NO_PROXY", "")
+	code := xmpptest.Main(m)
+	proxy.CloseClientConnections()
+	proxy.Close()
+	os.Exit(code)
+}
+
+// names is a resolver in the shape of an HTTP proxy.
+var names = &resolver{ports: map[string]string{}}
+
+type resolver struct {
+	mu    sync.Mutex
+	ports map[string]string // of https, by domain
+}
+
+func (r *resolver) set(domain, port string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ports[domain] = port
+}
+
+func (r *resolver) connect(w http.ResponseWriter, req *http.Request) {
+	host, port, _ := net.SplitHostPort(req.Host)
+	r.mu.Lock()
+	if port == "443" {
+		port = r.ports[host]
+	}
+	r.mu.Unlock()
+	if filepath.Ext(host) != ".test" || port == "" {
+		http.Error(w, "no such host", http.StatusBadGateway)
+		return
+	}
+	there, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	here, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		_ = there.Close()
+		return
+	}
+	fmt.Fprint(here, "HTTP/1.1 200 OK\r\n\r\n")
+	splice(bufferedConn{here, buffered.Reader}, there)
+}
+
+type bufferedConn struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (c bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// splice joins two connections until one of them ends.
+func splice(a, b net.Conn) {
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+		both.Go(func() {
+			_, _ = io.Copy(way[0], way[1])
+			_ = way[0].Close()
+			_ = way[1].Close()
+		})
+	}
+	both.Wait()
+}
+
+// place is a server that people sign in to.
+type place struct {
+	domain   string
+	wss      string // its WebSocket as localhost, for those who do not ask host-meta
+	ca       *x509.CertPool
+	sasl2    bool
+	account  func(t testing.TB) jid.JID // with the password below
+	stop     func()                     // in good order: clients are told
+	start    func()
+	disable  func(t testing.TB, account jid.JID) bool
+	server   *xmpptest.Server // nil for the trial server
+	lossless bool             // what it has survives a restart
+}
+
+const password = "correct horse"
+
+// everywhere runs f against the trial server and all real ones.
+func everywhere(t *testing.T, f func(t *testing.T, p *place)) {
+	t.Helper()
+	t.Run("trial", func(t *testing.T) { f(t, trialPlace(t)) })
+	xmpptest.All(t, func(t *testing.T, s *xmpptest.Server) { f(t, realPlace(s)) })
+}
+
+func realPlace(s *xmpptest.Server) *place {
+	u, _ := url.Parse(s.Web)
+	for _, domain := range []string{s.Domain, xmpptest.HostPlain, xmpptest.HostEvery} {
+		names.set(domain, u.Port())
+	}
+	return &place{
+		domain:   s.Domain,
+		wss:      s.WSS,
+		ca:       s.CA,
+		sasl2:    s.SASL2 == s.Domain,
+		account:  func(t testing.TB) jid.JID { t.Helper(); return s.Account(t, "", password) },
+		stop:     s.Stop,
+		start:    func() { _ = s.Start() },
+		disable:  s.Disable,
+		server:   s,
+		lossless: true,
+	}
+}
+
+// trialPlace runs a trial server in this process, with a host-meta of its own.
+func trialPlace(t testing.TB) *place {
+	const domain = "trial.test"
+	authority := xmpptest.NewAuthority()
+	var running atomic.Pointer[trial.Server]
+	web := httptest.NewUnstartedServer(nil)
+	web.TLS = authority.ServerTLS(domain)
+	web.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/.well-known/host-meta.json":
+			fmt.Fprintf(w, `{"links":[{"rel":"urn:xmpp:alt-connections:websocket","href":"wss://%s:%s/xmpp"}]}`,
+				domain, portOf(web.Listener.Addr().String()))
+		case "/xmpp":
+			running.Load().ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+	var locals []string
+	start := func() {
+		// Tests are quicker than people.
+		s := trial.New(trial.Options{Domain: domain, Limits: trial.Limits{
+			Stanzas: 1e6, StanzaBurst: 1e6, Bytes: 1e9, ByteBurst: 1e9, Fanout: 1e6, FanoutBurst: 1e6,
+			Failures: 1000, Accounts: 1000, PerAddress: 1000, Connections: 1000,
+		}})
+		for _, local := range locals {
+			if err := s.AddAccount(local, password); err != nil {
+				t.Error(err)
+			}
+		}
+		running.Store(s)
+	}
+	start()
+	web.StartTLS()
+	stop := func() { _ = running.Load().Shutdown(t.Context()) }
+	t.Cleanup(func() {
+		web.CloseClientConnections()
+		web.Close()
+	})
+	port := portOf(web.Listener.Addr().String())
+	names.set(domain, port)
+	return &place{
+		domain: domain,
+		wss:    "wss://localhost:" + port + "/xmpp",
+		ca:     authority.Pool(),
+		sasl2:  true,
+		account: func(t testing.TB) jid.JID {
+			t.Helper()
+			local := fmt.Sprintf("user%d", len(locals)+1)
+			locals = append(locals, local)
+			if err := running.Load().AddAccount(local, password); err != nil {
+				t.Fatal(err)
+			}
+			return jid.JID(local + "@" + domain)
+		},
+		stop:    stop,
+		start:   start,
+		disable: func(testing.TB, jid.JID) bool { return false },
+	}
+}
+
+func portOf(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
+}
+
+// tunnel is a network that can fail: a TCP proxy to a place.
+type tunnel struct {
+	wss string // the place's endpoint by way of the tunnel
+
+	mu     sync.Mutex
+	closed bool
+	conns  map[net.Conn]bool
+	none   sync.Cond // told when a connection has ended
+}
+
+// dig makes a tunnel. It ends with the test.
+func dig(t testing.TB, p *place) *tunnel {
+	t.Helper()
+	to, err := url.Parse(p.wss)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := "127.0.0.1:" + to.Port()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to.Host = "localhost:" + portOf(l.Addr().String())
+	tun := &tunnel{wss: to.String(), conns: map[net.Conn]bool{}}
+	tun.none.L = &tun.mu
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			here, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { tun.carry(here, target) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		tun.cut()
+		all.Wait()
+	})
+	return tun
+}
+
+func (tun *tunnel) carry(here net.Conn, target string) {
+	defer here.Close()
+	tun.mu.Lock()
+	closed := tun.closed
+	tun.conns[here] = true
+	tun.mu.Unlock()
+	defer func() {
+		tun.mu.Lock()
+		delete(tun.conns, here)
+		tun.none.Broadcast()
+		tun.mu.Unlock()
+	}()
+	if closed {
+		return
+	}
+	there, err := net.Dial("tcp4", target)
+	if err != nil {
+		return
+	}
+	splice(here, there)
+}
+
+// cut ends all connections, and those that are tried, until mend. The server has been
+// told when it returns: ejabberd 23 loses messages when a stream is resumed that it
+// believes to be connected ("Session state copying timed out").
+func (tun *tunnel) cut() {
+	tun.mu.Lock()
+	defer tun.mu.Unlock()
+	tun.closed = true
+	for c := range tun.conns {
+		_ = c.(*net.TCPConn).SetLinger(0)
+		_ = c.Close()
+	}
+	for len(tun.conns) > 0 {
+		tun.none.Wait()
+	}
+}
+
+func (tun *tunnel) mend() {
+	tun.mu.Lock()
+	defer tun.mu.Unlock()
+	tun.closed = false
+}

@@ -1,0 +1,152 @@
+package client
+
+import (
+	"natter/app/feature"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/framing"
+)
+
+const (
+	nsDelay    = "urn:xmpp:delay"
+	nsStanzaID = "urn:xmpp:sid:0"
+)
+
+// receive finds out who says it and what about, and hands it to the features. No
+// stanza can end the session: what makes no sense is dropped or refused.
+func (l *loop) receive(el *framing.Element) {
+	st := l.read(el)
+	switch {
+	case el.Is(framing.NSClient, "iq"):
+		l.receiveIQ(st)
+	case el.Is(framing.NSClient, "message"), el.Is(framing.NSClient, "presence"):
+		l.Dispatch(st)
+	}
+}
+
+// read fills in what a server may leave out: no to is our full address, no from
+// our own account (RFC 6120 §8.1.1.1, §8.1.2.1).
+func (l *loop) read(el *framing.Element) *feature.Stanza {
+	st := &feature.Stanza{
+		Element: el,
+		From:    jid.JID(el.Attr("from")),
+		To:      jid.JID(el.Attr("to")),
+		ID:      el.Attr("id"),
+		Type:    el.Attr("type"),
+		At:      l.Now(),
+	}
+	if st.From == "" {
+		st.From = l.state.Account()
+	}
+	if st.To == "" {
+		st.To = l.state.Me
+	}
+	if el.Name.Local != "message" {
+		return st
+	}
+	for _, n := range el.Children {
+		// Whoever wrote the message can add a delay too; only our own server's word
+		// for the time counts.
+		if !n.Element.Is(nsDelay, "delay") {
+			continue
+		}
+		if by := jid.JID(n.Element.Attr("from")); by == l.state.Account() || by == jid.JID(l.state.Me.Domain()) {
+			if at, ok := feature.Stamp(n.Element); ok {
+				st.At = state.Clamp(at, l.Now())
+			}
+		}
+	}
+	st.ArchiveID = l.archiveID(el)
+	return st
+}
+
+// archiveID is the id our archive gave a live message. Servers relay a forged
+// stanza-id beside their own; two that claim to be ours therefore count as none
+// (XEP-0359 §5).
+func (l *loop) archiveID(el *framing.Element) (id string) {
+	for _, n := range el.Children {
+		if n.Element.Is(nsStanzaID, "stanza-id") && jid.JID(n.Element.Attr("by")) == l.state.Account() {
+			if id != "" {
+				return ""
+			}
+			id = n.Element.Attr("id")
+		}
+	}
+	return id
+}
+
+// receiveIQ deals with requests; answers have found their request in the stream
+// already, and those that did not are nobody's.
+func (l *loop) receiveIQ(st *feature.Stanza) {
+	switch st.Type {
+	case "result", "error":
+		return
+	case "get", "set":
+	default:
+		l.Refuse(st, "modify", "bad-request")
+		return
+	}
+	els := st.Elements()
+	if len(els) != 1 || st.ID == "" {
+		l.Refuse(st, "modify", "bad-request") // RFC 6120 §8.2.3
+		return
+	}
+	handlers := l.requests[els[0].Name]
+	if len(handlers) == 0 || !l.trusted(st.From) {
+		// Strangers learn nothing about this client, not even what it knows.
+		l.Refuse(st, "cancel", "service-unavailable")
+		return
+	}
+	l.guard("iq handler", func() { handlers[0](l, st) })
+}
+
+// trusted reports whether requests from j are answered: our own account and
+// server, and contacts who may see our presence anyway.
+func (l *loop) trusted(j jid.JID) bool {
+	if l.own(j.Bare()) || j == jid.JID(l.state.Me.Domain()) {
+		return true
+	}
+	c := l.state.Contact(j)
+	return c != nil && (c.Subscription == state.SubscriptionFrom || c.Subscription == state.SubscriptionBoth)
+}
+
+// Dispatch calls the handlers of a message or presence: those for the stanza
+// itself and those for each payload, in the order of the features, each once. An
+// error goes only to who asked for errors: its other payloads are our own words
+// coming back, or somebody's forgery.
+func (l *loop) Dispatch(st *feature.Stanza) {
+	handlers := l.presence
+	if st.Name.Local == "message" {
+		handlers = l.messages
+		switch st.Type {
+		case "chat", "groupchat", "headline", "error", "normal":
+		default:
+			st.Type = "normal" // RFC 6121 §5.2.2
+		}
+	}
+	if st.Type == "error" {
+		l.call(handlers, st, framing.Name{Space: framing.NSClient, Local: "error"})
+		return
+	}
+	l.call(handlers, st, st.Name)
+	seen := make([]framing.Name, 0, 8)
+payloads:
+	for _, n := range st.Children {
+		if n.Element == nil || n.Element.Is(framing.NSClient, "error") {
+			continue
+		}
+		for _, name := range seen {
+			if name == n.Element.Name {
+				continue payloads
+			}
+		}
+		seen = append(seen, n.Element.Name)
+		l.call(handlers, st, n.Element.Name)
+	}
+}
+
+func (l *loop) call(handlers handlers, st *feature.Stanza, name framing.Name) {
+	for _, h := range handlers[name] {
+		l.guard(name.Space+" "+name.Local, func() { h(l, st) })
+	}
+}

@@ -1,0 +1,168 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"natter/app/connect"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/stream"
+	"natter/framing"
+)
+
+// signIn starts a session with what was typed. The form stays as it is until the
+// server has answered.
+func (l *loop) signIn(in state.SignIn) {
+	if p := connect.ExplainAddress(in.Address); p != nil {
+		l.Emit(state.ConnectionChanged{Connection: state.Connection{Problem: (*state.Problem)(p)}})
+		return
+	}
+	account, err := jid.Parse(in.Address)
+	if err != nil {
+		return // ExplainAddress has parsed it
+	}
+	l.leave()
+	l.close()
+	l.Emit(state.Cleared{})
+	l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.SigningIn}})
+	request := connect.Request{
+		Account: account.Bare(), Password: in.Password, Server: in.Server,
+		Remember: in.Remember && l.c.config.Keeper != nil,
+	}
+	var left *stream.Snapshot
+	if request.Remember {
+		// What waits to be sent since the last time. Whether the stream of then is ours
+		// is for the password to show.
+		if left = l.left(l.open(account.Bare())); left != nil {
+			left.ID = ""
+		}
+	}
+	l.run(request, left)
+}
+
+// run starts the stream of a session, from where it was left if that is known.
+func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
+	l.request = request
+	ctx, end := context.WithCancel(context.Background())
+	l.end = end
+	l.stream = stream.New(stream.Config{
+		Connect: func(ctx context.Context, resume *connect.Resume, redirect, from string) (*connect.Session, error) {
+			r := request
+			r.Resume, r.Redirect, r.From = resume, redirect, from
+			if r.Remember {
+				l.c.config.Keeper.Renew(ctx, &r)
+				if r.Credential == nil && r.Password == "" {
+					return nil, &connect.Error{Phase: connect.Authenticate, Err: &connect.CredentialError{Reason: connect.Expired}}
+				}
+			}
+			s, err := l.c.config.Connector.Connect(ctx, r)
+			if err == nil && s.Credential != nil {
+				// Before the session is used: a token that replaces another is the only
+				// one that will do next time (XEP-0484 §3.4).
+				l.c.config.Keeper.Keep(ctx, s.Credential)
+			}
+			return s, err
+		},
+		Clock:   l.c.config.Clock,
+		Random:  l.c.config.Random,
+		NewID:   l.c.config.NewID,
+		Restore: restore,
+		Hold:    l.store != nil,
+	})
+	l.stream.Hide(l.hidden)
+	s, ran := l.stream, make(chan struct{})
+	l.ran = ran
+	go func() {
+		defer close(ran)
+		_ = s.Run(ctx) // it was us who ended it
+	}()
+}
+
+func (l *loop) signOut() {
+	l.leave()
+	l.forget()
+	l.Emit(state.Cleared{})
+	l.Emit(state.ConnectionChanged{})
+}
+
+// closeTimeout bounds the good-bye: the person has left already.
+const closeTimeout = 2 * time.Second
+
+// leave ends the session in good order, in the background.
+func (l *loop) leave() {
+	if l.stream == nil {
+		return
+	}
+	s, end := l.stream, l.end
+	if l.session != nil {
+		l.Send(framing.New(framing.NSClient, "presence").Set("type", "unavailable"))
+	}
+	l.stream, l.end, l.session, l.unhandled = nil, nil, nil, 0
+	l.leaving.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		_ = s.Close(ctx) // whatever is left undone, nobody waits for it
+		end()
+	})
+}
+
+func (l *loop) trying() {
+	c := l.state.Connection
+	if c.Phase == state.SigningIn {
+		return
+	}
+	c.Phase, c.RetryAt = state.Connecting, time.Time{}
+	l.Emit(state.ConnectionChanged{Connection: c})
+}
+
+func (l *loop) online(ev stream.Online) {
+	if ev.Resumed && l.session != nil {
+		// What was offered at login still holds; a resumed stream says nothing of it.
+		ev.Session.Features, ev.Session.Carbons = l.session.Features, l.session.Carbons
+	}
+	l.session = ev.Session
+	l.Emit(state.ConnectionChanged{Connection: state.Connection{
+		Phase:     state.Online,
+		Endpoint:  ev.Session.Endpoint,
+		Delegated: ev.Session.Delegated,
+	}})
+	if ev.Resumed {
+		return
+	}
+	l.Emit(state.SessionStarted{Me: ev.Session.JID})
+	for _, f := range l.features {
+		if f.Start != nil {
+			l.guard(f.Name, func() { f.Start(l) })
+		}
+	}
+}
+
+// offline shows why. A sign-in that fails is over: the form comes back with what
+// was typed, and nothing is tried again behind the person's back.
+func (l *loop) offline(ev stream.Offline) {
+	p := state.Problem(connect.Explain(ev.Err))
+	c := state.Connection{Phase: state.Waiting, Problem: &p, RetryAt: ev.RetryAt}
+	var unusable *connect.CredentialError
+	switch {
+	case l.state.Connection.Phase == state.SigningIn:
+		l.leave()
+		l.close()
+		l.Emit(state.Cleared{})
+		c.Phase, c.RetryAt = state.SignedOut, time.Time{}
+	case errors.As(ev.Err, &unusable):
+		// The password is needed. What is on this device stays and is there again
+		// after the sign-in.
+		if unusable.Gone() {
+			l.c.config.Keeper.Drop(context.Background(), l.request.Account)
+		}
+		l.leave()
+		l.close()
+		l.Emit(state.Cleared{})
+		c.Phase, c.RetryAt = state.SignedOut, time.Time{}
+	case ev.RetryAt.IsZero():
+		c.Phase = state.Stopped
+	}
+	l.Emit(state.ConnectionChanged{Connection: c})
+}

@@ -1,0 +1,211 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"natter/app/connect/sasl"
+	"natter/framing"
+)
+
+const nsBindings = "urn:xmpp:sasl-cb:0"
+
+// profile is how the SASL messages are wrapped: as in RFC 6120 §6 or XEP-0388.
+type profile struct {
+	ns      string
+	offered []string // mechanisms, as listed
+}
+
+// authenticate shows the server who we are by the better of the two profiles it
+// offers. It returns the features that hold then, nil after an inline resume.
+func (n *negotiation) authenticate(ctx context.Context, features *framing.Element) (*framing.Element, *Error) {
+	n.phase = Authenticate
+	p, name, err := n.choose(features)
+	if err != nil {
+		return nil, n.distrust(err)
+	}
+	login := n.login()
+	login.Offered, login.Bindings = p.offered, bindings(features)
+	m, err := sasl.New(name, login, n.Crypto)
+	if err != nil {
+		return nil, n.spurned(n.distrust(err))
+	}
+	if p.ns == nsSASL2 {
+		return n.sasl2(ctx, m, features.Child(nsSASL2, "authentication"))
+	}
+	if err := n.sasl1(ctx, m); err != nil {
+		return nil, err
+	}
+	n.phase = Opening
+	return n.open(ctx, ToReopen, ToRefeatures)
+}
+
+// login is who we are and how we prove it.
+func (n *negotiation) login() sasl.Login {
+	login := sasl.Login{User: n.req.Account.Local(), Nonce: n.nonce}
+	if k := n.req.Credential; k != nil {
+		login.Token, login.Keys = k.Token, k.Keys
+		return login
+	}
+	login.Password, login.Keep = n.req.Password, n.req.Remember
+	return login
+}
+
+// kept picks the profile for a Credential, which is good for one mechanism only.
+func (n *negotiation) kept(features *framing.Element) (profile, string, error) {
+	name := n.req.Credential.Mechanism
+	offer := features.Child(nsSASL2, "authentication")
+	two := profile{nsSASL2, mechanisms(offer)}
+	one := profile{nsSASL, mechanisms(features.Child(nsSASL, "mechanisms"))}
+	switch {
+	case name == sasl.HTSHA256None && n.offersToken(offer),
+		sasl.IsSCRAM(name) && n.protected && slices.Contains(two.offered, name):
+		return two, name, nil
+	case sasl.IsSCRAM(name) && slices.Contains(one.offered, name):
+		return one, name, nil
+	}
+	return one, "", &CredentialError{Reason: NotOffered}
+}
+
+// choose picks the profile and the mechanism. SASL2 goes first where the connection
+// is protected (XEP-0388 §3), unless it would mean the bare password where the other
+// profile has SCRAM.
+func (n *negotiation) choose(features *framing.Element) (profile, string, error) {
+	if n.req.Credential != nil {
+		return n.kept(features)
+	}
+	policy := sasl.Policy{
+		Anonymous: n.req.Anonymous,
+		Protected: n.protected,
+		SCRAMSeen: !n.req.Anonymous && n.Pins != nil && n.Pins.SCRAMSeen(n.req.Account.Bare()),
+	}
+	one := profile{nsSASL, mechanisms(features.Child(nsSASL, "mechanisms"))}
+	name, err := sasl.Choose(one.offered, policy)
+	if !n.protected {
+		return one, name, err
+	}
+	two := profile{nsSASL2, mechanisms(features.Child(nsSASL2, "authentication"))}
+	name2, err2 := sasl.Choose(two.offered, policy)
+	switch {
+	case len(two.offered) == 0,
+		err2 != nil && err == nil,
+		err2 == nil && !sasl.IsSCRAM(name2) && sasl.IsSCRAM(name):
+		return one, name, err
+	}
+	return two, name2, err2
+}
+
+// authenticated remembers what an account has used, after the server has proven
+// that it knows the password too.
+func (n *negotiation) authenticated(mechanism string) {
+	n.session.Mechanism = mechanism
+	if n.Pins != nil && sasl.IsSCRAM(mechanism) {
+		n.Pins.SetSCRAMSeen(n.req.Account.Bare())
+	}
+}
+
+// converse answers challenges until the server says that it is over, and returns
+// its <success/>, of which the mechanism has not seen the data yet. Nothing but
+// answers is sent meanwhile (RFC 6120 §6.3.5, XEP-0388 §2.4).
+func (n *negotiation) converse(ctx context.Context, m sasl.Mechanism, ns string) (*framing.Element, *Error) {
+	for {
+		e, failure := n.receive(ctx, ToAuthenticate)
+		if failure != nil {
+			return nil, failure
+		}
+		switch {
+		case e.Is(ns, "challenge"):
+			response, err := answer(ctx, m, ns, e)
+			if err != nil {
+				return nil, n.spurned(n.distrust(err))
+			}
+			r := framing.New(ns, "response").AddText(sasl.Encode(response))
+			if failure := n.send(ctx, ToAuthenticate, r); failure != nil {
+				return nil, failure
+			}
+		case e.Is(ns, "success"):
+			return e, nil
+		case e.Is(ns, "failure"):
+			n.exchange = ""
+			return nil, n.rejected(e)
+		case e.Is(nsSASL2, "continue") && ns == nsSASL2:
+			return nil, n.distrust(&TaskError{tasks(e)})
+		default:
+			return nil, n.broken(framing.NotAuthorized, "the server sent <"+shorten(e.Name.Local)+"> in the middle of the authentication")
+		}
+	}
+}
+
+func answer(ctx context.Context, m sasl.Mechanism, ns string, e *framing.Element) ([]byte, error) {
+	challenge, err := sasl.Decode(e.Text())
+	if ns == nsSASL && err != nil {
+		challenge, _, err = sasl.DecodeOptional(e.Text()) // "=" is an empty one
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m.Next(ctx, challenge)
+}
+
+// rejected is the Error for <failure/>. The condition is the same in both profiles;
+// what else is in there only explains (RFC 6120 §6.5).
+func (n *negotiation) rejected(e *framing.Element) *Error {
+	condition, text := "", ""
+	for _, c := range e.Elements() {
+		switch {
+		case c.Name.Local == "text" && (c.Name.Space == nsSASL || c.Name.Space == nsSASL2):
+			text = strings.Clone(c.Text())
+		case c.Name.Space == nsSASL && condition == "":
+			condition = strings.Clone(c.Name.Local)
+		}
+	}
+	return n.spurned(n.distrust(sasl.NewFailure(condition, text)))
+}
+
+// distrust is the Error for an authentication that ended without success.
+func (n *negotiation) distrust(err error) *Error {
+	e := &Error{Phase: n.phase, Endpoint: n.endpoint, Err: err}
+	var no *sasl.FailureError
+	if errors.As(err, &no) {
+		e.Condition, e.Text = no.Condition, no.Text
+	}
+	return e
+}
+
+func mechanisms(list *framing.Element) []string {
+	var names []string
+	for _, m := range list.Elements() {
+		if m.Is(list.Name.Space, "mechanism") {
+			names = append(names, strings.TrimSpace(m.Text()))
+		}
+	}
+	return names
+}
+
+// bindings returns the server's channel-binding types (XEP-0440), nil if it does not
+// list any.
+func bindings(features *framing.Element) []string {
+	list := features.Child(nsBindings, "sasl-channel-binding")
+	if list == nil {
+		return nil
+	}
+	types := []string{}
+	for _, b := range list.Elements() {
+		if b.Is(nsBindings, "channel-binding") {
+			types = append(types, b.Attr("type"))
+		}
+	}
+	return types
+}
+
+func tasks(e *framing.Element) []string {
+	var names []string
+	for _, t := range e.Child(nsSASL2, "tasks").Elements() {
+		if t.Is(nsSASL2, "task") {
+			names = append(names, shorten(t.Text()))
+		}
+	}
+	return names
+}

@@ -1,0 +1,172 @@
+package discover
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"natter/framing"
+)
+
+const (
+	// relWebSocket is for clients. That for servers, s2s-websocket (XEP-0487), is
+	// another relation and none of our business.
+	relWebSocket = "urn:xmpp:alt-connections:websocket"
+
+	nsXRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
+
+	maxLinks     = 256
+	lastPriority = 1 << 16 // after all that have one
+	largest      = 1 << 30 // of any number
+)
+
+// meta is what one host-meta document says.
+type meta struct {
+	links     []link
+	ttl       time.Duration
+	endpoints []Endpoint // the links that are usable
+}
+
+// link is a link with the relation relWebSocket and without a template: templates
+// are for resources, not for the host (RFC 6415 §4.1).
+type link struct {
+	href             string
+	priority, weight int
+}
+
+// parse reads host-meta in the form it has, whatever form was asked for: servers
+// that know only one answer with it.
+func parse(body []byte) (*meta, Kind, error) {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	if isHTML(body) {
+		return nil, WebPage, errors.New("HTML")
+	}
+	var (
+		m   *meta
+		err error
+	)
+	if bytes.HasPrefix(body, []byte("<")) {
+		m, err = parseXRD(string(body))
+	} else {
+		m, err = parseJRD(body)
+	}
+	if err != nil {
+		return nil, Malformed, err
+	}
+	return m, "", nil
+}
+
+func isHTML(body []byte) bool {
+	start := strings.ToLower(string(body[:min(len(body), 16)]))
+	return strings.HasPrefix(start, "<!doctype html") || strings.HasPrefix(start, "<html")
+}
+
+var xrdLimits = framing.Limits{Bytes: maxBody, Depth: 16, Children: 1024, Attrs: 32, Name: 256, Nodes: 8192}
+
+func parseXRD(doc string) (*meta, error) {
+	root, err := framing.Parse(withoutComments(doc), xrdLimits)
+	if err != nil {
+		return nil, err
+	}
+	if !root.Is(nsXRD, "XRD") {
+		return nil, errors.New("not XRD")
+	}
+	m := &meta{ttl: defaultTTL}
+	for _, e := range root.Elements() {
+		_, template := e.Lookup(framing.Name{Local: "template"})
+		if e.Is(nsXRD, "Link") && e.Attr("rel") == relWebSocket && !template && len(m.links) < maxLinks {
+			m.links = append(m.links, link{href: e.Attr("href")})
+		}
+	}
+	return m, nil
+}
+
+// withoutComments removes comments, which XMPP forbids but a file that an
+// administrator wrote by hand has. "<!--" begins one everywhere but in CDATA,
+// and there is none of that in what we read. One that does not end stays, for the
+// parser to refuse.
+func withoutComments(doc string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(doc, "<!--")
+		if !found {
+			break
+		}
+		_, rest, ended := strings.Cut(after, "-->")
+		if !ended {
+			break
+		}
+		b.WriteString(before)
+		doc = rest
+	}
+	b.WriteString(doc)
+	return b.String()
+}
+
+// parseJRD reads names exactly as they are written: encoding/json, left to itself,
+// would take "HREF" for "href". Members of a wrong type count as absent, so one
+// bad link does not take the others with it.
+func parseJRD(body []byte) (*meta, error) {
+	var doc map[string]json.RawMessage
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return nil, err
+	}
+	if doc == nil {
+		return nil, errors.New("not JRD")
+	}
+	var links []json.RawMessage
+	if raw, ok := doc["links"]; ok {
+		if err := json.Unmarshal(raw, &links); err != nil {
+			return nil, err
+		}
+	}
+
+	m := &meta{ttl: defaultTTL}
+	xmpp, hasXMPP := object(doc["xmpp"])
+	if seconds, ok := number(xmpp["ttl"]); ok {
+		m.ttl = min(time.Duration(seconds)*time.Second, maxTTL)
+	}
+	for _, raw := range links {
+		l, _ := object(raw)
+		if _, template := l["template"]; template || text(l["rel"]) != relWebSocket || len(m.links) == maxLinks {
+			continue
+		}
+		next := link{href: text(l["href"])}
+		if hasXMPP { // otherwise XEP-0156 alone applies, which knows no order
+			next.weight, _ = number(l["weight"])
+			var ok bool
+			if next.priority, ok = number(l["priority"]); !ok {
+				next.priority = lastPriority
+			}
+		}
+		m.links = append(m.links, next)
+	}
+	return m, nil
+}
+
+func object(raw json.RawMessage) (members map[string]json.RawMessage, ok bool) {
+	if len(raw) == 0 || json.Unmarshal(raw, &members) != nil {
+		return nil, false
+	}
+	return members, members != nil
+}
+
+func text(raw json.RawMessage) string {
+	var s string
+	if len(raw) == 0 || json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// number returns an integer that is not negative. What is too large for any use
+// here is the largest that is not.
+func number(raw json.RawMessage) (int, bool) {
+	var f float64
+	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) || json.Unmarshal(raw, &f) != nil || f < 0 || f != float64(int64(f)) {
+		return 0, false
+	}
+	return int(min(f, largest)), true
+}

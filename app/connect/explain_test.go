@@ -1,0 +1,228 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"natter/app/connect/discover"
+	"natter/app/connect/sasl"
+	"natter/framing"
+)
+
+// kinds is an error for every kind of problem, and whether it is worth another try.
+var kinds = []struct {
+	kind  string
+	field string
+	retry bool
+	err   error
+}{
+	{"bad-domain", "address", false, &Error{Phase: Discovery, Err: &discover.Error{Kind: discover.BadDomain}}},
+	{"unreachable", "address", true, &Error{Phase: Discovery, Err: &discover.Error{Kind: discover.Unreachable}}},
+	{"no-answer-discovery", "", true, &Error{Phase: Discovery, Err: &discover.Error{Kind: discover.Timeout, Err: context.DeadlineExceeded}}},
+	{"no-host-meta", "server", false, &Error{Phase: Discovery, Err: &discover.Error{Kind: discover.NoHostMeta}}},
+	{"host-meta-status", "server", true, &Error{Phase: Discovery, Err: &discover.Error{Kind: discover.BadStatus}}},
+	{"host-meta-page", "server", false, &Error{Phase: Discovery, Err: &discover.Error{Kind: discover.WebPage}}},
+	{"bad-host-meta", "server", false, &Error{Phase: Discovery, Err: &discover.Error{Kind: discover.TooLong}}},
+	{"bad-host-meta", "server", false, &Error{Phase: Discovery, Err: &discover.Error{Kind: discover.Malformed}}},
+	{"no-websocket", "server", false, &Error{Phase: Discovery, Err: &discover.Error{Kind: discover.NoWebSocket}}},
+	{"insecure-websocket", "server", false, &Error{Phase: Discovery, Err: &discover.Error{Kind: discover.Insecure}}},
+	{"bad-server", "server", false, &Error{Phase: Discovery, Err: &discover.Error{Kind: discover.BadEntry}}},
+
+	{"unencrypted", "server", false, insecure("ws://chat.example.com")},
+	{"no-connection", "", true, &Error{Phase: Dial, Err: errRefused}},
+	{"no-connection", "", true, &Error{Phase: Dial, Err: &framing.CloseError{Code: 1006}}},
+	{"not-xmpp", "server", false, &Error{Phase: Dial, Err: fmt.Errorf("dial: %w", framing.ErrSubprotocol)}},
+	{"no-answer-dial", "", true, &Error{Phase: Dial, Err: &TimeoutError{ToDial}}},
+	{"no-answer-open", "", true, &Error{Phase: Opening, Err: &TimeoutError{ToOpen}}},
+	{"no-answer-features", "", true, &Error{Phase: Opening, Err: &TimeoutError{ToFeatures}}},
+	{"no-answer-sign-in", "", true, &Error{Phase: Authenticate, Err: &TimeoutError{ToAuthenticate}}},
+	{"no-answer-after", "", true, &Error{Phase: Opening, Err: &TimeoutError{ToReopen}}},
+	{"no-answer-after", "", true, &Error{Phase: Opening, Err: &TimeoutError{ToRefeatures}}},
+	{"no-answer-bind", "", true, &Error{Phase: Binding, Err: &TimeoutError{ToResume}}},
+	{"no-answer-bind", "", true, &Error{Phase: Binding, Err: &TimeoutError{ToBind}}},
+	{"old-draft", "", false, &Error{Phase: Opening, Err: framing.ErrOldDraft}},
+	{"old-version", "", false, &Error{Phase: Opening, Condition: "unsupported-version", Err: &ProtocolError{"x"}}},
+	{"protocol", "", true, &Error{Phase: Opening, Condition: "bad-format", Err: &ProtocolError{"x"}}},
+	{"unsupported-feature", "", false, &Error{Phase: Binding, Condition: "unsupported-feature", Err: &ProtocolError{"x"}}},
+	{"no-binding", "", false, &Error{Phase: Binding, Condition: "unsupported-feature", Err: errNoBinding}},
+	{"redirect-refused", "", false, &Error{Phase: Redirected, Err: &RedirectError{Reason: Loop}}},
+	{"redirect-bosh", "", false, &Error{Phase: Redirected, Err: &RedirectError{Reason: NotWebSocket}}},
+	{"bad-data", "", true, &Error{Phase: Opening, Err: &framing.SyntaxError{Condition: "not-well-formed"}}},
+	{"bad-data", "", true, &Error{Phase: Opening, Err: framing.ErrBinary}},
+	{"bad-data", "", true, framing.ErrBinary},
+
+	{"bad-name", "address", false, &Error{Phase: Authenticate, Err: &sasl.PrepError{What: "name"}}},
+	{"bad-password", "password", false, &Error{Phase: Authenticate, Err: &sasl.PrepError{What: "password"}}},
+	{"wrong-password", "password", false, &Error{Phase: Authenticate, Err: sasl.NewFailure("not-authorized", "")}},
+	{"wrong-password", "password", false, &Error{Phase: Authenticate, Err: sasl.NewFailure("anything-else", "")}},
+	{"account-disabled", "address", false, &Error{Phase: Authenticate, Err: sasl.NewFailure("account-disabled", "")}},
+	{"credentials-expired", "password", false, &Error{Phase: Authenticate, Err: sasl.NewFailure("credentials-expired", "")}},
+	{"temporary-failure", "", true, &Error{Phase: Authenticate, Err: sasl.NewFailure("temporary-auth-failure", "")}},
+	{"encryption-required", "server", false, &Error{Phase: Authenticate, Err: sasl.NewFailure("encryption-required", "")}},
+	{"not-yourself", "address", false, &Error{Phase: Authenticate, Err: sasl.NewFailure("invalid-authzid", "")}},
+	{"sign-in-rejected", "", false, &Error{Phase: Authenticate, Err: sasl.NewFailure("malformed-request", "")}},
+	{"sign-in-rejected", "", false, &Error{Phase: Authenticate, Err: sasl.NewFailure("incorrect-encoding", "")}},
+	{"mechanism-rejected", "", false, &Error{Phase: Authenticate, Err: sasl.NewFailure("invalid-mechanism", "")}},
+	{"mechanism-rejected", "", false, &Error{Phase: Authenticate, Err: sasl.NewFailure("mechanism-too-weak", "")}},
+	{"sign-in-aborted", "", false, &Error{Phase: Authenticate, Err: sasl.NewFailure("aborted", "")}},
+	{"plain-after-scram", "", false, &Error{Phase: Authenticate, Err: sasl.ErrPlainAfterSCRAM}},
+	{"plain-unprotected", "server", false, &Error{Phase: Authenticate, Err: sasl.ErrPlainUnprotected}},
+	{"no-mechanism", "", false, &Error{Phase: Authenticate, Err: sasl.ErrNoMechanism}},
+	{"second-factor", "", false, &Error{Phase: Authenticate, Err: &TaskError{[]string{"TOTP"}}}},
+	{"impostor", "", false, &Error{Phase: Authenticate, Err: &sasl.ServerError{Reason: sasl.BadSignature}}},
+	{"impostor", "", false, &Error{Phase: Authenticate, Err: &sasl.ServerError{Reason: sasl.NoSignature}}},
+	{"impostor", "", false, &Error{Phase: Authenticate, Err: &sasl.ServerError{Reason: sasl.EarlySuccess}}},
+	{"tampered", "", false, &Error{Phase: Authenticate, Err: &sasl.ServerError{Reason: sasl.Downgraded}}},
+	{"bad-sign-in", "", false, &Error{Phase: Authenticate, Err: &sasl.ServerError{Reason: sasl.BadNonce}}},
+
+	{"not-remembered", "password", false, unusable(Foreign)},
+	{"not-remembered", "password", false, unusable(NotOffered)},
+	{"sign-in-expired", "password", false, unusable(Expired)},
+	{"sign-in-expired", "password", false, &Error{Phase: Authenticate, Condition: "credentials-expired", Err: &CredentialError{Refused, sasl.NewFailure("credentials-expired", "")}}},
+	{"password-changed", "password", false, &Error{Phase: Authenticate, Err: &CredentialError{Changed, sasl.ErrOtherSalt}}},
+
+	{"too-many-sessions", "", true, &Error{Phase: Binding, Err: &StanzaError{Condition: "resource-constraint"}}},
+	{"bind-not-allowed", "", false, &Error{Phase: Binding, Err: &StanzaError{Condition: "not-allowed"}}},
+	{"bind-conflict", "", false, &Error{Phase: Binding, Err: &StanzaError{Condition: "conflict"}}},
+	{"bind-refused", "", false, &Error{Phase: Binding, Err: &StanzaError{Condition: "bad-request"}}},
+	{"bind-refused", "", true, &Error{Phase: Binding, Err: &StanzaError{Condition: "internal-server-error"}}},
+
+	{"misunderstanding", "", false, ended("bad-format")},
+	{"misunderstanding", "", false, ended("bad-namespace-prefix")},
+	{"signed-in-elsewhere", "", false, ended("conflict")},
+	{"connection-timeout", "", true, ended("connection-timeout")},
+	{"host-gone", "address", false, ended("host-gone")},
+	{"unknown-host", "address", false, ended("host-unknown")},
+	{"misunderstanding", "", false, ended("improper-addressing")},
+	{"internal-error", "", true, ended("internal-server-error")},
+	{"misunderstanding", "", false, ended("invalid-from")},
+	{"misunderstanding", "", false, ended("invalid-namespace")},
+	{"misunderstanding", "", false, ended("invalid-xml")},
+	{"not-authorized", "", false, ended("not-authorized")},
+	{"misunderstanding", "", false, ended("not-well-formed")},
+	{"policy-violation", "", false, ended("policy-violation")},
+	{"remote-failed", "", true, ended("remote-connection-failed")},
+	{"server-reset", "", true, ended("reset")},
+	{"resource-constraint", "", true, ended("resource-constraint")},
+	{"misunderstanding", "", false, ended("restricted-xml")},
+	{"redirect-refused", "", true, ended("see-other-host")},
+	{"system-shutdown", "", true, ended("system-shutdown")},
+	{"server-ended", "", true, ended("undefined-condition")},
+	{"misunderstanding", "", false, ended("unsupported-encoding")},
+	{"misunderstanding", "", false, ended("unsupported-feature")},
+	{"misunderstanding", "", false, ended("unsupported-stanza-type")},
+	{"old-version", "", false, ended("unsupported-version")},
+
+	{"server-closed", "", true, framing.ErrClosed},
+	{"redirect-refused", "", true, &framing.RedirectError{URI: other}},
+	{"connection-lost", "", true, &framing.CloseError{Code: 1006}},
+	{"policy-violation", "", false, &framing.SizeError{Size: 2, Max: 1}},
+	{"no-answer-dial", "", true, context.DeadlineExceeded},
+	{"cancelled", "", false, context.Canceled},
+	{"cancelled", "", false, &Error{Phase: Authenticate, Err: context.Canceled}},
+	{"unknown", "", true, errors.New("something")},
+}
+
+// ended is the end of an established session, as package stream reports it.
+func ended(condition string) error {
+	return fmt.Errorf("stream: %w", &Error{Phase: Established, Endpoint: endpoint, Condition: condition, Err: &framing.StreamError{Condition: condition, Text: "in its own words"}})
+}
+
+func TestA14_E05_Explain(t *testing.T) {
+	covered := map[string]bool{}
+	var conditions []string
+	for _, tc := range kinds {
+		t.Run(tc.err.Error(), func(t *testing.T) {
+			p := Explain(tc.err)
+			if p.Kind != tc.kind || p.Field != tc.field {
+				t.Errorf("explained as %+v, expected %s", p, tc.kind)
+			}
+			if got := Retry(tc.err); got != tc.retry {
+				t.Errorf("retry is %v", got)
+			}
+			if !strings.Contains(p.Detail, tc.err.Error()) {
+				t.Errorf("the details are %q", p.Detail)
+			}
+		})
+		covered[tc.kind] = true
+		var broken *framing.StreamError
+		if errors.As(tc.err, &broken) {
+			conditions = append(conditions, broken.Condition)
+		}
+	}
+	if slices.Sort(conditions); !slices.Equal(conditions, slices.Sorted(slices.Values(framing.Conditions))) {
+		t.Errorf("of the 25 stream errors these are judged: %v", conditions)
+	}
+	if len(retries) != len(framing.Conditions) || len(streamErrors) != len(framing.Conditions) {
+		t.Error("a table does not have 25 rows")
+	}
+	for kind := range sentences {
+		if !covered[kind] && !strings.HasPrefix(kind, "address-") {
+			t.Errorf("no error is explained as %q", kind)
+		}
+	}
+	if Retry(nil) {
+		t.Error("retries what did not fail")
+	}
+}
+
+func TestSentences(t *testing.T) {
+	texts := map[string]string{}
+	for kind, s := range sentences {
+		if before := texts[s.text]; before != "" {
+			t.Errorf("%s and %s say the same", kind, before)
+		}
+		texts[s.text] = kind
+		for _, words := range []string{s.text, s.advice} {
+			if words == "" || !strings.HasSuffix(words, ".") || strings.Contains(words, "!") {
+				t.Errorf("%s: %q is no plain sentence", kind, words)
+			}
+			for _, jargon := range []string{"SASL", "stanza", "stream", "not-authorized", "JID", "TLS"} {
+				if strings.Contains(words, jargon) {
+					t.Errorf("%s: %q speaks of %s", kind, words, jargon)
+				}
+			}
+		}
+		if !slices.Contains([]string{"", "address", "password", "server"}, s.field) {
+			t.Errorf("%s is about a field %q", kind, s.field)
+		}
+	}
+}
+
+func TestExplainAddress(t *testing.T) {
+	for typed, want := range map[string]string{
+		"ada@example.org":          "",
+		"  ada@example.org\n":      "",
+		"ada@example.org/phone":    "",
+		"ádá@müller.example":       "",
+		"ada@localhost":            "",
+		"ada@127.0.0.1":            "",
+		"":                         "address-empty",
+		"   ":                      "address-empty",
+		"ada":                      "address-no-at",
+		"example.org":              "address-no-at",
+		"ada@":                     "address-no-domain",
+		"ada@/phone":               "address-no-domain",
+		"@":                        "address-no-domain",
+		"@example.org":             "address-no-name",
+		"a da@example.org":         "address-characters",
+		"ada@exam ple.org":         "address-characters",
+		"ada@lovelace@example.org": "address-characters",
+		"a<b@example.org":          "address-characters",
+	} {
+		p := ExplainAddress(typed)
+		switch {
+		case want == "" && p != nil:
+			t.Errorf("%q: %+v", typed, *p)
+		case want == "":
+		case p == nil:
+			t.Errorf("%q is taken for an address, expected %s", typed, want)
+		case p.Kind != want || p.Field != "address" || p.Text == "" || p.Advice == "":
+			t.Errorf("%q: %+v, expected %s", typed, *p, want)
+		}
+	}
+}

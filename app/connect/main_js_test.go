@@ -1,0 +1,5 @@
+package connect
+
+import "testing"
+
+func runTests(m *testing.M) int { return m.Run() }

@@ -1,0 +1,289 @@
+package connect
+
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// maxHops is how many redirects in a row are followed (RFC 6120 §4.9.3.19).
+const maxHops = 5
+
+// RedirectError is a redirect that was not followed. No connection to To has been
+// made on its account.
+type RedirectError struct {
+	From   string // the endpoint that sent us away
+	To     string // where to, in the server's words
+	Reason Reason
+}
+
+func (e *RedirectError) Error() string {
+	return "not following the redirect to " + shorten(e.To) + ": " + string(e.Reason)
+}
+
+// Reason is why a redirect is refused, as the end of a sentence.
+type Reason string
+
+const (
+	NotAnAddress Reason = "it is not a WebSocket address"
+	NotWebSocket Reason = "it leads to HTTP (BOSH), which Natter does not speak"
+	Unencrypted  Reason = "it leads away from the encrypted connection"
+	WithUserinfo Reason = "it contains a user name"
+	Inwards      Reason = "it leads into a private network"
+	IPLiteral    Reason = "it leads to a bare IP address"
+	Loop         Reason = "it leads back to where the connection came from"
+	TooMany      Reason = "the server redirects too often"
+)
+
+// route is the way from the first endpoint through the redirects it led to. Each
+// step is judged by the first endpoint too: what a chain of redirects may reach
+// must not be more than what one may.
+type route struct {
+	first   *url.URL
+	at      *url.URL
+	visited map[string]bool
+	hops    int
+}
+
+// begin returns the route that starts at an endpoint. It returns nil if that is not
+// one we would connect to: wss, or ws on this machine (RFC 7395 §3.9).
+func begin(endpoint string) *route {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "wss" && (u.Scheme != "ws" || !isLoopback(u)) {
+		return nil
+	}
+	return &route{first: u, at: u, visited: map[string]bool{canonical(u): true}}
+}
+
+// follow makes the target of a redirect the current endpoint, or returns
+// *RedirectError and stays where it is.
+func (r *route) follow(to string) error {
+	if err := r.judge(to); err != nil {
+		return err
+	}
+	u, err := url.Parse(to)
+	if err != nil {
+		return err // judge has parsed it
+	}
+	r.hops++
+	r.at = u
+	r.visited[canonical(u)] = true
+	return nil
+}
+
+// judge returns *RedirectError if a redirect must not be followed. Only the parsed
+// address counts: searching it for "wss:" would let ws://evil.example/?wss: pass
+// (RFC 7395 §3.6.1, §6; the class of CVE-2022-22787).
+func (r *route) judge(to string) error {
+	reason := NotAnAddress
+	if u, err := url.Parse(to); err == nil {
+		reason = r.refuse(u)
+	}
+	if reason != "" {
+		return &RedirectError{From: r.at.String(), To: to, Reason: reason}
+	}
+	return nil
+}
+
+func (r *route) refuse(u *url.URL) Reason {
+	if reason := permitted(u); reason != "" {
+		return reason
+	}
+	switch {
+	case r.at.Scheme == "wss" && u.Scheme != "wss":
+		return Unencrypted
+	case isIP(u.Hostname()) && !isIP(r.first.Hostname()) && reachOf(r.first.Hostname()) == public:
+		return IPLiteral
+	case reachOf(u.Hostname()) > reachOf(r.first.Hostname()):
+		return Inwards
+	case r.visited[canonical(u)]:
+		return Loop
+	case r.hops >= maxHops:
+		return TooMany
+	}
+	return ""
+}
+
+// permitted tells why an address is none that a redirect may name, wherever it
+// comes from; "" if it is fine.
+func permitted(u *url.URL) Reason {
+	switch u.Scheme {
+	case "wss", "ws":
+	case "https":
+		return NotWebSocket
+	case "http":
+		return Unencrypted
+	default:
+		return NotAnAddress
+	}
+	switch {
+	case u.User != nil:
+		return WithUserinfo
+	case u.Opaque != "", !goodHost(u.Hostname()), !goodPort(u.Port()):
+		return NotAnAddress
+	case u.Scheme == "ws" && !isLoopback(u):
+		return Unencrypted
+	case u.Fragment != "": // RFC 6455 §3
+		return NotAnAddress
+	}
+	return ""
+}
+
+// goodHost admits only hosts that a browser's parser and Go's read alike. A browser
+// maps ｌocalhost to localhost and 0x7f.1 to 127.0.0.1; a URI has no such spellings
+// (RFC 3986 §3.2.2).
+func goodHost(host string) bool {
+	if strings.Contains(host, ":") {
+		return isIP(host)
+	}
+	name := plainHost(host)
+	odd := func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-._", c) }
+	if len(name) > 253 || strings.ContainsFunc(name, odd) {
+		return false
+	}
+	labels := strings.Split(name, ".")
+	if slices.Contains(labels, "") {
+		return false
+	}
+	if last := labels[len(labels)-1]; last[0] >= '0' && last[0] <= '9' { // browsers take it for a number
+		return isIP(name)
+	}
+	return true
+}
+
+func goodPort(port string) bool {
+	if port == "" {
+		return true
+	}
+	n, err := strconv.Atoi(port)
+	return err == nil && n > 0 && n < 1<<16
+}
+
+// canonical is the address in the one spelling that loops are recognised by.
+func canonical(u *url.URL) string {
+	port := u.Port()
+	if port == "" && u.Scheme == "wss" {
+		port = "443"
+	}
+	if port == "" {
+		port = "80"
+	}
+	path := u.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	return u.Scheme + "://" + plainHost(u.Hostname()) + ":" + port + path + "?" + u.RawQuery
+}
+
+// reach is how far inside our own machine or network a host lies.
+type reach int
+
+const (
+	public reach = iota
+	private
+	loopback
+)
+
+// privateNames are the top labels that never leave a home or an office: reserved
+// ones (RFC 6762, RFC 8375, RFC 9476 and ICANN's internal) and those in common use.
+var privateNames = []string{"local", "internal", "lan", "home", "corp", "private", "intranet", "home.arpa"}
+
+// reachOf tells by the name alone; what it resolves to a page cannot know. Behind
+// wss the certificate still has to be good for the name.
+func reachOf(host string) reach {
+	host = plainHost(host)
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return reachOfIP(ip)
+	}
+	if under(host, "localhost") || under(host, "localdomain") {
+		return loopback
+	}
+	if !strings.Contains(host, ".") {
+		return private
+	}
+	for _, name := range privateNames {
+		if under(host, name) {
+			return private
+		}
+	}
+	return public
+}
+
+var (
+	global6  = netip.MustParsePrefix("2000::/3") // the only part of IPv6 in public use
+	teredo   = netip.MustParsePrefix("2001::/32")
+	sixToFor = netip.MustParsePrefix("2002::/16")
+	shared4  = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
+	thisNet4 = netip.MustParsePrefix("0.0.0.0/8")
+	beyond4  = netip.MustParsePrefix("224.0.0.0/3") // multicast, reserved, broadcast
+)
+
+func reachOfIP(ip netip.Addr) reach {
+	ip = ip.Unmap()
+	switch {
+	case ip.IsLoopback(), ip.IsUnspecified(), ip.Is4() && thisNet4.Contains(ip):
+		return loopback // 0.0.0.0 connects to the machine itself
+	case ip.IsPrivate(), ip.IsLinkLocalUnicast(), ip.Zone() != "":
+		return private
+	case ip.Is4() && (shared4.Contains(ip) || beyond4.Contains(ip)):
+		return private
+	case ip.Is6() && (!global6.Contains(ip) || teredo.Contains(ip) || sixToFor.Contains(ip)):
+		return private // among them those that carry an IPv4 address inside
+	}
+	return public
+}
+
+// isLoopback reports whether the endpoint is on this machine, where a connection
+// counts as protected without TLS.
+func isLoopback(u *url.URL) bool { return reachOf(u.Hostname()) == loopback }
+
+func isIP(host string) bool {
+	_, err := netip.ParseAddr(plainHost(host))
+	return err == nil
+}
+
+func plainHost(host string) string { return strings.TrimSuffix(strings.ToLower(host), ".") }
+
+func under(host, name string) bool { return host == name || strings.HasSuffix(host, "."+name) }
+
+// seeOtherHost turns the host of a see-other-host stream error into an address: the
+// current endpoint with this host and port (RFC 6120 §4.9.3.19 knows only hosts,
+// and over WebSocket there is no other hint of the path). It returns what the server
+// said, which follow then refuses, if that is no host.
+func seeOtherHost(at *url.URL, said string) string {
+	said = strings.TrimSpace(said)
+	host := said
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
+		host = "[" + host + "]"
+	}
+	u := &url.URL{Scheme: at.Scheme, Host: host, Path: at.Path, RawPath: at.RawPath}
+	if back, err := url.Parse(u.String()); err != nil || host == "" || back.Host != host {
+		return said
+	}
+	return u.String()
+}
+
+// delegated reports whether the endpoint's host is neither the domain nor below it,
+// so that the person should see who answers for it (RFC 7395 §6).
+func delegated(endpoint, domain string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return true
+	}
+	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
+		domain = ascii
+	}
+	return !under(plainHost(u.Hostname()), plainHost(domain))
+}
+
+func shorten(s string) string {
+	const most = 200
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}

@@ -1,0 +1,119 @@
+package connect
+
+import (
+	"context"
+	"errors"
+
+	"natter/app/connect/discover"
+	"natter/app/connect/sasl"
+	"natter/framing"
+)
+
+// Retry reports whether it makes sense to try again after a while without asking the
+// person. It does not where the same would only happen again, where every try does
+// harm (a wrong password locks accounts, two tabs that throw each other out never
+// stop, RFC 6120 §4.9.3.3), or where the person has to know first.
+//
+// What retries:
+//
+//   - whatever may have been the network: a dial that failed, a lost connection,
+//     silence, discovery that could not reach the domain;
+//   - the stream errors retries marks, and a <close/> without reason (ejabberd gives
+//     none for much);
+//   - a server that is not quite there yet: a temporary failure, a constraint, a
+//     negotiation that makes no sense.
+//
+// What does not: any other verdict on the account, an authentication that cannot be
+// trusted or has no safe mechanism, a credential that does not do, a refused redirect,
+// a domain that says it has no endpoint, a context that was cancelled.
+func Retry(err error) (retry bool) {
+	var (
+		redirect *RedirectError
+		away     *framing.RedirectError
+		timeout  *TimeoutError
+		failure  *sasl.FailureError
+		prep     *sasl.PrepError
+		server   *sasl.ServerError
+		task     *TaskError
+		stanza   *StanzaError
+		broken   *framing.StreamError
+		size     *framing.SizeError
+		protocol *ProtocolError
+		kept     *CredentialError
+	)
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.As(err, &kept):
+		return false
+	case errors.As(err, &timeout):
+		return true
+	case errors.As(err, &redirect), errors.As(err, &prep), errors.As(err, &server),
+		errors.As(err, &task), errors.As(err, &size):
+		return false
+	case errors.Is(err, sasl.ErrPlainAfterSCRAM), errors.Is(err, sasl.ErrPlainUnprotected),
+		errors.Is(err, sasl.ErrNoMechanism), errors.Is(err, ErrUnprotected),
+		errors.Is(err, framing.ErrSubprotocol), errors.Is(err, framing.ErrOldDraft):
+		return false
+	case errors.As(err, &away):
+		return true // it is the next try that follows it, or refuses to
+	case errors.As(err, &failure):
+		return failure.Condition == sasl.TemporaryAuthFailure
+	case errors.As(err, &stanza):
+		return retryStanza[stanza.Condition]
+	case errors.As(err, &broken):
+		return retries[broken.Condition]
+	case errors.As(err, &protocol):
+		var e *Error
+		errors.As(err, &e)
+		return e == nil || e.Condition != framing.UnsupportedFeature && e.Condition != framing.UnsupportedVersion
+	}
+	var nowhere *discover.Error
+	if errors.As(err, &nowhere) {
+		return retryDiscovery[nowhere.Kind]
+	}
+	return true
+}
+
+// retryDiscovery are the failures that may be the network's or pass by themselves.
+var retryDiscovery = map[discover.Kind]bool{
+	discover.Unreachable: true,
+	discover.Timeout:     true,
+	discover.BadStatus:   true,
+}
+
+// retries holds the 25 stream errors of RFC 6120 §4.9.3. Those that complain about
+// what we sent do not retry: we would send it again.
+var retries = map[string]bool{
+	framing.BadFormat:              false,
+	framing.BadNamespacePrefix:     false,
+	framing.Conflict:               false,
+	framing.ConnectionTimeout:      true,
+	framing.HostGone:               false,
+	framing.HostUnknown:            false,
+	framing.ImproperAddressing:     false,
+	framing.InternalServerError:    true,
+	framing.InvalidFrom:            false,
+	framing.InvalidNamespace:       false,
+	framing.InvalidXML:             false,
+	framing.NotAuthorized:          false,
+	framing.NotWellFormed:          false,
+	framing.PolicyViolation:        false,
+	framing.RemoteConnectionFailed: true,
+	framing.Reset:                  true,
+	framing.ResourceConstraint:     true,
+	framing.RestrictedXML:          false,
+	framing.SeeOtherHost:           true, // as a redirect
+	framing.SystemShutdown:         true,
+	framing.UndefinedCondition:     true,
+	framing.UnsupportedEncoding:    false,
+	framing.UnsupportedFeature:     false,
+	framing.UnsupportedStanzaType:  false,
+	framing.UnsupportedVersion:     false,
+}
+
+// retryStanza are the refusals of bind that pass by themselves.
+var retryStanza = map[string]bool{
+	"resource-constraint":   true,
+	"internal-server-error": true,
+	"service-unavailable":   true,
+	"remote-server-timeout": true,
+}

@@ -1,0 +1,73 @@
+// Package app holds nothing itself: this is the map of what is below it and around
+// it. It is true at every commit; deps_test.go checks the arrows.
+//
+//	framing/            one WebSocket message = one element (RFC 7395, XEP-0468): parser,
+//	                    writer, open and close, Conn over a Socket
+//	  native/           the Socket of everything but a page, by coder/websocket
+//	  sockettest/       what every Socket must do, as a test
+//	app/
+//	  jid/              addresses: strict for what is typed, lenient for what arrives
+//	  state/            the shared language: State, Event, Intent; pure functions
+//	  connect/          from an address to a bound stream: discover, dial, redirect, negotiate
+//	    discover/       from a domain to WebSocket endpoints (host-meta)
+//	    sasl/           SCRAM, PLAIN, ANONYMOUS; both sides of SCRAM
+//	  stream/           a bound stream that survives its sockets: IQ, Stream Management, reconnect
+//	  feature/          what an extension is; one folder each, its stories in testdata
+//	    featuretest/    plays the stories: XML in, XML out, what it meant
+//	  store/            what outlives the page: tables of an account, rows, a version in memory
+//	    storetest/      what every Store must do, as a test
+//	  client/           the loop that owns the state; features.go is the only registration;
+//	                    keep.go ties it to a store and a credential
+//	  view/             go-app components: State in, Intent out
+//	  xmpptest/         scripted peer, real Prosody and ejabberd
+//	    conformance/    which test shows which rule
+//	    interop/        other libraries against ours
+//	    chaos/          breaks networks, pages and servers, and counts messages
+//	wasm/               the page's main: wires client and view to the browser
+//	  browser/          the only syscall/js: socket, fetch, WebCrypto, the page's life and form
+//	  e2e/              drives a real Chromium against the real binary and real servers
+//	    gallery/        opens every story of the view, wide and narrow, light and dark
+//	    storetest/      the contract of a Store on the real IndexedDB
+//	    vaulttest/      what the vault leaves behind
+//	    workertest/     updates, older builds and the kill switch
+//	web/                the page: form, styles, worker, manifest, icons; embeds what build made
+//	  build/ size/      make the bundle; say what it weighs
+//	server/             the natter command
+//	  site/             serves the bundle: headers, config.json, host-meta
+//	  trial/            a small XMPP server in memory
+//
+// Who knows whom, left to right the way from the wire to the screen:
+//
+//	connect ◀── stream ◀── client ──▶ feature/*, store  view ──▶ go-app
+//	   │          │                       │              │
+//	   ▼          ▼                       ▼              ▼
+//	framing ◀─────┴───────────────────────┘──────────▶ state ──▶ jid
+//
+//	wasm ──▶ client, connect, view, wasm/browser       server ──▶ framing, web
+//	wasm/browser implements small interfaces that the others declare
+//
+// A stanza that arrives:
+//
+//	framing.Parse     strict and bounded, once; never serialised again
+//	stream            counts it, answers <r/>, matches replies by id and sender
+//	client.receive    on the loop: who says so? what about? From here no mutex
+//	a feature         what does it mean? Emit(state.Event)
+//	State.With        a new State; published ones never change
+//	client.publish    the view redraws, at most once a frame
+//
+// A message that leaves:
+//
+//	view              Do(state.SendMessage)
+//	feature/chat      Emit(MessageAdded, queued): on screen at once
+//	features          Decorate: each adds its payload
+//	stream            queues, counts, sends again after a lost socket
+//	framing.Append    one message, escaped by construction
+//
+// What a change touches:
+//
+//	what stanzas say          one folder in app/feature and a line in client/features.go
+//	… and a person sees it    a word in state and a drawing in view as well
+//	how we log in             app/connect
+//	how a stream lives on     app/stream
+//	what a frame is           framing
+package app

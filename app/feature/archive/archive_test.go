@@ -1,0 +1,12 @@
+package archive_test
+
+import (
+	"testing"
+
+	"natter/app/feature/archive"
+	"natter/app/feature/chat"
+	"natter/app/feature/featuretest"
+	"natter/app/feature/receipts"
+)
+
+func TestStories(t *testing.T) { featuretest.Run(t, archive.New, chat.New, receipts.New) }

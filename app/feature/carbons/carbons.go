@@ -1,0 +1,65 @@
+// Package carbons shows here what other clients of the account send and receive
+// (XEP-0280).
+//
+// A carbon is believed only from our own bare address, with exactly one forwarded
+// message in it that this account did send or receive: everything else is somebody
+// putting words into a contact's mouth (CVE-2017-5589, CVE-2019-16235,
+// CVE-2020-26547).
+package carbons
+
+import (
+	"natter/app/feature"
+	"natter/app/state"
+	"natter/framing"
+)
+
+// NS is the namespace of XEP-0280.
+const NS = "urn:xmpp:carbons:2"
+
+// New returns the feature.
+func New() *feature.Feature {
+	return &feature.Feature{
+		Name: "message carbons (XEP-0280)",
+		Messages: map[framing.Name]feature.Handler{
+			{Space: NS, Local: "received"}: unwrap,
+			{Space: NS, Local: "sent"}:     unwrap,
+		},
+		Start: func(c feature.Client) {
+			if c.Carbons() {
+				return
+			}
+			// A server without carbons says so; there is nothing to do about it.
+			c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").
+				Add(framing.New(NS, "enable")), func(*framing.Element, error) {})
+		},
+	}
+}
+
+func unwrap(c feature.Client, st *feature.Stanza) {
+	if st.Source != feature.Live || st.From != c.State().Account() || st.Type == "groupchat" {
+		return
+	}
+	sent, received := st.Only(NS, "sent"), st.Only(NS, "received")
+	wrapper, source := received, feature.CarbonReceived
+	if sent != nil {
+		wrapper, source = sent, feature.CarbonSent
+	}
+	if (sent == nil) == (received == nil) {
+		return
+	}
+	message, at := feature.Forwarded(wrapper)
+	if message == nil || message.Attr("from") == "" || message.Attr("to") == "" || message.Attr("type") == "groupchat" {
+		return
+	}
+	if at.IsZero() {
+		at = c.Now()
+	}
+	inner := feature.Inner(message, source, state.Clamp(at, c.Now()))
+	if inner.Mine(c) != (source == feature.CarbonSent) {
+		return
+	}
+	if source == feature.CarbonReceived && inner.To.Bare() != c.State().Account() {
+		return
+	}
+	c.Dispatch(inner)
+}

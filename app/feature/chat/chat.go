@@ -1,0 +1,287 @@
+// Package chat sends and receives messages between two people (RFC 6121 §5).
+//
+// A message is in the state, as queued, before the stream hears of it. It counts as
+// on the server only when the server has said so. When a lost connection leaves
+// that open, the archive is asked first, and only what it does not have is sent
+// again, under the same id and with its original time.
+package chat
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"natter/app/feature"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/stream"
+	"natter/framing"
+)
+
+const (
+	nsOriginID = "urn:xmpp:sid:0"
+	nsDelay    = "urn:xmpp:delay"
+)
+
+// stale is the age from which a message is not sent again without asking: the
+// conversation has moved on. Who writes without a connection knows that it will be late.
+const stale = time.Hour
+
+// New returns the feature.
+func New() *feature.Feature {
+	t := &talk{}
+	return &feature.Feature{
+		Name: "chat (RFC 6121)",
+		Messages: map[framing.Name]feature.Handler{
+			{Space: framing.NSClient, Local: "body"}:  receive,
+			{Space: framing.NSClient, Local: "error"}: bounced,
+		},
+		Acknowledged: func(c feature.Client, st *framing.Element) {
+			mark(c, st, state.OnServer, "")
+		},
+		Lost:    t.keep,
+		Observe: t.observe,
+		Do:      t.do,
+	}
+}
+
+func receive(c feature.Client, st *feature.Stanza) {
+	body, ok := text(st.Element)
+	peer := st.Peer(c)
+	if !ok || st.Type == "groupchat" || peer == "" {
+		return
+	}
+	m := state.Message{
+		ID:        st.ID,
+		ArchiveID: st.ArchiveID,
+		Author:    jid.JID(strings.Clone(st.From.Bare().String())),
+		Mine:      st.Mine(c),
+		Body:      body,
+		At:        st.At,
+	}
+	if m.Mine {
+		m.Delivery = state.OnServer
+	}
+	peer = jid.JID(strings.Clone(peer.String()))
+	switch {
+	case st.Page != nil:
+		st.Page.Add(peer, m)
+	case st.Source == feature.Live && st.Type == "chat":
+		c.Emit(state.MessageAdded{Peer: peer, Message: m})
+	default:
+		// Only who writes to us here and now is answered at the very resource
+		// (RFC 6121 §5.1).
+		c.Emit(state.MessageAdded{Peer: peer.Bare(), Message: m})
+	}
+}
+
+// text returns the body. There may be several in different languages, of which the
+// one without a language or else the first is taken; two in the same language are
+// a forgery, or a mistake that cannot be told from one (RFC 6121 §5.2.3).
+func text(message *framing.Element) (string, bool) {
+	var found *framing.Element
+	langs := map[string]bool{}
+	for _, n := range message.Children {
+		if !n.Element.Is(framing.NSClient, "body") {
+			continue
+		}
+		lang := n.Element.Lang()
+		if langs[lang] {
+			return "", false
+		}
+		langs[lang] = true
+		if found == nil || lang == "" {
+			found = n.Element
+		}
+	}
+	body := found.Text()
+	return body, body != ""
+}
+
+// bounced deals with an error about a message of ours. Whatever text comes with
+// it is not shown as anybody's message.
+func bounced(c feature.Client, st *feature.Stanza) {
+	if st.ID == "" || st.Source != feature.Live {
+		return
+	}
+	why := "It could not be delivered."
+	for _, el := range st.Only(framing.NSClient, "error").Elements() {
+		if el.Name.Space != framing.NSStanzaError {
+			continue
+		}
+		if known, ok := reasons[el.Name.Local]; ok {
+			why = known
+		}
+	}
+	c.Emit(state.MessageMarked{Peer: st.From.Bare(), ID: st.ID, Delivery: state.Failed, Problem: why})
+}
+
+// reasons are the stanza errors (RFC 6120 §8.3.3) that say something a person can
+// use.
+var reasons = map[string]string{
+	"item-not-found":          "There is nobody at this address.",
+	"gone":                    "This address no longer exists.",
+	"remote-server-not-found": "The other server could not be found.",
+	"remote-server-timeout":   "The other server does not answer.",
+	"service-unavailable":     "The other side does not accept messages right now.",
+	"recipient-unavailable":   "The other side is not there.",
+	"forbidden":               "You are not allowed to write to this address.",
+	"not-allowed":             "You are not allowed to write to this address.",
+	"not-authorized":          "You are not allowed to write to this address.",
+	"not-acceptable":          "The other side does not accept this message.",
+	"policy-violation":        "The server refused this message.",
+	"resource-constraint":     "The other side's mailbox is full, or its server is busy.",
+	"jid-malformed":           "This is not a valid address.",
+}
+
+func (t *talk) do(c feature.Client, in state.Intent) bool {
+	switch in := in.(type) {
+	case state.StartChat:
+		c.Emit(state.ChatStarted{Peer: in.Peer.Bare()})
+	case state.ReadChat:
+		c.Emit(state.ChatRead(in))
+	case state.SendMessage:
+		t.write(c, in.Peer.Bare(), in.Body)
+	case state.RetryMessage:
+		retry(c, in.Peer.Bare(), in.ID)
+	default:
+		return false
+	}
+	return true
+}
+
+func (t *talk) write(c feature.Client, peer jid.JID, body string) {
+	body = strings.Map(printable, body)
+	if strings.TrimSpace(body) == "" {
+		return
+	}
+	m := state.Message{
+		ID:       c.NewID(),
+		Author:   c.State().Account(),
+		Mine:     true,
+		Body:     body,
+		At:       c.Now(),
+		Delivery: state.Queued,
+	}
+	c.Emit(state.MessageAdded{Peer: peer, Message: m})
+	st := stanza(c, peer, &m)
+	if c.State().Connection.Phase != state.Online {
+		delayed(st, m.At) // nobody knows when it leaves
+	}
+	if len(t.doubtful) > 0 {
+		t.doubtful = append(t.doubtful, st) // it must not overtake what was written before
+		return
+	}
+	send(c, peer, st)
+}
+
+// printable drops what XML cannot carry, so that here and there the same is read.
+func printable(r rune) rune {
+	if r < ' ' && r != '\n' && r != '\t' || r == 0xFFFE || r == 0xFFFF {
+		return -1
+	}
+	return r
+}
+
+func stanza(c feature.Client, peer jid.JID, m *state.Message) *framing.Element {
+	to := peer
+	if chat := c.State().Chat(peer); chat != nil {
+		to = peer.WithResource(chat.Resource)
+	}
+	st := framing.New(framing.NSClient, "message").
+		Set("type", "chat").Set("to", to.String()).Set("id", m.ID).
+		Add(framing.New(framing.NSClient, "body").AddText(m.Body),
+			framing.New(nsOriginID, "origin-id").Set("id", m.ID))
+	c.Decorate(st)
+	return st
+}
+
+func send(c feature.Client, peer jid.JID, st *framing.Element) {
+	if err := c.Send(st); err != nil {
+		c.Emit(state.MessageMarked{Peer: peer, ID: st.Attr("id"), Delivery: state.Failed, Problem: refusal(err)})
+	}
+}
+
+// refusal says why the stream does not take a message.
+func refusal(err error) string {
+	if tooLarge := (*stream.TooLargeError)(nil); errors.As(err, &tooLarge) {
+		return "It is too long for this server. Try to send it in parts."
+	}
+	if refused := (*framing.StreamError)(nil); errors.As(err, &refused) {
+		return "The server ended the connection over this message, twice. It is not sent again by itself."
+	}
+	return "There is no connection."
+}
+
+// retry sends a failed message again, as the same message: should the first copy
+// have arrived after all, its id tells.
+func retry(c feature.Client, peer jid.JID, id string) {
+	chat := c.State().Chat(peer)
+	if chat == nil {
+		return
+	}
+	m := chat.Timeline.ByID(c.State().Account(), id)
+	if m == nil || m.Delivery != state.Failed {
+		return
+	}
+	c.Emit(state.MessageMarked{Peer: peer, ID: id, Delivery: state.Queued})
+	send(c, peer, delayed(stanza(c, peer, m), m.At))
+}
+
+// delayed says when a message that leaves late was written (XEP-0203).
+func delayed(st *framing.Element, at time.Time) *framing.Element {
+	if st.Child(nsDelay, "delay") != nil {
+		return st
+	}
+	return st.Add(framing.New(nsDelay, "delay").Set("stamp", at.UTC().Format("2006-01-02T15:04:05.000Z")))
+}
+
+func mark(c feature.Client, st *framing.Element, d state.Delivery, problem string) {
+	if st.Is(framing.NSClient, "message") && st.Child(framing.NSClient, "body") != nil {
+		c.Emit(state.MessageMarked{Peer: jid.JID(st.Attr("to")).Bare(), ID: st.Attr("id"), Delivery: d, Problem: problem})
+	}
+}
+
+// talk holds messages of which nobody knows whether the server has them, and those
+// written after them.
+type talk struct{ doubtful []*framing.Element }
+
+func (t *talk) keep(c feature.Client, st *framing.Element, err error) {
+	switch {
+	case !st.Is(framing.NSClient, "message") || st.Child(framing.NSClient, "body") == nil:
+	case err != nil:
+		mark(c, st, state.Failed, refusal(err))
+	default:
+		t.doubtful = append(t.doubtful, st)
+	}
+}
+
+// observe sends again what the archive turned out not to have.
+func (t *talk) observe(c feature.Client, ev state.Event) {
+	switch ev.(type) {
+	case state.Cleared:
+		t.doubtful = nil
+	case state.CaughtUp:
+		doubtful := t.doubtful
+		t.doubtful = nil
+		for _, st := range doubtful {
+			again(c, st)
+		}
+	}
+}
+
+func again(c feature.Client, st *framing.Element) {
+	peer := jid.JID(st.Attr("to")).Bare()
+	chat := c.State().Chat(peer)
+	if chat == nil {
+		return
+	}
+	m := chat.Timeline.ByID(c.State().Account(), st.Attr("id"))
+	switch {
+	case m == nil || m.Delivery != state.Queued:
+	case c.Now().Sub(m.At) > stale && st.Child(nsDelay, "delay") == nil:
+		mark(c, st, state.Failed, "The connection was lost before it was sent.")
+	default:
+		send(c, peer, delayed(st, m.At))
+	}
+}

@@ -1,0 +1,108 @@
+// Package chatstates tells and shows who is typing (XEP-0085).
+package chatstates
+
+import (
+	"time"
+
+	"natter/app/feature"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/framing"
+)
+
+// NS is the namespace of XEP-0085.
+const NS = "http://jabber.org/protocol/chatstates"
+
+// forget is after how long a peer that said nothing more no longer types: its
+// client may have gone without a word.
+const forget = 60 * time.Second
+
+// New returns the feature.
+func New() *feature.Feature {
+	s := &states{stops: map[jid.JID]func(){}}
+	return &feature.Feature{
+		Name:  "chat states (XEP-0085)",
+		Disco: []string{NS},
+		Messages: map[framing.Name]feature.Handler{
+			{Space: NS, Local: "composing"}: s.composing,
+			{Space: NS, Local: "paused"}:    s.stopped,
+			{Space: NS, Local: "active"}:    s.stopped,
+			{Space: NS, Local: "inactive"}:  s.stopped,
+			{Space: NS, Local: "gone"}:      s.stopped,
+		},
+		Decorate: func(_ feature.Client, st *framing.Element) {
+			if st.Is(framing.NSClient, "message") && st.Child(framing.NSClient, "body") != nil {
+				st.Add(framing.New(NS, "active"))
+			}
+		},
+		Observe: func(_ feature.Client, ev state.Event) {
+			if _, ok := ev.(state.Cleared); ok {
+				for peer := range s.stops {
+					s.rest(peer)
+				}
+			}
+		},
+		Do: func(c feature.Client, in state.Intent) bool {
+			typing, ok := in.(state.Typing)
+			if ok {
+				tell(c, typing)
+			}
+			return ok
+		},
+	}
+}
+
+type states struct {
+	stops map[jid.JID]func() // what ends the forgetting of a peer's typing
+}
+
+func (s *states) composing(c feature.Client, st *feature.Stanza) {
+	if st.Source != feature.Live || st.Mine(c) || st.Type == "groupchat" {
+		return
+	}
+	peer := st.From.Bare()
+	s.rest(peer)
+	c.Emit(state.TypingChanged{Peer: peer, Typing: true})
+	s.stops[peer] = c.After(forget, func() {
+		delete(s.stops, peer)
+		c.Emit(state.TypingChanged{Peer: peer})
+	})
+}
+
+func (s *states) stopped(c feature.Client, st *feature.Stanza) {
+	if st.Source != feature.Live || st.Mine(c) {
+		return
+	}
+	s.rest(st.From.Bare())
+	c.Emit(state.TypingChanged{Peer: st.From.Bare()})
+}
+
+func (s *states) rest(peer jid.JID) {
+	if stop := s.stops[peer]; stop != nil {
+		stop()
+		delete(s.stops, peer)
+	}
+}
+
+// tell says that we type, to contacts who may see our presence and are there to
+// see it. It is not worth queueing: while offline nothing is said.
+func tell(c feature.Client, in state.Typing) {
+	contact := c.State().Contact(in.Peer)
+	if contact == nil || contact.Presence().Show == state.Unavailable || c.State().Connection.Phase != state.Online {
+		return
+	}
+	if contact.Subscription != state.SubscriptionFrom && contact.Subscription != state.SubscriptionBoth {
+		return
+	}
+	name := "paused"
+	if in.Typing {
+		name = "composing"
+	}
+	to := in.Peer.Bare()
+	if chat := c.State().Chat(in.Peer); chat != nil {
+		to = to.WithResource(chat.Resource)
+	}
+	c.Send(framing.New(framing.NSClient, "message").
+		Set("type", "chat").Set("to", to.String()).Set("id", c.NewID()).
+		Add(framing.New(NS, name), framing.New("urn:xmpp:hints", "no-store")))
+}

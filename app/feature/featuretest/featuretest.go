@@ -1,0 +1,383 @@
+// Package featuretest plays a feature's stories: XML in, XML out, and what it
+// meant. A story is a text archive in the feature's testdata folder. Its first lines
+// say which rule it shows; its files are steps, in order:
+//
+//	-- recv --    stanzas from the server, one a line
+//	-- do --      intents, one a line: SendMessage {"Peer":"grace@localhost","Body":"hi"}
+//	-- wait --    time that passes: 60s
+//	-- sent --    what the client sent since the last such step
+//	-- events --  what happened since the last such step
+//
+// A story begins signed in as ada@localhost/tab, the stream just started, at noon on
+// 2 January 2026. Ids count up: id1, id2, …
+//
+// Run with -update to write what happens into the stories; the diff is what a
+// reviewer reads.
+package featuretest
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/tools/txtar"
+
+	"natter/app/client"
+	"natter/app/connect"
+	"natter/app/feature"
+	"natter/app/state"
+	"natter/framing"
+)
+
+var update = flag.Bool("update", false, "write what happens into the stories")
+
+// Noon is when stories begin.
+var Noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// Run plays all stories in testdata. The features made by with are there too, and
+// come first, for stories that need a roster, say.
+func Run(t *testing.T, newFeature func() *feature.Feature, with ...func() *feature.Feature) {
+	paths, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no stories in testdata")
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			play(t, path, append(with, newFeature))
+		})
+	}
+}
+
+func play(t *testing.T, path string, makers []func() *feature.Feature) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	story := txtar.Parse(raw)
+	s := newStage(t, makers)
+	for i, step := range story.Files {
+		got, judged := "", true
+		switch step.Name {
+		case "recv":
+			judged = false
+			for _, line := range lines(step.Data) {
+				s.recv(line)
+			}
+			s.settle()
+		case "do":
+			judged = false
+			for _, line := range lines(step.Data) {
+				s.do(line)
+			}
+		case "wait":
+			judged = false
+			s.wait(strings.TrimSpace(string(step.Data)))
+		case "sent":
+			s.settle()
+			got = s.takeSent()
+		case "events":
+			s.settle()
+			got = s.takeEvents()
+		default:
+			t.Fatalf("%s: no step is called %q", path, step.Name)
+		}
+		if !judged {
+			continue
+		}
+		if want := string(step.Data); got != want && !*update {
+			t.Errorf("step %d, %s\n--- got\n%s--- want\n%s", i+1, step.Name, got, want)
+		}
+		story.Files[i].Data = []byte(got)
+	}
+	if *update {
+		if err := os.WriteFile(path, txtar.Format(story), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func lines(data []byte) (all []string) {
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// stage is a client whose server is the story.
+type stage struct {
+	t      *testing.T
+	client *client.Client
+	server framing.Socket
+	clock  *clock
+	did    chan struct{} // an intent has been carried out
+	settl  int
+
+	mu     sync.Mutex
+	events []state.Event
+	sent   []string
+}
+
+func newStage(t *testing.T, makers []func() *feature.Feature) *stage {
+	s := &stage{t: t, clock: &clock{now: Noon}, did: make(chan struct{}, 1)}
+	features := make([]*feature.Feature, 0, len(makers)+1)
+	for _, f := range makers {
+		features = append(features, f())
+	}
+	features = append(features, &feature.Feature{
+		Name:    "recorder",
+		Observe: s.record,
+		Do: func(feature.Client, state.Intent) bool {
+			s.did <- struct{}{}
+			return true
+		},
+	})
+	ids := 0
+	s.client = client.New(client.Config{
+		Connector: s,
+		Features:  features,
+		Clock:     s.clock,
+		Random:    func() float64 { return 0.5 },
+		NewID:     func() string { ids++; return fmt.Sprintf("id%d", ids) },
+		Log:       func(format string, args ...any) { t.Errorf(format, args...) },
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { s.client.Run(ctx) })
+	t.Cleanup(func() {
+		running.Go(s.part)
+		cancel()
+		running.Wait()
+	})
+	online := make(chan struct{}, 1)
+	stop := s.client.Watch(func() {
+		if s.client.State().Connection.Phase == state.Online {
+			select {
+			case online <- struct{}{}:
+			default:
+			}
+		}
+	})
+	s.client.Do(state.SignIn{Address: "ada@localhost", Password: "analytical"})
+	<-online
+	stop()
+	return s
+}
+
+// Connect is how the client gets its session: bound already, to the story.
+func (s *stage) Connect(context.Context, connect.Request) (*connect.Session, error) {
+	ours, theirs := framing.Pipe()
+	s.server = theirs
+	enabled := framing.New("urn:xmpp:sm:3", "enabled")
+	return &connect.Session{
+		Conn:     framing.NewConn(ours, framing.ConnOptions{}),
+		JID:      "ada@localhost/tab",
+		Features: framing.New(framing.NSStream, "features"),
+		Endpoint: "ws://localhost/ws",
+		SM:       enabled,
+	}, nil
+}
+
+func (s *stage) record(_ feature.Client, ev state.Event) {
+	switch ev.(type) {
+	case state.ConnectionChanged, state.SessionStarted, state.Cleared:
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, ev)
+}
+
+func (s *stage) recv(doc string) {
+	s.t.Helper()
+	if _, err := framing.Parse(doc, framing.DefaultLimits); err != nil {
+		s.t.Fatalf("the story sends %s: %v", doc, err)
+	}
+	if err := s.server.Write(context.Background(), doc); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) do(line string) {
+	s.t.Helper()
+	name, args, _ := strings.Cut(line, " ")
+	for _, in := range intents {
+		if reflect.TypeOf(in).Name() != name {
+			continue
+		}
+		v := reflect.New(reflect.TypeOf(in))
+		if err := json.Unmarshal([]byte(args), v.Interface()); err != nil {
+			s.t.Fatalf("%s: %v", line, err)
+		}
+		s.client.Do(v.Elem().Interface().(state.Intent))
+		<-s.did
+		return
+	}
+	s.t.Fatalf("no intent is called %q", name)
+}
+
+var intents = []state.Intent{
+	state.StartChat{}, state.SendMessage{}, state.RetryMessage{}, state.Typing{}, state.ReadChat{},
+	state.LoadOlder{}, state.AddContact{}, state.RenameContact{}, state.RemoveContact{},
+	state.AcceptContact{}, state.DeclineContact{}, state.SetPresence{},
+}
+
+func (s *stage) wait(d string) {
+	s.t.Helper()
+	passed, err := time.ParseDuration(d)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.clock.turn(passed)
+}
+
+// settle waits until the client has dealt with all it was sent: a request nobody
+// handles is answered in turn, so its answer is the last thing to come.
+func (s *stage) settle() {
+	s.t.Helper()
+	s.settl++
+	id := fmt.Sprintf("settle%d", s.settl)
+	s.recv(fmt.Sprintf(`<iq xmlns="jabber:client" type="get" id="%s"><settled xmlns="urn:natter:test"/></iq>`, id))
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for {
+		doc, err := s.server.Read(ctx)
+		if err != nil {
+			s.t.Fatalf("waiting for the client to settle: %v", err)
+		}
+		el, err := framing.Parse(doc, framing.DefaultLimits)
+		if err != nil {
+			s.t.Fatalf("the client sent %s: %v", doc, err)
+		}
+		switch {
+		case el.Attr("id") == id:
+			return
+		case el.Name.Space == framing.NSClient: // Stream Management is not the features' business
+			s.sent = append(s.sent, doc)
+		}
+	}
+}
+
+// part answers the client's good-bye.
+func (s *stage) part() {
+	for {
+		doc, err := s.server.Read(context.Background())
+		if err != nil {
+			return
+		}
+		if el, err := framing.Parse(doc, framing.DefaultLimits); err == nil && el.Is(framing.NSFraming, "close") {
+			s.server.Write(context.Background(), framing.Close(framing.NSFraming, "").String())
+		}
+	}
+}
+
+func (s *stage) takeSent() string {
+	defer func() { s.sent = nil }()
+	return join(s.sent)
+}
+
+func (s *stage) takeEvents() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, ev := range s.events {
+		args, err := json.Marshal(bare(reflect.ValueOf(ev)))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, reflect.TypeOf(ev).Name()+" "+string(args))
+	}
+	s.events = nil
+	return join(all)
+}
+
+// bare leaves out what is zero, so that a line says only what is special.
+func bare(v reflect.Value) any {
+	switch v.Kind() {
+	case reflect.Struct:
+		if at, ok := v.Interface().(time.Time); ok {
+			return at.UTC().Format(time.RFC3339Nano)
+		}
+		fields := map[string]any{}
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() && !v.Field(i).IsZero() {
+				fields[f.Name] = bare(v.Field(i))
+			}
+		}
+		return fields
+	case reflect.Slice:
+		items := make([]any, v.Len())
+		for i := range items {
+			items[i] = bare(v.Index(i))
+		}
+		return items
+	}
+	return v.Interface()
+}
+
+func join(all []string) string {
+	if len(all) == 0 {
+		return ""
+	}
+	return strings.Join(all, "\n") + "\n"
+}
+
+// clock stands still until it is turned.
+type clock struct {
+	mu     sync.Mutex
+	now    time.Time
+	timers []*timer
+}
+
+type timer struct {
+	at time.Time
+	f  func()
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) AfterFunc(d time.Duration, f func()) (stop func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	timer := &timer{c.now.Add(d), f}
+	c.timers = append(c.timers, timer)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		timer.f = nil
+	}
+}
+
+func (c *clock) turn(d time.Duration) {
+	c.mu.Lock()
+	c.now = c.now.Add(d)
+	var due []func()
+	var later []*timer
+	for _, t := range c.timers {
+		switch {
+		case t.f == nil:
+		case t.at.After(c.now):
+			later = append(later, t)
+		default:
+			due = append(due, t.f)
+		}
+	}
+	c.timers = later
+	c.mu.Unlock()
+	for _, f := range due {
+		f()
+	}
+}

@@ -1,0 +1,47 @@
+package feature
+
+import (
+	"time"
+
+	"natter/app/jid"
+	"natter/framing"
+)
+
+const (
+	nsForward = "urn:xmpp:forward:0"
+	nsDelay   = "urn:xmpp:delay"
+)
+
+// Inner is the stanza of a message that came inside another one. The caller has
+// checked that who wrapped it may do so, and that from and to are there.
+func Inner(message *framing.Element, source Source, at time.Time) *Stanza {
+	return &Stanza{
+		Element: message,
+		From:    jid.JID(message.Attr("from")),
+		To:      jid.JID(message.Attr("to")),
+		ID:      message.Attr("id"),
+		Type:    message.Attr("type"),
+		Source:  source,
+		At:      at,
+	}
+}
+
+// Forwarded returns the message inside wrapper's only <forwarded/> (XEP-0297) and
+// the time it is stamped with, zero if it has no readable stamp. Anything but
+// exactly one message in jabber:client gives nil: what is ambiguous was smuggled
+// (CVE-2017-5589 and its kin).
+func Forwarded(wrapper *framing.Element) (message *framing.Element, at time.Time) {
+	f := wrapper.Only(nsForward, "forwarded")
+	message = f.Only(framing.NSClient, "message")
+	at, _ = Stamp(f.Only(nsDelay, "delay"))
+	return message, at
+}
+
+// Stamp reads the time of a <delay/> (XEP-0203).
+func Stamp(delay *framing.Element) (at time.Time, ok bool) {
+	if delay == nil {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(time.RFC3339Nano, delay.Attr("stamp"))
+	return at, err == nil
+}

@@ -1,0 +1,10 @@
+package roster_test
+
+import (
+	"testing"
+
+	"natter/app/feature/featuretest"
+	"natter/app/feature/roster"
+)
+
+func TestStories(t *testing.T) { featuretest.Run(t, roster.New) }

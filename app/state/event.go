@@ -1,0 +1,369 @@
+package state
+
+import (
+	"maps"
+	"time"
+
+	"github.com/benbjohnson/immutable"
+
+	"natter/app/jid"
+)
+
+// Event is something that happened. Features emit events; nothing else changes
+// the State.
+type Event interface{ apply(*State) }
+
+// ConnectionChanged: the connection went up, down, or failed.
+type ConnectionChanged struct{ Connection Connection }
+
+func (ev ConnectionChanged) apply(s *State) {
+	if ev.Connection.Phase != Online && s.Connection.Phase == Online {
+		for c := range s.Chats {
+			if c.Typing {
+				quiet := *c
+				quiet.Typing = false
+				s.setChat(&quiet)
+			}
+		}
+	}
+	s.Connection = ev.Connection
+}
+
+// SessionStarted: a new stream is bound to this address. What was said on the one
+// before no longer holds (RFC 6121 §4.5.2); a resumed stream does not start.
+type SessionStarted struct{ Me jid.JID }
+
+func (ev SessionStarted) apply(s *State) {
+	s.Me, s.CaughtUp = ev.Me, false
+	for c := range s.Contacts {
+		if len(c.presences) > 0 {
+			silent := *c
+			silent.presences = nil
+			s.setContact(&silent)
+		}
+	}
+	for c := range s.Chats {
+		if c.Resource != "" {
+			unlocked := *c
+			unlocked.Resource = ""
+			s.setChat(&unlocked)
+		}
+	}
+}
+
+// Cleared: the account was signed out and nothing of it may stay.
+type Cleared struct{}
+
+func (Cleared) apply(s *State) {
+	rev, connection := s.Rev, s.Connection
+	*s = *New()
+	s.Rev, s.Connection = rev, connection
+}
+
+// RosterItem is a contact as the roster has it.
+type RosterItem struct {
+	JID          jid.JID
+	Name         string
+	Groups       []string
+	Subscription Subscription
+	Asked        bool
+}
+
+// RosterLoaded: the whole roster arrived.
+type RosterLoaded struct{ Items []RosterItem }
+
+func (ev RosterLoaded) apply(s *State) {
+	s.RosterLoaded = true
+	old := s.contacts
+	s.contacts = immutable.NewMap[jid.JID, *Contact](hasher{})
+	for it := old.Iterator(); !it.Done(); {
+		if _, c, _ := it.Next(); c.AsksUs || !c.InRoster {
+			asking := *c
+			asking.InRoster, asking.Asked, asking.Subscription = false, false, SubscriptionNone
+			s.setContact(&asking)
+		}
+	}
+	for _, item := range ev.Items {
+		c := &Contact{JID: item.JID}
+		if known, ok := old.Get(item.JID); ok {
+			c.presences, c.AsksUs, c.AskText = known.presences, known.AsksUs, known.AskText
+		}
+		item.fill(c)
+		s.setContact(c)
+	}
+}
+
+func (item RosterItem) fill(c *Contact) {
+	c.InRoster = true
+	c.Name, c.Groups = item.Name, item.Groups
+	c.Subscription, c.Asked = item.Subscription, item.Asked
+	if item.Subscription == SubscriptionFrom || item.Subscription == SubscriptionBoth {
+		c.AsksUs, c.AskText = false, ""
+	}
+}
+
+// ContactChanged: the roster has a new or different item.
+type ContactChanged struct{ Item RosterItem }
+
+func (ev ContactChanged) apply(s *State) {
+	c := s.contact(ev.Item.JID)
+	ev.Item.fill(c)
+	s.setContact(c)
+}
+
+// ContactRemoved: the roster no longer has this item.
+type ContactRemoved struct{ JID jid.JID }
+
+func (ev ContactRemoved) apply(s *State) { s.contacts = s.contacts.Delete(ev.JID.Bare()) }
+
+// SubscriptionAsked: somebody wants to see our presence.
+type SubscriptionAsked struct {
+	From jid.JID
+	Text string
+}
+
+func (ev SubscriptionAsked) apply(s *State) {
+	c := s.contact(ev.From)
+	c.AsksUs, c.AskText = true, ev.Text
+	s.setContact(c)
+}
+
+// SubscriptionAnswered: we answered a request, or it was withdrawn.
+type SubscriptionAnswered struct{ From jid.JID }
+
+func (ev SubscriptionAnswered) apply(s *State) {
+	c := s.contact(ev.From)
+	c.AsksUs, c.AskText = false, ""
+	if !c.InRoster {
+		s.contacts = s.contacts.Delete(c.JID)
+		return
+	}
+	s.setContact(c)
+}
+
+// PresenceChanged: one resource of a contact said something about itself.
+type PresenceChanged struct {
+	From     jid.JID // full
+	Presence Presence
+}
+
+func (ev PresenceChanged) apply(s *State) {
+	c := s.contact(ev.From)
+	if c.presences[ev.From.Resource()] != ev.Presence {
+		c.presences = maps.Clone(c.presences)
+		if c.presences == nil {
+			c.presences = map[string]Presence{}
+		}
+		if ev.Presence.Show == Unavailable {
+			delete(c.presences, ev.From.Resource())
+		} else {
+			c.presences[ev.From.Resource()] = ev.Presence
+		}
+		s.setContact(c)
+	}
+	if chat := s.Chat(ev.From); chat != nil && chat.Resource != "" {
+		// Any change of presence unlocks the resource (RFC 6121 §5.1).
+		unlocked := *chat
+		unlocked.Resource = ""
+		s.setChat(&unlocked)
+	}
+}
+
+// OwnPresenceChanged: we told contacts something new.
+type OwnPresenceChanged struct{ Presence Presence }
+
+func (ev OwnPresenceChanged) apply(s *State) { s.OwnPresence = ev.Presence }
+
+// ChatStarted: there is a conversation with this peer now, maybe an empty one.
+type ChatStarted struct{ Peer jid.JID }
+
+func (ev ChatStarted) apply(s *State) {
+	if s.Chat(ev.Peer) == nil {
+		s.setChat(s.chat(ev.Peer))
+	}
+}
+
+// MessageAdded: a message was written, by us or by the peer, now. A message that
+// is known already only adds what the second copy tells.
+type MessageAdded struct {
+	Peer    jid.JID // bare or full; the resource is the one to answer to
+	Message Message
+}
+
+func (ev MessageAdded) apply(s *State) {
+	c := s.chat(ev.Peer)
+	if !ev.Message.Mine {
+		c.Typing = false
+		if r := ev.Peer.Resource(); r != "" {
+			c.Resource = r
+		}
+	}
+	if old := c.Timeline.Find(&ev.Message); old != nil {
+		c.Timeline = c.Timeline.merge(old, &ev.Message, s.Rev)
+		s.setChat(c)
+		return
+	}
+	ev.Message.Rev = s.Rev
+	c.Timeline = c.Timeline.append(ev.Message)
+	if ev.Message.Mine {
+		c.Unread, c.ReadTo = 0, c.Timeline.Last().Key
+	} else {
+		c.Unread++
+	}
+	s.setChat(c)
+}
+
+// MessageMarked: a message of ours came further. It never goes back, but a failed
+// one may still turn out to have arrived.
+type MessageMarked struct {
+	Peer     jid.JID
+	ID       string
+	Delivery Delivery
+	Problem  string
+}
+
+func (ev MessageMarked) apply(s *State) {
+	c := s.chat(ev.Peer)
+	old := c.Timeline.ByID(s.Account(), ev.ID)
+	if old == nil || !old.Mine || !further(old.Delivery, ev.Delivery) {
+		return
+	}
+	m := *old
+	m.Rev, m.Delivery, m.Problem = s.Rev, ev.Delivery, ev.Problem
+	c.Timeline = c.Timeline.put(&m)
+	s.setChat(c)
+}
+
+func further(from, to Delivery) bool {
+	switch {
+	case from == Failed:
+		return to != Failed
+	case to == Failed:
+		return from != Delivered
+	}
+	return to > from
+}
+
+// ChatRead: the person has seen the conversation to its end.
+type ChatRead struct{ Peer jid.JID }
+
+func (ev ChatRead) apply(s *State) {
+	c := s.Chat(ev.Peer)
+	if c == nil || c.Timeline.Len() == 0 {
+		return
+	}
+	last := c.Timeline.Last().Key
+	if c.Unread == 0 && c.ReadTo == last {
+		return
+	}
+	read := *c
+	read.Unread, read.ReadTo = 0, last
+	s.setChat(&read)
+}
+
+// TypingChanged: the peer began or stopped writing (XEP-0085).
+type TypingChanged struct {
+	Peer   jid.JID
+	Typing bool
+}
+
+func (ev TypingChanged) apply(s *State) {
+	c := s.Chat(ev.Peer)
+	if c == nil || c.Typing == ev.Typing {
+		return
+	}
+	changed := *c
+	changed.Typing = ev.Typing
+	s.setChat(&changed)
+}
+
+// CaughtUp: everything our archive has up to now is in the state, or there is no
+// archive to catch up with.
+type CaughtUp struct{}
+
+func (CaughtUp) apply(s *State) { s.CaughtUp = true }
+
+// ArchiveReached: the archive is here without a gap up to this id; "" if it has
+// forgotten where we were.
+type ArchiveReached struct{ ID string }
+
+func (ev ArchiveReached) apply(s *State) { s.Reached = ev.ID }
+
+// Returned: what was kept on this device has been read.
+type Returned struct{ State *State }
+
+func (ev Returned) apply(s *State) {
+	rev, connection := s.Rev, s.Connection
+	*s = *ev.State
+	s.Rev, s.Connection = rev, connection
+}
+
+// StorageChanged: keeping things on this device failed, or works again.
+type StorageChanged struct{ Problem *Problem }
+
+func (ev StorageChanged) apply(s *State) { s.Storage = ev.Problem }
+
+// ArchiveAsked: a page of the archive is on its way.
+type ArchiveAsked struct{ Peer jid.JID }
+
+func (ev ArchiveAsked) apply(s *State) {
+	c := s.chat(ev.Peer)
+	c.Archive.Loading, c.Archive.Failed = true, ""
+	s.setChat(c)
+}
+
+// ArchiveFailed: the page did not come.
+type ArchiveFailed struct {
+	Peer jid.JID
+	Text string
+}
+
+func (ev ArchiveFailed) apply(s *State) {
+	c := s.chat(ev.Peer)
+	c.Archive.Loading, c.Archive.Failed = false, ev.Text
+	s.setChat(c)
+}
+
+// ArchivePage: a page of one conversation's archive arrived, oldest message first.
+type ArchivePage struct {
+	Peer     jid.JID
+	Messages []Message
+	Older    bool   // the page ends where what we have begins
+	Oldest   string // archive id of the page's first result, "" if the page is empty
+	Complete bool   // with Older: nothing comes before this page
+	Unread   bool   // what is new on it has not been seen yet
+	// Partial is set when the page holds this conversation's part of a wider query;
+	// it then says nothing about Oldest, Complete or Loading.
+	Partial bool
+}
+
+func (ev ArchivePage) apply(s *State) {
+	c := s.chat(ev.Peer)
+	var unseen int
+	c.Timeline, unseen = c.Timeline.insert(ev.Messages, ev.Older, s.Rev)
+	if ev.Unread {
+		c.Unread += unseen
+	}
+	if !ev.Partial {
+		c.Archive.Loading, c.Archive.Failed = false, ""
+		if ev.Oldest != "" && (ev.Older || c.Archive.Oldest == "") {
+			c.Archive.Oldest = ev.Oldest
+		}
+		if ev.Complete {
+			c.Archive.Complete = true
+		}
+	}
+	s.setChat(c)
+}
+
+// Clamp limits a time that a stranger chose to what can be true: not before 1970
+// and not after a minute from now.
+func Clamp(at, now time.Time) time.Time {
+	if at.Before(time.Unix(0, 0)) {
+		return time.Unix(0, 0).UTC()
+	}
+	if latest := now.Add(time.Minute); at.After(latest) {
+		return latest
+	}
+	return at
+}

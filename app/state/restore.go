@@ -1,0 +1,158 @@
+package state
+
+import (
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/benbjohnson/immutable"
+
+	"natter/app/jid"
+)
+
+// Kept is what of a State outlives the page.
+type Kept struct {
+	Me           jid.JID
+	OwnPresence  Presence
+	RosterLoaded bool
+	CaughtUp     bool
+	Reached      string
+	Contacts     []KeptContact
+	Chats        []KeptChat
+}
+
+// KeptContact is a contact with the presences of its resources, which a stream that
+// is resumed does not tell again.
+type KeptContact struct {
+	Contact   Contact
+	Presences map[string]Presence
+}
+
+// KeptChat is a conversation whose newest messages are Messages; the Timeline of Chat
+// is not looked at. Low and High are what Timeline.Seqs returned: they also count the
+// messages that are not here.
+type KeptChat struct {
+	Chat      Chat
+	Messages  []Message
+	Low, High int64
+}
+
+// Restore returns the state that was kept, not connected. Its revision is 0, and so
+// is that of all in it: nothing has changed since.
+func Restore(k Kept) *State {
+	s := New()
+	s.Me, s.OwnPresence, s.RosterLoaded = k.Me, k.OwnPresence, k.RosterLoaded
+	s.CaughtUp, s.Reached = k.CaughtUp, k.Reached
+	contacts := immutable.NewMapBuilder[jid.JID, *Contact](hasher{})
+	for _, kc := range k.Contacts {
+		c := kc.Contact
+		c.Rev = 0
+		if len(kc.Presences) > 0 {
+			c.presences = maps.Clone(kc.Presences)
+		}
+		contacts.Set(c.JID, &c)
+	}
+	s.contacts = contacts.Map()
+	chats := immutable.NewMapBuilder[jid.JID, *Chat](hasher{})
+	for _, kc := range k.Chats {
+		c := kc.Chat
+		c.Rev, c.Typing, c.Archive.Loading, c.Archive.Failed = 0, false, false, ""
+		c.Timeline = newTimeline().read(kc.Messages)
+		c.Timeline.low, c.Timeline.high = min(c.Timeline.low, kc.Low), max(c.Timeline.high, kc.High)
+		chats.Set(c.Peer, &c)
+	}
+	s.chats = chats.Map()
+	return s
+}
+
+// HistoryRead: messages that were kept on disk are in memory now. They have the keys
+// they were kept with; one that is here already stays as it is.
+type HistoryRead struct {
+	Peer     jid.JID
+	Messages []Message
+	Earlier  bool // there are more before these
+}
+
+func (ev HistoryRead) apply(s *State) {
+	c := s.chat(ev.Peer)
+	c.Timeline = c.Timeline.read(ev.Messages)
+	c.Earlier = ev.Earlier
+	s.setChat(c)
+}
+
+// read adds messages under the keys they have had before. They do not count as
+// changed: the disk knows them.
+func (t Timeline) read(messages []Message) Timeline {
+	for _, m := range messages {
+		t.low, t.high = min(t.low, m.Key.Seq), max(t.high, m.Key.Seq)
+		if t.Get(m.Key) != nil {
+			continue
+		}
+		m.Rev = 0
+		newer := t.ByID(m.Author, m.ID)
+		t = t.place(&m)
+		if newer != nil && m.Key.Before(newer.Key) {
+			t.ids = t.ids.Set(idKey(m.Author, m.ID), newer.Key) // ByID is the newest
+		}
+	}
+	return t
+}
+
+// Presences yields what each resource of the contact says, in no order.
+func (c *Contact) Presences() iter.Seq2[string, Presence] { return maps.All(c.presences) }
+
+// SameContacts reports whether both states have the very same contacts. It may miss
+// that they are equal, never that they differ.
+func (s *State) SameContacts(o *State) bool { return s.contacts == o.contacts }
+
+// SameChats is SameContacts for the conversations.
+func (s *State) SameChats(o *State) bool { return s.chats == o.chats }
+
+// Seqs returns the lowest Seq given to a message of an older page and the highest
+// given to any other, so that later ones go on from there.
+func (t Timeline) Seqs() (low, high int64) { return t.low, t.high }
+
+// change is one entry of a journal.
+type change struct {
+	key    Key
+	rev    uint64
+	length int // of the journal that ends here
+	before *change
+}
+
+// journalLength is how many changes are remembered. More than that between two
+// looks are found by reading the whole timeline.
+const journalLength = 512
+
+// note writes into the journal that m was put.
+func (t Timeline) note(m *Message) Timeline {
+	length := 1
+	if t.journal != nil {
+		length += t.journal.length
+		if length > journalLength {
+			t.dropped = t.journal.rev
+			t.journal, length = nil, 1
+		}
+	}
+	t.journal = &change{m.Key, m.Rev, length, t.journal}
+	return t
+}
+
+// Changed returns the messages that are new or different since this revision, oldest
+// first. It costs what changed, not what there is.
+func (t Timeline) Changed(since uint64) []*Message {
+	var changed []*Message
+	if since < t.dropped {
+		for it := t.rows.Iterator(); !it.Done(); {
+			if _, m, _ := it.Next(); m.Rev > since {
+				changed = append(changed, m)
+			}
+		}
+		return changed
+	}
+	for ch := t.journal; ch != nil && ch.rev > since; ch = ch.before {
+		changed = append(changed, t.Get(ch.key))
+	}
+	slices.SortFunc(changed, func(a, b *Message) int { return keyOrder{}.Compare(a.Key, b.Key) })
+	return slices.Compact(changed)
+}

@@ -1,0 +1,263 @@
+// Package state is the language the whole client shares: State is what is true,
+// an Event is what happened, an Intent is what somebody wants.
+//
+// All of it is plain data, and With is a pure function from a State and an Event
+// to a new State. A published State never changes: whoever holds one may read it
+// for as long as they like, on any goroutine. The big tables are persistent maps
+// (github.com/benbjohnson/immutable), so a new State shares what did not change and
+// an event costs the same whether a chat has ten messages or ten thousand.
+package state
+
+import (
+	"time"
+
+	"github.com/benbjohnson/immutable"
+
+	"natter/app/jid"
+)
+
+// State is one moment of one account.
+type State struct {
+	Rev        uint64  // grows with every event
+	Me         jid.JID // the full address the server bound, "" before the first sign-in
+	Connection Connection
+
+	// OwnPresence is what contacts are told.
+	OwnPresence Presence
+
+	// RosterLoaded tells an empty contact list from one that has not arrived yet.
+	RosterLoaded bool
+
+	// CaughtUp is set when the archive has told what happened while we were away.
+	CaughtUp bool
+
+	// Reached is the archive's id of the last message up to which the archive is here
+	// without a gap, "" before the first page.
+	Reached string
+
+	// Storage is why nothing is kept on this device although it should be, nil if all
+	// is well.
+	Storage *Problem
+
+	contacts *immutable.Map[jid.JID, *Contact]
+	chats    *immutable.Map[jid.JID, *Chat]
+}
+
+// New returns the state of nobody being signed in.
+func New() *State {
+	return &State{
+		contacts: immutable.NewMap[jid.JID, *Contact](hasher{}),
+		chats:    immutable.NewMap[jid.JID, *Chat](hasher{}),
+	}
+}
+
+// With returns the state after ev. s itself does not change.
+func (s *State) With(ev Event) *State {
+	next := *s
+	next.Rev++
+	ev.apply(&next)
+	return &next
+}
+
+// Account is the bare address that is signed in.
+func (s *State) Account() jid.JID { return s.Me.Bare() }
+
+// Contact returns the contact with this address, nil if there is none.
+func (s *State) Contact(j jid.JID) *Contact {
+	c, _ := s.contacts.Get(j.Bare())
+	return c
+}
+
+// Contacts calls yield for each contact, in no order.
+func (s *State) Contacts(yield func(*Contact) bool) {
+	for it := s.contacts.Iterator(); !it.Done(); {
+		if _, c, _ := it.Next(); !yield(c) {
+			return
+		}
+	}
+}
+
+// Chat returns the conversation with this peer, nil if there is none.
+func (s *State) Chat(j jid.JID) *Chat {
+	c, _ := s.chats.Get(j.Bare())
+	return c
+}
+
+// Chats calls yield for each conversation, in no order.
+func (s *State) Chats(yield func(*Chat) bool) {
+	for it := s.chats.Iterator(); !it.Done(); {
+		if _, c, _ := it.Next(); !yield(c) {
+			return
+		}
+	}
+}
+
+// Name is how the peer is called: the contact's name, else the local part.
+func (s *State) Name(j jid.JID) string {
+	if c := s.Contact(j); c != nil && c.Name != "" {
+		return c.Name
+	}
+	if l := j.Local(); l != "" {
+		return l
+	}
+	return j.Bare().String()
+}
+
+func (s *State) setContact(c *Contact) {
+	c.Rev = s.Rev
+	s.contacts = s.contacts.Set(c.JID, c)
+}
+
+func (s *State) setChat(c *Chat) {
+	c.Rev = s.Rev
+	s.chats = s.chats.Set(c.Peer, c)
+}
+
+// chat returns a copy of the conversation to write to, a new one if there is none.
+func (s *State) chat(peer jid.JID) *Chat {
+	if c := s.Chat(peer); c != nil {
+		copied := *c
+		return &copied
+	}
+	return &Chat{Peer: peer.Bare(), Timeline: newTimeline()}
+}
+
+// contact returns a copy of the contact to write to, a new one if there is none.
+func (s *State) contact(j jid.JID) *Contact {
+	if c := s.Contact(j); c != nil {
+		copied := *c
+		return &copied
+	}
+	return &Contact{JID: j.Bare(), Subscription: SubscriptionNone}
+}
+
+// Phase is how far the connection is.
+type Phase int
+
+const (
+	SignedOut  Phase = iota // nobody is signed in: the form is on screen
+	SigningIn               // the first connection of a sign-in is being made
+	Connecting              // a connection that was lost is being made again
+	Online
+	Waiting // the connection is lost; the next try is at RetryAt
+	Stopped // the connection is lost and only the person can bring it back
+)
+
+// Connection is what is true about the connection.
+type Connection struct {
+	Phase    Phase
+	Problem  *Problem  // why it is not online, nil if nothing went wrong
+	RetryAt  time.Time // with Waiting
+	Endpoint string    // the WebSocket in use, "" if none
+	// Delegated is set when the endpoint's host is neither the account's domain
+	// nor below it (RFC 7395 §6): the person is shown the host.
+	Delegated bool
+}
+
+// Problem is a failure in words a person understands.
+type Problem struct {
+	Kind   string // stable, for tests and for drawing: "wrong-password", "no-websocket", …
+	Text   string // what happened
+	Advice string // what to try
+	Detail string // for those who ask: phase, condition, the server's own text
+	Field  string // the form field it is about: "address", "password", "server" or ""
+}
+
+// Show is RFC 6121 §4.7.2.1, with Available and Unavailable made explicit.
+type Show string
+
+const (
+	Unavailable Show = ""
+	Available   Show = "available"
+	ChatShow    Show = "chat"
+	Away        Show = "away"
+	XA          Show = "xa"
+	DND         Show = "dnd"
+)
+
+// Presence is what one resource says about itself.
+type Presence struct {
+	Show     Show
+	Status   string
+	Priority int8
+}
+
+// Subscription is RFC 6121 §2.1.2.5.
+type Subscription string
+
+const (
+	SubscriptionNone Subscription = "none"
+	SubscriptionTo   Subscription = "to"
+	SubscriptionFrom Subscription = "from"
+	SubscriptionBoth Subscription = "both"
+)
+
+// Contact is a roster item, or somebody who asks to become one.
+type Contact struct {
+	Rev          uint64
+	JID          jid.JID // bare
+	Name         string
+	Groups       []string
+	InRoster     bool
+	Subscription Subscription
+	Asked        bool // we asked for their presence and wait for an answer
+	AsksUs       bool // they ask for ours and wait for our answer
+	AskText      string
+
+	presences map[string]Presence // by resource; replaced, never written to
+}
+
+// Presence is the presence to show: that of the resource with the highest
+// priority, the most available one among equals.
+func (c *Contact) Presence() Presence {
+	var best Presence
+	if c == nil {
+		return best
+	}
+	for _, p := range c.presences {
+		if best.Show == Unavailable || p.Priority > best.Priority ||
+			p.Priority == best.Priority && rank(p.Show) > rank(best.Show) {
+			best = p
+		}
+	}
+	return best
+}
+
+// Resource returns what one resource says, Unavailable if it is not there.
+func (c *Contact) Resource(resource string) Presence {
+	if c == nil {
+		return Presence{}
+	}
+	return c.presences[resource]
+}
+
+func rank(s Show) int {
+	switch s {
+	case ChatShow:
+		return 5
+	case Available:
+		return 4
+	case DND:
+		return 3
+	case Away:
+		return 2
+	case XA:
+		return 1
+	}
+	return 0
+}
+
+// hasher is FNV-1a over the strings that key our tables.
+type hasher struct{}
+
+func (hasher) Hash(key jid.JID) uint32 { return hash(string(key)) }
+
+func (hasher) Equal(a, b jid.JID) bool { return a == b }
+
+func hash(s string) uint32 {
+	h := uint32(2166136261)
+	for i := 0; i < len(s); i++ {
+		h = (h ^ uint32(s[i])) * 16777619
+	}
+	return h
+}

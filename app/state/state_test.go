@@ -1,0 +1,284 @@
+package state
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"natter/app/jid"
+)
+
+const (
+	ada   jid.JID = "ada@localhost"
+	grace jid.JID = "grace@localhost"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func signedIn() *State { return New().With(SessionStarted{Me: "ada@localhost/tab"}) }
+
+func from(id, body string, after time.Duration) Message {
+	return Message{ID: id, Author: grace, Body: body, At: noon.Add(after)}
+}
+
+func mine(id, body string, after time.Duration) Message {
+	return Message{ID: id, Author: ada, Mine: true, Body: body, At: noon.Add(after), Delivery: Queued}
+}
+
+func bodies(s *State) (all []string) {
+	c := s.Chat(grace)
+	if c == nil {
+		return nil
+	}
+	for _, m := range c.Timeline.Newest(1000) {
+		all = append(all, m.Body)
+	}
+	return all
+}
+
+func expect(t *testing.T, s *State, want ...string) {
+	t.Helper()
+	if got := bodies(s); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("timeline\n got %q\nwant %q", got, want)
+	}
+}
+
+func TestPublishedStatesNeverChange(t *testing.T) {
+	before := signedIn().With(MessageAdded{Peer: grace, Message: from("1", "one", 0)})
+	chat, rev := before.Chat(grace), before.Rev
+	after := before.
+		With(MessageAdded{Peer: grace, Message: from("2", "two", time.Second)}).
+		With(ChatRead{Peer: grace}).
+		With(ContactChanged{RosterItem{JID: grace, Name: "Grace"}}).
+		With(PresenceChanged{From: grace + "/phone", Presence: Presence{Show: Away}}).
+		With(ArchivePage{Peer: grace, Messages: []Message{from("0", "zero", -time.Hour)}, Older: true})
+	expect(t, before, "one")
+	expect(t, after, "zero", "one", "two")
+	if before.Chat(grace) != chat || before.Rev != rev || chat.Unread != 1 || before.Contact(grace) != nil {
+		t.Error("an event changed a state that was published before it")
+	}
+}
+
+func TestOrder(t *testing.T) {
+	t.Run("a clock that runs behind does not move a live message up", func(t *testing.T) {
+		s := signedIn().
+			With(MessageAdded{Peer: grace, Message: from("1", "question", 24*time.Hour)}).
+			With(MessageAdded{Peer: grace, Message: mine("2", "answer", 0)})
+		expect(t, s, "question", "answer")
+		if at := s.Chat(grace).Timeline.Last().At; !at.Equal(noon) {
+			t.Errorf("the time shown is %v, not the one it was written at", at)
+		}
+	})
+	t.Run("pages with the same second keep the archive's order", func(t *testing.T) {
+		s := signedIn().
+			With(ArchivePage{Peer: grace, Older: true, Messages: []Message{from("3", "c", 0), from("4", "d", 0)}}).
+			With(ArchivePage{Peer: grace, Older: true, Messages: []Message{from("1", "a", 0), from("2", "b", 0)}}).
+			With(ArchivePage{Peer: grace, Messages: []Message{from("5", "e", 0), from("6", "f", 0)}})
+		expect(t, s, "a", "b", "c", "d", "e", "f")
+	})
+	t.Run("missed messages go before what is newer", func(t *testing.T) {
+		s := signedIn().
+			With(MessageAdded{Peer: grace, Message: from("1", "first", 0)}).
+			With(MessageAdded{Peer: grace, Message: from("3", "third", 2*time.Minute)}).
+			With(ArchivePage{Peer: grace, Messages: []Message{from("2", "second", time.Minute)}})
+		expect(t, s, "first", "second", "third")
+	})
+}
+
+func TestDuplicates(t *testing.T) {
+	archived := func(m Message, id string) Message { m.ArchiveID = id; return m }
+	for _, tc := range []struct {
+		name          string
+		first, second Message
+		one           bool
+	}{
+		{"the same archive id", archived(from("1", "hi", 0), "x"), archived(from("2", "hi", 0), "x"), true},
+		{"live, then from the archive", from("1", "hi", 0), archived(from("1", "hi", 0), "x"), true},
+		{"ours, then from the archive", mine("1", "hi", 0), archived(mine("1", "hi", 0), "x"), true},
+		{"archived twice under two ids", archived(from("1", "hi", 0), "x"), archived(from("1", "hi", time.Minute), "y"), true},
+		{"archived twice, hours apart", archived(from("1", "hi", 0), "x"), archived(from("1", "hi", time.Hour), "y"), false},
+		{"an id used again for other words", from("1", "hi", 0), from("1", "ho", 0), false},
+		{"an id used again days later", from("1", "hi", 0), from("1", "hi", 48*time.Hour), false},
+		{"no ids at all", from("", "hi", 0), from("", "hi", 0), false},
+		{"a stranger's copy of our id", mine("1", "hi", 0), from("1", "hi", 0), false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := signedIn().
+				With(MessageAdded{Peer: grace, Message: tc.first}).
+				With(MessageAdded{Peer: grace, Message: tc.second})
+			want := 2
+			if tc.one {
+				want = 1
+			}
+			if got := s.Chat(grace).Timeline.Len(); got != want {
+				t.Errorf("%d messages, want %d", got, want)
+			}
+		})
+	}
+	t.Run("a second copy is not unread again", func(t *testing.T) {
+		s := signedIn().
+			With(MessageAdded{Peer: grace, Message: from("1", "hi", 0)}).
+			With(ArchivePage{Peer: grace, Unread: true, Messages: []Message{
+				archived(from("1", "hi", 0), "x"), archived(from("2", "ho", 0), "y")}})
+		if got := s.Chat(grace).Unread; got != 2 {
+			t.Errorf("unread %d, want 2", got)
+		}
+	})
+}
+
+func TestDelivery(t *testing.T) {
+	mark := func(d Delivery) Event { return MessageMarked{Peer: grace, ID: "1", Delivery: d, Problem: "why"} }
+	for _, tc := range []struct {
+		events []Event
+		want   Delivery
+	}{
+		{nil, Queued},
+		{[]Event{mark(OnServer)}, OnServer},
+		{[]Event{mark(Delivered), mark(OnServer)}, Delivered},
+		{[]Event{mark(Failed)}, Failed},
+		{[]Event{mark(Failed), mark(Queued)}, Queued},
+		{[]Event{mark(Failed), mark(Delivered)}, Delivered},
+		{[]Event{mark(Delivered), mark(Failed)}, Delivered},
+		{[]Event{mark(OnServer), mark(Failed)}, Failed},
+	} {
+		s := signedIn().With(MessageAdded{Peer: grace, Message: mine("1", "hi", 0)})
+		for _, ev := range tc.events {
+			s = s.With(ev)
+		}
+		if got := s.Chat(grace).Timeline.Last().Delivery; got != tc.want {
+			t.Errorf("after %v: %v, want %v", tc.events, got, tc.want)
+		}
+	}
+	t.Run("nobody marks another's message", func(t *testing.T) {
+		s := signedIn().With(MessageAdded{Peer: grace, Message: from("1", "hi", 0)}).With(mark(Failed))
+		if s.Chat(grace).Timeline.Last().Delivery != Received {
+			t.Error("a received message was marked")
+		}
+	})
+	t.Run("the archive proves a message arrived", func(t *testing.T) {
+		copied := mine("1", "hi", 0)
+		copied.ArchiveID, copied.Delivery = "x", OnServer
+		s := signedIn().With(MessageAdded{Peer: grace, Message: mine("1", "hi", 0)}).
+			With(ArchivePage{Peer: grace, Messages: []Message{copied}})
+		if got := s.Chat(grace).Timeline.Last(); got.Delivery != OnServer || got.ArchiveID != "x" {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+func TestPresence(t *testing.T) {
+	s := signedIn().
+		With(RosterLoaded{Items: []RosterItem{{JID: grace, Subscription: SubscriptionBoth}}}).
+		With(PresenceChanged{From: grace + "/phone", Presence: Presence{Show: Away, Priority: 1}}).
+		With(PresenceChanged{From: grace + "/desk", Presence: Presence{Show: Available, Priority: 1}})
+	if got := s.Contact(grace).Presence().Show; got != Available {
+		t.Errorf("of two equals the more available one is shown, got %q", got)
+	}
+	s = s.With(PresenceChanged{From: grace + "/phone", Presence: Presence{Show: DND, Priority: 5}})
+	if got := s.Contact(grace).Presence().Show; got != DND {
+		t.Errorf("the highest priority is shown, got %q", got)
+	}
+	again := s.With(SessionStarted{Me: "ada@localhost/other"})
+	if got := again.Contact(grace).Presence().Show; got != Unavailable {
+		t.Errorf("a new session begins knowing of nobody, got %q", got)
+	}
+}
+
+func TestS16_ResourceIsLockedAndUnlocked(t *testing.T) {
+	s := signedIn().
+		With(RosterLoaded{Items: []RosterItem{{JID: grace, Subscription: SubscriptionBoth}}}).
+		With(MessageAdded{Peer: grace + "/phone", Message: from("1", "hi", 0)})
+	if got := s.Chat(grace).Resource; got != "phone" {
+		t.Errorf("after a message from /phone: %q", got)
+	}
+	s = s.With(PresenceChanged{From: grace + "/desk", Presence: Presence{Show: Available}})
+	if got := s.Chat(grace).Resource; got != "" {
+		t.Errorf("after a change of presence: %q", got)
+	}
+}
+
+func TestRosterKeepsWhoAsks(t *testing.T) {
+	s := signedIn().
+		With(SubscriptionAsked{From: "mallory@elsewhere.example", Text: "let me in"}).
+		With(RosterLoaded{Items: []RosterItem{{JID: grace, Name: "Grace", Subscription: SubscriptionTo}}})
+	if c := s.Contact("mallory@elsewhere.example"); c == nil || !c.AsksUs || c.InRoster {
+		t.Errorf("a request was lost with the roster: %+v", c)
+	}
+	s = s.With(SubscriptionAnswered{From: "mallory@elsewhere.example"})
+	if c := s.Contact("mallory@elsewhere.example"); c != nil {
+		t.Errorf("an answered stranger stays: %+v", c)
+	}
+	if s.Name(grace) != "Grace" || s.Name("x@y") != "x" || s.Name("y") != "y" {
+		t.Error("names")
+	}
+}
+
+func TestWindows(t *testing.T) {
+	s := signedIn()
+	for i := range 300 {
+		s = s.With(MessageAdded{Peer: grace, Message: from(fmt.Sprint(i), fmt.Sprint(i), time.Duration(i)*time.Second)})
+	}
+	tl := s.Chat(grace).Timeline
+	newest := tl.Newest(100)
+	if len(newest) != 100 || newest[0].Body != "200" || newest[99].Body != "299" {
+		t.Fatalf("newest: %d rows", len(newest))
+	}
+	before := tl.Before(newest[0].Key, 50)
+	if len(before) != 50 || before[0].Body != "150" || before[49].Body != "199" {
+		t.Fatalf("before: %d rows, %q to %q", len(before), before[0].Body, before[49].Body)
+	}
+	rest := tl.From(newest[98].Key, 50)
+	if len(rest) != 2 || rest[0].Body != "298" {
+		t.Fatalf("from: %d rows", len(rest))
+	}
+	if early := tl.Before(tl.First().Key, 10); len(early) != 0 {
+		t.Fatalf("before the first: %d rows", len(early))
+	}
+	if past := tl.Before(Key{Time: 1 << 60}, 2); len(past) != 2 || past[1].Body != "299" {
+		t.Fatalf("before the end of time: %v", past)
+	}
+}
+
+func TestClamp(t *testing.T) {
+	for _, tc := range []struct{ at, want time.Time }{
+		{noon, noon},
+		{noon.Add(time.Hour), noon.Add(time.Minute)},
+		{time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(0, 0)},
+	} {
+		if got := Clamp(tc.at, noon); !got.Equal(tc.want) {
+			t.Errorf("Clamp(%v) = %v, want %v", tc.at, got, tc.want)
+		}
+	}
+}
+
+// What a message costs must not depend on how long the chat is already.
+func TestCostDoesNotGrowWithTheChat(t *testing.T) {
+	cost := func(length int) float64 {
+		s := signedIn()
+		for i := range length {
+			s = s.With(MessageAdded{Peer: grace, Message: from(fmt.Sprint(i), "words", time.Duration(i)*time.Second)})
+		}
+		next := MessageAdded{Peer: grace, Message: from("next", "words", time.Duration(length)*time.Second)}
+		return testing.AllocsPerRun(20, func() { s.With(next) })
+	}
+	short, long := cost(100), cost(20_000)
+	if long > 2*short {
+		t.Errorf("%v allocations in a chat of 100, %v in one of 20,000", short, long)
+	}
+}
+
+func BenchmarkMessageAdded(b *testing.B) {
+	for _, length := range []int{100, 10_000} {
+		b.Run(fmt.Sprint(length), func(b *testing.B) {
+			s := signedIn()
+			for i := range length {
+				s = s.With(MessageAdded{Peer: grace, Message: from(fmt.Sprint(i), "words", time.Duration(i)*time.Second)})
+			}
+			next := MessageAdded{Peer: grace, Message: from("next", "words", time.Duration(length)*time.Second)}
+			b.ReportAllocs()
+			for b.Loop() {
+				s.With(next)
+			}
+		})
+	}
+}

@@ -1,0 +1,317 @@
+package state
+
+import (
+	"strings"
+	"time"
+
+	"github.com/benbjohnson/immutable"
+
+	"natter/app/jid"
+)
+
+// Delivery is how far a message of ours has come.
+type Delivery int
+
+const (
+	Received  Delivery = iota // not ours
+	Queued                    // accepted by the client, not yet known to have reached the server
+	OnServer                  // acknowledged by the server (XEP-0198) or seen in its archive
+	Delivered                 // acknowledged by the recipient's client (XEP-0184)
+	Failed                    // refused or given up; Problem says why
+)
+
+// Key is the place of a message in its conversation. It is given once and never
+// changes, so that what is on screen does not move.
+type Key struct {
+	Time int64 // µs since 1970: when the message was sent, never before its live predecessor
+	Seq  int64 // order among equals; archives with stamps of whole seconds need it
+}
+
+// Before reports whether k comes earlier in the conversation than o.
+func (k Key) Before(o Key) bool {
+	return k.Time < o.Time || k.Time == o.Time && k.Seq < o.Seq
+}
+
+// Message is one message of a conversation.
+type Message struct {
+	Rev       uint64
+	Key       Key
+	ID        string  // the sender's id for it; ours are also the origin-id (XEP-0359)
+	ArchiveID string  // the id our own archive gave it, "" if not known
+	Author    jid.JID // bare address of who wrote it
+	Mine      bool
+	Body      string
+	At        time.Time
+	Delivery  Delivery
+	Problem   string // with Failed: one sentence
+}
+
+// Archive is what is known of a conversation's archive (XEP-0313).
+type Archive struct {
+	Loading  bool
+	Complete bool   // the oldest message is on this side
+	Oldest   string // id of the oldest archived message we hold
+	Failed   string // one sentence if the last page could not be loaded
+}
+
+// Chat is one conversation.
+type Chat struct {
+	Rev      uint64
+	Peer     jid.JID // bare
+	Resource string  // the peer's resource replies go to, "" for the bare address (RFC 6121 §5.1)
+	Timeline Timeline
+	Unread   int
+	ReadTo   Key  // the newest message that has been seen
+	Typing   bool // the peer is writing right now
+	Archive  Archive
+	// Earlier is set while the store has messages before the first of Timeline, which
+	// then is not the beginning of the conversation whatever Archive says.
+	Earlier bool
+}
+
+// Whole reports whether the conversation is in memory to its beginning.
+func (c *Chat) Whole() bool { return c.Archive.Complete && !c.Earlier }
+
+// Timeline is the ordered messages of one conversation. The zero value is not
+// usable; a Chat always has one.
+type Timeline struct {
+	rows *immutable.SortedMap[Key, *Message]
+	ids  *immutable.Map[string, Key]
+	low  int64 // the lowest Seq given to older pages
+	high int64 // the highest Seq given
+
+	journal *change // what was put last, newest first
+	dropped uint64  // the newest Rev that is no longer in the journal
+}
+
+func newTimeline() Timeline {
+	return Timeline{
+		rows: immutable.NewSortedMap[Key, *Message](keyOrder{}),
+		ids:  immutable.NewMap[string, Key](stringHasher{}),
+	}
+}
+
+// Len returns how many messages there are.
+func (t Timeline) Len() int { return t.rows.Len() }
+
+// Last returns the newest message, nil if there is none.
+func (t Timeline) Last() *Message {
+	it := t.rows.Iterator()
+	if it.Last(); it.Done() {
+		return nil
+	}
+	_, m, _ := it.Prev()
+	return m
+}
+
+// First returns the oldest message, nil if there is none.
+func (t Timeline) First() *Message {
+	it := t.rows.Iterator()
+	if it.First(); it.Done() {
+		return nil
+	}
+	_, m, _ := it.Next()
+	return m
+}
+
+// Get returns the message at this place, nil if there is none.
+func (t Timeline) Get(k Key) *Message {
+	m, _ := t.rows.Get(k)
+	return m
+}
+
+// Before returns up to n messages that come before k, oldest first.
+func (t Timeline) Before(k Key, n int) []*Message {
+	it := t.rows.Iterator()
+	it.Seek(k)
+	if it.Done() {
+		it.Last()
+	}
+	var page []*Message
+	for !it.Done() && len(page) < n {
+		at, m, ok := it.Prev()
+		if !ok {
+			break
+		}
+		if at.Before(k) {
+			page = append(page, m)
+		}
+	}
+	for i, j := 0, len(page)-1; i < j; i, j = i+1, j-1 {
+		page[i], page[j] = page[j], page[i]
+	}
+	return page
+}
+
+// From returns up to n messages from k on, k included.
+func (t Timeline) From(k Key, n int) []*Message {
+	it := t.rows.Iterator()
+	it.Seek(k)
+	var page []*Message
+	for !it.Done() && len(page) < n {
+		_, m, ok := it.Next()
+		if !ok {
+			break
+		}
+		page = append(page, m)
+	}
+	return page
+}
+
+// Newest returns up to n messages, the newest last.
+func (t Timeline) Newest(n int) []*Message {
+	last := t.Last()
+	if last == nil {
+		return nil
+	}
+	return append(t.Before(last.Key, n-1), last)
+}
+
+// Find returns the message that is m already, nil if m is new. Rule, in order:
+// the archive's id; for our own messages their id; for others the id together
+// with the sender and the same body within a day. An id alone proves nothing:
+// senders choose it, and some bridges reuse it (XEP-0359 §5).
+func (t Timeline) Find(m *Message) *Message {
+	if m.ArchiveID != "" {
+		if k, ok := t.ids.Get(archiveKey(m.ArchiveID)); ok {
+			return t.Get(k)
+		}
+	}
+	if old := t.ByID(m.Author, m.ID); old != nil && same(old, m) {
+		return old
+	}
+	return nil
+}
+
+// Same reports whether m is a copy of old, found on disk, by the rule of
+// Timeline.Find.
+func Same(old, m *Message) bool {
+	if m.ArchiveID != "" && m.ArchiveID == old.ArchiveID {
+		return true
+	}
+	return m.ID != "" && m.ID == old.ID && m.Author == old.Author && same(old, m)
+}
+
+// same compares two messages that have their author and id in common.
+func same(old, m *Message) bool {
+	if old.Mine || m.Mine {
+		return old.Mine == m.Mine
+	}
+	if old.ArchiveID != "" && m.ArchiveID != "" && old.ArchiveID != m.ArchiveID {
+		// Servers archive a resent stanza twice under two ids; five minutes is
+		// the window in which the same text with the same id is one message.
+		if apart(old.At, m.At) > 5*time.Minute {
+			return false
+		}
+	}
+	return old.Body == m.Body && apart(old.At, m.At) <= 24*time.Hour
+}
+
+// ByID returns the newest message with this author and id, nil if there is none.
+func (t Timeline) ByID(author jid.JID, id string) *Message {
+	if id == "" {
+		return nil
+	}
+	k, ok := t.ids.Get(idKey(author, id))
+	if !ok {
+		return nil
+	}
+	return t.Get(k)
+}
+
+// append adds a message that happens now: it goes to the end.
+func (t Timeline) append(m Message) Timeline {
+	m.Key.Time = m.At.UnixMicro()
+	if last := t.Last(); last != nil && m.Key.Time < last.Key.Time {
+		m.Key.Time = last.Key.Time
+	}
+	t.high++
+	m.Key.Seq = t.high
+	return t.put(&m)
+}
+
+// insert adds a page of the archive, in the archive's order, where its stamps
+// say. Older pages are given a Seq below all that is there, newer ones above. It
+// returns how many of the page were new and not ours.
+func (t Timeline) insert(page []Message, older bool, rev uint64) (_ Timeline, added int) {
+	seq := t.high
+	if older {
+		t.low -= int64(len(page))
+		seq = t.low - 1
+	}
+	for _, m := range page {
+		seq++
+		if old := t.Find(&m); old != nil {
+			t = t.merge(old, &m, rev)
+			continue
+		}
+		if !m.Mine {
+			added++
+		}
+		m.Rev = rev
+		m.Key = Key{m.At.UnixMicro(), seq}
+		t = t.put(&m)
+	}
+	if seq > t.high {
+		t.high = seq
+	}
+	return t, added
+}
+
+// merge lets a known message learn what a second copy of it tells.
+func (t Timeline) merge(old, m *Message, rev uint64) Timeline {
+	learned := *old
+	if learned.ArchiveID == "" {
+		learned.ArchiveID = m.ArchiveID
+	}
+	if learned.Mine && m.ArchiveID != "" && (learned.Delivery == Queued || learned.Delivery == Failed) {
+		learned.Delivery, learned.Problem = OnServer, ""
+	}
+	if learned == *old {
+		return t
+	}
+	learned.Rev = rev
+	return t.put(&learned)
+}
+
+func (t Timeline) put(m *Message) Timeline {
+	// The tables outlive the WebSocket message whose memory these strings share.
+	m.ID, m.ArchiveID, m.Body = strings.Clone(m.ID), strings.Clone(m.ArchiveID), strings.Clone(m.Body)
+	return t.place(m).note(m)
+}
+
+// place files the message under its key and its ids.
+func (t Timeline) place(m *Message) Timeline {
+	t.rows = t.rows.Set(m.Key, m)
+	if m.ID != "" {
+		t.ids = t.ids.Set(idKey(m.Author, m.ID), m.Key)
+	}
+	if m.ArchiveID != "" {
+		t.ids = t.ids.Set(archiveKey(m.ArchiveID), m.Key)
+	}
+	return t
+}
+
+func idKey(author jid.JID, id string) string { return "i" + string(author) + "\x00" + id }
+
+func archiveKey(id string) string { return "a" + id }
+
+func apart(a, b time.Time) time.Duration { return a.Sub(b).Abs() }
+
+type keyOrder struct{}
+
+func (keyOrder) Compare(a, b Key) int {
+	if a.Before(b) {
+		return -1
+	}
+	if b.Before(a) {
+		return 1
+	}
+	return 0
+}
+
+type stringHasher struct{}
+
+func (stringHasher) Hash(key string) uint32 { return hash(key) }
+
+func (stringHasher) Equal(a, b string) bool { return a == b }

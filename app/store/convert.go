@@ -1,0 +1,207 @@
+package store
+
+import (
+	"time"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// deliveries are the words for state.Delivery on disk. A word of a newer build reads
+// as OnServer: such a message is in no outbox and claims nothing of its recipient.
+var deliveries = map[state.Delivery]string{
+	state.Received:  "",
+	state.Queued:    "queued",
+	state.OnServer:  "server",
+	state.Delivered: "delivered",
+	state.Failed:    "failed",
+}
+
+var fromWord = func() map[string]state.Delivery {
+	m := map[string]state.Delivery{}
+	for d, word := range deliveries {
+		m[word] = d
+	}
+	return m
+}()
+
+// Changes returns what has to be written for a store that holds before to hold
+// after; all there is if before is nil. It costs what changed, given that before is
+// an ancestor of after: a signed-out state has none, and asks for Delete.
+//
+// Nobody's typing, the connection and what is being loaded are not kept. Stream,
+// Coverage, Drafts and Settings are the caller's to add.
+func Changes(before, after *state.State) *Batch {
+	b := &Batch{}
+	if account := accountRow(after); before == nil || account != accountRow(before) {
+		b.Account = &account
+	}
+	if before == nil || !after.SameContacts(before) {
+		b.addContacts(before, after)
+	}
+	if before == nil || !after.SameChats(before) {
+		b.addChats(before, after)
+	}
+	return b
+}
+
+func accountRow(s *state.State) Account {
+	return Account{
+		Me: s.Me, Presence: presenceRow(s.OwnPresence), Roster: s.RosterLoaded,
+		CaughtUp: s.CaughtUp, Reached: s.Reached,
+	}
+}
+
+func (b *Batch) addContacts(before, after *state.State) {
+	for c := range after.Contacts {
+		if before == nil || before.Contact(c.JID) != c {
+			b.Contacts = append(b.Contacts, contactRow(c))
+		}
+	}
+	if before == nil {
+		return
+	}
+	for c := range before.Contacts {
+		if after.Contact(c.JID) == nil {
+			b.RemovedContacts = append(b.RemovedContacts, c.JID)
+		}
+	}
+}
+
+func (b *Batch) addChats(before, after *state.State) {
+	for c := range after.Chats {
+		var old *state.Chat
+		var changed []*state.Message
+		if before != nil {
+			old = before.Chat(c.Peer)
+		}
+		switch {
+		case old == c:
+			continue
+		case before == nil:
+			changed = c.Timeline.Newest(c.Timeline.Len())
+		default:
+			changed = c.Timeline.Changed(before.Rev)
+		}
+		for _, m := range changed {
+			row := messageRow(c.Peer, m)
+			b.Strict = b.Strict || row.Out != 0
+			b.Messages = append(b.Messages, row)
+		}
+		row := chatRow(c)
+		if old != nil && row == chatRow(old) && c.Timeline.Last() == old.Timeline.Last() {
+			continue
+		}
+		if last := c.Timeline.Last(); last != nil {
+			m := messageRow(c.Peer, last)
+			row.Last = &m
+		}
+		b.Chats = append(b.Chats, row)
+	}
+}
+
+// chatRow leaves out Last, so that two rows can be compared.
+func chatRow(c *state.Chat) Chat {
+	low, high := c.Timeline.Seqs()
+	return Chat{
+		Peer: c.Peer, Resource: c.Resource, Unread: c.Unread, Read: Key(c.ReadTo),
+		Oldest: c.Archive.Oldest, Complete: c.Archive.Complete, Low: low, High: high,
+	}
+}
+
+func messageRow(peer jid.JID, m *state.Message) Message {
+	row := Message{
+		Peer: peer, Key: Key(m.Key), ID: m.ID, Archive: m.ArchiveID, Author: m.Author, Mine: m.Mine,
+		Body: m.Body, At: m.At.UnixMicro(), Delivery: deliveries[m.Delivery], Problem: m.Problem,
+	}
+	if m.Delivery == state.Queued {
+		row.Out = max(m.Key.Time, 1)
+	}
+	return row
+}
+
+func contactRow(c *state.Contact) Contact {
+	row := Contact{
+		JID: c.JID, Name: c.Name, Groups: c.Groups, InRoster: c.InRoster,
+		Subscription: string(c.Subscription), Asked: c.Asked, AsksUs: c.AsksUs, AskText: c.AskText,
+	}
+	for resource, p := range c.Presences() {
+		if row.Presences == nil {
+			row.Presences = map[string]Presence{}
+		}
+		row.Presences[resource] = presenceRow(p)
+	}
+	return row
+}
+
+func presenceRow(p state.Presence) Presence {
+	return Presence{Show: string(p.Show), Status: p.Status, Priority: p.Priority}
+}
+
+// State returns the message as the rest of the client knows it.
+func (m *Message) State() state.Message {
+	delivery, known := fromWord[m.Delivery]
+	if !known {
+		delivery = state.OnServer
+	}
+	return state.Message{
+		Key: state.Key(m.Key), ID: m.ID, ArchiveID: m.Archive, Author: m.Author, Mine: m.Mine,
+		Body: m.Body, At: time.UnixMicro(m.At).UTC(), Delivery: delivery, Problem: m.Problem,
+	}
+}
+
+// States returns messages as state.HistoryRead takes them.
+func States(rows []Message) []state.Message {
+	all := make([]state.Message, len(rows))
+	for i := range rows {
+		all[i] = rows[i].State()
+	}
+	return all
+}
+
+func (p Presence) state() state.Presence {
+	return state.Presence{Show: state.Show(p.Show), Status: p.Status, Priority: p.Priority}
+}
+
+// State returns the state that was kept, not connected. A conversation of which Load
+// did not read the messages has only its last one.
+func (sn *Snapshot) State() *state.State {
+	var k state.Kept
+	if a := sn.Account; a != nil {
+		k.Me, k.OwnPresence, k.RosterLoaded, k.CaughtUp = a.Me, a.Presence.state(), a.Roster, a.CaughtUp
+		k.Reached = a.Reached
+	}
+	for _, row := range sn.Contacts {
+		k.Contacts = append(k.Contacts, row.kept())
+	}
+	for _, row := range sn.Chats {
+		page, read := sn.Newest[row.Peer]
+		if !read && row.Last != nil {
+			page = Page{[]Message{*row.Last}, true}
+		}
+		k.Chats = append(k.Chats, state.KeptChat{
+			Chat: state.Chat{
+				Peer: row.Peer, Resource: row.Resource, Unread: row.Unread, ReadTo: state.Key(row.Read),
+				Archive: state.Archive{Oldest: row.Oldest, Complete: row.Complete},
+				Earlier: page.Earlier,
+			},
+			Messages: States(page.Messages),
+			Low:      row.Low, High: row.High,
+		})
+	}
+	return state.Restore(k)
+}
+
+func (row *Contact) kept() state.KeptContact {
+	kc := state.KeptContact{Contact: state.Contact{
+		JID: row.JID, Name: row.Name, Groups: row.Groups, InRoster: row.InRoster,
+		Subscription: state.Subscription(row.Subscription), Asked: row.Asked, AsksUs: row.AsksUs, AskText: row.AskText,
+	}}
+	for resource, p := range row.Presences {
+		if kc.Presences == nil {
+			kc.Presences = map[string]state.Presence{}
+		}
+		kc.Presences[resource] = p.state()
+	}
+	return kc
+}

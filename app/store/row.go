@@ -1,0 +1,117 @@
+package store
+
+import "natter/app/jid"
+
+// The rows are what is on disk: their names stay, and new fields are ones whose zero
+// value means what was true before there was the field. Times are µs since 1970.
+
+// Key is the place of a message in its conversation; state.Key with names of its own.
+type Key struct {
+	Time int64 `json:"time"`
+	Seq  int64 `json:"seq"`
+}
+
+// Message is one message. Its key is the conversation with its place in it.
+type Message struct {
+	Peer jid.JID `json:"peer"`
+	Key
+	ID       string  `json:"id,omitempty"`
+	Archive  string  `json:"archive,omitempty"`
+	Author   jid.JID `json:"author"`
+	Mine     bool    `json:"mine,omitempty"`
+	Body     string  `json:"body"`
+	At       int64   `json:"at"`
+	Delivery string  `json:"delivery,omitempty"` // "" for one that was received
+	Problem  string  `json:"problem,omitempty"`
+	// Out is set while the message is in the outbox: when it was put there.
+	Out int64 `json:"out,omitempty"`
+}
+
+// Chat is one conversation without its messages.
+type Chat struct {
+	Peer     jid.JID  `json:"peer"`
+	Resource string   `json:"resource,omitempty"`
+	Unread   int      `json:"unread,omitempty"`
+	Read     Key      `json:"read"`
+	Oldest   string   `json:"oldest,omitempty"`
+	Complete bool     `json:"complete,omitempty"`
+	Low      int64    `json:"low"`
+	High     int64    `json:"high"`
+	Last     *Message `json:"last,omitempty"` // a copy, so that a list needs no other table
+}
+
+// Contact is a roster item, or somebody who asks to become one.
+type Contact struct {
+	JID          jid.JID             `json:"jid"`
+	Name         string              `json:"name,omitempty"`
+	Groups       []string            `json:"groups,omitempty"`
+	InRoster     bool                `json:"roster,omitempty"`
+	Subscription string              `json:"subscription,omitempty"`
+	Asked        bool                `json:"asked,omitempty"`
+	AsksUs       bool                `json:"asks,omitempty"`
+	AskText      string              `json:"text,omitempty"`
+	Presences    map[string]Presence `json:"presences,omitempty"`
+}
+
+// Presence is what one resource says about itself.
+type Presence struct {
+	Show     string `json:"show,omitempty"`
+	Status   string `json:"status,omitempty"`
+	Priority int8   `json:"priority,omitempty"`
+}
+
+// Account is what is true of the account as a whole.
+type Account struct {
+	Me       jid.JID  `json:"me"` // the full address that was bound last
+	Presence Presence `json:"presence"`
+	Roster   bool     `json:"roster,omitempty"` // it has arrived once
+	Version  string   `json:"version,omitempty"`
+	CaughtUp bool     `json:"caughtUp,omitempty"`
+	Reached  string   `json:"reached,omitempty"` // state.State.Reached
+}
+
+// Stream is what takes a stream up again (XEP-0198). Its id is a credential: it goes
+// when the person signs out, as everything does.
+type Stream struct {
+	ID       string   `json:"id"`
+	JID      jid.JID  `json:"jid"`
+	H        uint32   `json:"h"`
+	Acked    uint32   `json:"acked"`
+	Unacked  []string `json:"unacked,omitempty"` // stanzas as XML, in order
+	Sent     int      `json:"sent,omitempty"`
+	Until    int64    `json:"until,omitempty"` // 0 if the server did not say
+	Features string   `json:"features,omitempty"`
+	Server   string   `json:"server,omitempty"` // where the stream waits, "" for anywhere
+}
+
+// Coverage is which parts of an archive are here: of the account's own, With one peer
+// or, if that is "", with all; or of a room's.
+type Coverage struct {
+	Archive jid.JID `json:"archive"`
+	With    jid.JID `json:"with"`
+	Ranges  []Range `json:"ranges"` // oldest first, apart from each other
+}
+
+// Range is a part of an archive without a gap, ends included.
+type Range struct {
+	From     string `json:"from"`
+	To       string `json:"to"`
+	FromTime int64  `json:"fromTime"`
+	ToTime   int64  `json:"toTime"`
+	// Start is set when nothing comes before the range.
+	Start bool `json:"start,omitempty"`
+}
+
+// Draft is what was written to somebody and not sent.
+type Draft struct {
+	Peer jid.JID `json:"peer"`
+	Text string  `json:"text"`
+	At   int64   `json:"at"`
+}
+
+// Avatar is a picture, by the hash that its owner tells.
+type Avatar struct {
+	ID    string `json:"id"`
+	Type  string `json:"type"`
+	Bytes []byte `json:"bytes"`
+}

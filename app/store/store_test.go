@@ -1,0 +1,251 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/store"
+	"natter/app/store/storetest"
+)
+
+const (
+	ada   jid.JID = "ada@localhost"
+	grace jid.JID = "grace@localhost"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func TestMemory(t *testing.T) { storetest.Test(t, new(store.Memory).Open) }
+
+func TestMemoryFails(t *testing.T) {
+	disk := new(store.Memory)
+	s, err := disk.Open(t.Context(), ada)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &store.Batch{Contacts: []store.Contact{{JID: grace}}}
+	disk.Fail(store.ErrQuota)
+	if err := s.Commit(t.Context(), b); !errors.Is(err, store.ErrQuota) {
+		t.Errorf("a full disk takes rows: %v", err)
+	}
+	disk.Fail(nil)
+	sn, err := s.Load(t.Context(), store.Window{})
+	if err != nil || len(sn.Contacts) > 0 {
+		t.Errorf("what failed was written: %v, %v", sn, err)
+	}
+	if err := s.Commit(t.Context(), b); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+}
+
+func TestSec54_NamesSayNoAddress(t *testing.T) {
+	name := store.Name("ada@localhost/tab")
+	if name != store.Name(ada) || name == store.Name(grace) || strings.Contains(name, "ada") || len(name) < 32 {
+		t.Errorf("name %q", name)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	kinds := map[string]bool{}
+	for _, err := range []error{
+		store.ErrQuota, store.ErrClosed, store.ErrNewer, store.ErrBlocked, store.ErrUnavailable, errors.New("disk on fire"),
+	} {
+		p := store.Explain(fmt.Errorf("store: commit: %w", err))
+		if kinds[p.Kind] || p.Text == "" || p.Advice == "" || !strings.Contains(p.Detail, err.Error()) {
+			t.Errorf("%v: %+v", err, p)
+		}
+		kinds[p.Kind] = true
+	}
+}
+
+// story is a state with something of everything.
+func story() *state.State {
+	archived := func(id, body string) state.Message {
+		return state.Message{ID: id, ArchiveID: "a" + id, Author: grace, Body: body, At: noon}
+	}
+	return state.New().
+		With(state.SessionStarted{Me: ada + "/tab"}).
+		With(state.OwnPresenceChanged{Presence: state.Presence{Show: state.Away, Status: "tea"}}).
+		With(state.RosterLoaded{Items: []state.RosterItem{
+			{JID: grace, Name: "Grace", Groups: []string{"navy"}, Subscription: state.SubscriptionBoth},
+			{JID: "edith@localhost", Subscription: state.SubscriptionTo, Asked: true}}}).
+		With(state.SubscriptionAsked{From: "mallory@localhost", Text: "let me in"}).
+		With(state.PresenceChanged{From: grace + "/phone", Presence: state.Presence{Show: state.DND, Status: "busy", Priority: 7}}).
+		With(state.ArchivePage{Peer: grace, Older: true, Oldest: "a1", Complete: true,
+			Messages: []state.Message{archived("1", "one"), archived("2", "two")}}).
+		With(state.MessageAdded{Peer: grace + "/phone", Message: state.Message{ID: "3", Author: grace, Body: "three", At: noon}}).
+		With(state.MessageAdded{Peer: grace, Message: state.Message{
+			ID: "4", Author: ada, Mine: true, Body: "four", At: noon.Add(time.Second), Delivery: state.Queued}}).
+		With(state.MessageAdded{Peer: "edith@localhost", Message: state.Message{ID: "5", Author: "edith@localhost", Body: "five", At: noon}}).
+		With(state.ChatStarted{Peer: "new@localhost"}).
+		With(state.CaughtUp{})
+}
+
+// picture says all that is to survive of a state.
+func picture(s *state.State) string {
+	var lines []string
+	for c := range s.Contacts {
+		plain := *c
+		plain.Rev = 0
+		lines = append(lines, fmt.Sprintf("contact %+v %v", plain, maps.Collect(c.Presences())))
+	}
+	for c := range s.Chats {
+		low, high := c.Timeline.Seqs()
+		lines = append(lines, fmt.Sprint("chat ", c.Peer, c.Resource, c.Unread, c.ReadTo, c.Archive, low, high))
+		for i, m := range c.Timeline.Newest(1000) {
+			plain := *m
+			plain.Rev = 0
+			lines = append(lines, fmt.Sprintf("%s %d %+v", c.Peer, i, plain))
+		}
+	}
+	slices.Sort(lines)
+	return fmt.Sprintf("%s %+v %v %v\n%s", s.Me, s.OwnPresence, s.RosterLoaded, s.CaughtUp, strings.Join(lines, "\n"))
+}
+
+func save(t *testing.T, s store.Store, b *store.Batch) {
+	t.Helper()
+	if err := s.Commit(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func load(t *testing.T, s store.Store, w store.Window) *state.State {
+	t.Helper()
+	sn, err := s.Load(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sn.State()
+}
+
+func open(t *testing.T) store.Store {
+	t.Helper()
+	s, err := new(store.Memory).Open(t.Context(), ada)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestAStateComesBack(t *testing.T) {
+	s, was := open(t), story()
+	save(t, s, store.Changes(nil, was))
+	got, want := picture(load(t, s, store.Window{Chats: 10, Messages: 100})), picture(was)
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Whatever happens, committing what changed is as good as committing all.
+func TestChangesAddUp(t *testing.T) {
+	s := open(t)
+	now := state.New()
+	save(t, s, store.Changes(nil, now))
+	step := func(ev state.Event) {
+		t.Helper()
+		next := now.With(ev)
+		save(t, s, store.Changes(now, next))
+		now = next
+		if got, want := picture(load(t, s, store.Window{Chats: 10, Messages: 1000})), picture(now); got != want {
+			t.Fatalf("after %T\n got %s\nwant %s", ev, got, want)
+		}
+	}
+	message := func(id string) state.Message {
+		return state.Message{ID: id, Author: grace, Body: id, At: noon}
+	}
+	for _, ev := range []state.Event{
+		state.SessionStarted{Me: ada + "/tab"},
+		state.RosterLoaded{Items: []state.RosterItem{{JID: grace, Name: "Grace", Subscription: state.SubscriptionBoth}, {JID: "x@y"}}},
+		state.PresenceChanged{From: grace + "/phone", Presence: state.Presence{Show: state.Away}},
+		state.MessageAdded{Peer: grace, Message: message("1")},
+		state.MessageAdded{Peer: grace, Message: state.Message{ID: "2", Author: ada, Mine: true, Body: "2", At: noon, Delivery: state.Queued}},
+		state.MessageMarked{Peer: grace, ID: "2", Delivery: state.OnServer},
+		state.ArchivePage{Peer: grace, Older: true, Oldest: "o", Messages: []state.Message{message("0"), message("00")}},
+		state.ChatRead{Peer: grace},
+		state.MessageMarked{Peer: grace, ID: "2", Delivery: state.Failed, Problem: "gone"},
+		state.ContactRemoved{JID: "x@y"},
+		state.PresenceChanged{From: grace + "/phone", Presence: state.Presence{}},
+		state.OwnPresenceChanged{Presence: state.Presence{Show: state.DND}},
+		state.RosterLoaded{Items: []state.RosterItem{{JID: "z@y"}}},
+		state.SessionStarted{Me: ada + "/next"},
+	} {
+		step(ev)
+	}
+}
+
+func TestChangesAreOnlyChanges(t *testing.T) {
+	s := story()
+	for _, tc := range []struct {
+		name                      string
+		ev                        state.Event
+		contacts, chats, messages int
+		strict                    bool
+	}{
+		{"typing", state.TypingChanged{Peer: grace, Typing: true}, 0, 0, 0, false},
+		{"loading", state.ArchiveAsked{Peer: grace}, 0, 0, 0, false},
+		{"connection", state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}}, 0, 0, 0, false},
+		{"message", state.MessageAdded{Peer: grace + "/phone", Message: state.Message{ID: "9", Author: grace, At: noon}}, 0, 1, 1, false},
+		{"ours", state.MessageAdded{Peer: grace, Message: state.Message{ID: "9", Mine: true, Author: ada, At: noon, Delivery: state.Queued}}, 0, 1, 1, true},
+		{"mark", state.MessageMarked{Peer: grace, ID: "4", Delivery: state.Delivered}, 0, 1, 1, false},
+		{"read", state.ChatRead{Peer: "edith@localhost"}, 0, 1, 0, false},
+		{"contact", state.ContactChanged{Item: state.RosterItem{JID: grace, Name: "G."}}, 1, 0, 0, false},
+	} {
+		b := store.Changes(s, s.With(tc.ev))
+		if len(b.Contacts) != tc.contacts || len(b.Chats) != tc.chats || len(b.Messages) != tc.messages || b.Strict != tc.strict {
+			t.Errorf("%s: %d contacts, %d chats, %d messages, strict %v",
+				tc.name, len(b.Contacts), len(b.Chats), len(b.Messages), b.Strict)
+		}
+		if want := tc.contacts+tc.chats+tc.messages == 0; b.Empty() != want {
+			t.Errorf("%s: empty %v", tc.name, b.Empty())
+		}
+	}
+}
+
+func TestColdStartHasTheList(t *testing.T) {
+	s, was := open(t), story()
+	save(t, s, store.Changes(nil, was))
+	now := load(t, s, store.Window{})
+	edith := now.Chat("edith@localhost")
+	if edith == nil || edith.Timeline.Len() != 1 || edith.Timeline.Last().Body != "five" || !edith.Earlier || edith.Unread != 1 {
+		t.Errorf("a conversation that was not read: %+v", edith)
+	}
+	if c := now.Chat(grace); c.Timeline.Len() != 1 || c.Timeline.Last().Delivery != state.Queued || !c.Earlier {
+		t.Errorf("the one with the outbox has %d messages", c.Timeline.Len())
+	}
+	older, err := s.Messages(t.Context(), grace, store.Key(now.Chat(grace).Timeline.First().Key), 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = now.With(state.HistoryRead{Peer: grace, Messages: store.States(older), Earlier: len(older) == 50})
+	if c := now.Chat(grace); c.Timeline.Len() != 4 || c.Timeline.First().Body != "one" || c.Earlier {
+		t.Errorf("after reading the rest: %d messages", c.Timeline.Len())
+	}
+}
+
+func TestAWordOfANewerBuild(t *testing.T) {
+	m := (&store.Message{Mine: true, Delivery: "reacted-to"}).State()
+	if m.Delivery != state.OnServer {
+		t.Errorf("delivery %v", m.Delivery)
+	}
+}
+
+func BenchmarkChanges(b *testing.B) {
+	s := story()
+	for i := range 1000 {
+		peer := jid.JID(fmt.Sprint("p", i, "@localhost"))
+		s = s.With(state.ContactChanged{Item: state.RosterItem{JID: peer}}).
+			With(state.MessageAdded{Peer: peer, Message: state.Message{ID: "1", Author: peer, At: noon}})
+	}
+	next := s.With(state.MessageAdded{Peer: grace, Message: state.Message{ID: "9", Author: grace, At: noon}})
+	b.ReportAllocs()
+	for b.Loop() {
+		store.Changes(s, next)
+	}
+}

@@ -1,0 +1,317 @@
+package stream
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"natter/app/connect"
+	"natter/framing"
+)
+
+const noise = `<message xmlns="jabber:client" id="noise"/>`
+
+// K01, K02, K03, sec 71.
+func TestK02_Keepalive(t *testing.T) {
+	t.Run("K02 K03 the count when visible", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			for range 5 {
+				w.pass(29 * time.Second)
+				sv.got()
+				w.pass(time.Second)
+				sv.got(r)
+				sv.say(a(0))
+			}
+			w.happened()
+		})
+	})
+	t.Run("K02 a ping without Stream Management", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.plain()
+			w.pass(30 * time.Second)
+			sv.got(ping("id1"))
+			sv.say(pong("id1"))
+			w.pass(30 * time.Second)
+			sv.got(ping("id2"))
+			sv.say(strings.Replace(pong("id2"), "result", "error", 1)) // cannot ping, but is there
+			w.pass(20 * time.Second)
+			sv.got()
+			w.happened()
+		})
+	})
+	t.Run("K03 not while the server talks", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			for range 20 {
+				w.pass(20 * time.Second)
+				sv.say(noise)
+			}
+			sv.got()
+		})
+	})
+	t.Run("K03 seldom when hidden", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.s.Hide(true)
+			sv.got(inactiveCSI)
+			w.pass(149 * time.Second)
+			sv.got()
+			w.pass(time.Second)
+			sv.got(r)
+		})
+	})
+	t.Run("K03 N11 as the server wants", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			w.s.Hide(true)
+			sv := w.next().succeed(func(s *connect.Session) {
+				s.Features, s.Idle = parse(t, featuresNoSM), 300*time.Second
+			})
+			w.pass(40 * time.Second)
+			sv.say(noise) // it is our silence it looks at
+			sv.got()
+			w.pass(5 * time.Second)
+			sv.got(ping("id1"))
+		})
+	})
+	t.Run("K01 no whitespace", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			for range 100 {
+				w.pass(10 * time.Second)
+				for _, doc := range sv.read() {
+					if strings.TrimSpace(doc) == "" {
+						t.Fatal("whitespace")
+					}
+					sv.say(a(0))
+				}
+			}
+			w.happened()
+		})
+	})
+}
+
+// K05, sec 71.
+func TestK05_Dead(t *testing.T) {
+	t.Run("K05 with Stream Management it is just dropped", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.pass(40 * time.Second)
+			w.happened("offline timeout")
+			sv.got(r)
+			if !sv.gone() {
+				t.Fatal("the socket is still open")
+			}
+			w.pass(10 * time.Second)
+			if c := w.next(); c.resume == nil {
+				t.Fatal("not resumed")
+			}
+		})
+	})
+	t.Run("K05 without it is told", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.plain()
+			w.pass(40 * time.Second)
+			w.happened("offline timeout")
+			sv.got(ping("id1"),
+				`<error xmlns="http://etherx.jabber.org/streams"><connection-timeout xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></error>`,
+				closed)
+		})
+	})
+	t.Run("K05 a server that never says enabled", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.next().fresh(featuresSM)
+			w.pass(10 * time.Second)
+			w.happened("trying", "online", "offline timeout")
+			sv.read()
+		})
+	})
+	t.Run("K05 one that talks is not dead", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.pass(35 * time.Second)
+			sv.say(noise)
+			w.pass(10 * time.Second)
+			sv.say(a(0))
+			w.pass(20 * time.Second)
+			w.happened("received noise")
+		})
+	})
+	t.Run("sec 71 much that was written takes its time", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			st := message("m1").Add(framing.New(framing.NSClient, "body").AddText(strings.Repeat("x", 200_000)))
+			w.sendAll(st)
+			w.pass(29 * time.Second)
+			w.happened()
+			sv.say(a(1))
+			w.happened("acknowledged m1")
+			w.s.Wake(Manual)
+			w.pass(11 * time.Second)
+			w.forget()
+			sv.read()
+			if !sv.gone() {
+				t.Fatal("what has arrived still counts")
+			}
+		})
+	})
+	t.Run("sec 71 a socket that gets rid of it is alive", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			mine, theirs := framing.Pipe()
+			slow := &slowSocket{Socket: mine}
+			slow.buffered.Store(100_000)
+			w.next().result <- &connect.Session{
+				Conn: framing.NewConn(slow, framing.ConnOptions{}), JID: me, Features: parse(t, featuresNoSM),
+			}
+			w.happened("trying", "online")
+			w.s.Wake(Manual)
+			for range 3 {
+				w.pass(9 * time.Second)
+				slow.buffered.Add(-10_000)
+			}
+			w.happened()
+			w.pass(20 * time.Second)
+			w.forget()
+			if !(&server{w, theirs}).gone() {
+				t.Fatal("a full socket that does not move is not noticed")
+			}
+		})
+	})
+	t.Run("sec 74 nothing is put into a full socket", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			mine, theirs := framing.Pipe()
+			slow := &slowSocket{Socket: mine}
+			slow.buffered.Store(maxBuffered + 1)
+			w.next().result <- &connect.Session{
+				Conn: framing.NewConn(slow, framing.ConnOptions{}), JID: me, Features: parse(t, featuresNoSM),
+			}
+			sv := &server{w, theirs}
+			w.send("m1")
+			w.pass(time.Second)
+			sv.got()
+			slow.buffered.Store(0)
+			w.pass(pacing)
+			sv.got(written("m1"))
+		})
+	})
+}
+
+// slowSocket says what it still holds.
+type slowSocket struct {
+	framing.Socket
+	buffered atomic.Int64
+}
+
+func (s *slowSocket) Buffered() int { return int(s.buffered.Load()) }
+
+// K07: the machine was asleep, and the timers with it.
+func TestK07_Sleep(t *testing.T) {
+	t.Run("K07 a timer that is much too late", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			w.s.Hide(true)
+			sv := w.managedHidden()
+			w.pass(10 * time.Second)
+			w.asleep.Add(int64(time.Minute))
+			w.pass(20 * time.Second)
+			sv.got(r)
+		})
+	})
+	t.Run("K07 the answer had no chance", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.s.Request(get("q1", "example.org"), func(*framing.Element, error) {})
+			w.pass(time.Second)
+			w.asleep.Add(int64(time.Hour))
+			w.pass(15 * time.Second)
+			w.happened()
+			sv.say(a(1))
+			w.pass(20 * time.Second)
+			w.happened("acknowledged q1")
+			sv.say(`<iq xmlns="jabber:client" type="result" id="q1" from="example.org"/>`)
+			w.happened("replied q1 <nil>")
+		})
+	})
+	t.Run("K07 a probe on wake", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			for _, reason := range []Wake{NetworkBack, Visible, Awake, Manual} {
+				w.pass(wakeEvery)
+				w.s.Wake(reason)
+				sv.got(r)
+				sv.say(a(0))
+				w.s.Wake(NetworkBack)
+				sv.got() // that was a moment ago
+			}
+		})
+	})
+}
+
+// managedHidden is managed, when the page is hidden.
+func (w *world) managedHidden() *server {
+	w.t.Helper()
+	sv := w.next().fresh(featuresSM)
+	sv.got(enable, inactiveCSI)
+	sv.say(enabled)
+	return sv
+}
+
+func TestK10_ClientState(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		sv := w.managed()
+		w.s.Hide(false)
+		sv.got()
+		w.s.Hide(true)
+		w.s.Hide(true)
+		sv.got(inactiveCSI)
+		sv.cut()
+		w.pass(10 * time.Second)
+		sv = w.next().resumed(0)
+		sv.got(inactiveCSI)
+		w.s.Hide(false)
+		sv.got(activeCSI)
+		sv.cut()
+		w.s.Hide(true)
+		w.s.Hide(false)
+		w.pass(10 * time.Second)
+		sv = w.next().resumed(0)
+		sv.got() // a stream begins active
+	})
+	t.Run("K10 not where it is not offered", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.plain()
+			w.s.Hide(true)
+			sv.got()
+		})
+	})
+}
+
+// sec 74: what the owner cannot keep up with stays with the server.
+func TestSec74_Backlog(t *testing.T) {
+	bubble(t, Config{Backlog: 10}, func(t *testing.T, w *world) {
+		w.busy = true
+		sv := w.managed()
+		for range 100 {
+			sv.say(noise)
+		}
+		w.s.Wake(Manual)
+		w.pass(time.Hour) // not the server's fault
+		if n := len(w.seen); n != 11 {
+			t.Fatalf("%d stanzas were read", n)
+		}
+		w.forget()
+		for range 100 {
+			w.s.Handled()
+			synctest.Wait()
+		}
+		if n := len(w.seen); n != 89 {
+			t.Fatalf("%d more stanzas were read", n)
+		}
+		sv.say(r)
+		docs := sv.read()
+		if last := docs[len(docs)-1]; last != a(100) {
+			t.Fatal(last)
+		}
+	})
+}

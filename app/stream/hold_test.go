@@ -1,0 +1,56 @@
+package stream
+
+import "testing"
+
+// What an owner that keeps a store relies on: nothing of ours is on the wire that a
+// Snapshot taken before Release does not know, and what it says of the server's
+// stanzas is what will be true when the write is done (security rows 59, 61).
+func TestHold_UntilRelease(t *testing.T) {
+	bubble(t, Config{Hold: true}, func(t *testing.T, w *world) {
+		sv := w.managed()
+		w.send("m1")
+		sv.got()
+		if sn := w.s.Snapshot(0); len(sn.Unacked) != 1 || sn.Sent != 0 {
+			t.Fatalf("%+v", sn)
+		}
+		w.s.Release()
+		w.send("m2")
+		sv.got(written("m1"))
+		w.s.Release()
+		sv.got(written("m2"))
+	})
+	t.Run("a stream that ends holds nothing back", func(t *testing.T) {
+		bubble(t, Config{Hold: true}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.send("m1")
+			go w.s.Close(t.Context())
+			if docs := sv.read(); len(docs) < 2 || docs[0] != written("m1") {
+				t.Fatal(docs)
+			}
+		})
+	})
+	t.Run("what management needs is not held", func(t *testing.T) {
+		bubble(t, Config{Hold: true}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			sv.say(r)
+			sv.got(a(0))
+		})
+	})
+}
+
+func TestSnapshot_CountsWhatIsAboutToBeHandled(t *testing.T) {
+	l := newLoop(New(Config{}))
+	l.h = 7
+	l.inbound = []*mark{
+		{counted: true, owners: true},
+		{counted: true, handled: true}, // an answer that has been delivered
+		{counted: true, owners: true},
+		{counted: true}, // one that has not
+		{counted: true, owners: true},
+	}
+	for handled, want := range map[int]uint32{0: 7, 1: 9, 2: 10, 3: 10} {
+		if got := l.snapshot(handled).H; got != want {
+			t.Errorf("with %d handled: %d, want %d", handled, got, want)
+		}
+	}
+}

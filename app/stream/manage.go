@@ -1,0 +1,319 @@
+package stream
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"natter/app/connect"
+	"natter/framing"
+)
+
+const nsSM = "urn:xmpp:sm:3"
+
+// entry is a stanza of ours the server has not confirmed.
+type entry struct {
+	st      *framing.Element
+	size    int
+	request *request // nil for what Send queued
+	held    bool     // not to be written before Release
+}
+
+// mark is a stanza of the server that has not been handled, or not by us alone.
+type mark struct {
+	counted bool // Stream Management was on when it came
+	owners  bool // waits for Handled
+	handled bool
+}
+
+// management is what Stream Management has settled. The server's count of our
+// stanzas starts when we send <enable/>, ours of its stanzas when we receive
+// <enabled/> (XEP-0198 §4).
+type management struct {
+	enabling bool // <enable/> was sent and not answered
+	counting bool // <enabled/> has come
+	id       string
+	max      time.Duration // how long the server keeps the stream, 0 if it did not say
+}
+
+// manage turns Stream Management on for a new stream, if the server has it. It is
+// the first thing sent, so everything after it is counted.
+func (l *loop) manage(sess *connect.Session) {
+	switch {
+	case sess.SM != nil:
+		l.enabled(sess.SM)
+	case l.features.Child(nsSM, "sm") != nil:
+		l.sm.enabling = true
+		l.control = append(l.control, framing.New(nsSM, "enable").Set("resume", "true"))
+		l.doubt() // it has to be answered like any question
+	}
+}
+
+// managed handles an element of Stream Management.
+func (l *loop) managed(e *framing.Element) {
+	switch e.Name.Local {
+	case "enabled":
+		if l.sm.enabling {
+			l.settled()
+			l.enabled(e)
+			l.askSoon()
+		}
+	case "failed":
+		if l.sm.enabling {
+			l.settled()
+			l.sm = management{}
+			l.askSoon()
+		}
+	case "r":
+		l.answer()
+	case "a":
+		h, err := strconv.ParseUint(e.Attr("h"), 10, 32)
+		if err != nil || !l.sm.counting {
+			return
+		}
+		if !l.confirm(uint32(h) - l.acked) {
+			l.tooHigh(uint32(h))
+			return
+		}
+		l.settled()
+		l.askSoon()
+	}
+}
+
+// enabled reads <enabled/>. Its location is not used: it names a host and a port
+// but no WebSocket endpoint, and the one we came by is asked first anyway.
+func (l *loop) enabled(e *framing.Element) {
+	l.sm = management{counting: true}
+	if r := e.Attr("resume"); r == "true" || r == "1" {
+		l.sm.id = e.Attr("id")
+	}
+	if n, err := strconv.ParseUint(e.Attr("max"), 10, 31); err == nil {
+		l.sm.max = time.Duration(n) * time.Second
+	}
+	l.h = 0
+}
+
+// answer tells the server how many of its stanzas have been handled.
+func (l *loop) answer() {
+	if l.sm.counting || l.sm.enabling {
+		l.control = append(l.control, l.ack())
+	}
+	l.owed = len(l.inbound) > 0
+}
+
+func (l *loop) ack() *framing.Element {
+	return framing.New(nsSM, "a").Set("h", strconv.FormatUint(uint64(l.h), 10))
+}
+
+// handled: the owner has dealt with one more.
+func (l *loop) handled() {
+	i := slices.IndexFunc(l.inbound, func(m *mark) bool { return m.owners && !m.handled })
+	if i < 0 {
+		return
+	}
+	l.inbound[i].handled = true
+	l.advance()
+}
+
+// advance counts what is handled with nothing unhandled before it: h says that all
+// stanzas up to this one are done with.
+func (l *loop) advance() {
+	for len(l.inbound) > 0 && l.inbound[0].handled {
+		if l.inbound[0].counted {
+			l.h++
+		}
+		l.inbound[0] = nil
+		l.inbound = l.inbound[1:]
+	}
+	if len(l.inbound) > 0 {
+		return
+	}
+	if l.owed && l.phase == online {
+		l.answer()
+	}
+	l.unblocked()
+}
+
+// enqueue takes a stanza of ours.
+func (l *loop) enqueue(en entry) {
+	en.held = l.config.Hold
+	l.queue = append(l.queue, en)
+}
+
+// confirm takes the next n stanzas as the server's. It reports false, and does
+// nothing, if so many have not been sent.
+func (l *loop) confirm(n uint32) bool {
+	if uint64(n) > uint64(l.sent) {
+		return false
+	}
+	if n == 0 {
+		return true
+	}
+	var acked []*framing.Element
+	for i := range l.queue[:n] {
+		acked = append(acked, l.queue[i].st)
+		l.queue[i] = entry{}
+	}
+	l.queue = l.queue[n:]
+	l.sent -= int(n)
+	l.acked += n
+	l.unasked = min(l.unasked, l.sent)
+	l.emit(Acknowledged{Stanzas: acked})
+	return true
+}
+
+// tooHigh ends a stream on which the server confirms what it was never sent
+// (XEP-0198 §6). Nothing such a count says can be relied on.
+func (l *loop) tooHigh(h uint32) {
+	sent := strconv.FormatUint(uint64(l.acked+uint32(l.sent)), 10)
+	l.fail(&framing.StreamError{
+		Condition: framing.UndefinedCondition,
+		App: framing.New(nsSM, "handled-count-too-high").
+			Set("h", strconv.FormatUint(uint64(h), 10)).Set("send-count", sent),
+	}, ErrMiscounted)
+}
+
+// resumed goes on where the lost socket left off: what the server has not handled
+// is sent again, unchanged and before anything new (XEP-0198 §5).
+func (l *loop) resumed(h uint32) (ok bool) {
+	if !l.confirm(h - l.acked) {
+		l.tooHigh(h)
+		return false
+	}
+	l.sent = 0
+	l.settled()
+	return true
+}
+
+// startOver forgets the old stream. It returns what was written to it and never
+// confirmed; what was not written yet stays in the queue.
+func (l *loop) startOver() (lost []*framing.Element) {
+	written := l.queue[:l.sent]
+	rest := l.queue[l.sent:]
+	l.queue, l.sent, l.acked = nil, 0, 0
+	for _, en := range written {
+		if en.st.Name.Local != "iq" {
+			lost = append(lost, en.st)
+		}
+	}
+	for _, r := range l.pending() {
+		if r.written {
+			l.reply(r, nil, ErrDisconnected)
+		}
+	}
+	for _, en := range rest {
+		if en.request == nil && en.st.Name.Local == "iq" {
+			continue // an answer nobody waits for any more
+		}
+		l.queue = append(l.queue, en)
+	}
+	for _, m := range l.inbound {
+		m.counted = false
+	}
+	l.sm, l.h = management{}, 0
+	l.settled()
+	return lost
+}
+
+// lose hands stanzas back.
+func (l *loop) lose(stanzas []*framing.Element, err error) {
+	if len(stanzas) > 0 {
+		l.emit(Unsent{Stanzas: stanzas, Err: err})
+	}
+}
+
+// unqueue takes an entry out of the queue; for err it can never be sent.
+func (l *loop) unqueue(i int, err error) {
+	en := l.queue[i]
+	l.queue = slices.Delete(l.queue, i, i+1)
+	if l.question.upto > i {
+		l.question.upto--
+	}
+	switch {
+	case en.request != nil:
+		l.reply(en.request, nil, err)
+	case en.st.Name.Local != "iq":
+		l.lose([]*framing.Element{en.st}, err)
+	}
+}
+
+// shrink takes out what this server does not take, though the last one might have.
+func (l *loop) shrink(limit int) {
+	for i := len(l.queue) - 1; i >= 0; i-- {
+		if size := l.queue[i].size; size > limit {
+			l.unqueue(i, &TooLargeError{Size: size, Max: limit})
+		}
+	}
+}
+
+// quarantine finds the stanza that makes the server end one stream after the
+// other. Prosody does that to those above 256 KiB, and a client that sends them
+// again on each new stream never comes to anything else. A stanza that was waiting
+// to be confirmed at two such ends in a row, the first such one, is given up.
+func (l *loop) quarantine(e *framing.StreamError) {
+	if e == nil || e.Condition != framing.PolicyViolation {
+		l.suspects = nil
+		return
+	}
+	found := -1
+	suspects := map[string]bool{}
+	for i, en := range l.queue[:l.sent] {
+		id := en.st.Attr("id")
+		if l.suspects[id] && found < 0 {
+			found = i
+			continue
+		}
+		suspects[id] = id != ""
+	}
+	l.suspects = suspects
+	if found < 0 {
+		return
+	}
+	l.sent--
+	l.unqueue(found, e)
+	l.lose(l.startOver(), nil) // resumed without it, the counts would be wrong
+}
+
+// snapshot copies what resuming takes.
+func (l *loop) snapshot(handled int) *Snapshot {
+	sn := &Snapshot{
+		ID: l.sm.id, JID: l.me, H: l.h, Acked: l.acked, Sent: l.sent,
+		Features: l.features,
+	}
+	for _, m := range l.inbound {
+		if !m.handled {
+			if !m.owners || handled == 0 {
+				break
+			}
+			handled--
+		}
+		if m.counted {
+			sn.H++
+		}
+	}
+	for _, en := range l.queue {
+		sn.Unacked = append(sn.Unacked, en.st)
+	}
+	if l.sm.max > 0 {
+		from := l.now()
+		if !l.lost.IsZero() {
+			from = l.lost
+		}
+		sn.Until = from.Add(l.sm.max).Round(0)
+	}
+	return sn
+}
+
+// restore takes up what snapshot has copied. Nobody waits for answers any more.
+func (l *loop) restore(sn *Snapshot) {
+	l.sm = management{counting: sn.ID != "", id: sn.ID}
+	l.me, l.h, l.acked, l.features = sn.JID, sn.H, sn.Acked, sn.Features
+	l.lost = l.now()
+	if !sn.Until.IsZero() {
+		l.sm.max = max(sn.Until.Sub(l.lost), 1)
+	}
+	for _, st := range sn.Unacked {
+		l.queue = append(l.queue, entry{st: st, size: len(st.Append(nil))})
+	}
+	l.sent = min(sn.Sent, len(l.queue))
+}

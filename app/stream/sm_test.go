@@ -1,0 +1,578 @@
+package stream
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"natter/app/connect"
+	"natter/framing"
+)
+
+func TestM01_Enable(t *testing.T) {
+	t.Run("M01 once and before anything else", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			w.send("early")
+			sv := w.next().fresh(featuresSM)
+			w.send("m1")
+			sv.got(enable, written("early"), written("m1"))
+		})
+	})
+	t.Run("M01 not where it is not offered", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.plain()
+			w.send("m1")
+			sv.got(written("m1"))
+		})
+	})
+	t.Run("M01 not when Bind 2 has done it", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.next().succeed(func(s *connect.Session) {
+				s.Features, s.SM = parse(t, featuresSM), parse(t, enabled)
+			})
+			w.send("m1")
+			w.pass(time.Second)
+			sv.got(written("m1"), r)
+			sv.cut()
+			w.pass(10 * time.Second)
+			if c := w.next(); c.resume == nil || c.resume.ID != "stream1" {
+				t.Fatalf("resume %v", c.resume)
+			}
+		})
+	})
+	t.Run("M01 not on a resumed stream", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			w.managed().cut()
+			w.pass(10 * time.Second)
+			sv := w.next().resumed(0)
+			w.send("m1")
+			sv.got(written("m1"))
+		})
+	})
+	t.Run("M01 refused", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.next().fresh(featuresSM)
+			w.send("m1")
+			sv.got(enable, written("m1"))
+			sv.say(`<failed xmlns="urn:xmpp:sm:3"><unexpected-request xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></failed>`)
+			w.pass(time.Second)
+			sv.got(ping("id1"))
+			sv.say(pong("id1"))
+			w.happened("trying", "online", "acknowledged m1")
+			sv.cut()
+			w.pass(10 * time.Second)
+			if c := w.next(); c.resume != nil {
+				t.Fatalf("resume %v", c.resume)
+			}
+		})
+	})
+}
+
+func TestM02_Counting(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		sv := w.next().fresh(featuresSM)
+		w.send("m1") // counts: it follows <enable/>
+		sv.say(`<message xmlns="jabber:client" id="before"/>`)
+		sv.say(enabled)
+		sv.say(
+			`<message xmlns="jabber:client" id="in1"/>`,
+			`<presence xmlns="jabber:client" id="in2"/>`,
+			`<iq xmlns="jabber:client" type="get" id="in3"><ping xmlns="urn:xmpp:ping"/></iq>`,
+			`<iq xmlns="jabber:client" type="result" id="nobody-asked"/>`,
+			`<active xmlns="urn:example"/>`,
+			`<message xmlns="urn:example"/>`,
+			a(1),
+		)
+		w.happened("trying", "online", "received before", "received in1", "received in2", "received in3", "acknowledged m1")
+		sv.read()
+		sv.say(r)
+		sv.got(a(4))
+	})
+}
+
+func TestM03_Answer(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		sv := w.next().fresh(featuresSM)
+		sv.got(enable)
+		sv.say(r)
+		sv.got(a(0))
+		sv.say(enabled, `<message xmlns="jabber:client" id="in1"/>`)
+		sv.say(r)
+		sv.got(a(1))
+	})
+	t.Run("M03 not without Stream Management", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.plain()
+			sv.say(r)
+			sv.got()
+		})
+	})
+}
+
+func TestM04_Wrap(t *testing.T) {
+	restore := &Snapshot{ID: "stream1", JID: me, H: math.MaxUint32, Acked: math.MaxUint32 - 1}
+	bubble(t, Config{Restore: restore}, func(t *testing.T, w *world) {
+		c := w.next()
+		if c.resume.H != math.MaxUint32 {
+			t.Fatalf("h %d", c.resume.H)
+		}
+		sv := c.resumed(math.MaxUint32 - 1)
+		w.send("m1")
+		w.send("m2")
+		w.send("m3")
+		sv.got(written("m1"), written("m2"), written("m3"))
+		sv.say(a(math.MaxUint32))
+		sv.say(a(1))
+		w.happened("trying", "resumed", "acknowledged m1", "acknowledged m2 m3")
+		sv.say(`<message xmlns="jabber:client" id="in1"/>`)
+		sv.say(r)
+		sv.got(a(0))
+	})
+	for _, yes := range []string{"true", "1"} {
+		t.Run("M04 resume="+yes, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, w *world) {
+				sv := w.next().fresh(featuresSM)
+				sv.say(strings.Replace(enabled, "true", yes, 1))
+				sv.cut()
+				w.pass(10 * time.Second)
+				if w.next().resume == nil {
+					t.Fatal("not resumed")
+				}
+			})
+		})
+	}
+	for _, no := range []string{"false", "0"} {
+		t.Run("M04 resume="+no, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, w *world) {
+				sv := w.next().fresh(featuresSM)
+				sv.say(strings.Replace(enabled, "true", no, 1))
+				sv.cut()
+				w.pass(10 * time.Second)
+				if w.next().resume != nil {
+					t.Fatal("resumed")
+				}
+			})
+		})
+	}
+}
+
+func TestM05_Prefix(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		sv := w.managed()
+		for _, id := range []string{"m1", "m2", "m3"} {
+			w.send(id)
+		}
+		sv.read()
+		sv.say(a(1))
+		w.happened("acknowledged m1")
+		sv.say(a(1), `<a xmlns="urn:xmpp:sm:3" h="-1"/>`, `<a xmlns="urn:xmpp:sm:3"/>`)
+		w.happened()
+		sv.say(a(3))
+		w.happened("acknowledged m2 m3")
+	})
+}
+
+func TestM06_TooHigh(t *testing.T) {
+	const failure = `<error xmlns="http://etherx.jabber.org/streams">` +
+		`<undefined-condition xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>` +
+		`<handled-count-too-high xmlns="urn:xmpp:sm:3" h="2" send-count="1"/></error>`
+	t.Run("M06 in an answer", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.send("m1")
+			sv.got(written("m1"))
+			sv.say(a(2))
+			sv.got(failure, closed)
+			w.happened("offline", "unsent m1")
+			w.pass(10 * time.Second)
+			if c := w.next(); c.resume != nil {
+				t.Fatal("a stream with wrong counts is resumed")
+			}
+		})
+	})
+	t.Run("M06 when resumed", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.send("m1")
+			sv.cut()
+			w.pass(10 * time.Second)
+			sv = w.next().resumed(2)
+			sv.got(failure, closed)
+		})
+	})
+	t.Run("M06 said by the server", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.send("m1")
+			sv.read()
+			sv.fails("undefined-condition")
+			w.happened("offline undefined-condition", "unsent m1")
+			w.pass(20 * time.Second)
+			if c := w.next(); c.resume != nil {
+				t.Fatal("a stream with wrong counts is resumed")
+			}
+		})
+	})
+}
+
+// M07, sec 62.
+func TestM07_Resume(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		sv := w.managed()
+		sv.say(`<message xmlns="jabber:client" id="in1"/>`)
+		w.send("m1")
+		w.send("m2")
+		w.send("m3")
+		sv.got(written("m1"), written("m2"), written("m3"))
+		sv.cut()
+		w.send("m4")
+		w.happened("received in1", "offline")
+		w.pass(10 * time.Second)
+		c := w.next()
+		if *c.resume != (connect.Resume{ID: "stream1", H: 1, JID: me}) {
+			t.Fatalf("resume %+v", *c.resume)
+		}
+		w.send("m5")
+		sv = c.resumed(1)
+		w.happened("trying", "resumed", "acknowledged m1")
+		sv.got(written("m2"), written("m3"), written("m4"), written("m5"))
+		sv.say(a(5))
+		w.happened("acknowledged m2 m3 m4 m5")
+		sv.say(`<message xmlns="jabber:client" id="in2"/>`)
+		sv.say(r)
+		sv.got(a(2))
+	})
+	t.Run("M07 over and over", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.send("m1")
+			for range 5 {
+				sv.cut()
+				w.pass(time.Minute)
+				sv = w.next().resumed(0)
+				sv.got(written("m1"))
+			}
+			sv.say(a(1))
+			w.forget()
+			if n := len(w.s.Snapshot(0).Unacked); n != 0 {
+				t.Fatalf("%d stanzas are left", n)
+			}
+		})
+	})
+	t.Run("sec 62 what is not handled yet is not counted, nor received twice", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			w.busy = true
+			sv := w.managed()
+			sv.say(`<message xmlns="jabber:client" id="in1"/>`, `<message xmlns="jabber:client" id="in2"/>`)
+			sv.cut()
+			w.pass(10 * time.Second)
+			w.s.Handled()
+			w.noTry()
+			w.s.Handled()
+			if c := w.next(); c.resume.H != 2 {
+				t.Fatalf("h %d", c.resume.H)
+			}
+		})
+	})
+}
+
+// M08, M09, sec 63.
+func TestM08_ResumeFails(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		h    *uint32
+		want []string
+	}{
+		{"M08 M09 with the count", new(uint32(1)), []string{"trying", "acknowledged m1", "online", "unsent m2 p1"}},
+		{"M08 M09 without", nil, []string{"trying", "online", "unsent m1 m2 p1"}},
+		{"M08 with nonsense", new(uint32(77)), []string{"trying", "online", "unsent m1 m2 p1"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, w *world) {
+				sv := w.managed()
+				presence := message("p1")
+				presence.Name.Local = "presence"
+				answer := get("answer", "grace@example.org").Set("type", "result")
+				w.sendAll(message("m1"), message("m2"), presence, answer)
+				sv.say(`<message xmlns="jabber:client" id="in1"/>`)
+				sv.cut()
+				w.send("m3") // never written: it simply waits
+				w.sendAll(get("stale", "grace@example.org").Set("type", "result"))
+				w.pass(10 * time.Second)
+				w.forget()
+				c := w.next()
+				w.seen <- "trying"
+				sv = c.succeed(func(s *connect.Session) {
+					s.Features, s.FailedH = parse(t, featuresSM), tc.h
+				})
+				w.happened(tc.want...)
+				sv.got(enable, written("m3"))
+				sv.say(strings.Replace(enabled, "stream1", "stream2", 1), r)
+				sv.got(a(0))
+				sv.say(a(1))
+				w.happened("acknowledged m3")
+				if id := w.s.Snapshot(0).ID; id != "stream2" {
+					t.Fatalf("the old stream is still there: %s", id)
+				}
+			})
+		})
+	}
+}
+
+// M10, M14, C01 to C04.
+func TestM10_Close(t *testing.T) {
+	t.Run("M10 M14 C01 C02 C03", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			sv.say(`<message xmlns="jabber:client" id="in1"/>`)
+			w.send("m1")
+			done := make(chan error)
+			go func() { done <- w.s.Close(t.Context()) }()
+			sv.got(written("m1"), a(1), closed)
+			sv.say(a(1), `<message xmlns="jabber:client" id="in2"/>`, peersClose)
+			w.happened("received in1", "acknowledged m1", "received in2")
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			if err := <-w.ran; err != nil {
+				t.Fatal(err)
+			}
+			sv.got()
+			if !sv.gone() {
+				t.Fatal("C03: the socket is still open")
+			}
+			if err := w.s.Send(message("late")); err != ErrClosed {
+				t.Fatal(err)
+			}
+			if sn := w.s.Snapshot(0); sn.ID != "" {
+				t.Fatalf("M14: %q could be resumed", sn.ID)
+			}
+		})
+	})
+	t.Run("C02 the peer does not answer", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			if err := w.s.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if !sv.gone() {
+				t.Fatal("the socket is still open")
+			}
+		})
+	})
+	t.Run("C04 M14 the peer closes", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.send("m1")
+			sv.read()
+			sv.say(peersClose)
+			sv.got(closed)
+			sv.hangUp(1000)
+			w.happened("offline", "unsent m1")
+			w.pass(20 * time.Second)
+			if c := w.next(); c.resume != nil {
+				t.Fatal("M14: a stream closed in good order is resumed")
+			}
+		})
+	})
+	t.Run("while connecting", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			w.next()
+			if err := w.s.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+	t.Run("while waiting", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			w.managed().cut()
+			if err := w.s.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.pass(time.Hour)
+			w.noTry()
+		})
+	})
+}
+
+func TestM12_Location(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		sv := w.next().fresh(featuresSM)
+		sv.say(strings.Replace(enabled, "max", `location="evil.example:443" max`, 1))
+		sv.cut()
+		w.pass(10 * time.Second)
+		if c := w.next(); c.redirect != "" || c.resume == nil {
+			t.Fatalf("%+v", c)
+		}
+	})
+}
+
+func TestM13_Max(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		offset time.Duration // slept, of which timers know nothing
+		resume bool
+	}{
+		{"M13 in time", 200 * time.Second, true},
+		{"M13 too late", 301 * time.Second, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, w *world) {
+				sv := w.managed()
+				w.send("m1")
+				sv.cut()
+				w.forget()
+				w.asleep.Add(int64(tc.offset))
+				w.s.Wake(Awake)
+				if got := w.next().resume != nil; got != tc.resume {
+					t.Fatalf("resume %v", got)
+				}
+				if tc.resume {
+					w.happened("trying")
+				} else {
+					w.happened("unsent m1", "trying")
+				}
+			})
+		})
+	}
+	t.Run("M13 restored", func(t *testing.T) {
+		until := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // the bubble begins here
+		bubble(t, Config{Restore: &Snapshot{ID: "old", JID: me, Until: until.Add(-time.Second)}}, func(t *testing.T, w *world) {
+			w.next().fail(&connect.Error{Phase: connect.Dial})
+			w.pass(time.Minute)
+			if c := w.next(); c.resume != nil {
+				t.Fatal("resumed too late")
+			}
+		})
+	})
+}
+
+func TestM15_Handled(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		w.busy = true
+		sv := w.managed()
+		sv.say(`<message xmlns="jabber:client" id="in1"/>`, `<message xmlns="jabber:client" id="in2"/>`, r)
+		sv.got(a(0))
+		w.s.Handled()
+		sv.say(r)
+		sv.got(a(1))
+		w.s.Handled()
+		sv.got(a(2)) // the server asked when there was more to come
+		w.s.Handled()
+		sv.say(r)
+		sv.got(a(2))
+	})
+	t.Run("M15 replies count in their turn", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			w.busy = true
+			sv := w.managed()
+			w.s.Request(get("q1", "example.org"), func(*framing.Element, error) {})
+			sv.read()
+			sv.say(`<message xmlns="jabber:client" id="in1"/>`,
+				`<iq xmlns="jabber:client" type="result" id="q1" from="example.org"/>`, r)
+			w.happened("received in1", "replied q1 <nil>")
+			sv.got(a(0))
+			w.s.Handled()
+			sv.got(a(2))
+		})
+	})
+}
+
+func TestM16_Batches(t *testing.T) {
+	t.Run("M16 after five", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			var want []string
+			for _, id := range []string{"m1", "m2", "m3", "m4", "m5"} {
+				w.send(id)
+				want = append(want, written(id))
+			}
+			sv.got(append(want, r)...)
+		})
+	})
+	t.Run("M16 after a moment", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.send("m1")
+			w.pass(200 * time.Millisecond)
+			w.send("m2")
+			w.pass(200 * time.Millisecond)
+			sv.got(written("m1"), written("m2"))
+			w.pass(100 * time.Millisecond)
+			sv.got(r)
+			w.send("m3")
+			w.pass(time.Second)
+			sv.got(written("m3")) // one question at a time
+			sv.say(a(2))
+			w.pass(time.Second)
+			sv.got(r)
+		})
+	})
+	t.Run("M16 no answer", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.send("m1")
+			w.pass(time.Second)
+			sv.got(written("m1"), r)
+			w.pass(11 * time.Second)
+			w.happened("offline timeout", "trying")
+			if !sv.gone() {
+				t.Fatal("the socket is still open")
+			}
+			sv = w.next().resumed(0)
+			sv.got(written("m1"))
+		})
+	})
+	t.Run("M16 a server that talks but never answers", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.send("m1")
+			for range 8 {
+				w.pass(9 * time.Second)
+				if sv.gone() {
+					return
+				}
+				sv.say(`<message xmlns="jabber:client" id="in1"/>`)
+			}
+			t.Fatal("still waiting")
+		})
+	})
+}
+
+func TestM17_AnyMoment(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		sv := w.next().fresh(featuresSM)
+		w.send("m1")
+		sv.got(enable, written("m1"))
+		sv.say(r, a(1))
+		sv.got(a(0))
+		sv.say(enabled, enabled)
+		sv.say(a(1))
+		w.happened("trying", "online", "acknowledged m1")
+		done := make(chan error)
+		go func() { done <- w.s.Close(t.Context()) }()
+		sv.got(a(0), closed)
+		sv.say(r, a(1), peersClose)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		sv.got()
+	})
+}
+
+// sec 70: without Stream Management a pong confirms what was sent before
+// its ping.
+func TestSec70_WithoutManagement(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		sv := w.plain()
+		w.send("m1")
+		w.pass(time.Second)
+		sv.got(written("m1"), ping("id1"))
+		w.send("m2")
+		sv.say(pong("id1"))
+		w.happened("acknowledged m1")
+		sv.cut()
+		w.happened("offline", "unsent m2")
+	})
+}

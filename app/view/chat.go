@@ -1,0 +1,300 @@
+package view
+
+import (
+	"strconv"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// chat is the open conversation.
+type chat struct {
+	app.Compo
+
+	Rev     uint64
+	Desk    *desk
+	Peer    jid.JID
+	Chat    *state.Chat
+	Contact *state.Contact
+	Phase   state.Phase
+}
+
+// CompoID implements app.DismountEnforcer: another peer is another conversation,
+// whose composer must not begin with what was written in this one.
+func (c *chat) CompoID() string { return string(c.Peer) }
+
+// Render implements app.Composer.
+func (c *chat) Render() app.UI {
+	d := c.Desk
+	name := plain(d.s.Name(c.Peer))
+	return app.Section().Class("chat").Aria("label", "Conversation with "+name).Body(
+		c.head(name),
+		status(d).Class("status-chat"),
+		app.Div().Class("log-frame").Body(
+			app.Div().Class("log").ID("log").Attr("role", "log").Aria("label", name).Aria("live", "off").TabIndex(0).
+				DataSet("peer", string(c.Peer)).Body(c.rows(name)...),
+			c.pill(),
+		),
+		c.composer(),
+	)
+}
+
+func (c *chat) head(name string) app.UI {
+	d := c.Desk
+	show := d.showOf(c.Contact)
+	now := app.Span().Class("chat-now")
+	switch {
+	case c.Chat != nil && c.Chat.Typing:
+		now = now.Class("chat-typing").Body(app.Text("typing"), app.Span().Class("typing").Aria("hidden", "true").Body(app.I(), app.I(), app.I()))
+	case c.Phase != state.Online:
+		now = now.Text("You are offline; messages wait here")
+	case c.Contact == nil || !c.Contact.InRoster:
+		now = now.Body(app.Elem("bdi").Text(clean(string(c.Peer))))
+	case c.Contact.Asked && show == state.Unavailable:
+		now = now.Text("Has not answered your request yet")
+	default:
+		text := presenceWords(show)
+		if s := plain(c.Contact.Presence().Status); s != "" {
+			text += " · " + s
+		}
+		now = now.Text(text)
+	}
+	return app.Header().Class("chat-head").Body(
+		iconButton("back", "Back", "leave").Class("back"),
+		app.Button().Type("button").Class("chat-who").DataSet("do", "details").Aria("expanded", strconv.FormatBool(d.details)).Body(
+			avatar(string(c.Peer), name, "avatar-m", dot(show)),
+			app.Span().Class("chat-names").Body(
+				app.H2().Class("chat-name").Body(app.Elem("bdi").Text(name)),
+				now,
+			),
+		),
+		iconButton("panel", "Details", "details").Class("chat-panel"),
+	)
+}
+
+// rows are the messages in the window, a section for each day.
+func (c *chat) rows(name string) []app.UI {
+	d := c.Desk
+	if c.Chat == nil || c.Chat.Timeline.Len() == 0 {
+		return []app.UI{c.empty(name)}
+	}
+	rows, _ := d.window.rows(c.Chat)
+	out := []app.UI{c.top(rows[0])}
+	var day []app.UI
+	label := ""
+	finish := func() {
+		if len(day) > 0 {
+			out = append(out, app.Div().Class("day").Body(day...))
+		}
+		day = nil
+	}
+	for i, m := range rows {
+		if l := d.day(m.At); l != label {
+			finish()
+			label = l
+			day = append(day, app.H3().Class("day-mark").Body(app.Span().Text(l)))
+		}
+		divided := m.Key == d.window.unread
+		if divided {
+			day = append(day, app.Div().Class("unread-mark").ID("unread").Attr("role", "separator").Aria("label", "New messages").
+				Body(app.Span().Aria("hidden", "true").Text("New")))
+		}
+		r := &message{Rev: m.Rev, Message: m, Desk: d, Name: name, Head: true, Tail: true}
+		if i > 0 && !divided {
+			r.Head = !together(rows[i-1], m)
+		}
+		if i+1 < len(rows) && rows[i+1].Key != d.window.unread {
+			r.Tail = !together(m, rows[i+1])
+		}
+		day = append(day, r)
+	}
+	finish()
+	if c.Chat.Typing {
+		out = append(out, app.Div().Class("msg head tail writes").Body(
+			avatar(string(c.Peer), name, "avatar-s", nil),
+			app.Div().Class("bubble").Body(
+				app.Span().Class("sr").Text(name+" is typing"),
+				app.Span().Class("typing").Aria("hidden", "true").Body(app.I(), app.I(), app.I()))))
+	}
+	return out
+}
+
+// together reports whether b continues what a began: same author, same day, within
+// five minutes.
+func together(a, b *state.Message) bool {
+	gap := b.At.Sub(a.At)
+	return a.Author == b.Author && a.Mine == b.Mine && gap.Abs().Minutes() < 5 &&
+		a.At.Local().YearDay() == b.At.Local().YearDay()
+}
+
+// top is what stands above the oldest message on the page.
+func (c *chat) top(first *state.Message) app.UI {
+	top := app.Div().Class("log-top")
+	if oldest := c.Chat.Timeline.First(); oldest != nil && oldest.Key != first.Key {
+		return top.Body(bones())
+	}
+	switch a := c.Chat.Archive; {
+	case a.Failed != "":
+		return top.Body(app.Div().Class("fault").Attr("role", "alert").Body(
+			icon("alert"),
+			app.Span().Text(a.Failed),
+			app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "retry-older").Text("Retry")))
+	case c.Chat.Whole():
+		return top.Body(app.P().Class("log-begin").Text("This is the beginning of your conversation."))
+	case a.Loading:
+		return top.Body(bones())
+	}
+	return top
+}
+
+// bones stand where messages are about to be.
+func bones() app.UI {
+	return app.Div().Class("bones bones-log").Attr("role", "status").Aria("label", "Loading older messages").Body(
+		app.Span().Class("bone bone-bubble"), app.Span().Class("bone bone-bubble bone-mine"), app.Span().Class("bone bone-bubble bone-wide"))
+}
+
+func (c *chat) empty(name string) app.UI {
+	if c.Chat != nil && c.Chat.Archive.Loading {
+		return app.Div().Class("log-top").Body(bones())
+	}
+	if c.Chat != nil && c.Chat.Archive.Failed != "" {
+		return app.Div().Class("log-top").Body(app.Div().Class("fault").Attr("role", "alert").Body(
+			icon("alert"), app.Span().Text(c.Chat.Archive.Failed),
+			app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "retry-older").Text("Retry")))
+	}
+	return app.Div().Class("log-empty").Body(
+		avatar(string(c.Peer), name, "avatar-xl", nil),
+		app.P().Class("log-empty-name").Body(app.Elem("bdi").Text(name)),
+		app.P().Class("log-empty-address").Body(app.Elem("bdi").Text(clean(string(c.Peer)))),
+		app.P().Class("log-empty-text").Text("Nothing has been said yet. Write the first message."),
+	)
+}
+
+// pill leads to the newest message, and says how many have not been seen.
+func (c *chat) pill() app.UI {
+	d := c.Desk
+	class := "pill"
+	unread := 0
+	if c.Chat != nil {
+		unread = c.Chat.Unread
+	}
+	if d.window.atEnd || c.Chat == nil || c.Chat.Timeline.Len() == 0 {
+		class += " pill-away"
+	}
+	b := app.Button().Type("button").Class(class).DataSet("do", "newest")
+	if unread == 0 {
+		return b.Aria("label", "To the newest message").Body(icon("down"), app.Span())
+	}
+	return b.Aria("label", "To the newest message, "+strconv.Itoa(unread)+" unread").
+		Body(icon("down"), app.Span().Class("badge").Text(strconv.Itoa(unread)))
+}
+
+func (c *chat) composer() app.UI {
+	d := c.Desk
+	return app.Footer().Class("composer").Body(
+		app.Div().Class("composer-box").Body(
+			app.Textarea().ID("message").Class("composer-text").Aria("label", "Message").Placeholder("Message").
+				Rows(1).Dir("auto").Attr("enterkeyhint", "send").DataSet("input", "message").DataSet("peer", string(d.open)).Text(d.opened),
+			app.Button().Type("button").Class("composer-send").DataSet("do", "send-button").Aria("label", "Send").Title("Send").Body(icon("send")),
+		),
+	)
+}
+
+// message is one message.
+type message struct {
+	app.Compo
+
+	Rev        uint64
+	Message    *state.Message
+	Desk       *desk
+	Name       string // of the peer
+	Head, Tail bool   // first and last of its author's group
+}
+
+// Render implements app.Composer.
+func (r *message) Render() app.UI {
+	m := r.Message
+	class, author := "msg", r.Name
+	if m.Mine {
+		class, author = class+" mine", "You"
+	}
+	if r.Head {
+		class += " head"
+	}
+	if r.Tail {
+		class += " tail"
+	}
+	if m.Delivery == state.Failed {
+		class += " failed"
+	}
+	if m.Delivery == state.Queued {
+		class += " queued"
+	}
+	if onlyEmoji(m.Body) {
+		class += " big"
+	}
+	meta := []app.UI{app.Time().DateTime(m.At.UTC().Format("2006-01-02T15:04:05Z")).Title(m.At.Local().Format("2 January 2006, 15:04:05")).Text(r.Desk.clock(m.At))}
+	if m.Mine {
+		meta = append(meta, mark(m.Delivery))
+	}
+	body := []app.UI{
+		app.Div().Class("bubble").Body(
+			app.Span().Class("sr").Text(author+": "),
+			app.Div().Class("text").Dir("auto").Body(text(m.Body)...),
+			app.Span().Class("meta").Body(meta...),
+		),
+	}
+	if !m.Mine && r.Tail {
+		body = append([]app.UI{avatar(string(m.Author), r.Name, "avatar-s", nil)}, body...)
+	}
+	if m.Delivery == state.Failed {
+		why := m.Problem
+		if why == "" {
+			why = "This message could not be delivered."
+		}
+		body = append(body, app.Div().Class("msg-fault").Body(
+			icon("alert"), app.Span().Text(why),
+			app.Button().Type("button").Class("msg-retry").DataSet("do", "retry-message").DataSet("text", m.ID).Text("Retry")))
+	}
+	return app.Div().Class(class).Attr("role", "article").Aria("label", author+", "+r.Desk.clock(m.At)).
+		DataSet("key", strconv.FormatInt(m.Key.Time, 36)+"."+strconv.FormatInt(m.Key.Seq, 36)).Body(body...)
+}
+
+// text is a body with its links.
+func text(body string) []app.UI {
+	var out []app.UI
+	for _, t := range tokens(straight(body)) {
+		switch {
+		case t.Peer != "":
+			out = append(out, app.Button().Type("button").Class("link").DataSet("do", "open").DataSet("peer", string(t.Peer)).Text(t.Text))
+		case t.Href != "":
+			out = append(out, app.A().Class("link").Href(t.Href).Target("_blank").Rel("noopener noreferrer nofollow").Text(t.Text))
+		default:
+			out = append(out, app.Text(t.Text))
+		}
+		if t.Host != "" {
+			out = append(out, app.Span().Class("link-host").Text(" (goes to "+t.Host+")"))
+		}
+	}
+	return out
+}
+
+// mark shows how far a message of ours has come.
+func mark(at state.Delivery) app.UI {
+	name, words := "", ""
+	switch at {
+	case state.Queued:
+		name, words = "clock", "Waiting to be sent"
+	case state.OnServer:
+		name, words = "check", "Sent"
+	case state.Delivered:
+		name, words = "checks", "Delivered"
+	case state.Failed:
+		name, words = "alert", "Not delivered"
+	default:
+		return app.Span()
+	}
+	return app.Span().Class("mark mark-"+name).Attr("role", "img").Aria("label", words).Title(words).Body(icon(name))
+}

@@ -1,0 +1,367 @@
+package view
+
+import (
+	"time"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// desk is what the person has in front of them: the state that is drawn, and what
+// is theirs alone (which conversation is open, drafts, the window on its messages).
+// All of it runs on the goroutine that draws.
+type desk struct {
+	model    Model
+	platform Platform
+	now      func() time.Time
+	later    func(time.Duration, func())
+
+	s   *state.State // what is drawn
+	rev uint64       // grows when anything below changes
+
+	settling Settling
+
+	open    jid.JID
+	details bool
+	window  window
+	opened  string // the draft the open conversation began with
+	news    string // what screen readers are told
+	told    state.Key
+
+	drafts map[jid.JID]string
+	typing jid.JID // whom the person writes to, as far as they know
+	keyed  int     // keystrokes; tells a late timer that it is late
+
+	filter   string
+	firstRow int // of the list, for its window
+	lostAt   time.Time
+	ticking  bool
+
+	dialog dialog
+}
+
+func newDesk(model Model, platform Platform) *desk {
+	return &desk{
+		model: model, platform: platform,
+		now: time.Now, later: func(time.Duration, func()) {},
+		s: model.State(), drafts: map[jid.JID]string{},
+	}
+}
+
+// typingPause is how long somebody who stops writing still counts as writing.
+const typingPause = 5 * time.Second
+
+// blip is how long a lost connection is not worth a word.
+const blip = time.Second
+
+// refresh takes the newest state.
+func (d *desk) refresh() {
+	old := d.s
+	d.s = d.model.State()
+	if d.s.Account() == "" && old.Account() != "" {
+		d.forget()
+		return
+	}
+	switch online := d.s.Connection.Phase == state.Online; {
+	case online:
+		d.lostAt = time.Time{}
+	case old.Connection.Phase == state.Online:
+		d.lostAt = d.now()
+		d.later(blip, func() { d.rev++ })
+	}
+	d.tick()
+	if c := d.s.Chat(d.open); c != nil {
+		d.follow(old.Chat(d.open), c)
+	}
+	d.read()
+}
+
+// forget drops everything of an account that has signed out.
+func (d *desk) forget() {
+	*d = desk{
+		model: d.model, platform: d.platform, now: d.now, later: d.later,
+		s: d.s, rev: d.rev + 1, drafts: map[jid.JID]string{},
+	}
+}
+
+// tick redraws once a second for as long as a countdown is on screen.
+func (d *desk) tick() {
+	if d.ticking || d.s.Connection.Phase != state.Waiting {
+		return
+	}
+	d.ticking = true
+	d.later(time.Second, func() {
+		d.ticking = false
+		d.rev++
+		d.tick()
+	})
+}
+
+// follow keeps the window and the announcements up with the open conversation.
+func (d *desk) follow(old, c *state.Chat) {
+	last := c.Timeline.Last()
+	if last == nil {
+		return
+	}
+	if old == nil || old.Timeline.Len() == 0 {
+		d.window = newWindow(c)
+		d.told = last.Key
+		d.settling.Scroll = "end"
+		return
+	}
+	if w := &d.window; old.Timeline.First().Key == w.from {
+		// What was above the window has just come: it belongs in sight.
+		if page := c.Timeline.Before(w.from, stride); len(page) > 0 {
+			w.from = page[0].Key
+		}
+	}
+	if c.Unread > 0 && old.Unread == 0 {
+		d.window.unread = firstUnread(c)
+	}
+	if d.told.Before(last.Key) {
+		d.told = last.Key
+		if last.Mine {
+			d.window.showEnd(c)
+			d.window.unread = state.Key{}
+			d.settling.Scroll = "end"
+			return
+		}
+		d.news = plain(d.s.Name(last.Author)) + ": " + straight(last.Body)
+	}
+}
+
+// read says that the open conversation has been seen, if it has.
+func (d *desk) read() {
+	c := d.s.Chat(d.open)
+	if c != nil && c.Unread > 0 && d.window.atEnd && d.platform.Attentive() {
+		d.model.Do(state.ReadChat{Peer: d.open})
+	}
+}
+
+// pane is what a page with room for one pane shows.
+func (d *desk) pane() string {
+	switch {
+	case d.open == "":
+		return "list"
+	case d.details:
+		return "details"
+	}
+	return "chat"
+}
+
+// mod is the key that shortcuts are held down with.
+func (d *desk) mod() string { return "Ctrl" }
+
+// show opens a conversation.
+func (d *desk) show(peer jid.JID) {
+	peer = peer.Bare()
+	if peer == "" {
+		return
+	}
+	d.rev++
+	d.dialog = dialog{}
+	if peer != d.open {
+		d.stopTyping()
+		d.open, d.details = peer, false
+		d.opened = d.drafts[peer]
+		d.news = ""
+		c := d.s.Chat(peer)
+		if c == nil {
+			d.model.Do(state.StartChat{Peer: peer})
+			d.window, d.told = window{atEnd: true}, state.Key{}
+		} else {
+			d.window = newWindow(c)
+			d.told = state.Key{}
+			if last := c.Timeline.Last(); last != nil {
+				d.told = last.Key
+			} else if !c.Whole() && !c.Archive.Loading {
+				d.model.Do(state.LoadOlder{Peer: peer})
+			}
+			d.settling.Scroll = "end"
+			if d.window.unread != (state.Key{}) {
+				d.settling.Scroll = "new"
+			}
+		}
+	}
+	d.settling.Enter = true
+	if !d.platform.Narrow() {
+		d.settling.Focus = "message"
+	}
+	d.read()
+}
+
+// leave steps back to the list.
+func (d *desk) leave() {
+	d.stopTyping()
+	d.settling.Focus = "row:" + string(d.open)
+	d.open, d.details = "", false
+	d.rev++
+}
+
+// write keeps what is being written, and lets the peer know that something is.
+func (d *desk) write(text string) {
+	if text == "" {
+		delete(d.drafts, d.open)
+		d.stopTyping()
+		return
+	}
+	d.drafts[d.open] = text
+	if d.typing != d.open {
+		d.stopTyping()
+		d.typing = d.open
+		d.model.Do(state.Typing{Peer: d.open, Typing: true})
+	}
+	d.keyed++
+	keyed := d.keyed
+	d.later(typingPause, func() {
+		if d.keyed == keyed {
+			d.stopTyping()
+		}
+	})
+}
+
+func (d *desk) stopTyping() {
+	if d.typing != "" {
+		d.model.Do(state.Typing{Peer: d.typing})
+		d.typing = ""
+	}
+}
+
+// elsewhere reports whether something was written in a conversation that is no longer
+// the open one: another was opened while the signal was on its way.
+func (d *desk) elsewhere(peer string) bool { return peer != "" && jid.JID(peer) != d.open }
+
+// send sends what was written. An active chat state goes with the message itself
+// (XEP-0085 §5.1), so nothing else is said about having stopped.
+func (d *desk) send(text string) {
+	if d.open == "" || blank(text) {
+		return
+	}
+	delete(d.drafts, d.open)
+	d.typing = ""
+	d.keyed++
+	d.rev++
+	d.model.Do(state.SendMessage{Peer: d.open, Body: text})
+}
+
+// step opens the next (1) or previous (-1) conversation of the list.
+func (d *desk) step(by int) {
+	items := d.items()
+	at := -1
+	for i, it := range items {
+		if it.peer == d.open {
+			at = i
+		}
+	}
+	if at += by; at >= 0 && at < len(items) {
+		d.show(items[at].peer)
+	}
+}
+
+// happened carries out what the person did.
+func (d *desk) happened(sig Signal) {
+	peer := jid.JID(sig.Peer)
+	switch sig.Do {
+	case "open":
+		d.show(peer)
+	case "leave":
+		if d.details {
+			d.details = false
+			d.rev++
+			return
+		}
+		if d.open != "" {
+			d.platform.Back()
+		}
+	case "back":
+		if d.details && d.platform.Narrow() {
+			d.details = false
+			d.settling.Enter = true // still a pane to go back from
+			d.rev++
+			return
+		}
+		d.leave()
+	case "send":
+		if d.elsewhere(sig.Peer) {
+			d.model.Do(state.SendMessage{Peer: jid.JID(sig.Peer), Body: sig.Text})
+			return
+		}
+		d.send(sig.Text)
+	case "message":
+		if d.elsewhere(sig.Peer) {
+			d.drafts[jid.JID(sig.Peer)] = sig.Text
+			return
+		}
+		d.write(sig.Text)
+	case "retry-message":
+		d.model.Do(state.RetryMessage{Peer: d.open, ID: sig.Text})
+	case "retry-older":
+		d.model.Do(state.LoadOlder{Peer: d.open})
+	case "edge":
+		d.edge(sig.Text, sig.On)
+	case "newest":
+		if c := d.s.Chat(d.open); c != nil {
+			d.window.showEnd(c)
+			d.settling.Scroll = "end"
+			d.rev++
+			d.read()
+		}
+	case "attention":
+		d.read()
+	case "rows":
+		d.firstRow = sig.Number
+		d.rev++
+	case "filter":
+		d.filter, d.firstRow = sig.Text, 0
+		d.rev++
+	case "details":
+		d.details = !d.details
+		d.rev++
+	case "reconnect":
+		d.model.Do(state.Reconnect{})
+	case "presence":
+		d.model.Do(state.SetPresence{Presence: state.Presence{Show: state.Show(sig.Text), Status: d.s.OwnPresence.Status}})
+	case "theme":
+		d.platform.SetTheme(sig.Text)
+		d.rev++
+	case "copy":
+		d.platform.Copy(sig.Text)
+	case "accept":
+		d.model.Do(state.AcceptContact{JID: peer})
+	case "decline":
+		d.model.Do(state.DeclineContact{JID: peer})
+	case "add":
+		d.model.Do(state.AddContact{JID: peer})
+	case "rename":
+		d.model.Do(state.RenameContact{JID: peer, Name: sig.Text})
+	case "key":
+		d.key(sig.Text)
+	default:
+		d.inDialog(sig)
+	}
+}
+
+func (d *desk) key(name string) {
+	switch name {
+	case "next":
+		d.step(1)
+	case "previous":
+		d.step(-1)
+	case "switch":
+		d.ask(dialog{kind: "switch"})
+	case "new":
+		d.ask(dialog{kind: "new"})
+	case "keys":
+		d.ask(dialog{kind: "keys"})
+	case "escape":
+		switch {
+		case d.filter != "":
+			d.filter = ""
+		case d.details:
+			d.details = false
+		case d.open != "":
+			d.platform.Back()
+		}
+		d.rev++
+	}
+}

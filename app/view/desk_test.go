@@ -1,0 +1,507 @@
+package view
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+const (
+	ada   = jid.JID("ada@example.org")
+	grace = jid.JID("grace@example.org")
+	alan  = jid.JID("alan@example.org")
+)
+
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.Local)
+
+// bench is a desk with a model and a platform that only remember.
+type bench struct {
+	*desk
+	state    *state.State
+	did      []string
+	late     []func()
+	away     bool
+	narrow   bool
+	theme    string
+	copied   string
+	went     int
+	clock    time.Time
+	messages int
+}
+
+func (b *bench) State() *state.State { return b.state }
+func (b *bench) Do(in state.Intent) {
+	b.did = append(b.did, fmt.Sprintf("%T%+v", in, in)[len("state."):])
+}
+func (b *bench) Watch(func()) (stop func())    { return func() {} }
+func (b *bench) Listen(func(Signal)) func()    { return func() {} }
+func (b *bench) Hold()                         {}
+func (b *bench) Settle(Settling)               {}
+func (b *bench) Attentive() bool               { return !b.away }
+func (b *bench) Narrow() bool                  { return b.narrow }
+func (b *bench) Hour12() bool                  { return false }
+func (b *bench) Theme() string                 { return b.theme }
+func (b *bench) SetTheme(theme string)         { b.theme = theme }
+func (b *bench) Copy(text string)              { b.copied = text }
+func (b *bench) Back()                         { b.went++ }
+func (b *bench) Log(string)                    {}
+func (b *bench) sig(do, peer, text string)     { b.happened(Signal{Do: do, Peer: peer, Text: text}) }
+func (b *bench) edgeAt(which string, end bool) { b.happened(Signal{Do: "edge", Text: which, On: end}) }
+
+// play is what the client does when something happens.
+func (b *bench) play(events ...state.Event) {
+	for _, ev := range events {
+		b.state = b.state.With(ev)
+	}
+	b.refresh()
+}
+
+func (b *bench) receive(from jid.JID, body string) {
+	b.messages++
+	b.play(state.MessageAdded{Peer: from + "/x", Message: state.Message{
+		ID: fmt.Sprint(b.messages), Author: from, Body: body, At: b.clock.Add(time.Duration(b.messages) * time.Second),
+	}})
+}
+
+// wants fails unless exactly these intents were wanted since the last time.
+func (b *bench) wants(t *testing.T, want ...string) {
+	t.Helper()
+	if got := strings.Join(b.did, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("wanted of the client:\n%s\ninstead of:\n%s", got, strings.Join(want, "\n"))
+	}
+	b.did = nil
+}
+
+func (b *bench) html() string { return app.HTMLString((&Root{desk: b.desk}).Render()) }
+
+func sit(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{state: state.New(), clock: noon}
+	b.desk = newDesk(b, b)
+	b.desk.now = func() time.Time { return b.clock }
+	b.desk.later = func(_ time.Duration, f func()) { b.late = append(b.late, f) }
+	b.play(
+		state.SessionStarted{Me: ada + "/natter"},
+		state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}},
+		state.RosterLoaded{Items: []state.RosterItem{
+			{JID: grace, Name: "Grace", Subscription: state.SubscriptionBoth},
+			{JID: alan, Name: "Alan", Subscription: state.SubscriptionBoth},
+		}},
+		state.CaughtUp{})
+	return b
+}
+
+func TestOpen(t *testing.T) {
+	t.Run("a contact without a conversation", func(t *testing.T) {
+		b := sit(t)
+		b.sig("open", string(grace), "")
+		b.wants(t, "StartChat{Peer:grace@example.org}")
+		if b.settling.Focus != "message" {
+			t.Errorf("the focus goes to %q", b.settling.Focus)
+		}
+	})
+	t.Run("unread messages are read", func(t *testing.T) {
+		b := sit(t)
+		b.receive(grace, "hello")
+		b.sig("open", string(grace), "")
+		b.edgeAt("", true)
+		b.wants(t, "ReadChat{Peer:grace@example.org}")
+	})
+	t.Run("not while the person looks elsewhere", func(t *testing.T) {
+		b := sit(t)
+		b.away = true
+		b.receive(grace, "hello")
+		b.sig("open", string(grace), "")
+		b.edgeAt("", true)
+		b.wants(t)
+		b.away = false
+		b.sig("attention", "", "")
+		b.wants(t, "ReadChat{Peer:grace@example.org}")
+	})
+	t.Run("not above the end", func(t *testing.T) {
+		b := sit(t)
+		b.receive(grace, "hello")
+		b.play(state.ChatRead{Peer: grace})
+		b.sig("open", string(grace), "")
+		b.edgeAt("", false)
+		b.receive(grace, "more")
+		b.wants(t)
+		if html := b.html(); !strings.Contains(html, "To the newest message, 1 unread") {
+			t.Error("nothing leads to the newest message")
+		}
+	})
+	t.Run("on a phone the keyboard stays away", func(t *testing.T) {
+		b := sit(t)
+		b.narrow = true
+		b.sig("open", string(grace), "")
+		if b.settling.Focus != "" || !b.settling.Enter {
+			t.Errorf("settling %+v", b.settling)
+		}
+		b.sig("details", "", "")
+		b.sig("back", "", "")
+		if b.open == "" || b.details {
+			t.Error("Back did not lead from the details to the conversation")
+		}
+		b.sig("back", "", "")
+		if b.open != "" {
+			t.Error("Back did not lead to the list")
+		}
+	})
+}
+
+func TestCompose(t *testing.T) {
+	t.Run("typing is said once, and its end after a pause", func(t *testing.T) {
+		b := sit(t)
+		b.sig("open", string(grace), "")
+		b.did = nil
+		b.sig("message", "", "h")
+		b.sig("message", "", "he")
+		b.wants(t, "Typing{Peer:grace@example.org Typing:true}")
+		b.late[0]() // that of the first key: the second came since
+		b.wants(t)
+		b.late[1]()
+		b.wants(t, "Typing{Peer:grace@example.org Typing:false}")
+	})
+	t.Run("emptied is not typing", func(t *testing.T) {
+		b := sit(t)
+		b.sig("open", string(grace), "")
+		b.did = nil
+		b.sig("message", "", "h")
+		b.sig("message", "", "")
+		b.wants(t, "Typing{Peer:grace@example.org Typing:true}", "Typing{Peer:grace@example.org Typing:false}")
+	})
+	t.Run("sent", func(t *testing.T) {
+		b := sit(t)
+		b.sig("open", string(grace), "")
+		b.sig("message", "", "hello")
+		b.did = nil
+		b.sig("send", "", "hello\nyou")
+		b.sig("send", "", " \n ")
+		b.wants(t, "SendMessage{Peer:grace@example.org Body:hello\nyou}")
+		if len(b.drafts) > 0 {
+			t.Error("what was sent is still a draft")
+		}
+	})
+	t.Run("a draft stays with its conversation", func(t *testing.T) {
+		b := sit(t)
+		b.play(state.ChatStarted{Peer: grace}, state.ChatStarted{Peer: alan})
+		b.sig("open", string(grace), "")
+		b.sig("message", "", "for grace")
+		b.sig("open", string(alan), "")
+		if html := b.html(); !strings.Contains(html, "Draft: ") || !strings.Contains(html, "for grace") {
+			t.Error("the list does not show the draft")
+		}
+		if b.opened != "" {
+			t.Errorf("the other conversation begins with %q", b.opened)
+		}
+		b.sig("open", string(grace), "")
+		if b.opened != "for grace" {
+			t.Errorf("the draft is %q", b.opened)
+		}
+	})
+}
+
+func TestNewChat(t *testing.T) {
+	for _, tc := range []struct{ typed, fault string }{
+		{"", "Enter the address"},
+		{"grace", "not an XMPP address"},
+		{"@example.org", "not an XMPP address"},
+		{"a b@example.org", "not an XMPP address"},
+		{"ada@example.org", "your own address"},
+	} {
+		b := sit(t)
+		b.sig("new", "", "")
+		b.sig("start", "", tc.typed)
+		if !strings.Contains(b.dialog.fault, tc.fault) {
+			t.Errorf("%q: %q", tc.typed, b.dialog.fault)
+		}
+		b.wants(t)
+	}
+	b := sit(t)
+	b.sig("new", "", "")
+	b.happened(Signal{Do: "start", Text: " xmpp:Hedy@Example.org/phone", On: true})
+	b.wants(t, "AddContact{JID:hedy@example.org Name:}", "StartChat{Peer:hedy@example.org}")
+	if b.dialog.kind != "" || b.open != "hedy@example.org" {
+		t.Errorf("dialog %q, open %q", b.dialog.kind, b.open)
+	}
+	b.happened(Signal{Do: "start", Text: "grace@example.org", On: true})
+	b.wants(t, "StartChat{Peer:grace@example.org}")
+}
+
+func TestIntents(t *testing.T) {
+	for _, tc := range []struct{ do, peer, text, want string }{
+		{"accept", string(alan), "", "AcceptContact{JID:alan@example.org}"},
+		{"decline", string(alan), "", "DeclineContact{JID:alan@example.org}"},
+		{"add", string(alan), "", "AddContact{JID:alan@example.org Name:}"},
+		{"rename", string(alan), "Al", "RenameContact{JID:alan@example.org Name:Al}"},
+		{"remove", string(alan), "", "RemoveContact{JID:alan@example.org}"},
+		{"reconnect", "", "", "Reconnect{}"},
+		{"presence", "", "dnd", "SetPresence{Presence:{Show:dnd Status: Priority:0}}"},
+		{"sign-out", "", "", "SignOut{}"},
+	} {
+		b := sit(t)
+		b.sig(tc.do, tc.peer, tc.text)
+		b.wants(t, tc.want)
+	}
+	b := sit(t)
+	b.sig("nonsense", "x", "y")
+	b.wants(t)
+}
+
+func TestOrder(t *testing.T) {
+	b := sit(t)
+	names := func() (out []string) {
+		for _, it := range b.items() {
+			out = append(out, it.name)
+		}
+		return out
+	}
+	b.receive(grace, "first")
+	if got := fmt.Sprint(names()); got != "[Grace Alan]" {
+		t.Errorf("a contact stands before a conversation: %s", got)
+	}
+	b.receive(alan, "second")
+	if got := fmt.Sprint(names()); got != "[Alan Grace]" {
+		t.Errorf("not by the last message: %s", got)
+	}
+	b.sig("key", "", "next")
+	b.sig("open", string(alan), "")
+	b.sig("key", "", "next")
+	if b.open != grace {
+		t.Errorf("the next conversation is %s", b.open)
+	}
+	b.sig("filter", "", "ALAN@")
+	if got := fmt.Sprint(names()); got != "[Alan]" {
+		t.Errorf("filtered: %s", got)
+	}
+}
+
+func TestSwitcher(t *testing.T) {
+	b := sit(t)
+	b.sig("key", "", "switch")
+	b.happened(Signal{Do: "switch-move", Number: -1})
+	if b.dialog.chosen != 1 {
+		t.Errorf("up from the first is %d", b.dialog.chosen)
+	}
+	b.sig("switch-text", "", "gra")
+	b.sig("switch", "", "")
+	if b.open != grace || b.dialog.kind != "" {
+		t.Errorf("open %s, dialog %q", b.open, b.dialog.kind)
+	}
+}
+
+func TestSignOut_ForgetsAll(t *testing.T) {
+	b := sit(t)
+	b.sig("open", string(grace), "")
+	b.sig("message", "", "secret")
+	b.play(state.Cleared{}, state.ConnectionChanged{Connection: state.Connection{Phase: state.SignedOut}})
+	if b.open != "" || len(b.drafts) > 0 || b.opened != "" {
+		t.Error("something of the account is left")
+	}
+	if html := b.html(); strings.Contains(html, "Conversations") {
+		t.Errorf("still drawn: %s", html)
+	}
+}
+
+func TestAnnounced_Once(t *testing.T) {
+	b := sit(t)
+	b.receive(grace, "before")
+	b.sig("open", string(grace), "")
+	if b.news != "" {
+		t.Errorf("old news: %q", b.news)
+	}
+	b.receive(grace, "now")
+	if b.news != "Grace: now" {
+		t.Errorf("news %q", b.news)
+	}
+	b.news = ""
+	b.play(state.PresenceChanged{From: grace + "/x", Presence: state.Presence{Show: state.Away}})
+	if b.news != "" {
+		t.Errorf("told twice: %q", b.news)
+	}
+}
+
+func TestConnection_BlipIsSilent(t *testing.T) {
+	b := sit(t)
+	lost := state.ConnectionChanged{Connection: state.Connection{
+		Phase: state.Waiting, RetryAt: noon.Add(12 * time.Second), Problem: &state.Problem{Text: "The server went away."},
+	}}
+	b.play(lost)
+	if html := b.html(); !strings.Contains(html, "Connected") {
+		t.Error("a blip is shown")
+	}
+	b.clock = b.clock.Add(2 * time.Second)
+	html := b.html()
+	for _, want := range []string{"Offline — retrying in 10 s", "Retry now", "The server went away."} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	b.play(state.ConnectionChanged{Connection: state.Connection{
+		Phase: state.Stopped, Problem: &state.Problem{Text: "Another session took over.", Advice: "Reconnect to go on.", Detail: "conflict"},
+	}})
+	html = b.html()
+	for _, want := range []string{"Another session took over.", "Reconnect to go on.", "conflict"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+}
+
+func TestWindow(t *testing.T) {
+	b := sit(t)
+	page := state.ArchivePage{Peer: grace, Oldest: "a0"}
+	for i := range 1000 {
+		page.Messages = append(page.Messages, state.Message{
+			ID: fmt.Sprint("h", i), ArchiveID: fmt.Sprint("a", i), Author: grace, Body: fmt.Sprint(i), At: noon.Add(time.Duration(i-5000) * time.Minute),
+		})
+	}
+	b.play(page)
+	b.sig("open", string(grace), "")
+	c := func() *state.Chat { return b.s.Chat(grace) }
+	span := func() (first, last string, n int) {
+		rows, _ := b.window.rows(c())
+		return rows[0].Body, rows[len(rows)-1].Body, len(rows)
+	}
+	if first, last, _ := span(); first != "930" || last != "999" {
+		t.Fatalf("begins with %s to %s", first, last)
+	}
+	for range 30 {
+		b.edgeAt("top", false)
+		if _, _, n := span(); n > most {
+			t.Fatalf("%d messages on the page", n)
+		}
+	}
+	if first, _, _ := span(); first != "0" {
+		t.Fatalf("the beginning is %s", first)
+	}
+	b.did = b.did[:min(1, len(b.did))]
+	b.wants(t, "LoadOlder{Peer:grace@example.org}")
+
+	b.play(state.ArchiveAsked{Peer: grace})
+	b.edgeAt("top", false)
+	b.wants(t) // one page at a time
+	b.play(state.ArchivePage{Peer: grace, Older: true, Oldest: "b0", Messages: []state.Message{
+		{ID: "older", ArchiveID: "b0", Author: grace, Body: "older", At: noon.Add(-6000 * time.Minute)},
+	}})
+	if first, _, _ := span(); first != "older" {
+		t.Errorf("what came is not in sight: %s", first)
+	}
+
+	b.receive(grace, "new")
+	if first, _, _ := span(); first != "older" {
+		t.Error("a new message moved what was being read")
+	}
+	for range 30 {
+		b.edgeAt("bottom", false)
+	}
+	if _, last, _ := span(); last != "new" {
+		t.Errorf("scrolled down to %s", last)
+	}
+	b.edgeAt("bottom", true)
+	for i := range 200 {
+		b.receive(grace, fmt.Sprint("n", i))
+	}
+	if _, last, n := span(); last != "n199" || n > most {
+		t.Errorf("%d messages, the last is %s", n, last)
+	}
+}
+
+func TestGroups(t *testing.T) {
+	at := func(minutes int, mine bool) *state.Message {
+		m := &state.Message{Author: grace, Mine: mine, At: noon.Add(time.Duration(minutes) * time.Minute)}
+		if mine {
+			m.Author = ada
+		}
+		return m
+	}
+	for _, tc := range []struct {
+		a, b *state.Message
+		want bool
+	}{
+		{at(0, false), at(4, false), true},
+		{at(0, false), at(5, false), false},
+		{at(0, false), at(1, true), false},
+		{at(11*60+58, false), at(12*60+1, false), false}, // midnight
+	} {
+		if together(tc.a, tc.b) != tc.want {
+			t.Errorf("%v and %v: together is %t", tc.a.At, tc.b.At, !tc.want)
+		}
+	}
+}
+
+func TestWhen(t *testing.T) {
+	b := sit(t)
+	for _, tc := range []struct {
+		days     int
+		ago, day string
+	}{
+		{0, "12:00", "Today"}, {1, "Yesterday", "Yesterday"}, {3, "Fri", "Friday"},
+		{30, "31 Jan", "Saturday, 31 January"}, {300, "6 May 2025", "6 May 2025"},
+	} {
+		when := noon.AddDate(0, 0, -tc.days)
+		if got := b.ago(when); got != tc.ago {
+			t.Errorf("%d days ago: %q, not %q", tc.days, got, tc.ago)
+		}
+		if got := b.day(when); got != tc.day {
+			t.Errorf("the day %d days ago: %q, not %q", tc.days, got, tc.day)
+		}
+	}
+}
+
+func TestMarks(t *testing.T) {
+	b := sit(t)
+	for at, want := range map[state.Delivery]string{
+		state.Queued: "Waiting to be sent", state.OnServer: "Sent", state.Delivered: "Delivered", state.Failed: "Not delivered",
+	} {
+		m := &message{Desk: b.desk, Name: "Grace", Tail: true, Message: &state.Message{Author: ada, Mine: true, Body: "x", At: noon, Delivery: at}}
+		html := app.HTMLString(m.Render())
+		if !strings.Contains(html, `aria-label="`+want+`"`) {
+			t.Errorf("%v has no words: %s", at, html)
+		}
+		if strings.Contains(html, "retry-message") != (at == state.Failed) {
+			t.Errorf("%v: Retry", at)
+		}
+	}
+}
+
+// TestSecurity42_NoInlineStyle: the page's policy refuses style attributes and
+// innerHTML; with Trusted Types the latter ends the program.
+func TestSecurity42_NoInlineStyle(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, forbidden := range []string{".Style(", ".Styles(", "app.Raw(", `Attr("style"`, ".OnClick(", ".OnInput("} {
+			if strings.Contains(string(source), forbidden) {
+				t.Errorf("%s uses %s", name, forbidden)
+			}
+		}
+	}
+}
+
+// What is written while another conversation opens stays with whom it was written to.
+func TestWordsStayWithTheirPeer(t *testing.T) {
+	d := &desk{open: "grace@localhost"}
+	for peer, want := range map[string]bool{"": false, "grace@localhost": false, "echo@localhost": true} {
+		if got := d.elsewhere(peer); got != want {
+			t.Errorf("elsewhere(%q) = %v", peer, got)
+		}
+	}
+}

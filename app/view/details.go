@@ -1,0 +1,88 @@
+package view
+
+import (
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// details is who the open conversation is with.
+type details struct {
+	app.Compo
+
+	Rev  uint64
+	Desk *desk
+	Peer jid.JID
+}
+
+// CompoID implements app.DismountEnforcer.
+func (p *details) CompoID() string { return string(p.Peer) }
+
+// Render implements app.Composer.
+func (p *details) Render() app.UI {
+	d := p.Desk
+	c := d.s.Contact(p.Peer)
+	name := plain(d.s.Name(p.Peer))
+	body := []app.UI{
+		app.Header().Class("details-head").Body(
+			app.H2().Class("details-title").Text("Details"),
+			iconButton("close", "Close details", "leave"),
+		),
+		app.Div().Class("details-who").Body(
+			avatar(string(p.Peer), name, "avatar-xl", dot(d.showOf(c))),
+			app.P().Class("details-name").Body(app.Elem("bdi").Text(name)),
+			app.P().Class("details-now").Text(presence(c)),
+		),
+		app.Div().Class("details-address").Body(
+			app.Span().Class("details-label").Text("XMPP address"),
+			app.Elem("bdi").Class("details-jid").Text(clean(string(p.Peer))),
+			iconButton("copy", "Copy address", "copy").DataSet("text", string(p.Peer)),
+		),
+	}
+	if c == nil || !c.InRoster {
+		body = append(body, app.Div().Class("details-part").Body(
+			app.P().Class("details-hint").Text("Not in your contacts. Add them to see when they are online."),
+			app.Button().Type("button").Class("button-primary").DataSet("do", "add").DataSet("peer", string(p.Peer)).Text("Add to contacts")))
+		return app.Aside().Class("details").Aria("label", "Details").Body(body...)
+	}
+	body = append(body,
+		app.Form().Class("details-part").DataSet("form", "rename").DataSet("peer", string(p.Peer)).Body(
+			app.Label().Class("details-label").For("rename").Text("Name"),
+			app.Div().Class("details-rename").Body(
+				app.Input().Type("text").ID("rename").Class("field-input").Name("text").AutoComplete(false).MaxLength(100).Attr("value", c.Name).Placeholder(p.Peer.Local()),
+				app.Button().Type("submit").Class("button-quiet").Text("Save")),
+		),
+		app.Div().Class("details-part").Body(
+			app.Span().Class("details-label").Text("Who sees whom"),
+			app.P().Class("details-hint").Text(subscription(c, name)),
+		),
+		app.Div().Class("details-part").Body(
+			app.Button().Type("button").Class("button-danger").DataSet("do", "removing").DataSet("peer", string(p.Peer)).Text("Remove from contacts")),
+	)
+	return app.Aside().Class("details").Aria("label", "Details").Body(body...)
+}
+
+func presence(c *state.Contact) string {
+	p := c.Presence()
+	text := presenceWords(p.Show)
+	if s := plain(p.Status); s != "" {
+		text += " · " + s
+	}
+	return text
+}
+
+func subscription(c *state.Contact, name string) string {
+	switch c.Subscription {
+	case state.SubscriptionBoth:
+		return "You see when " + name + " is online, and " + name + " sees when you are."
+	case state.SubscriptionTo:
+		return "You see when " + name + " is online. " + name + " does not see when you are."
+	case state.SubscriptionFrom:
+		return name + " sees when you are online. You do not see when " + name + " is."
+	}
+	if c.Asked {
+		return "You asked to see when " + name + " is online. There is no answer yet."
+	}
+	return "Neither of you sees when the other is online."
+}

@@ -1,0 +1,219 @@
+package view
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// dialog is what asks for attention in front of everything else.
+type dialog struct {
+	kind   string // "", "new", "switch", "keys", "leaving", "removing"
+	peer   jid.JID
+	text   string // what was typed in the switcher
+	chosen int    // the row of the switcher that Enter opens
+	fault  string
+}
+
+// ask puts a dialog in front; the focus is put where its answer is typed.
+func (d *desk) ask(what dialog) {
+	d.dialog = what
+	d.rev++
+	switch what.kind {
+	case "new":
+		d.settling.Focus = "new-address"
+	case "switch":
+		d.settling.Focus = "switch-text"
+	}
+}
+
+// inDialog carries out what the person did in a dialog, or to open one.
+func (d *desk) inDialog(sig Signal) {
+	switch sig.Do {
+	case "new", "leaving", "removing":
+		d.ask(dialog{kind: sig.Do, peer: jid.JID(sig.Peer)})
+	case "close":
+		d.dialog = dialog{}
+	case "start":
+		d.start(sig)
+	case "switch-text":
+		d.dialog.text, d.dialog.chosen = sig.Text, 0
+	case "switch-move":
+		if n := len(d.found()); n > 0 {
+			d.dialog.chosen = (d.dialog.chosen + sig.Number + n) % n
+		}
+	case "switch":
+		if found := d.found(); d.dialog.chosen < len(found) {
+			d.show(found[d.dialog.chosen].peer)
+		}
+	case "remove":
+		d.model.Do(state.RemoveContact{JID: jid.JID(sig.Peer)})
+		d.dialog, d.details = dialog{}, false
+	case "sign-out":
+		d.dialog = dialog{}
+		d.model.Do(state.SignOut{})
+	default:
+		return
+	}
+	d.rev++
+}
+
+// start opens a conversation with an address somebody typed.
+func (d *desk) start(sig Signal) {
+	typed := strings.TrimPrefix(strings.TrimSpace(sig.Text), "xmpp:")
+	peer, err := jid.Parse(typed)
+	d.settling.Focus = "new-address"
+	switch {
+	case typed == "":
+		d.dialog.fault = "Enter the address of the person you want to write to."
+		return
+	case err != nil || peer.Local() == "" || peer.Domain() == "":
+		d.dialog.fault = "This is not an XMPP address. It looks like an e-mail address: name@example.org."
+		return
+	case peer.Bare() == d.s.Account():
+		d.dialog.fault = "This is your own address. Enter somebody else's."
+		return
+	}
+	d.settling.Focus = ""
+	if c := d.s.Contact(peer); sig.On && (c == nil || !c.InRoster) {
+		d.model.Do(state.AddContact{JID: peer.Bare()})
+	}
+	d.show(peer)
+}
+
+// found are the first rows that match what was typed in the switcher.
+func (d *desk) found() []item {
+	filter, open := d.filter, d.open
+	d.filter = d.dialog.text
+	items := d.items()
+	d.filter, d.open = filter, open
+	return items[:min(8, len(items))]
+}
+
+func (d *desk) drawDialog(rev uint64) app.UI {
+	if d.dialog.kind == "" {
+		return app.Div().Class("no-dialog").Attr("hidden", "true")
+	}
+	return &modal{Rev: rev, Desk: d, Kind: d.dialog.kind}
+}
+
+// modal is the dialog in front.
+type modal struct {
+	app.Compo
+
+	Rev  uint64
+	Desk *desk
+	Kind string
+}
+
+// CompoID implements app.DismountEnforcer.
+func (m *modal) CompoID() string { return m.Kind }
+
+// Render implements app.Composer.
+func (m *modal) Render() app.UI {
+	d := m.Desk
+	switch m.Kind {
+	case "new":
+		return m.frame("New chat", m.newChat())
+	case "switch":
+		return app.Elem("dialog").Class("dialog switcher").DataSet("modal", "true").Aria("label", "Go to conversation").Body(m.switcher()...)
+	case "keys":
+		return m.frame("Keyboard shortcuts", keys(d.mod()))
+	case "leaving":
+		return m.frame("Sign out?",
+			app.Div().Body(
+				app.P().Text("Messages and the password are forgotten on this device. Your conversations stay on your server if it keeps an archive."),
+				actions("sign-out", "Sign out", "", "button-primary")))
+	case "removing":
+		name := plain(d.s.Name(d.dialog.peer))
+		return m.frame("Remove "+name+"?",
+			app.Div().Body(
+				app.P().Body(app.Elem("bdi").Text(clean(string(d.dialog.peer))), app.Text(" leaves your contacts, and neither of you sees any more when the other is online. You can still write to each other.")),
+				actions("remove", "Remove", string(d.dialog.peer), "button-danger-solid")))
+	}
+	return app.Div()
+}
+
+func (m *modal) frame(title string, body app.UI) app.UI {
+	return app.Elem("dialog").Class("dialog").DataSet("modal", "true").Aria("labelledby", "dialog-title").Body(
+		app.Header().Class("dialog-head").Body(
+			app.H2().ID("dialog-title").Class("dialog-title").Text(title),
+			iconButton("close", "Close", "close")),
+		body)
+}
+
+func actions(do, label, peer, class string) app.UI {
+	return app.Div().Class("dialog-actions").Body(
+		app.Button().Type("button").Class("button-quiet").DataSet("do", "close").Text("Cancel"),
+		app.Button().Type("button").Class(class).DataSet("do", do).DataSet("peer", peer).Text(label))
+}
+
+func (m *modal) newChat() app.UI {
+	fault := m.Desk.dialog.fault
+	input := app.Input().Type("text").ID("new-address").Class("field-input").Name("text").Placeholder("name@example.org").
+		AutoComplete(false).Attr("inputmode", "email").Attr("autocapitalize", "none").Attr("spellcheck", "false").Dir("auto")
+	alert := app.P().ID("new-fault").Class("field-fault").Attr("role", "alert")
+	if fault != "" {
+		input = input.Aria("invalid", "true").Aria("describedby", "new-fault")
+		alert = alert.Text(fault)
+	}
+	return app.Form().DataSet("form", "start").Attr("novalidate", "true").Body(
+		app.Label().Class("field-label").For("new-address").Text("XMPP address"),
+		input, alert,
+		app.Label().Class("check").Body(
+			app.Input().Type("checkbox").Name("on").Attr("checked", "true"),
+			app.Span().Text("Add to contacts, and ask to see when they are online")),
+		app.Div().Class("dialog-actions").Body(
+			app.Button().Type("button").Class("button-quiet").DataSet("do", "close").Text("Cancel"),
+			app.Button().Type("submit").Class("button-primary").Text("Start chat")))
+}
+
+func (m *modal) switcher() []app.UI {
+	d := m.Desk
+	found := d.found()
+	input := app.Input().Type("text").ID("switch-text").Class("switcher-text").Placeholder("Go to…").Aria("label", "Go to conversation").
+		Attr("role", "combobox").Aria("expanded", "true").Aria("controls", "switch-list").
+		DataSet("input", "switch-text").AutoComplete(false).Attr("spellcheck", "false")
+	if len(found) > 0 {
+		input = input.Aria("activedescendant", "switch-"+strconv.Itoa(d.dialog.chosen))
+	}
+	var rows []app.UI
+	for i, it := range found {
+		rows = append(rows, app.Div().ID("switch-"+strconv.Itoa(i)).Class("switcher-row").Attr("role", "option").
+			Aria("selected", strconv.FormatBool(i == d.dialog.chosen)).DataSet("do", "open").DataSet("peer", string(it.peer)).Body(
+			avatar(string(it.peer), it.name, "avatar-m", dot(d.showOf(it.contact))),
+			app.Span().Class("switcher-name").Body(app.Elem("bdi").Text(it.name)),
+			app.Span().Class("switcher-address").Body(app.Elem("bdi").Text(clean(string(it.peer))))))
+	}
+	if len(found) == 0 {
+		rows = append(rows, app.P().Class("none").Text("Nobody here is called that."))
+	}
+	return []app.UI{
+		app.Div().Class("switcher-head").Body(icon("search"), input),
+		app.Div().ID("switch-list").Class("switcher-list").Attr("role", "listbox").Aria("label", "Conversations").Body(rows...),
+	}
+}
+
+func keys(mod string) app.UI {
+	var rows []app.UI
+	for _, k := range [][2]string{
+		{mod + " K", "Go to a conversation"},
+		{"Alt ↑", "Previous conversation"},
+		{"Alt ↓", "Next conversation"},
+		{"Enter", "Send"},
+		{"Shift Enter", "New line"},
+		{"Esc", "Step back"},
+		{"?", "This list"},
+	} {
+		var caps []app.UI
+		for _, cap := range strings.Fields(k[0]) {
+			caps = append(caps, app.Elem("kbd").Text(cap))
+		}
+		rows = append(rows, app.Div().Class("keys-row").Body(app.Dt().Text(k[1]), app.Dd().Body(caps...)))
+	}
+	return app.Dl().Class("keys").Body(rows...)
+}

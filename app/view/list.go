@@ -1,0 +1,455 @@
+package view
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// item is a row of the list.
+type item struct {
+	peer    jid.JID
+	name    string
+	chat    *state.Chat
+	contact *state.Contact
+	last    *state.Message
+	draft   string
+}
+
+// items are the conversations, the latest first, then the contacts there is no
+// conversation with, by name; all that match the filter.
+func (d *desk) items() []item {
+	wanted := strings.ToLower(strings.TrimSpace(d.filter))
+	var out []item
+	add := func(it item) {
+		it.name = plain(d.s.Name(it.peer))
+		if wanted == "" || strings.Contains(strings.ToLower(it.name), wanted) ||
+			strings.Contains(strings.ToLower(string(it.peer)), wanted) {
+			out = append(out, it)
+		}
+	}
+	for c := range d.s.Chats {
+		it := item{peer: c.Peer, chat: c, contact: d.s.Contact(c.Peer), last: c.Timeline.Last()}
+		if c.Peer != d.open {
+			it.draft = d.drafts[c.Peer]
+		}
+		add(it)
+	}
+	chats := len(out)
+	for c := range d.s.Contacts {
+		if c.InRoster && d.s.Chat(c.JID) == nil {
+			add(item{peer: c.JID, contact: c})
+		}
+	}
+	slices.SortFunc(out[:chats], func(a, b item) int {
+		return cmp.Or(-cmp.Compare(a.latest(), b.latest()), cmp.Compare(a.peer, b.peer))
+	})
+	slices.SortFunc(out[chats:], func(a, b item) int {
+		return cmp.Or(cmp.Compare(strings.ToLower(a.name), strings.ToLower(b.name)), cmp.Compare(a.peer, b.peer))
+	})
+	return out
+}
+
+func (it item) latest() int64 {
+	if it.last == nil {
+		return 0
+	}
+	return it.last.Key.Time
+}
+
+// requests are those who ask to see our presence.
+func (d *desk) requests() []*state.Contact {
+	var out []*state.Contact
+	for c := range d.s.Contacts {
+		if c.AsksUs {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, func(a, b *state.Contact) int { return cmp.Compare(a.JID, b.JID) })
+	return out
+}
+
+// list is the conversations and who else can be written to.
+type list struct {
+	app.Compo
+
+	Rev  uint64
+	Desk *desk
+}
+
+// Render implements app.Composer.
+func (l *list) Render() app.UI {
+	d := l.Desk
+	return app.Nav().Class("list").Aria("label", "Conversations").Body(
+		l.head(),
+		status(d),
+		storage(d),
+		l.search(),
+		l.rows(),
+		menu(d),
+	)
+}
+
+func (l *list) head() app.UI {
+	d := l.Desk
+	me := d.s.Account()
+	return app.Header().Class("list-head").Body(
+		app.Button().Type("button").ID("me").Class("me").Attr("popovertarget", "menu").
+			Aria("label", "Your account, "+strings.ToLower(presenceWords(d.ownShow()))).
+			Body(avatar(string(me), me.Local(), "avatar-m", dot(d.ownShow()))),
+		app.H1().Class("list-title").Text("Chats"),
+		iconButton("new", "New chat", "new"),
+	)
+}
+
+// showOf is what is known of a contact's presence: nothing while offline.
+func (d *desk) showOf(c *state.Contact) state.Show {
+	if p := d.s.Connection.Phase; p == state.Waiting || p == state.Stopped {
+		return state.Unavailable
+	}
+	return c.Presence().Show
+}
+
+// ownShow is what contacts see of us; without a connection they see nothing.
+func (d *desk) ownShow() state.Show {
+	if d.s.Connection.Phase != state.Online {
+		return state.Unavailable
+	}
+	if d.s.OwnPresence.Show == state.Unavailable {
+		return state.Available
+	}
+	return d.s.OwnPresence.Show
+}
+
+func (l *list) search() app.UI {
+	return app.Label().Class("search").Body(
+		icon("search"),
+		app.Input().Type("search").ID("filter").Placeholder("Search").Aria("label", "Search conversations").
+			DataSet("input", "filter").AutoComplete(false).Attr("spellcheck", "false").Attr("enterkeyhint", "search"),
+	)
+}
+
+// inSight is how many rows of the list are on the page, more than any screen shows.
+const inSight = 40
+
+func (l *list) rows() app.UI {
+	d := l.Desk
+	var body []app.UI
+	if d.filter == "" {
+		for _, c := range d.requests() {
+			body = append(body, request(d, c))
+		}
+	}
+	items := d.items()
+	if len(items) == 0 {
+		body = append(body, l.none())
+		return app.Div().Class("rows").ID("rows").Body(body...)
+	}
+	first := min(max(0, d.firstRow-10), max(0, len(items)-inSight))
+	end := min(len(items), first+inSight)
+	if first > 0 {
+		body = append(body, app.Div().Class("spacer").DataSet("rows", strconv.Itoa(first)))
+	}
+	chats := 0
+	for _, it := range items {
+		if it.chat != nil {
+			chats++
+		}
+	}
+	var rows []app.UI
+	for i, it := range items[first:end] {
+		if first+i == chats && d.filter == "" {
+			rows = append(rows, app.Div().Class("rows-title").Attr("role", "presentation").Body(app.H2().Text("Contacts")))
+		}
+		rows = append(rows, l.row(it, first+i, len(items)))
+	}
+	body = append(body, app.Div().Class("rows-list").Attr("role", "list").Body(rows...))
+	if rest := len(items) - end; rest > 0 {
+		body = append(body, app.Div().Class("spacer").DataSet("rows", strconv.Itoa(rest)))
+	}
+	return app.Div().Class("rows").ID("rows").Body(body...)
+}
+
+func (l *list) none() app.UI {
+	d := l.Desk
+	switch {
+	case d.filter != "":
+		return app.Div().Class("none").Body(
+			app.P().Text("Nobody here is called that."),
+			app.Button().Type("button").Class("button-quiet").DataSet("do", "new").Text("Write to an address"),
+		)
+	case !d.s.RosterLoaded:
+		var bones []app.UI
+		for range 6 {
+			bones = append(bones, app.Div().Class("bone-row").Body(
+				app.Span().Class("bone bone-disc"),
+				app.Span().Class("bone-lines").Body(app.Span().Class("bone bone-a"), app.Span().Class("bone bone-b"))))
+		}
+		return app.Div().Class("bones").Aria("hidden", "true").Body(bones...)
+	}
+	return app.Div().Class("none").Body(
+		app.Div().Class("nothing-mark").Body(icon("chat")),
+		app.P().Text("Nobody is here yet. Write to somebody's XMPP address to begin."),
+		app.Button().Type("button").Class("button-primary").DataSet("do", "new").Text("New chat"),
+	)
+}
+
+func (l *list) row(it item, index, count int) app.UI {
+	d := l.Desk
+	r := &row{
+		Name: it.name, Peer: it.peer, Show: d.showOf(it.contact), Open: it.peer == d.open,
+		Index: index, Count: count, Waits: it.contact != nil && it.contact.Asked,
+	}
+	switch {
+	case it.chat != nil && it.chat.Typing:
+		r.Line, r.Kind = "typing…", "typing"
+	case !blank(it.draft):
+		r.Line, r.Kind = oneLine(it.draft), "draft"
+	case it.last != nil:
+		r.Line = oneLine(it.last.Body)
+		if it.last.Mine {
+			r.Kind, r.Mark = "mine", it.last.Delivery
+		}
+	case it.chat == nil:
+		r.Line = string(it.peer)
+	}
+	if it.last != nil {
+		r.When = d.ago(it.last.At)
+	}
+	if it.chat != nil {
+		r.Unread = it.chat.Unread
+	}
+	return r
+}
+
+// oneLine shortens a body to what a row can show.
+func oneLine(body string) string {
+	if len(body) > 200 {
+		body = strings.ToValidUTF8(body[:200], "")
+	}
+	return strings.Join(strings.Fields(clean(body)), " ")
+}
+
+// row is one line of the list.
+type row struct {
+	app.Compo
+
+	Name   string
+	Peer   jid.JID
+	Show   state.Show
+	Line   string
+	Kind   string // of Line: "typing", "draft", "mine" or ""
+	Mark   state.Delivery
+	When   string
+	Unread int
+	Open   bool
+	Waits  bool
+	Index  int
+	Count  int
+}
+
+// Render implements app.Composer.
+func (r *row) Render() app.UI {
+	line := []app.UI{}
+	switch r.Kind {
+	case "draft":
+		line = append(line, app.Span().Class("row-draft").Text("Draft: "))
+	case "mine":
+		line = append(line, app.Span().Class("row-mine").Text("You: "))
+	}
+	line = append(line, app.Elem("bdi").Text(r.Line))
+	side := app.Span()
+	switch {
+	case r.Unread > 0:
+		side = app.Span().Class("badge").Body(app.Text(strconv.Itoa(min(r.Unread, 999))), app.Span().Class("sr").Text(" unread"))
+	case r.Kind == "mine":
+		side = app.Span().Body(mark(r.Mark))
+	}
+	class := "row"
+	if r.Unread > 0 {
+		class += " row-unread"
+	}
+	if r.Kind == "typing" {
+		class += " row-typing"
+	}
+	b := app.Button().Type("button").Class(class).ID("row:"+string(r.Peer)).
+		DataSet("do", "open").DataSet("peer", string(r.Peer)).
+		Attr("tabindex", "-1")
+	if r.Open {
+		b = b.Aria("current", "true")
+	}
+	return app.Div().Class("row-item").Attr("role", "listitem").
+		Attr("aria-posinset", strconv.Itoa(r.Index+1)).Attr("aria-setsize", strconv.Itoa(r.Count)).
+		Body(b.Body(
+			avatar(string(r.Peer), r.Name, "avatar-l", dot(r.Show)),
+			app.Span().Class("row-text").Body(
+				app.Span().Class("row-pair").Body(
+					app.Span().Class("row-name").Body(app.Elem("bdi").Text(r.Name), app.Span().Class("sr").Text(", "+presenceWords(r.Show)+". ")),
+					app.Span().Class("row-when").Text(r.When)),
+				app.Span().Class("row-pair").Body(
+					app.Span().Class("row-line").Body(line...),
+					side),
+			),
+		))
+}
+
+// request is somebody who asks to see our presence. The address stands beside the
+// name they chose, for names can be anything.
+func request(d *desk, c *state.Contact) app.UI {
+	name := plain(d.s.Name(c.JID))
+	text := []app.UI{
+		app.Strong().Class("request-name").Body(app.Elem("bdi").Text(name)),
+		app.Span().Class("request-address").Body(app.Elem("bdi").Text(clean(string(c.JID)))),
+		app.Span().Class("request-text").Text("wants to see when you are online."),
+	}
+	if !blank(c.AskText) {
+		text = append(text, app.Q().Class("request-quote").Dir("auto").Text(plain(c.AskText)))
+	}
+	return app.Section().Class("request").Aria("label", "Contact request from "+name).Body(
+		avatar(string(c.JID), name, "avatar-l", nil),
+		app.Div().Class("request-body").Body(
+			app.Div().Class("request-words").Body(text...),
+			app.Div().Class("request-actions").Body(
+				app.Button().Type("button").Class("button-primary button-small").DataSet("do", "accept").DataSet("peer", string(c.JID)).Text("Accept"),
+				app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "decline").DataSet("peer", string(c.JID)).Text("Decline"),
+			),
+		),
+	)
+}
+
+// status is the line that says how the connection is. It is always there; when all
+// is well it is a dot and a word.
+func status(d *desk) app.HTMLDiv {
+	c := d.s.Connection
+	phase := c.Phase
+	if !d.lostAt.IsZero() && d.now().Sub(d.lostAt) < blip && phase != state.Stopped {
+		phase = state.Online // too short to be worth a word
+	}
+	line := app.Div().Class("status").Attr("role", "status").DataSet("phase", phaseName(phase))
+	retry := app.Button().Type("button").Class("status-retry").DataSet("do", "reconnect").Text("Retry now")
+	why := ""
+	if c.Problem != nil {
+		why = c.Problem.Text
+	}
+	switch phase {
+	case state.Online:
+		host := string(d.s.Account().Domain())
+		if c.Delegated {
+			host += " through " + hostOf(c.Endpoint)
+		}
+		if !d.s.CaughtUp {
+			return line.Body(app.Span().Class("status-dot"), app.Span().Class("status-text").Text("Updating…"))
+		}
+		return line.Body(app.Span().Class("status-dot"), app.Span().Class("status-text").Body(
+			app.Text("Connected"), app.Span().Class("status-host").Text(" to "+host)))
+	case state.Waiting:
+		text := "Offline — retrying now"
+		if left := c.RetryAt.Sub(d.now()); left > time.Second {
+			text = "Offline — retrying in " + strconv.Itoa(int(left/time.Second)) + " s"
+		}
+		body := []app.UI{icon("offline"), app.Span().Class("status-text").Attr("aria-live", "off").Text(text), retry}
+		if why != "" {
+			body = append(body, app.Span().Class("status-why").Text(why))
+		}
+		return line.Body(body...)
+	case state.Stopped:
+		text, advice := "Not connected", ""
+		if c.Problem != nil {
+			text, advice = c.Problem.Text, c.Problem.Advice
+		}
+		body := []app.UI{icon("alert"), app.Span().Class("status-text").Text(text), app.Button().Type("button").Class("status-retry").DataSet("do", "reconnect").Text("Reconnect")}
+		if advice != "" {
+			body = append(body, app.Span().Class("status-why").Text(advice))
+		}
+		if c.Problem != nil && c.Problem.Detail != "" {
+			body = append(body, app.Details().Class("status-details").Body(
+				app.Summary().Text("Details"), app.P().Text(plain(c.Problem.Detail))))
+		}
+		return line.Body(body...)
+	}
+	body := []app.UI{app.Span().Class("status-dot"), app.Span().Class("status-text").Text("Connecting…")}
+	if why != "" {
+		body = append(body, app.Span().Class("status-why").Text(why))
+	}
+	return line.Body(body...)
+}
+
+// storage says why nothing is kept on this device although it should be.
+func storage(d *desk) app.UI {
+	p := d.s.Storage
+	return app.If(p != nil, func() app.UI {
+		return app.Div().Class("status").Attr("role", "status").DataSet("phase", "stopped").Body(
+			icon("alert"), app.Span().Class("status-text").Text(p.Text),
+			app.Span().Class("status-why").Text(p.Advice))
+	})
+}
+
+func phaseName(p state.Phase) string {
+	switch p {
+	case state.Online:
+		return "online"
+	case state.Waiting:
+		return "waiting"
+	case state.Stopped:
+		return "stopped"
+	}
+	return "connecting"
+}
+
+// hostOf returns the host of a WebSocket address.
+func hostOf(endpoint string) string {
+	_, rest, ok := strings.Cut(endpoint, "://")
+	if !ok {
+		rest = endpoint
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	return rest
+}
+
+// menu is what belongs to the account: presence, looks, keys, the way out.
+func menu(d *desk) app.UI {
+	me := d.s.Account()
+	return app.Div().ID("menu").Class("menu").Attr("popover", "auto").Aria("label", "Your account").Body(
+		app.Div().Class("menu-me").Body(
+			avatar(string(me), me.Local(), "avatar-l", nil),
+			app.Span().Class("menu-names").Body(
+				app.Strong().Body(app.Elem("bdi").Text(plain(me.Local()))),
+				app.Span().Class("menu-address").Body(app.Elem("bdi").Text(string(me)))),
+			iconButton("copy", "Copy address", "copy").DataSet("text", string(me)),
+		),
+		choices("Presence", "presence", string(d.ownShow()), [][2]string{
+			{"available", "Online"}, {"away", "Away"}, {"dnd", "Do not disturb"}}),
+		choices("Appearance", "theme", d.platform.Theme(), [][2]string{
+			{"", "System"}, {"light", "Light"}, {"dark", "Dark"}}),
+		app.Div().Class("menu-actions").Body(
+			app.Button().Type("button").Class("menu-item").DataSet("do", "key").DataSet("text", "keys").Body(icon("panel"), app.Text("Keyboard shortcuts")),
+			app.Button().Type("button").Class("menu-item").DataSet("do", "leaving").Body(icon("leave"), app.Text("Sign out")),
+		),
+	)
+}
+
+// choices is a row of buttons of which one is pressed.
+func choices(label, do, chosen string, options [][2]string) app.UI {
+	var buttons []app.UI
+	for _, o := range options {
+		b := app.Button().Type("button").Class("choice").DataSet("do", do).DataSet("text", o[0]).Aria("pressed", strconv.FormatBool(o[0] == chosen))
+		if do == "presence" {
+			b = b.Body(app.Span().Class("dot dot-still "+map[string]string{"available": "dot-online", "away": "dot-away", "dnd": "dot-busy"}[o[0]]), app.Text(o[1]))
+		} else {
+			b = b.Text(o[1])
+		}
+		buttons = append(buttons, b)
+	}
+	return app.Div().Class("menu-group").Attr("role", "group").Aria("label", label).Body(
+		app.Span().Class("menu-label").Text(label),
+		app.Div().Class("choices").Body(buttons...))
+}

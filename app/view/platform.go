@@ -1,0 +1,95 @@
+package view
+
+import "github.com/maxence-charriere/go-app/v10/pkg/app"
+
+// Platform is what the browser does for the view: it tells what the person did and
+// puts in place what a description of elements cannot say.
+type Platform interface {
+	// Listen calls f for everything the person does, on any goroutine.
+	Listen(f func(Signal)) (stop func())
+	// Hold remembers what stands where, before the page changes.
+	Hold()
+	// Settle puts it back after the change and does what Settling asks for.
+	Settle(Settling)
+	// Attentive reports whether the page is visible and has the focus.
+	Attentive() bool
+	// Narrow reports whether there is room for one pane only.
+	Narrow() bool
+	// Hour12 reports whether the person's clock has twelve hours.
+	Hour12() bool
+	// Theme is "light", "dark" or "" for the system's choice.
+	Theme() string
+	SetTheme(string)
+	Copy(text string)
+	// Back leaves the pane that Settling.Enter entered, as the browser's Back does.
+	Back()
+	Log(text string)
+}
+
+// Signal is one thing the person did. Do names it as data-do, data-form or
+// data-input does in the page.
+type Signal struct {
+	Do     string
+	Peer   string // data-peer of what was acted on
+	Text   string // what was typed or chosen
+	Also   string // the second field of a form
+	On     bool   // a form's checkbox; for "edge": at the end of the log
+	Number int    // for "rows": the first row in sight
+}
+
+// Settling is what to do once a change is on screen.
+type Settling struct {
+	Scroll string // "end", "new" (the divider), "" to stay
+	Focus  string // id of the element to focus, "" to leave the focus alone
+	Enter  bool   // a pane was entered that Back should leave
+}
+
+// Page is the Platform of a page that has loaded web/natter.js.
+type Page struct{}
+
+func helper() app.Value { return app.Window().Get("natterPage") }
+
+// Listen implements Platform.
+func (Page) Listen(f func(Signal)) (stop func()) {
+	listener := app.FuncOf(func(_ app.Value, args []app.Value) any {
+		if len(args) == 6 {
+			f(Signal{args[0].String(), args[1].String(), args[2].String(), args[3].String(), args[4].Bool(), args[5].Int()})
+		}
+		return nil
+	})
+	helper().Call("listen", listener)
+	return func() {
+		helper().Call("listen", nil)
+		listener.Release()
+	}
+}
+
+// Hold implements Platform.
+func (Page) Hold() { helper().Call("hold") }
+
+// Settle implements Platform.
+func (Page) Settle(s Settling) { helper().Call("settle", s.Scroll, s.Focus, s.Enter) }
+
+// Attentive implements Platform.
+func (Page) Attentive() bool { return helper().Call("attentive").Bool() }
+
+// Narrow implements Platform.
+func (Page) Narrow() bool { return helper().Call("narrow").Bool() }
+
+// Hour12 implements Platform.
+func (Page) Hour12() bool { return helper().Get("hour12").Bool() }
+
+// Theme implements Platform.
+func (Page) Theme() string { return helper().Call("theme").String() }
+
+// SetTheme implements Platform.
+func (Page) SetTheme(theme string) { helper().Call("setTheme", theme) }
+
+// Copy implements Platform.
+func (Page) Copy(text string) { helper().Call("copy", text) }
+
+// Back implements Platform.
+func (Page) Back() { helper().Call("back") }
+
+// Log implements Platform.
+func (Page) Log(text string) { helper().Call("log", text) }

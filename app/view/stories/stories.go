@@ -1,0 +1,265 @@
+// Package stories builds the states that the view has to look right in, for tests
+// that open each of them in a browser. The same seed gives the same conversation.
+package stories
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/view"
+)
+
+// Story is one screen.
+type Story struct {
+	Name string
+	// Make returns the state at a moment.
+	Make func(now time.Time) *state.State
+	// Do is what the person does once it is on screen.
+	Do []view.Signal
+}
+
+const (
+	me    = jid.JID("ada@example.org")
+	grace = jid.JID("grace@example.org")
+	emmy  = jid.JID("emmy.noether@goettingen.example")
+	alan  = jid.JID("alan@bletchley.example")
+	rtl   = jid.JID("khwarizmi@baghdad.example")
+	long  = jid.JID("a.person.whose.address.does.not.end.before.the.line.does@a-rather-long-subdomain.of-a-rather-long-domain.example")
+)
+
+func open(peer jid.JID) view.Signal { return view.Signal{Do: "open", Peer: string(peer)} }
+
+// All are the stories, in the order of the gallery.
+var All = []Story{
+	{"conversation", typical, []view.Signal{open(grace)}},
+	{"list", typical, nil},
+	{"details", typical, []view.Signal{open(grace), {Do: "details"}}},
+	{"new-chat", typical, []view.Signal{{Do: "new"}, {Do: "start", Text: "grace"}}},
+	{"switcher", typical, []view.Signal{{Do: "key", Text: "switch"}, {Do: "switch-text", Text: "e"}}},
+	{"keys", typical, []view.Signal{{Do: "key", Text: "keys"}}},
+	{"remove", typical, []view.Signal{open(grace), {Do: "removing", Peer: string(grace)}}},
+	{"unread", unread, []view.Signal{open(grace)}},
+	{"offline", offline, []view.Signal{open(grace)}},
+	{"stopped", stopped, []view.Signal{open(grace)}},
+	{"failed", failed, []view.Signal{open(grace)}},
+	{"requests", requests, nil},
+	{"loading", loading, nil},
+	{"empty", empty, nil},
+	{"empty-chat", typical, []view.Signal{open("hedy@example.org")}},
+	{"older-failed", olderFailed, []view.Signal{open(grace)}},
+	{"long-names", longNames, []view.Signal{open(long)}},
+	{"rtl", rightToLeft, []view.Signal{open(rtl)}},
+	{"thousand", thousand, []view.Signal{open("person0007@example.org")}},
+	{"history", history, []view.Signal{open(grace)}},
+	{"links", links, []view.Signal{open(emmy)}},
+}
+
+// Find returns the story with this name.
+func Find(name string) (Story, bool) {
+	for _, s := range All {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Story{}, false
+}
+
+// play is the state after events.
+func play(s *state.State, events ...state.Event) *state.State {
+	for _, ev := range events {
+		s = s.With(ev)
+	}
+	return s
+}
+
+func online() *state.State {
+	return play(state.New(),
+		state.SessionStarted{Me: me + "/natter"},
+		state.ConnectionChanged{Connection: state.Connection{Phase: state.Online, Endpoint: "wss://example.org/ws"}},
+		state.CaughtUp{})
+}
+
+func both(j jid.JID, name string) state.RosterItem {
+	return state.RosterItem{JID: j, Name: name, Subscription: state.SubscriptionBoth}
+}
+
+func says(j jid.JID, show state.Show, status string) state.Event {
+	return state.PresenceChanged{From: j + "/x", Presence: state.Presence{Show: show, Status: status}}
+}
+
+// said is one line of a script: who, how long ago, what.
+type said struct {
+	mine bool
+	ago  time.Duration
+	body string
+}
+
+// talk is a page of the archive: everything in it has been read.
+func talk(now time.Time, peer jid.JID, lines ...said) state.Event {
+	page := state.ArchivePage{Peer: peer, Complete: true, Oldest: "first"}
+	for i, l := range lines {
+		m := state.Message{
+			ID: fmt.Sprintf("%s-%d-%d", peer.Local(), i, len(l.body)), ArchiveID: fmt.Sprintf("%s-a%d-%d", peer.Local(), i, len(l.body)),
+			Author: peer, Body: l.body, At: now.Add(-l.ago),
+		}
+		if l.mine {
+			m.Author, m.Mine, m.Delivery = me, true, state.Delivered
+		}
+		page.Messages = append(page.Messages, m)
+	}
+	return page
+}
+
+const (
+	minute = time.Minute
+	hour   = time.Hour
+	day    = 24 * time.Hour
+)
+
+func typical(now time.Time) *state.State {
+	s := play(online(),
+		state.RosterLoaded{Items: []state.RosterItem{
+			both(grace, "Grace Hopper"), both(emmy, "Emmy Noether"), both(alan, "Alan Turing"),
+			both("katherine@example.org", "Katherine Johnson"), both("margaret@example.org", "Margaret Hamilton"),
+			both("hedy@example.org", "Hedy Lamarr"), both("mary@example.org", "Mary Somerville"),
+			{JID: "barbara@example.org", Name: "Barbara Liskov", Subscription: state.SubscriptionNone, Asked: true},
+			both(rtl, "محمد بن موسى"), both("sofia@example.org", "Sofia Kovalevskaya"),
+		}},
+		says(grace, state.Available, "Reading the Mark I manual"), says(emmy, state.Away, ""),
+		says(alan, state.DND, "Running"), says("margaret@example.org", state.Available, ""),
+		talk(now, "mary@example.org", said{false, 40 * day, "The connexion of the physical sciences, chapter two, is on its way."}),
+		talk(now, rtl, said{false, 5 * day, "الجبر هو جمع الأجزاء المكسورة"}),
+		talk(now, "sofia@example.org", said{true, 3 * day, "See you at the seminar then"}),
+		talk(now, "katherine@example.org", said{false, 26 * hour, "I checked the numbers by hand. They hold."}),
+		talk(now, alan, said{true, 5 * hour, "Can a machine hold a conversation, or does it only look like it?"}, said{false, 4*hour + 50*minute, "Ask it something it has not been asked before 🙂"}),
+		talk(now, emmy, said{false, 2 * hour, "Every symmetry you find hides something that is conserved."}),
+		talk(now, grace,
+			said{false, 26 * hour, "Morning, Ada. Did the proofs of the notes come back?"},
+			said{true, 26*hour - 2*minute, "They did, with more ink on them than paper."},
+			said{true, 26*hour - 3*minute, "Note G is twice as long now. I added a table that shows every operation, step by step, so that anyone can follow the whole computation."},
+			said{false, 25 * hour, "That is the part people will still read in a hundred years."},
+			said{false, 52 * minute, "I found out why the relay stuck this morning"},
+			said{false, 51 * minute, "There was a moth in panel F. A real one."},
+			said{false, 51*minute - 5*time.Second, "🦋"},
+			said{true, 47 * minute, "So it was a bug after all"},
+			said{true, 47*minute - 20*time.Second, "Please tell me you kept it"},
+			said{false, 44 * minute, "Taped it into the log book, with the time: https://example.org/log/1947-09-09"},
+			said{false, 43 * minute, "I will bring it on Thursday. Shall we meet at the usual place, around four?"},
+			said{true, 3 * minute, "Four is fine. I will bring the table, you bring the moth."},
+		),
+		state.TypingChanged{Peer: emmy, Typing: true},
+	)
+	return play(s,
+		state.MessageAdded{Peer: "margaret@example.org/x", Message: state.Message{ID: "m1", Author: "margaret@example.org", Body: "The rope memory arrived!", At: now.Add(-12 * minute)}},
+		state.MessageAdded{Peer: "margaret@example.org/x", Message: state.Message{ID: "m2", Author: "margaret@example.org", Body: "Woven by hand, every single bit of it. Come and see", At: now.Add(-11 * minute)}},
+		state.MessageAdded{Peer: grace, Message: state.Message{ID: "g-last", Author: me, Mine: true, Delivery: state.OnServer, Body: "And cake.", At: now.Add(-2 * minute)}},
+		state.TypingChanged{Peer: grace, Typing: true},
+	)
+}
+
+func unread(now time.Time) *state.State {
+	s := typical(now)
+	for i := range 9 {
+		s = s.With(state.MessageAdded{Peer: grace + "/x", Message: state.Message{
+			ID: fmt.Sprint("u", i), Author: grace, At: now.Add(time.Duration(i-70) * time.Second),
+			Body: []string{"One more thing", "I looked at the second panel too, while I was at it, and it seems that the contacts there have been worn down unevenly for months", "We should plan an hour for that"}[i%3],
+		}})
+	}
+	return s
+}
+
+func offline(now time.Time) *state.State {
+	return play(typical(now),
+		state.ConnectionChanged{Connection: state.Connection{
+			Phase: state.Waiting, RetryAt: now.Add(12500 * time.Millisecond),
+			Problem: &state.Problem{Kind: "lost", Text: "The connection to example.org was lost.", Advice: "Natter tries again by itself."},
+		}},
+		state.MessageAdded{Peer: grace, Message: state.Message{ID: "q1", Author: me, Mine: true, Delivery: state.Queued, Body: "I am on the train, this will arrive later", At: now}},
+	)
+}
+
+func stopped(now time.Time) *state.State {
+	return play(typical(now), state.ConnectionChanged{Connection: state.Connection{
+		Phase:   state.Stopped,
+		Problem: &state.Problem{Kind: "conflict", Text: "Another session of yours took over.", Advice: "Reconnect to go on here.", Detail: "stream error: conflict"},
+	}})
+}
+
+func failed(now time.Time) *state.State {
+	return play(typical(now),
+		state.MessageAdded{Peer: grace, Message: state.Message{ID: "f1", Author: me, Mine: true, Delivery: state.Queued, Body: "Bring an umbrella too", At: now.Add(-minute)}},
+		state.MessageMarked{Peer: grace, ID: "f1", Delivery: state.Failed, Problem: "The server of example.org could not be reached."},
+	)
+}
+
+func requests(now time.Time) *state.State {
+	return play(typical(now),
+		state.SubscriptionAsked{From: "charles@engine.example", Text: "We met at the salon on Saturday."},
+		state.SubscriptionAsked{From: long},
+	)
+}
+
+func loading(time.Time) *state.State {
+	return play(state.New(),
+		state.SessionStarted{Me: me + "/natter"},
+		state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}})
+}
+
+func empty(time.Time) *state.State { return online().With(state.RosterLoaded{}) }
+
+func olderFailed(now time.Time) *state.State {
+	s := play(online(), state.RosterLoaded{Items: []state.RosterItem{both(grace, "Grace Hopper")}})
+	page := talk(now, grace, said{false, hour, "Hello again"}, said{true, hour - minute, "Hello"}).(state.ArchivePage)
+	page.Complete = false
+	return play(s, page, state.ArchiveFailed{Peer: grace, Text: "Older messages could not be loaded."})
+}
+
+func longNames(now time.Time) *state.State {
+	words := strings.Repeat("Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft", 2)
+	return play(typical(now),
+		state.ContactChanged{Item: both(long, "Johann Gambolputty de von Ausfern-schplenden-schlitter-crasscrenbon-fried-digger-dingle")},
+		talk(now, long, said{false, minute, words}, said{true, minute, strings.Repeat("verylongwordwithoutanybreak", 12)},
+			said{false, 30 * time.Second, "safe\u202egpj.exe"}),
+	)
+}
+
+func rightToLeft(now time.Time) *state.State {
+	return play(typical(now), talk(now, rtl,
+		said{true, 6 * hour, "كيف حالك اليوم؟"},
+		said{false, 5 * hour, "بخير، شكرا. هل قرأت الفصل الأول من كتاب Algebra؟"},
+		said{true, 4 * hour, "نعم، https://example.org/al-jabr رائع"}))
+}
+
+func thousand(now time.Time) *state.State {
+	var items []state.RosterItem
+	for i := range 1000 {
+		items = append(items, both(jid.JID(fmt.Sprintf("person%04d@example.org", i)), fmt.Sprintf("Person %d", i)))
+	}
+	s := play(online(), state.RosterLoaded{Items: items})
+	for i := range 300 {
+		s = s.With(talk(now, items[i].JID, said{i%3 == 0, time.Duration(i) * hour, fmt.Sprintf("This is what was said last, %d hours ago", i)}))
+	}
+	return s
+}
+
+// history has ten thousand messages, of which the person has read all.
+func history(now time.Time) *state.State {
+	s := play(online(), state.RosterLoaded{Items: []state.RosterItem{both(grace, "Grace Hopper")}}, says(grace, state.Available, ""))
+	var lines []said
+	for i := range 10_000 {
+		lines = append(lines, said{i%7 < 3, time.Duration(10_000-i) * 9 * minute,
+			fmt.Sprintf("Message %d. %s", i, strings.Repeat("Words that fill a line. ", i*i%11))})
+	}
+	return s.With(talk(now, grace, lines...))
+}
+
+func links(now time.Time) *state.State {
+	return play(typical(now), talk(now, emmy,
+		said{false, 9 * minute, "The paper is at https://example.org/noether(1918), and write to mailto:emmy@example.org."},
+		said{false, 8 * minute, "Careful: https://bank.example@evil.example/login is not what it looks like"},
+		said{false, 7 * minute, "javascript:alert(1) stays text, xmpp:hedy@example.org?message opens a chat"},
+		said{true, 6 * minute, "🎉🎉"}, said{true, 5 * minute, "Thanks: https://example.org/a"}))
+}

@@ -1,0 +1,36 @@
+// Package view draws a State and turns what the person does into Intents.
+//
+// Components are go-app's; they hold only what is truly theirs: which conversation
+// is open, drafts, the window on the messages. What surprises:
+//
+//   - go-app redraws a component when an exported field differs, compared field by
+//     field, so Rev comes first and the rest are pointers that never change what
+//     they point to. A handler redraws its component and all above it, so those stay
+//     small.
+//   - Its diff is by position. Handlers in loops need app.EventScope, and rows are
+//     told apart by data-key, never by their place.
+//   - Nothing here may use Style, a style attribute or app.Raw: the page's policy
+//     refuses them. What CSS classes cannot say, web/natter.js does.
+//   - Everything a stranger wrote is text: through plain for names, through
+//     tokens for bodies.
+package view
+
+import (
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/state"
+)
+
+// Model is where components get the state from and where intents go.
+// *client.Client is one.
+type Model interface {
+	State() *state.State
+	Do(state.Intent)
+	// Watch calls f, on any goroutine, when there is a new State.
+	Watch(f func()) (stop func())
+}
+
+// New returns the root of the page.
+func New(model Model, platform Platform) app.Composer {
+	return &Root{desk: newDesk(model, platform)}
+}

@@ -1,0 +1,352 @@
+//go:build linux
+
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/stream"
+	"natter/app/xmpptest"
+	"natter/server/trial"
+)
+
+func TestMain(m *testing.M) { os.Exit(xmpptest.Main(m)) }
+
+// full is set by make prove.
+var full = os.Getenv("PROVE") == "full"
+
+// count is how many of something there are.
+func count(short, long int) int {
+	if full {
+		return long
+	}
+	return short
+}
+
+// place is a server.
+type place struct {
+	name    string
+	ws      string
+	account func(t testing.TB) jid.JID
+	server  *xmpptest.Server // nil for the trial server
+}
+
+func trialPlace(t testing.TB) *place {
+	s := trial.New(trial.Options{Domain: "trial.test", Limits: trial.Limits{
+		Stanzas: 1e6, StanzaBurst: 1e6, Bytes: 1e9, ByteBurst: 1e9, Fanout: 1e6, FanoutBurst: 1e6,
+		Failures: 1e6, PerAddress: 1000, Connections: 1000, Archived: 100_000, Offline: 10_000, Queue: 10_000,
+		Outbox: 20_000, Sessions: 100,
+	}})
+	web := httptest.NewServer(s)
+	t.Cleanup(func() {
+		web.CloseClientConnections()
+		web.Close()
+	})
+	made := 0
+	return &place{name: "trial", ws: "ws" + strings.TrimPrefix(web.URL, "http"), account: func(t testing.TB) jid.JID {
+		made++
+		local := fmt.Sprintf("user%d", made)
+		if err := s.AddAccount(local, password); err != nil {
+			t.Fatal(err)
+		}
+		return jid.JID(local + "@trial.test")
+	}}
+}
+
+func realPlace(s *xmpptest.Server) *place {
+	return &place{
+		name: string(s.Kind), ws: s.WS, server: s,
+		account: func(t testing.TB) jid.JID { return s.Account(t, "", password) },
+	}
+}
+
+// everywhere runs f against the trial server and, in full, three real ones.
+func everywhere(t *testing.T, f func(t *testing.T, p *place)) {
+	t.Run("trial", func(t *testing.T) { f(t, trialPlace(t)) })
+	if full {
+		really(t, f)
+	}
+}
+
+func really(t *testing.T, f func(t *testing.T, p *place)) {
+	for name, start := range map[string]func(testing.TB) *xmpptest.Server{
+		"prosody": xmpptest.Prosody, "prosody13": xmpptest.Prosody13, "ejabberd": xmpptest.Ejabberd,
+	} {
+		t.Run(name, func(t *testing.T) { f(t, realPlace(start(t))) })
+	}
+}
+
+// pair is two people who write to each other, each over a network of their own.
+type pair struct {
+	t      testing.TB
+	place  *place
+	people []*person
+	ledger *Ledger
+	random *rand.Rand
+	began  time.Time
+	asked  int // messages that had to be sent again by hand
+}
+
+func meet(t testing.TB, where *place, change ...func(*person)) *pair {
+	t.Helper()
+	seed := rand.Uint64()
+	if s := os.Getenv("NATTER_SEED"); s != "" {
+		seed, _ = strconv.ParseUint(s, 10, 64)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("NATTER_SEED=%d", seed)
+		}
+	})
+	q := &pair{t: t, place: where, ledger: NewLedger(seed), random: rand.New(rand.NewPCG(seed, 3)), began: time.Now()}
+	to, err := url.Parse(where.ws)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := make(chan struct{}, 1)
+	for i := range 2 {
+		proxy, err := NewProxy(to.Host, seed+uint64(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(proxy.Close)
+		service := *to
+		service.Host = proxy.Address()
+		p := &person{
+			t: t, account: where.account(t), service: service.String(), proxy: proxy, changed: changed,
+			clock: stream.RealClock, agent: fmt.Sprintf("00000000-0000-4000-8000-%012x", i+1),
+		}
+		for _, f := range change {
+			f(p)
+		}
+		p.open()
+		p.Do(state.SignIn{Address: string(p.account), Password: password, Server: p.service, Remember: true})
+		q.people = append(q.people, p)
+	}
+	if !until(t, q.people, func() bool { return here(q.people[0]) && here(q.people[1]) }) {
+		t.FailNow()
+	}
+	return q
+}
+
+func here(p *person) bool {
+	s := p.State()
+	return s.Connection.Phase == state.Online && s.RosterLoaded && s.CaughtUp
+}
+
+// sees returns the number of the newest message of an author that somebody sees, -1 for
+// none.
+func (q *pair) sees(p *person, author, to jid.JID, peer jid.JID) int {
+	newest := -1
+	for _, m := range p.shown(peer, 100) {
+		if n, ok := read(author, to, m.Body); ok && m.Author == author {
+			newest = max(newest, n)
+		}
+	}
+	return newest
+}
+
+func (q *pair) drops() int { return q.people[0].proxy.Drops() + q.people[1].proxy.Drops() }
+
+// talk lets them write n messages in turn, and break drops connections meanwhile.
+func (q *pair) talk(n, drops, reloads int, during func(i int)) {
+	const ahead = 20 // not yet seen by the other
+	bytes := max(600, 1500*n/max(1, drops))
+	for _, p := range q.people {
+		made := 0
+		p.proxy.Plan(func(_ int, random *rand.Rand) Fault {
+			if made++; made > (drops+1)/2 {
+				return Fault{}
+			}
+			f := Fault{Break: Cut, Way: Way(random.IntN(2)), At: 2500 + random.Int64N(int64(bytes))}
+			if random.IntN(3) == 0 {
+				f.At = random.Int64N(2500)
+			}
+			if random.IntN(4) == 0 {
+				f.Break = HalfOpen
+			}
+			switch random.IntN(8) {
+			case 0:
+				f.Piece = 1
+			case 1:
+				f.Delay = time.Millisecond
+			case 2:
+				f.Stall = 20 * time.Millisecond
+			case 3:
+				f.Rate = 200_000
+			}
+			return f
+		})
+		p.proxy.Break(Cut)
+	}
+	for i := range n {
+		me, other := q.people[i%2], q.people[(i+1)%2]
+		if !until(q.t, q.people, func() bool {
+			return q.ledger.Written(me.account, other.account)-q.sees(other, me.account, other.account, me.account) <= ahead
+		}) {
+			break
+		}
+		me.write(q.ledger, other.account)
+		if reloads > 0 && i%max(1, n/reloads) == 0 {
+			k := q.random.IntN(2)
+			q.people[k].reload(q.people[1-k].account)
+		}
+		if during != nil {
+			during(i)
+		}
+	}
+	// What is left to drop is dropped from those who are there.
+	for q.drops() < drops {
+		p := q.people[q.random.IntN(2)]
+		if !until(q.t, q.people, func() bool { return p.State().Connection.Phase == state.Online || q.drops() >= drops }) {
+			break
+		}
+		if p.proxy.Break(Cut) == 0 {
+			until(q.t, q.people, func() bool { return p.State().Connection.Phase != state.Online })
+		}
+	}
+	for _, p := range q.people {
+		p.proxy.Plan(nil)
+		p.proxy.Break(Cut) // whatever fault was still to come
+	}
+}
+
+// rest returns when nothing more is to come.
+func (q *pair) rest() {
+	asked := map[string]bool{}
+	until(q.t, q.people, func() bool {
+		quiet := true
+		for i, p := range q.people {
+			other := q.people[1-i].account
+			quiet = quiet && here(p)
+			for _, m := range p.shown(other, 1000) {
+				if m.Delivery == state.Failed && !asked[m.ID] {
+					asked[m.ID] = true
+					q.asked++
+					p.Do(state.RetryMessage{Peer: other, ID: m.ID})
+				}
+				quiet = quiet && (!m.Mine || m.Delivery == state.OnServer || m.Delivery == state.Delivered)
+			}
+			for _, w := range []way{{p.account, other}, {other, p.account}} {
+				last := q.ledger.Written(w.from, w.to) - 1
+				if last < 0 {
+					continue
+				}
+				quiet = quiet && q.sees(p, w.from, w.to, other) >= last
+				found := false
+				if quiet {
+					for _, r := range p.stored(other, 100) {
+						n, ok := read(w.from, w.to, r.Body)
+						found = found || ok && n == last
+					}
+				}
+				quiet = quiet && found
+			}
+		}
+		return quiet
+	})
+}
+
+// judge prints the line, and fails the test unless it is a good one.
+func (q *pair) judge(what string) {
+	q.t.Helper()
+	var sum Verdict
+	reloads := 0
+	for i, p := range q.people {
+		other := q.people[1-i].account
+		reloads += p.reloads
+		var screen, disk []Row
+		for _, m := range p.shown(other, 1_000_000) {
+			screen = append(screen, Row{m.Author, m.Body})
+		}
+		for _, r := range p.stored(other, 1_000_000) {
+			disk = append(disk, Row{r.Author, r.Body})
+		}
+		for _, w := range []way{{p.account, other}, {other, p.account}} {
+			on, in := q.ledger.All(w.from, w.to, disk), q.ledger.Newest(w.from, w.to, screen)
+			if !on.Good() || !in.Good() {
+				q.t.Errorf("%s has of %s: stored %s; on screen %s", p.account, w.from, on, in)
+			}
+			sum = sum.Add(on).Add(in)
+		}
+	}
+	n := q.ledger.Written(q.people[0].account, q.people[1].account) + q.ledger.Written(q.people[1].account, q.people[0].account)
+	more := ""
+	if q.asked > 0 {
+		more = fmt.Sprintf(", %d sent again by hand", q.asked)
+	}
+	line := fmt.Sprintf("%s %s: %d messages, %d drops, %d reloads%s in %s: %s",
+		what, q.place.name, n, q.drops(), reloads, more, time.Since(q.began).Round(10*time.Millisecond), sum)
+	q.t.Log(line)
+}
+
+func TestP1_Drops(t *testing.T) {
+	everywhere(t, func(t *testing.T, where *place) {
+		q := meet(t, where)
+		q.talk(count(400, 10_000), count(40, 1000), count(0, 100), nil)
+		q.rest()
+		q.judge("P-1")
+	})
+}
+
+func TestP5_OfflineOutbox(t *testing.T) {
+	everywhere(t, func(t *testing.T, where *place) {
+		q := meet(t, where)
+		a, b := q.people[0], q.people[1]
+		a.proxy.Down(true)
+		n := count(100, 500)
+		for i := range n {
+			a.write(q.ledger, b.account)
+			if i == n/3 || i == 2*n/3 {
+				until(t, q.people, func() bool { return len(a.stored(b.account, n)) == i+1 })
+				a.reload(b.account)
+			}
+		}
+		until(t, q.people, func() bool { return len(a.stored(b.account, n)) == n })
+		written := map[string]int64{}
+		for _, r := range a.stored(b.account, n) {
+			written[r.Body] = r.At
+		}
+		a.proxy.Down(false)
+		q.rest()
+		for _, r := range a.stored(b.account, n) {
+			if written[r.Body] != r.At {
+				t.Errorf("a message of %d is of %d now", written[r.Body], r.At)
+			}
+		}
+		q.judge("P-5")
+	})
+}
+
+func TestP13_DiskFull(t *testing.T) {
+	everywhere(t, func(t *testing.T, where *place) {
+		q := meet(t, where)
+		a, b := q.people[0], q.people[1]
+		q.talk(20, 2, 0, nil)
+		q.rest()
+		full := errors.New("no room left")
+		b.disk.Fail(full)
+		for range 20 {
+			a.write(q.ledger, b.account)
+		}
+		until(t, q.people, func() bool {
+			return b.State().Storage != nil && q.sees(b, a.account, b.account, a.account) == q.ledger.Written(a.account, b.account)-1
+		})
+		b.kill()
+		b.disk.Fail(nil)
+		b.reload(a.account)
+		q.rest()
+		q.judge("P-13")
+	})
+}

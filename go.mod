@@ -1,0 +1,30 @@
+module natter
+
+go 1.26
+
+require (
+	github.com/andybalholm/brotli v1.1.1
+	github.com/benbjohnson/immutable v0.4.3
+	github.com/coder/websocket v1.8.15
+	github.com/go-rod/rod v0.116.2
+	github.com/klauspost/compress v1.18.0
+	github.com/maxence-charriere/go-app/v10 v10.1.9
+	github.com/ysmood/gson v0.7.3
+	golang.org/x/net v0.35.0
+	golang.org/x/text v0.22.0
+	golang.org/x/tools v0.25.0
+	mellium.im/sasl v0.3.2
+	mellium.im/xmpp v0.22.0
+)
+
+require (
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/ysmood/fetchup v0.2.3 // indirect
+	github.com/ysmood/goob v0.4.0 // indirect
+	github.com/ysmood/got v0.40.0 // indirect
+	github.com/ysmood/leakless v0.9.0 // indirect
+	golang.org/x/crypto v0.35.0 // indirect
+	golang.org/x/exp v0.0.0-20220518171630-0b5c67f07fdf // indirect
+	mellium.im/reader v0.1.0 // indirect
+	mellium.im/xmlstream v0.15.4 // indirect
+)

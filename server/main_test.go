@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"natter/server/site"
+	"natter/web"
+)
+
+func env(pairs ...string) func(string) string {
+	return func(key string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == key {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+}
+
+func TestConfigure(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "natter.json")
+	if err := os.WriteFile(file, []byte(`{"listen": "127.0.0.1:9000", "anyServer": true}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name   string
+		args   []string
+		addr   string
+		listen string
+		trial  bool
+	}{
+		{"alone", nil, "", "localhost:8080", true},
+		{"alone, ADDR", nil, "localhost:9999", "localhost:9999", true},
+		{"-addr before ADDR", []string{"-addr", "127.0.0.1:1234"}, "localhost:9999", "127.0.0.1:1234", true},
+		{"file", []string{"-config", file}, "", "127.0.0.1:9000", false},
+		{"file, -addr", []string{"-config", file, "-addr", ":80"}, "", ":80", false},
+		{"domain", []string{"-domain", "example.org", "-websocket", "wss://example.org/ws"}, "", "localhost:8080", false},
+		{"public trial", []string{"-trial-public", "-addr", ":8080"}, "", ":8080", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, err := configure(tc.args, env("ADDR", tc.addr), io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Listen != tc.listen || s.trial != tc.trial {
+				t.Errorf("listens at %s, trial %v", s.Listen, s.trial)
+			}
+			if s.trial != (len(s.Demo) > 0) {
+				t.Errorf("trial %v, demo accounts %v", s.trial, s.Demo)
+			}
+		})
+	}
+}
+
+func TestConfigure_Problems(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "natter.json")
+	if err := os.WriteFile(file, []byte(`{"colour": 1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		args string
+		says string
+	}{
+		{"-nonsense", "-nonsense"},
+		{"extra", `"extra" is not expected`},
+		{"-config /does/not/exist", "no such file"},
+		{"-config " + file, "natter.json: configuration: colour: there is no such key"},
+		{"-config " + file + " -domain a.example", "leave out -domain"},
+		{"-websocket wss://a.example/", "needs -domain"},
+		{"-domain a.example", "websocket"},
+		{"-domain a.example -websocket ws://a.example/", "wss://"},
+		{"-domain a.example -websocket wss://a.example/ -trial-public", "no trial server"},
+		{"-addr nonsense", "host:port"},
+		// Security row 94: never in public by accident.
+		{"-addr 0.0.0.0:8080", "-trial-public"},
+		{"-addr :8080", "-trial-public"},
+		{"-addr example.org:8080", "-trial-public"},
+	} {
+		var problems bytes.Buffer
+		code := run(context.Background(), strings.Fields(tc.args), env(), io.Discard, &problems)
+		if code != exitUsage || !strings.Contains(problems.String(), tc.says) {
+			t.Errorf("%s: %d %s", tc.args, code, problems.String())
+		}
+	}
+	if code := run(context.Background(), []string{"-help"}, env(), io.Discard, io.Discard); code != 0 {
+		t.Errorf("-help: %d", code)
+	}
+}
+
+// started runs natter with args until the test ends; it returns where it is, and a
+// function that stops it and returns its exit code.
+func started(t *testing.T, page fs.FS, args ...string) (base, said string, stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r, w := io.Pipe()
+	done := make(chan int, 1)
+	var problems bytes.Buffer
+	go func() {
+		s, err := configure(args, env("ADDR", "localhost:0"), &problems)
+		if err == nil {
+			err = serve(ctx, s, page, w)
+		}
+		if err != nil {
+			w.CloseWithError(err)
+			done <- exitFailed
+			return
+		}
+		w.Close()
+		done <- 0
+	}()
+	var out strings.Builder
+	buf := make([]byte, 4096)
+	for !strings.Contains(out.String(), "stops it.") {
+		n, err := r.Read(buf)
+		out.Write(buf[:n])
+		if err != nil {
+			t.Fatalf("%s %s: %v", out.String(), problems.String(), err)
+		}
+	}
+	go io.Copy(io.Discard, r)
+	t.Cleanup(cancel)
+	base = regexp.MustCompile(`http://\S+`).FindString(out.String())
+	return base, out.String(), func() int { cancel(); return <-done }
+}
+
+// tiny is the least that is a page.
+func tiny(t *testing.T) fs.FS {
+	t.Helper()
+	dir := t.TempDir()
+	const text = "<!DOCTYPE html>"
+	list, err := json.Marshal(site.Bundle{Version: "1", Assets: []site.Asset{{Path: "index.html", Type: "text/html", SHA256: site.Hash([]byte(text)), Size: len(text)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string]string{"index.html": text, site.BundleIndex: string(list)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return os.DirFS(dir)
+}
+
+func status(t *testing.T, url string) int {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	return r.StatusCode
+}
+
+// Security row 84: it stops when it is told, and says where it is until then.
+func TestSec84_StartAndStop(t *testing.T) {
+	base, said, stop := started(t, tiny(t))
+	for _, want := range []string{"ada@localhost", "analytical", "grace@localhost", "compiler", "echo@localhost", "Ctrl+C"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%s is not said:\n%s", want, said)
+		}
+	}
+	if got := status(t, base); got != 200 {
+		t.Errorf("the page: %d", got)
+	}
+	if got := status(t, base+endpoint); got == 404 || got == 200 {
+		t.Errorf("the WebSocket, asked without an upgrade: %d", got)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if _, err := http.Get(base); err == nil {
+		t.Error("it still answers")
+	}
+}
+
+// Security row 94: with a real domain there is no trial server.
+func TestSec94_NoTrial(t *testing.T) {
+	base, said, stop := started(t, tiny(t), "-domain", "example.org", "-websocket", "wss://example.org/ws")
+	if got := status(t, base+endpoint); got != 404 {
+		t.Errorf("the trial server's WebSocket: %d", got)
+	}
+	if strings.Contains(said, "ada@localhost") {
+		t.Error("accounts that do not exist are announced")
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// A checkout that was not built compiles and says what to do.
+func TestNoBundle(t *testing.T) {
+	s, err := configure(nil, env(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = serve(context.Background(), s, os.DirFS(t.TempDir()), io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "make natter") {
+		t.Errorf("%v", err)
+	}
+	if _, err := web.Bundle().Open("."); err != nil {
+		t.Errorf("the embedded folder: %v", err)
+	}
+}

@@ -1,0 +1,373 @@
+package site
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Config is what the operator decides. The zero value serves nothing useful;
+// Parse reads one from a file, and what it returns is valid.
+type Config struct {
+	// Listen is the address to listen on, host:port.
+	Listen string
+
+	// PublicURL is where people find the page, if not at Listen: behind a
+	// reverse proxy, say. With https it turns on HSTS and the upgrade of
+	// insecure requests; its host joins those that are answered.
+	PublicURL string
+
+	// Domains are the XMPP domains the page is for, with their endpoints.
+	Domains []Domain
+
+	// AnyServer lets people sign in to domains that are not listed. The page
+	// may then connect anywhere, so the policy no longer keeps stolen data in.
+	AnyServer bool
+
+	// HostMeta answers /.well-known/host-meta for the Domains.
+	HostMeta bool
+
+	// HSTS tells browsers to insist on https for this host for a year.
+	HSTS bool
+
+	// Name replaces Natter in titles.
+	Name string
+
+	// Kill makes every page remove its service worker and all files kept for
+	// use offline, and load again from the network: the way out if those are
+	// broken or were tampered with. Messages stay. Without it they come back.
+	Kill bool
+
+	// Demo are the accounts of the trial server, offered on the sign-in page.
+	// No configuration file can set them.
+	Demo []Account
+}
+
+// Domain is an XMPP domain.
+type Domain struct {
+	// Name is the domain in ASCII form, as in the people's addresses.
+	Name string
+
+	// WebSocket is its endpoint: a wss: address, ws: on loopback, or a path on
+	// this server. Empty means that host-meta tells.
+	WebSocket string
+
+	// Connect lists further origins the page may talk to for this domain:
+	// an upload service, the target of redirects.
+	Connect []string
+}
+
+// Account is a demonstration account.
+type Account struct{ Address, Password string }
+
+// ConfigError is a mistake in a configuration, at Key.
+type ConfigError struct {
+	Key     string
+	Problem string
+}
+
+func (e *ConfigError) Error() string {
+	if e.Key == "" {
+		return "configuration: " + e.Problem
+	}
+	return "configuration: " + e.Key + ": " + e.Problem
+}
+
+// ReadFile parses the configuration in the named file.
+func ReadFile(name string) (*Config, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+// Parse reads a configuration from JSON. It is strict: a key that is unknown,
+// repeated or of the wrong type is a *ConfigError, since what an operator wrote
+// and we ignored is a trap.
+func Parse(data []byte) (*Config, error) {
+	c := &Config{Listen: "127.0.0.1:8080"}
+	var hsts *bool
+	err := object(data, "", map[string]func(json.RawMessage, string) error{
+		"listen":    into(&c.Listen),
+		"publicURL": into(&c.PublicURL),
+		"anyServer": into(&c.AnyServer),
+		"hostMeta":  into(&c.HostMeta),
+		"hsts":      into(&hsts),
+		"kill":      into(&c.Kill),
+		"domains": func(raw json.RawMessage, key string) error {
+			return array(raw, key, func(raw json.RawMessage, key string) error {
+				var d Domain
+				err := object(raw, key, map[string]func(json.RawMessage, string) error{
+					"name":      into(&d.Name),
+					"websocket": into(&d.WebSocket),
+					"connect":   into(&d.Connect),
+				})
+				c.Domains = append(c.Domains, d)
+				return err
+			})
+		},
+		"branding": func(raw json.RawMessage, key string) error {
+			return object(raw, key, map[string]func(json.RawMessage, string) error{
+				"name": into(&c.Name),
+			})
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.HSTS = strings.HasPrefix(c.PublicURL, "https:")
+	if hsts != nil {
+		c.HSTS = *hsts
+	}
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Check returns a *ConfigError for the first thing that is wrong with c.
+func (c *Config) Check() error {
+	if _, port, err := net.SplitHostPort(c.Listen); err != nil || port == "" {
+		return &ConfigError{"listen", fmt.Sprintf("%q is not host:port", c.Listen)}
+	}
+	if c.PublicURL != "" {
+		u, err := parseURL(c.PublicURL)
+		switch {
+		case err != nil:
+			return &ConfigError{"publicURL", err.Error()}
+		case u.Scheme != "https" && (u.Scheme != "http" || !loopbackName(u.Hostname())):
+			return &ConfigError{"publicURL", "must begin with https:// (http:// only for this machine)"}
+		}
+	}
+	if c.HSTS && !strings.HasPrefix(c.PublicURL, "https:") {
+		return &ConfigError{"hsts", "needs a publicURL that begins with https://"}
+	}
+	if len(c.Domains) == 0 && !c.AnyServer {
+		return &ConfigError{"domains", "name at least one, or set anyServer"}
+	}
+	if len(c.Domains) == 0 && c.HostMeta {
+		return &ConfigError{"hostMeta", "there are no domains to answer for"}
+	}
+	for i, d := range c.Domains {
+		key := fmt.Sprintf("domains[%d].", i)
+		if problem := checkHost(d.Name); problem != "" {
+			return &ConfigError{key + "name", problem}
+		}
+		if slices.ContainsFunc(c.Domains[:i], func(o Domain) bool { return o.Name == d.Name }) {
+			return &ConfigError{key + "name", d.Name + " is listed twice"}
+		}
+		if err := c.checkWebSocket(d.WebSocket); err != nil {
+			return &ConfigError{key + "websocket", err.Error()}
+		}
+		for j, origin := range d.Connect {
+			u, err := parseURL(origin)
+			if err == nil && (u.Scheme != "https" && u.Scheme != "wss" || u.Path != "") {
+				err = errors.New("must be an origin such as https://upload.example.org")
+			}
+			if err != nil {
+				return &ConfigError{fmt.Sprintf("%sconnect[%d]", key, j), err.Error()}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkWebSocket(address string) error {
+	switch {
+	case address == "" && c.HostMeta:
+		return errors.New("hostMeta needs it: it is what host-meta tells")
+	case address == "" && !c.AnyServer:
+		return errors.New("needed unless anyServer is set: the page may only connect to what is listed here")
+	case address == "":
+		return nil
+	case strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "//"):
+		if c.HostMeta {
+			return errors.New("hostMeta needs a full address that begins with wss://")
+		}
+		_, err := url.Parse(address)
+		return err
+	}
+	u, err := parseURL(address)
+	if err != nil {
+		return err
+	}
+	if u.Scheme == "wss" {
+		return nil
+	}
+	// RFC 7395 §6: what host-meta names is wss, without exception.
+	if c.HostMeta || u.Scheme != "ws" || !loopbackName(u.Hostname()) {
+		return errors.New("must begin with wss:// (ws:// only for this machine, and never with hostMeta)")
+	}
+	return nil
+}
+
+// parseURL accepts what may go into a policy: an address with a plain host and
+// nothing that could end a directive.
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("%q is not an address", s)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("must have no user, query or fragment")
+	}
+	if net.ParseIP(u.Hostname()) == nil {
+		if problem := checkHost(u.Hostname()); problem != "" {
+			return nil, errors.New(problem)
+		}
+	}
+	if strings.ContainsAny(u.Path, ";, \t\r\n'\"") {
+		return nil, errors.New("must not have such characters in its path")
+	}
+	return u, nil
+}
+
+// checkHost returns what is wrong with a host name, or "".
+func checkHost(name string) string {
+	if name == "" {
+		return "must not be empty"
+	}
+	for _, label := range strings.Split(name, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return fmt.Sprintf("%q is not a host name", name)
+		}
+		for _, r := range label {
+			switch {
+			case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-':
+			case r >= 'A' && r <= 'Z':
+				return fmt.Sprintf("write %q in lower case", name)
+			case r > 127:
+				return fmt.Sprintf("write %q in its ASCII form (xn--…)", name)
+			default:
+				return fmt.Sprintf("%q is not a host name", name)
+			}
+		}
+	}
+	return ""
+}
+
+// Loopback reports whether addr, host:port, is reachable from this machine only.
+func Loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && loopbackName(host)
+}
+
+func loopbackName(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// hosts returns the names this server answers to, or nil for all. Loopback
+// names always count, so that a health check needs no name.
+func (c *Config) hosts() map[string]bool {
+	if c.PublicURL == "" && !Loopback(c.Listen) {
+		return nil
+	}
+	names := map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true}
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Host != "" {
+		names[u.Hostname()] = true
+	}
+	if c.HostMeta {
+		for _, d := range c.Domains {
+			names[d.Name] = true
+		}
+	}
+	return names
+}
+
+// object reads the members of a JSON object, each by its own function.
+func object(raw []byte, key string, members map[string]func(json.RawMessage, string) error) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	first, err := dec.Token()
+	if err != nil {
+		return &ConfigError{key, "not JSON: " + jsonProblem(err)}
+	}
+	if first != json.Delim('{') {
+		return &ConfigError{key, "must be an object, { … }"}
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		token, err := dec.Token()
+		if err != nil {
+			return &ConfigError{key, "not JSON: " + jsonProblem(err)}
+		}
+		name := token.(string) // a member begins with its name, or Token fails
+		at := strings.TrimPrefix(key+"."+name, ".")
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return &ConfigError{at, "not JSON: " + jsonProblem(err)}
+		}
+		read, known := members[name]
+		if !known {
+			return &ConfigError{at, "there is no such key"}
+		}
+		if seen[name] {
+			return &ConfigError{at, "is there twice"}
+		}
+		seen[name] = true
+		if err := read(value, at); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return &ConfigError{key, "not JSON: " + jsonProblem(err)}
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return &ConfigError{key, "something follows the end"}
+	}
+	return nil
+}
+
+func array(raw json.RawMessage, key string, element func(json.RawMessage, string) error) error {
+	var values []json.RawMessage
+	if err := json.Unmarshal(raw, &values); err != nil {
+		return &ConfigError{key, "must be a list, [ … ]"}
+	}
+	for i, value := range values {
+		if err := element(value, fmt.Sprintf("%s[%d]", key, i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// into returns a function that reads a value of v's type into v.
+func into[T any](v *T) func(json.RawMessage, string) error {
+	return func(raw json.RawMessage, key string) error {
+		if string(raw) == "null" {
+			return &ConfigError{key, "must not be null"}
+		}
+		if err := json.Unmarshal(raw, v); err != nil {
+			return &ConfigError{key, jsonProblem(err)}
+		}
+		return nil
+	}
+}
+
+// jsonProblem says what is wrong in an operator's words.
+func jsonProblem(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		kind := map[string]string{"string": "text in quotes", "bool": "true or false", "[]string": "a list of texts"}[wrong.Type.String()]
+		return "must be " + kind + ", not " + wrong.Value
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "it ends too early"
+	}
+	return err.Error()
+}

@@ -1,0 +1,67 @@
+package site
+
+import (
+	"encoding/xml"
+	"net/http"
+	"strings"
+)
+
+const (
+	wellKnown = "/.well-known/host-meta"
+	rel       = "urn:xmpp:alt-connections:websocket"
+)
+
+// addHostMeta adds the two forms of host-meta for each domain, under the domain
+// and the path (RFC 6415 §2 and §3, XEP-0156 §3).
+func (s *Site) addHostMeta() {
+	if !s.config.HostMeta {
+		return
+	}
+	for _, d := range s.config.Domains {
+		s.pages[d.Name+wellKnown] = s.metadata("application/xrd+xml", xrd(d.WebSocket))
+		s.pages[d.Name+wellKnown+".json"] = s.metadata("application/json", jrd(d.WebSocket))
+	}
+}
+
+// metadata is public by nature: the only pages other sites may read.
+func (s *Site) metadata(contentType string, body []byte) *page {
+	p := s.generated(contentType, body)
+	p.header.Set("Access-Control-Allow-Origin", "*")
+	p.header.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	p.header.Set("Cache-Control", "public, max-age=600")
+	p.header.Set("Vary", "Accept")
+	return p
+}
+
+// hostMeta returns the host-meta of the domain that was asked, nil for any other.
+// Without .json in the path, Accept chooses the form (RFC 6415 §3).
+func (s *Site) hostMeta(r *http.Request, path, host string) *page {
+	if path == wellKnown && wantsJSON(r.Header.Values("Accept")) {
+		path += ".json"
+	}
+	return s.pages[host+path]
+}
+
+// wantsJSON reports whether Accept names JSON and not XRD. Who names both or
+// neither gets XRD, the form that every reader knows.
+func wantsJSON(fields []string) bool {
+	accept := strings.ToLower(strings.Join(fields, ","))
+	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "application/xrd+xml")
+}
+
+func xrd(endpoint string) []byte {
+	var b strings.Builder
+	b.WriteString(xml.Header)
+	b.WriteString(`<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0"><Link rel="` + rel + `" href="`)
+	xml.EscapeText(&b, []byte(endpoint))
+	b.WriteString("\"/></XRD>\n")
+	return []byte(b.String())
+}
+
+func jrd(endpoint string) []byte {
+	type link struct {
+		Rel  string `json:"rel"`
+		Href string `json:"href"`
+	}
+	return encode(map[string][]link{"links": {{rel, endpoint}}})
+}

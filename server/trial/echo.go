@@ -1,0 +1,117 @@
+package trial
+
+import (
+	"time"
+
+	"natter/app/jid"
+	"natter/framing"
+)
+
+const greeting = "I am echo. Write to me and I answer with your words."
+
+// demo makes the accounts somebody can try things with: two people who know each
+// other, and echo, whom both know. It runs before the server is used.
+func (s *Server) demo() {
+	for _, a := range []struct{ local, password string }{{"ada", "analytical"}, {"grace", "compiler"}} {
+		if err := s.AddAccount(a.local, a.password); err != nil {
+			panic(err) // only without randomness, or with limits that leave no room
+		}
+	}
+	s.do(s.introduce)
+}
+
+func (s *Server) introduce() {
+	echo := s.add("echo@"+s.domain, nil)
+	ada, grace := s.accounts["ada"], s.accounts["grace"]
+	acquaint(ada, grace, "Ada", "Grace")
+	acquaint(ada, echo, "Ada", "Echo")
+	acquaint(grace, echo, "Grace", "Echo")
+
+	x := &session{
+		s:        s,
+		account:  echo,
+		jid:      echo.jid.WithResource("echo"),
+		directed: make(map[jid.JID]struct{}),
+		presence: framing.New(framing.NSClient, "presence"),
+	}
+	x.interested = true
+	x.bot = func(st *framing.Element) { s.echo(x, st) }
+	echo.sessions["echo"] = x
+	for _, a := range []*account{ada, grace} {
+		s.route(x, x.message(a.jid.String(), greeting))
+	}
+}
+
+// acquaint makes two accounts contacts of each other.
+func acquaint(a, b *account, nameA, nameB string) {
+	both := subscription{to: true, from: true}
+	a.roster[b.jid] = &contact{jid: b.jid, name: nameB, sub: both, listed: true}
+	b.roster[a.jid] = &contact{jid: a.jid, name: nameA, sub: both, listed: true}
+}
+
+// echo is what echo does with what it is sent: it repeats messages, says that it
+// has received them when asked to, and lets itself be added as a contact.
+func (s *Server) echo(x *session, st *framing.Element) {
+	switch st.Name.Local {
+	case "message":
+		s.repeatMessage(x, st)
+	case "presence":
+		if st.Attr("type") == "subscribe" {
+			s.route(x, framing.New(framing.NSClient, "presence").Set("type", "subscribed").
+				Set("from", x.jid.String()).Set("to", st.Attr("from")))
+		}
+	case "iq":
+		switch p := st.First(); {
+		case st.Attr("type") != "get" && st.Attr("type") != "set":
+		case st.Attr("type") == "get" && p.Is(nsInfo, "query"):
+			s.route(x, result(st).Add(framing.New(nsInfo, "query").Add(
+				framing.New(nsInfo, "identity").Set("category", "client").Set("type", "bot").Set("name", "Echo"),
+				framing.New(nsInfo, "feature").Set("var", nsInfo),
+				framing.New(nsInfo, "feature").Set("var", nsStates),
+				framing.New(nsInfo, "feature").Set("var", nsPing),
+				framing.New(nsInfo, "feature").Set("var", nsReceipts))))
+		case st.Attr("type") == "get" && p.Is(nsPing, "ping"):
+			s.route(x, result(st))
+		default:
+			s.route(x, errorReply(st, "service-unavailable"))
+		}
+	}
+}
+
+func (s *Server) repeatMessage(x *session, m *framing.Element) {
+	body := m.Child(framing.NSClient, "body")
+	if k := kind(m); k != "chat" && k != "normal" || body == nil {
+		return
+	}
+	to := m.Attr("from")
+	if m.Child(nsReceipts, "request") != nil && m.Attr("id") != "" {
+		s.route(x, x.signal(to).Add(framing.New(nsReceipts, "received").Set("id", m.Attr("id"))))
+	}
+	s.route(x, x.signal(to).Add(framing.New(nsStates, "composing")))
+	answer := x.message(to, body.Text())
+	if s.o.EchoPause <= 0 {
+		s.route(x, answer)
+		return
+	}
+	// Timers that end together fire in any order; the answers keep theirs.
+	s.answers = append(s.answers, answer)
+	time.AfterFunc(s.o.EchoPause, func() {
+		s.do(func() {
+			next := s.answers[0]
+			s.answers = s.answers[1:]
+			s.route(x, next)
+		})
+	})
+}
+
+// signal is a message without words.
+func (x *session) signal(to string) *framing.Element {
+	return framing.New(framing.NSClient, "message").Set("type", "chat").Set("id", x.s.o.NewID()).
+		Set("from", x.jid.String()).Set("to", to)
+}
+
+func (x *session) message(to, text string) *framing.Element {
+	return x.signal(to).Add(
+		framing.New(framing.NSClient, "body").AddText(text),
+		framing.New(nsStates, "active"))
+}

@@ -1,0 +1,85 @@
+//go:build js && wasm
+
+package browser
+
+import (
+	"context"
+	"errors"
+	"syscall/js"
+)
+
+var global = js.Global()
+
+// try calls f and returns the exception it throws as an error.
+func try(f func() js.Value) (v js.Value, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case js.Error:
+			err = p
+		default:
+			panic(p)
+		}
+	}()
+	return f(), nil
+}
+
+// await waits for a promise. When ctx ends first, its error is returned and the
+// promise goes on unobserved.
+func await(ctx context.Context, promise js.Value) (js.Value, error) {
+	type outcome struct {
+		v   js.Value
+		err error
+	}
+	done := make(chan outcome, 1)
+	var kept, broken js.Func
+	release := func() {
+		kept.Release()
+		broken.Release()
+	}
+	kept = js.FuncOf(func(_ js.Value, args []js.Value) any {
+		release()
+		done <- outcome{v: args[0]}
+		return nil
+	})
+	broken = js.FuncOf(func(_ js.Value, args []js.Value) any {
+		release()
+		done <- outcome{err: reason(args[0])}
+		return nil
+	})
+	promise.Call("then", kept, broken)
+	select {
+	case o := <-done:
+		return o.v, o.err
+	case <-ctx.Done():
+		return js.Undefined(), ctx.Err()
+	}
+}
+
+func reason(v js.Value) error {
+	if v.InstanceOf(global.Get("Error")) {
+		return js.Error{Value: v}
+	}
+	return errors.New(v.String())
+}
+
+func bytesToJS(b []byte) js.Value {
+	a := global.Get("Uint8Array").New(len(b))
+	js.CopyBytesToJS(a, b)
+	return a
+}
+
+func bytesToGo(buffer js.Value) []byte {
+	a := global.Get("Uint8Array").New(buffer)
+	b := make([]byte, a.Length())
+	js.CopyBytesToGo(b, a)
+	return b
+}
+
+// listen adds an event listener that stays for the life of the page.
+func listen(target js.Value, event string, f func(js.Value)) {
+	target.Call("addEventListener", event, js.FuncOf(func(_ js.Value, args []js.Value) any {
+		f(args[0])
+		return nil
+	}))
+}

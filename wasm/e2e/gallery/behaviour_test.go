@@ -1,0 +1,295 @@
+//go:build !js
+
+package gallery
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-rod/rod"
+	"github.com/go-rod/rod/lib/input"
+	"github.com/go-rod/rod/lib/proto"
+)
+
+// sight is the log as the person sees it.
+type sight struct {
+	Key      string // the message at the middle
+	Top      float64
+	Messages int
+	Left     float64 // px to the end
+	Last     string
+}
+
+func look(t *testing.T, page *rod.Page) sight {
+	t.Helper()
+	var s sight
+	err := page.MustEval(`() => {
+		const log = document.querySelector("[role=log]");
+		const middle = log.getBoundingClientRect().top + log.clientHeight / 2;
+		const rows = [...log.querySelectorAll("[data-key]")];
+		const row = rows.find((r) => r.getBoundingClientRect().bottom > middle) || rows.at(-1);
+		return { Key: row.dataset.key, Top: row.getBoundingClientRect().top, Messages: rows.length,
+			Left: log.scrollHeight - log.clientHeight - log.scrollTop, Last: rows.at(-1).querySelector(".text").textContent };
+	}`).Unmarshal(&s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// top returns where a message stands, NaN if it is not on the page.
+func top(page *rod.Page, key string) float64 {
+	v := page.MustEval(`(key) => { const r = document.querySelector('[data-key="' + key + '"]'); return r ? r.getBoundingClientRect().top : null }`, key)
+	if v.Nil() {
+		return math.NaN()
+	}
+	return v.Num()
+}
+
+func scroll(page *rod.Page, by int) {
+	page.MustEval(`(by) => { document.querySelector("[role=log]").scrollTop += by }`, by)
+	settled(page)
+}
+
+func TestScrollback_NothingJumps(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "history", 1000, 700, false)
+	if s := look(t, page); s.Left > 1 || !strings.HasPrefix(s.Last, "Message 9999.") {
+		t.Fatalf("does not begin at the end: %+v", s)
+	}
+	for step := range 40 {
+		before := look(t, page)
+		scroll(page, -500)
+		if moved := top(page, before.Key) - before.Top; math.Abs(moved-500) > 1.5 {
+			t.Fatalf("step %d: scrolled by 500, moved by %f", step, moved)
+		}
+		if s := look(t, page); s.Messages > 150 {
+			t.Fatalf("%d messages are on the page", s.Messages)
+		}
+	}
+
+	t.Run("a new message moves nothing", func(t *testing.T) {
+		before := look(t, page)
+		page.MustEval(`() => receive("fresh from the wire")`)
+		settled(page)
+		if moved := top(page, before.Key) - before.Top; math.Abs(moved) > 1.5 {
+			t.Errorf("moved by %f", moved)
+		}
+		pill := page.MustElement(".pill")
+		if name := pill.MustAttribute("aria-label"); name == nil || !strings.Contains(*name, "1 unread") {
+			t.Errorf("the pill says %v", name)
+		}
+		if news := page.MustElement(".sr[role=status]").MustText(); news != "Grace Hopper: fresh from the wire" {
+			t.Errorf("screen readers hear %q", news)
+		}
+	})
+	t.Run("nor does another width", func(t *testing.T) {
+		before := page.MustEval(`() => { const log = document.querySelector("[role=log]"); const y = log.getBoundingClientRect().top;
+			const r = [...log.querySelectorAll("[data-key]")].find((r) => r.getBoundingClientRect().bottom > y); return r.dataset.key }`).Str()
+		at := top(page, before)
+		page.MustSetViewport(760, 700, 1, false)
+		settled(page)
+		if moved := top(page, before) - at; math.Abs(moved) > 1.5 {
+			t.Errorf("moved by %f", moved)
+		}
+		page.MustSetViewport(1000, 700, 1, false)
+		settled(page)
+	})
+	t.Run("the pill leads to the end", func(t *testing.T) {
+		page.MustElement(".pill").MustClick()
+		settled(page)
+		if s := look(t, page); s.Left > 1 || s.Last != "fresh from the wire" {
+			t.Errorf("%+v", s)
+		}
+	})
+	t.Run("at the end new messages keep it there", func(t *testing.T) {
+		page.MustEval(`() => { for (let i = 0; i < 200; i++) receive("burst " + i) }`)
+		settled(page)
+		if s := look(t, page); s.Left > 1 || s.Last != "burst 199" || s.Messages > 150 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestCompose(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "conversation", 1280, 800, false)
+	box := page.MustElement(`textarea[aria-label="Message"]`)
+	if !page.MustEval(`() => document.activeElement.id === "message"`).Bool() {
+		t.Error("the composer does not have the focus")
+	}
+	low := box.MustShape().Box().Height
+	box.MustInput("two")
+	page.Keyboard.Press(input.ShiftLeft)
+	page.Keyboard.MustType(input.Enter)
+	page.Keyboard.Release(input.ShiftLeft)
+	box.MustInput("lines")
+	settled(page)
+	if text := box.MustProperty("value").Str(); text != "two\nlines" {
+		t.Errorf("Shift+Enter: %q", text)
+	}
+	if box.MustShape().Box().Height <= low {
+		t.Error("the composer does not grow")
+	}
+	page.Keyboard.MustType(input.Enter)
+	settled(page)
+	if s := look(t, page); s.Last != "two\nlines" || s.Left > 1 {
+		t.Errorf("%+v", s)
+	}
+	if text := box.MustProperty("value").Str(); text != "" {
+		t.Errorf("left in the composer: %q", text)
+	}
+	if did := intents(page); !slices.Contains(did, "state.Typing") || !slices.Contains(did, "state.SendMessage") {
+		t.Errorf("did %v", did)
+	}
+	inOrder(t, page)
+}
+
+func intents(page *rod.Page) []string {
+	var out []string
+	for _, v := range page.MustEval(`() => did`).Arr() {
+		out = append(out, v.Str())
+	}
+	return out
+}
+
+func TestKeys(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "conversation", 1280, 800, false)
+	open := func() string { return page.MustElement("[role=log]").MustProperty("ariaLabel").Str() }
+	press := func(mod, key input.Key) {
+		page.Keyboard.Press(mod)
+		page.Keyboard.MustType(key)
+		page.Keyboard.Release(mod)
+		settled(page)
+	}
+	press(input.AltLeft, input.ArrowDown)
+	if open() != "Margaret Hamilton" {
+		t.Errorf("Alt+Down opens %s", open())
+	}
+	press(input.ControlLeft, input.KeyK)
+	page.MustElement("#switch-text").MustInput("grace")
+	settled(page)
+	page.Keyboard.MustType(input.Enter)
+	settled(page)
+	if open() != "Grace Hopper" {
+		t.Errorf("the switcher opens %s", open())
+	}
+	if page.MustHas("dialog") {
+		t.Error("the switcher stays")
+	}
+	page.Keyboard.MustType(input.Escape)
+	settled(page)
+	if page.MustHas("[role=log]") {
+		t.Error("Esc does not close the conversation")
+	}
+	if on := page.MustEval(`() => document.activeElement.dataset.peer`).Str(); on != "grace@example.org" {
+		t.Errorf("the focus is on %q", on)
+	}
+	page.Keyboard.MustType(input.ArrowDown, input.ArrowDown, input.ArrowUp, input.Enter)
+	settled(page)
+	if open() != "Margaret Hamilton" {
+		t.Errorf("arrow keys lead to %s", open())
+	}
+	if n := page.MustEval(`() => document.querySelectorAll('#rows .row[tabindex="0"]').length`).Int(); n != 1 {
+		t.Errorf("the list has %d tab stops", n)
+	}
+	page.MustElement("#me").MustFocus()
+	page.Keyboard.MustType('?')
+	settled(page)
+	if !page.MustHas("dialog .keys") {
+		t.Error("? does not show the keys")
+	}
+	page.Keyboard.MustType(input.Escape)
+	settled(page)
+	if page.MustHas("dialog") {
+		t.Error("Esc does not close the dialog")
+	}
+}
+
+func TestPhone_BackLeads(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "list", 390, 844, false)
+	address := page.MustInfo().URL
+	page.MustElement(`.row[data-peer="grace@example.org"]`).MustClick()
+	settled(page)
+	if !page.MustElement("[role=log]").MustVisible() || page.MustElement("nav").MustVisible() {
+		t.Fatal("not one pane")
+	}
+	if page.MustInfo().URL != address {
+		t.Error("the conversation shows in the page's address")
+	}
+	page.MustEval(`() => history.back()`)
+	page.MustWait(`() => !document.querySelector("[role=log]")`)
+	if !page.MustElement("nav").MustVisible() {
+		t.Error("Back does not lead to the list")
+	}
+}
+
+func TestPhone_TargetsFitFingers(t *testing.T) {
+	b, address := browser(t), serve(t)
+	for _, story := range []string{"list", "conversation", "details", "failed", "offline", "requests", "new-chat"} {
+		page := visit(t, b, address, story, 390, 844, false)
+		page.MustSetViewport(390, 844, 1, true)
+		if err := (proto.EmulationSetTouchEmulationEnabled{Enabled: true}).Call(page); err != nil {
+			t.Fatal(err)
+		}
+		page.MustWait(`() => matchMedia("(pointer: coarse)").matches`)
+		small := page.MustEval(`() => [...document.querySelectorAll("button")]
+			.map((e) => [e, e.getBoundingClientRect()])
+			.filter(([e, r]) => r.height > 0 && r.height < 43.9 && e.id !== "me")
+			.map(([e, r]) => e.textContent + (e.ariaLabel || "") + " " + r.height).join("; ")`).Str()
+		if small != "" {
+			t.Errorf("%s: small targets: %s", story, small)
+		}
+	}
+}
+
+func TestThousandContacts(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "thousand", 1280, 800, false)
+	for range 30 {
+		page.MustEval(`() => { document.querySelector("#rows").scrollTop += 2000 }`)
+		settled(page)
+		inOrder(t, page)
+		inSight := page.MustEval(`() => { const b = document.querySelector("#rows").getBoundingClientRect();
+			return [...document.querySelectorAll("#rows .row")].filter((r) => r.getBoundingClientRect().bottom > b.top && r.getBoundingClientRect().top < b.bottom).length }`).Int()
+		if inSight < 8 {
+			t.Fatalf("only %d rows are in sight", inSight)
+		}
+	}
+	page.MustElement("#filter").MustInput("person 99")
+	settled(page)
+	if n := len(page.MustElements("#rows .row")); n != 11 {
+		t.Errorf("found %d", n)
+	}
+}
+
+func TestMenu(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "conversation", 1280, 800, true)
+	page.MustElement("#me").MustClick()
+	settled(page)
+	picture(t, page, "menu-wide-dark")
+	page.MustElement(`#menu [data-do="theme"][data-text="light"]`).MustClick()
+	settled(page)
+	if scheme := page.MustEval(`() => getComputedStyle(document.documentElement).colorScheme`).Str(); scheme != "light" {
+		t.Errorf("light is %s", scheme)
+	}
+	picture(t, page, "menu-wide-light")
+	page.MustElement(`#menu [data-do="presence"][data-text="away"]`).MustClick()
+	page.MustElement(`#menu [data-do="leaving"]`).MustClick()
+	settled(page)
+	page.MustElement(`dialog [data-do="sign-out"]`).MustClick()
+	page.MustWait(`() => !document.querySelector("nav")`)
+	if did := intents(page); !slices.Contains(did, "state.SetPresence") || !slices.Contains(did, "state.SignOut") {
+		t.Errorf("did %v", did)
+	}
+}
+
+func TestRightToLeft(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "conversation", 1000, 700, false)
+	page.MustEval(`() => { document.documentElement.dir = "rtl" }`)
+	settled(page)
+	picture(t, page, "conversation-mirrored")
+	inOrder(t, page)
+	if list := page.MustElement("nav").MustShape().Box(); list.X < 500 {
+		t.Errorf("the list begins at %f", list.X)
+	}
+}

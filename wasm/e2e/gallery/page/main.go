@@ -1,0 +1,85 @@
+//go:build js && wasm
+
+// Command page shows one story; the address says which.
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/state"
+	"natter/app/view"
+	"natter/app/view/stories"
+)
+
+// model is a client without a server: what is said is said, and older messages
+// come from nowhere.
+type model struct {
+	s       *state.State
+	watcher func()
+}
+
+func (m *model) State() *state.State { return m.s }
+
+func (m *model) Watch(f func()) (stop func()) {
+	m.watcher = f
+	return func() { m.watcher = nil }
+}
+
+func (m *model) play(ev state.Event) {
+	m.s = m.s.With(ev)
+	if m.watcher != nil {
+		m.watcher()
+	}
+}
+
+func (m *model) Do(in state.Intent) {
+	switch in := in.(type) {
+	case state.StartChat:
+		m.play(state.ChatStarted(in))
+	case state.ReadChat:
+		m.play(state.ChatRead(in))
+	case state.SendMessage:
+		m.play(state.MessageAdded{Peer: in.Peer, Message: state.Message{
+			ID: fmt.Sprint(m.s.Rev), Author: m.s.Account(), Mine: true, Delivery: state.Queued, Body: in.Body, At: time.Now(),
+		}})
+	case state.SignOut:
+		m.play(state.Cleared{})
+	}
+	app.Window().Get("did").Call("push", fmt.Sprintf("%T", in))
+}
+
+// page plays what a story's person does, once the view listens.
+type page struct {
+	view.Page
+	do []view.Signal
+}
+
+func (p page) Listen(f func(view.Signal)) (stop func()) {
+	stop = p.Page.Listen(f)
+	for _, sig := range p.do {
+		f(sig)
+	}
+	return stop
+}
+
+func main() {
+	name := app.Window().URL().Query().Get("story")
+	story, ok := stories.Find(name)
+	if !ok {
+		panic("no story " + name)
+	}
+	m := &model{s: story.Make(time.Now())}
+	receive := app.FuncOf(func(_ app.Value, args []app.Value) any {
+		peer := m.s.Chat("grace@example.org").Peer
+		m.play(state.MessageAdded{Peer: peer, Message: state.Message{
+			ID: fmt.Sprint(m.s.Rev), Author: peer, Body: args[0].String(), At: time.Now(),
+		}})
+		return nil
+	})
+	app.Window().Set("receive", receive)
+	app.Route("/", func() app.Composer { return view.New(m, page{do: story.Do}) })
+	app.RunWhenOnBrowser()
+}

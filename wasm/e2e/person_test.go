@@ -1,0 +1,414 @@
+//go:build linux
+
+package e2e
+
+import (
+	_ "embed"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-rod/rod"
+	"github.com/go-rod/rod/lib/input"
+	"github.com/go-rod/rod/lib/proto"
+	"github.com/ysmood/gson"
+)
+
+// patience is how long a person waits for anything: long enough for a loaded
+// machine, short enough to say what was missing.
+const patience = 20 * time.Second
+
+//go:embed testdata/person.js
+var personJS string
+
+// person is somebody in front of a page.
+type person struct {
+	t    testing.TB
+	page *rod.Page
+
+	mu       sync.Mutex
+	console  []string // errors
+	logged   []string // and everything else, where Go writes its last words
+	requests []string // addresses, WebSockets included
+	frames   []string // what the page sent through its WebSockets
+	received []string // and what came
+	seen     chan struct{}
+	forgiven []*regexp.Regexp
+}
+
+// visit opens address in a browser window of its own.
+func visit(t testing.TB, address string) *person {
+	t.Helper()
+	p := arrive(t)
+	p.open(address)
+	return p
+}
+
+// arrive is somebody who has not opened a page yet.
+func arrive(t testing.TB) *person {
+	t.Helper()
+	context, err := chromium.get(t).Incognito()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := context.Page(proto.TargetCreateTarget{URL: "about:blank"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &person{t: t, seen: make(chan struct{}), page: page.WithPanic(func(problem any) {
+		t.Helper()
+		t.Fatal(problem)
+	})}
+	p.page.MustEvalOnNewDocument(personJS)
+	p.page.MustSetViewport(1280, 800, 1, false)
+	// Several windows cannot all have the focus; people can.
+	p.must(proto.EmulationSetFocusEmulationEnabled{Enabled: true}.Call(page))
+	p.listen()
+	t.Cleanup(func() {
+		p.leave()
+		_ = context.Close()
+	})
+	return p
+}
+
+func (p *person) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+const farewell = "e2e: the test is over"
+
+// listen collects what a test must not cause.
+func (p *person) listen() {
+	note := func(list *[]string, format string, args ...any) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		*list = append(*list, fmt.Sprintf(format, args...))
+	}
+	wait := p.page.EachEvent(
+		func(e *proto.RuntimeConsoleAPICalled) (stop bool) {
+			var words []string
+			for _, arg := range e.Args {
+				words = append(words, said(arg))
+			}
+			text := strings.Join(words, " ")
+			if strings.HasPrefix(text, farewell) {
+				close(p.seen)
+				return true
+			}
+			note(&p.logged, "%s", text)
+			switch e.Type {
+			case proto.RuntimeConsoleAPICalledTypeError, proto.RuntimeConsoleAPICalledTypeWarning, proto.RuntimeConsoleAPICalledTypeAssert:
+				note(&p.console, "%s: %s", e.Type, text)
+			}
+			return false
+		},
+		func(e *proto.RuntimeExceptionThrown) {
+			note(&p.console, "exception: %s %v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
+		},
+		func(e *proto.LogEntryAdded) {
+			if e.Entry.Level == proto.LogLogEntryLevelError || e.Entry.Source == proto.LogLogEntrySourceSecurity {
+				note(&p.console, "%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
+			}
+		},
+		func(e *proto.NetworkRequestWillBeSent) { note(&p.requests, "%s", e.Request.URL) },
+		func(e *proto.NetworkWebSocketCreated) { note(&p.requests, "%s", e.URL) },
+		func(e *proto.NetworkWebSocketFrameSent) { note(&p.frames, "%s", e.Response.PayloadData) },
+		func(e *proto.NetworkWebSocketFrameReceived) { note(&p.received, "%s", e.Response.PayloadData) },
+	)
+	go wait()
+}
+
+// forgives lets console errors pass that a test brings about, such as a connection
+// that fails.
+func (p *person) forgives(patterns ...string) {
+	for _, pattern := range patterns {
+		p.forgiven = append(p.forgiven, regexp.MustCompile(pattern))
+	}
+}
+
+// What Chromium itself writes to the console when a fetch or a WebSocket fails.
+const (
+	failedFetch  = `^network: Failed to load resource|^network: Access to fetch|^javascript: Access to fetch`
+	failedSocket = `^network: WebSocket connection to|^javascript: WebSocket connection to`
+)
+
+// leave checks what is true of every test.
+func (p *person) leave() {
+	t := p.t
+	t.Helper()
+	page := p.page.Timeout(patience)
+	if shots := os.Getenv("E2E_SHOTS"); shots != "" {
+		if png, err := page.Screenshot(false, nil); err == nil {
+			_ = os.WriteFile(filepath.Join(shots, strings.NewReplacer("/", "-", " ", "-").Replace(t.Name())+fmt.Sprintf("-%p.png", p)), png, 0o644)
+		}
+	}
+	violations, err := page.Eval(`(text) => { console.debug(text); return e2e.violations }`, farewell)
+	if err != nil {
+		t.Errorf("the page is dead: %v", err)
+		return
+	}
+	select {
+	case <-p.seen:
+	case <-time.After(patience):
+		t.Error("the page's events stopped")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if list := violations.Value.Arr(); len(list) > 0 {
+		t.Errorf("the policy was violated: %v", list)
+	}
+	for _, line := range p.console {
+		if !p.forgivable(line) {
+			t.Errorf("on the console: %s", line)
+		}
+	}
+	for _, address := range p.requests {
+		if foreign(address) {
+			t.Errorf("a foreign host was asked: %s", address)
+		}
+	}
+	if t.Failed() {
+		t.Logf("it has logged:\n%s", strings.Join(p.logged, "\n"))
+		t.Logf("it has sent:\n%s", strings.Join(p.frames, "\n"))
+		t.Logf("it has received:\n%s", strings.Join(p.received, "\n"))
+		text, _ := page.Eval(`() => document.body.innerText`)
+		if text != nil {
+			t.Logf("the page says:\n%s", text.Value.Str())
+		}
+	}
+}
+
+func (p *person) forgivable(line string) bool {
+	for _, pattern := range p.forgiven {
+		if pattern.MatchString(line) {
+			return true
+		}
+	}
+	return false
+}
+
+// foreign reports whether an address leads away from this machine and its servers.
+func foreign(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return true
+	}
+	switch u.Scheme {
+	case "data", "blob", "about":
+		return false
+	}
+	host := u.Hostname()
+	return host != "localhost" && host != "127.0.0.1" && !strings.HasSuffix(host, ".test")
+}
+
+// asked reports whether the page has asked for an address that begins so.
+func (p *person) asked(prefix string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.requests, func(address string) bool { return strings.HasPrefix(address, prefix) })
+}
+
+// sent reports whether the page has sent a stanza with this in it.
+func (p *person) sent(part string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.frames, func(frame string) bool { return strings.Contains(frame, part) })
+}
+
+func (p *person) open(address string) {
+	p.t.Helper()
+	p.page.Timeout(patience).MustNavigate(address).CancelTimeout()
+}
+
+// eval returns what a function of JavaScript returns.
+func (p *person) eval(js string, args ...any) gson.JSON {
+	p.t.Helper()
+	result, err := p.page.Timeout(2 * patience).Evaluate(rod.Eval(js, args...).ByPromise())
+	if err != nil {
+		p.t.Fatalf("%s: %v", brief(js, args), err)
+	}
+	return result.Value
+}
+
+// until waits until a function of JavaScript returns something, and returns that.
+func (p *person) until(js string, args ...any) gson.JSON {
+	p.t.Helper()
+	return p.eval(fmt.Sprintf(`(...args) => e2e.until(() => (%s)(...args), %d)`, js, patience.Milliseconds()), args...)
+}
+
+func brief(js string, args []any) string {
+	return fmt.Sprintf("%.300s %.200v", js, args)
+}
+
+// find waits for what has a role and a name, in which … stands for anything.
+func (p *person) find(role, name string) *rod.Element {
+	p.t.Helper()
+	js := fmt.Sprintf(`(role, name) => e2e.until(() => e2e.all(role, name)[0], %d)`, patience.Milliseconds())
+	object, err := p.page.Timeout(2 * patience).Evaluate(rod.Eval(js, role, name).ByPromise().ByObject())
+	if err != nil {
+		p.t.Fatalf("there is no %s %q: %v", role, name, err)
+	}
+	element, err := p.page.ElementFromObject(object)
+	p.must(err)
+	return element
+}
+
+// gone waits until nothing has that role and name.
+func (p *person) gone(role, name string) {
+	p.t.Helper()
+	p.until(`(role, name) => e2e.all(role, name).length === 0`, role, name)
+}
+
+// there reports whether something has that role and name now.
+func (p *person) there(role, name string) bool {
+	p.t.Helper()
+	return p.eval(`(role, name) => e2e.all(role, name).length > 0`, role, name).Bool()
+}
+
+// press clicks a button.
+func (p *person) press(name string) { p.t.Helper(); p.click("button", name) }
+
+func (p *person) click(role, name string) {
+	p.t.Helper()
+	// A redraw between finding and clicking may take the element away.
+	var err error
+	for range 3 {
+		if err = p.find(role, name).Timeout(patience).Click(proto.InputMouseButtonLeft, 1); err == nil {
+			return
+		}
+	}
+	p.t.Fatalf("click %s %q: %v", role, name, err)
+}
+
+// fill replaces what a field holds.
+func (p *person) fill(label, text string) {
+	p.t.Helper()
+	field := p.find("textbox", label)
+	p.must(field.Focus())
+	p.must(field.SelectAllText())
+	if text == "" {
+		p.keys(input.Backspace)
+		return
+	}
+	p.must(field.Input(text))
+}
+
+// holds returns what a field holds.
+func (p *person) holds(label string) string {
+	p.t.Helper()
+	return p.find("textbox", label).MustProperty("value").Str()
+}
+
+// keys presses keys one after the other.
+func (p *person) keys(keys ...input.Key) {
+	p.t.Helper()
+	p.must(p.page.Keyboard.Type(keys...))
+}
+
+// chord presses key while the others are held down.
+func (p *person) chord(key input.Key, held ...input.Key) {
+	p.t.Helper()
+	p.must(p.page.KeyActions().Press(held...).Type(key).Do())
+}
+
+// write types text where the focus is.
+func (p *person) write(text string) {
+	p.t.Helper()
+	p.must(p.page.InsertText(text))
+}
+
+// signIn fills in the form and sends it; server is for Advanced.
+func (p *person) signIn(address, password string, server ...string) {
+	p.t.Helper()
+	p.fill("XMPP address", address)
+	p.fill("Password", password)
+	for _, s := range server {
+		if !p.there("textbox", "Server address") {
+			p.press("Advanced")
+		}
+		p.fill("Server address", s)
+	}
+	p.press("Sign in")
+}
+
+// in waits until the person is signed in.
+func (p *person) in() {
+	p.t.Helper()
+	p.find("navigation", "Conversations")
+	p.find("status", "Connected…")
+}
+
+// chat opens the conversation with somebody in the list, by the name shown.
+func (p *person) chat(name string) {
+	p.t.Helper()
+	p.press(name + ",…")
+	p.find("log", name)
+}
+
+// say writes in the open conversation and waits until it stands there.
+func (p *person) say(text string) {
+	p.t.Helper()
+	p.fill("Message", text)
+	p.keys(input.Enter)
+	p.reads("You", text)
+}
+
+// reads waits until a message with this text, by author ("You" for one's own), is in
+// the open conversation.
+func (p *person) reads(author, text string) {
+	p.t.Helper()
+	p.until(`(author, text) => e2e.all("article", author + ",…").some((a) => a.querySelector(".text").textContent === text)`, author, text)
+}
+
+// bodies returns the messages on the page, oldest first.
+func (p *person) bodies() (bodies []string) {
+	p.t.Helper()
+	for _, b := range p.eval(`() => e2e.bodies()`).Arr() {
+		bodies = append(bodies, b.Str())
+	}
+	return bodies
+}
+
+// marked waits until the last message of the person's own is marked so.
+func (p *person) marked(mark string) {
+	p.t.Helper()
+	p.until(`(mark) => { const m = [...document.querySelectorAll("[role=log] .msg.mine")].pop(); const i = m && m.querySelector(".meta [role=img]"); return i && e2e.name(i) === mark }`, mark)
+}
+
+// startChat writes to an address.
+func (p *person) startChat(address string) {
+	p.t.Helper()
+	p.press("New chat")
+	p.fill("XMPP address", address)
+	p.press("Start chat")
+	p.gone("dialog", "")
+	p.find("textbox", "Message")
+}
+
+// signOut leaves by the menu.
+func (p *person) signOut() {
+	p.t.Helper()
+	p.press("Your account,…")
+	p.press("Sign out")
+	p.find("dialog", "Sign out?")
+	p.until(`() => { const b = e2e.all("button", "Sign out").find((b) => b.closest("dialog")); if (b) b.click(); return b }`)
+	p.find("button", "Sign in")
+}
+
+// said is an argument of console.log as text.
+func said(arg *proto.RuntimeRemoteObject) string {
+	if arg.Description != "" || arg.Value.Nil() {
+		return arg.Description
+	}
+	return arg.Value.Str()
+}

@@ -1,0 +1,138 @@
+//go:build linux
+
+package e2e
+
+import (
+	"encoding/json"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"natter/app/xmpptest"
+)
+
+const password = "correct horse battery"
+
+// named makes a server's domain resolve.
+func named(t *testing.T, s *xmpptest.Server) {
+	t.Helper()
+	u, err := url.Parse(s.Web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nameAt(t, s.Domain, "127.0.0.1:"+u.Port())
+}
+
+// Two people who were never told where their server is find it by host-meta, become
+// contacts and chat.
+func TestHostMeta(t *testing.T) {
+	t.Parallel()
+	address := natter(t)
+	for _, kind := range xmpptest.Kinds {
+		t.Run(string(kind)+" D03 D08 T02", func(t *testing.T) {
+			t.Parallel()
+			s := server(t, kind)
+			named(t, s)
+			one, two := s.Account(t, "", password), s.Account(t, "", password)
+			a, b := visit(t, address), visit(t, address)
+			a.forgives(failedFetch) // one of the two forms of host-meta may be missing
+			b.forgives(failedFetch)
+			a.signIn(string(one), password)
+			b.signIn(string(two), password)
+			a.in()
+			b.in()
+			if !a.asked("https://" + s.Domain + "/.well-known/host-meta") {
+				t.Error("host-meta was not asked for at the domain")
+			}
+			if !a.asked("wss://") || a.asked("ws://") {
+				t.Error("the connection is not encrypted")
+			}
+			if a.sent(password) {
+				t.Error("the password went over the wire")
+			}
+			if s.SASL2 == s.Domain {
+				if !a.sent("urn:xmpp:sasl:2") || !a.sent("urn:xmpp:bind:0") {
+					t.Error("SASL2 and Bind 2 were not used")
+				}
+			}
+			a.startChat(string(two))
+			a.say("Are you there?")
+			b.press("Accept")
+			b.chat(one.Local())
+			b.reads(one.Local(), "Are you there?")
+			a.find("button", two.Local()+", Online.…")
+			a.press("Accept")
+			b.find("button", one.Local()+", Online.…")
+			b.say("I am!")
+			a.reads(two.Local(), "I am!")
+			b.marked("Delivered")
+		})
+	}
+}
+
+// server is xmpptest's of that kind.
+func server(t testing.TB, kind xmpptest.Kind) *xmpptest.Server {
+	t.Helper()
+	return map[xmpptest.Kind]func(testing.TB) *xmpptest.Server{
+		xmpptest.KindProsody: xmpptest.Prosody, xmpptest.KindProsody13: xmpptest.Prosody13,
+		xmpptest.KindEjabberd: xmpptest.Ejabberd, xmpptest.KindEjabberd24: xmpptest.Ejabberd24,
+	}[kind](t)
+}
+
+// configured writes a configuration and returns natter's address with it.
+func configured(t *testing.T, config map[string]any) (address string) {
+	t.Helper()
+	raw, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "natter.json")
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return natter(t, "-config", file)
+}
+
+// The operator has said where the domain is, and the page may connect nowhere else.
+func TestFixedEndpoint(t *testing.T) {
+	t.Parallel()
+	s := xmpptest.Prosody(t)
+	account := s.Account(t, "", password)
+	p := visit(t, configured(t, map[string]any{
+		"branding": map[string]any{"name": "Prosody chat"},
+		"domains":  []map[string]any{{"name": s.Domain, "websocket": s.WSS}},
+	}))
+	p.find("heading", "Prosody chat")
+	if p.there("button", "Advanced") {
+		t.Error("a page that may connect nowhere else offers another server")
+	}
+	p.signIn(string(account), password)
+	p.in()
+	if p.asked("https://") {
+		t.Error("host-meta was asked for although the operator has fixed the endpoint")
+	}
+	t.Run("the policy holds elsewhere", func(t *testing.T) {
+		q := visit(t, p.eval(`() => location.href`).Str())
+		refused := q.eval(`() => fetch("https://elsewhere.test/").then(() => "", (e) => String(e))`).Str()
+		if refused == "" {
+			t.Error("the page may fetch from any host")
+		}
+		q.forgives("elsewhere.test")
+		q.eval(`() => { e2e.violations.length = 0 }`)
+	})
+}
+
+// What the person enters under Advanced comes before everything else.
+func TestOwnEndpoint(t *testing.T) {
+	t.Parallel()
+	s := xmpptest.Prosody(t)
+	account := s.Account(t, "", password)
+	p := visit(t, natter(t))
+	p.signIn(string(account), password, s.WSS)
+	p.in()
+	if p.asked("https://") || !p.asked(s.WSS) {
+		t.Error("another endpoint was looked for than the one entered")
+	}
+	p.find("status", "Connected to "+s.Domain+" through localhost:…")
+}

@@ -1,0 +1,105 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+
+	"natter/app/connect"
+	"natter/app/jid"
+	"natter/app/store"
+	"natter/wasm/browser"
+)
+
+// remembered is what a page that starts has to know before it can open anything: whose
+// messages to show, and to what their credential is bound. It is no secret, but it says
+// an address: it is there only if the person wanted to be remembered.
+type remembered struct {
+	Account   jid.JID `json:"account"`
+	UserAgent string  `json:"userAgent"`
+	Mechanism string  `json:"mechanism"`
+}
+
+// rememberedKey is also read by web/signin.js, so that the form does not flash.
+const rememberedKey = "natter.remembered"
+
+// keeper is the client.Keeper of this browser: IndexedDB for the tables, the vault for
+// the credential.
+type keeper struct {
+	storage   browser.Storage
+	vault     browser.Vault
+	connector *connect.Connector
+}
+
+func (k keeper) who() (r remembered) {
+	_ = json.Unmarshal([]byte(k.storage.Load(rememberedKey)), &r) // nobody, if it cannot be read
+	return r
+}
+
+func (r remembered) binding() []byte {
+	return connect.Credential{Account: r.Account, UserAgent: r.UserAgent, Mechanism: r.Mechanism}.Binding()
+}
+
+// Open implements client.Keeper.
+func (k keeper) Open(ctx context.Context, account jid.JID, taken func()) (store.Store, error) {
+	browser.TakeLock(store.Name(account), func() { go taken() })
+	s, err := browser.OpenStore(ctx, account)
+	if err == nil {
+		browser.Persist(ctx) // asked for when there is something to lose
+	}
+	return s, err
+}
+
+// Renew implements client.Keeper.
+func (k keeper) Renew(ctx context.Context, request *connect.Request) {
+	r := k.who()
+	if r.Account != request.Account || request.Password != "" {
+		return
+	}
+	raw, err := k.vault.Load(ctx, store.Name(r.Account), r.binding())
+	if err != nil {
+		return
+	}
+	defer clear(raw)
+	var c connect.Credential
+	if json.Unmarshal(raw, &c) == nil {
+		request.Credential = &c
+	}
+}
+
+// Keep implements client.Keeper.
+func (k keeper) Keep(ctx context.Context, c *connect.Credential) {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return
+	}
+	defer clear(raw)
+	r := remembered{Account: c.Account, UserAgent: c.UserAgent, Mechanism: c.Mechanism}
+	if err := k.vault.Save(ctx, store.Name(c.Account), r.binding(), raw); err != nil {
+		browser.Log(err.Error())
+		return
+	}
+	note, err := json.Marshal(r)
+	if err == nil {
+		k.storage.Save(rememberedKey, string(note))
+	}
+}
+
+// Drop implements client.Keeper.
+func (k keeper) Drop(ctx context.Context, account jid.JID) {
+	if err := k.vault.Delete(ctx, store.Name(account)); err != nil {
+		browser.Log(err.Error())
+	}
+}
+
+// Forget implements client.Keeper.
+func (k keeper) Forget(ctx context.Context, request connect.Request) {
+	request.Password = ""
+	k.Renew(ctx, &request)
+	k.storage.Remove(rememberedKey)
+	k.Drop(ctx, request.Account)
+	if err := k.connector.Invalidate(ctx, request); err != nil {
+		browser.Log(err.Error())
+	}
+}

@@ -1,0 +1,232 @@
+// Starts the client: configuration, WebAssembly, service worker, and what to say
+// when one of them does not come or the client dies. signin.js has run before.
+"use strict";
+
+(() => {
+  const natter = window.natter;
+  const $ = (id) => document.getElementById(id);
+
+  // After this many crashes within this time the page no longer reloads itself.
+  const crashes = 3;
+  const crashWindow = 60_000;
+
+  const updateInterval = 3_600_000;
+
+  let go = null;
+  let dead = false;
+
+  // ---- The client has died. ----
+
+  // A Go program that has ended leaves a page that looks alive and is not.
+  natter.stopped = (details) => {
+    if (dead) return;
+    dead = true;
+    const looping = countCrash() >= crashes;
+    const unsent = hasUnsent();
+    let text = "Reload the page to go on.";
+    if (looping) text = "It has stopped several times in a row. Wait a little, then reload. If it goes on, tell whoever runs this site.";
+    else if (unsent) text = "Copy what you have not sent yet, then reload the page to go on.";
+    else text = "It is being reloaded.";
+    $("stopped-text").textContent = text;
+    $("stopped-details").textContent = details;
+    $("stopped-more").hidden = !details;
+    $("stopped").hidden = false;
+    $("stopped").dataset.unsent = String(unsent);
+    $("stopped-reload").focus();
+    if (!looping && !unsent) setTimeout(() => location.reload(), 2000);
+  };
+
+  $("stopped-reload").addEventListener("click", () => location.reload());
+
+  // hasUnsent reports whether a reload would lose what somebody is writing.
+  function hasUnsent() {
+    return [...document.querySelectorAll("textarea")].some((t) => t.value.trim()) || !!document.querySelector(".row-draft");
+  }
+
+  // countCrash notes this crash and returns how many there were lately.
+  function countCrash() {
+    const now = Date.now();
+    let times = [];
+    try {
+      times = JSON.parse(sessionStorage.getItem("natter.crashes") || "[]").filter((t) => now - t < crashWindow);
+      times.push(now);
+      sessionStorage.setItem("natter.crashes", JSON.stringify(times));
+    } catch {
+      return crashes; // no storage, no way to see a loop: do not start one
+    }
+    return times.length;
+  }
+
+  // An exception in the page is only fatal if it took the Go program with it.
+  function consider(reason) {
+    if (!go) return;
+    if (go.exited || reason instanceof WebAssembly.RuntimeError) natter.stopped(String(reason));
+  }
+  addEventListener("error", (event) => consider(event.error || event.message));
+  addEventListener("unhandledrejection", (event) => consider(event.reason));
+
+  // ---- Configuration. ----
+
+  async function loadConfig() {
+    let config = {};
+    try {
+      const response = await fetch("config.json", { cache: "no-cache" });
+      if (response.ok) config = await response.json();
+    } catch {
+      // A bundle on a static host may have none; any server can still be typed.
+    }
+    for (const domain of config.domains || []) {
+      if (!domain.websocket) continue;
+      // A path means "where this page came from".
+      const url = new URL(domain.websocket, document.baseURI);
+      url.protocol = url.protocol.replace(/^http/, "ws");
+      domain.websocket = url.href;
+    }
+    return config;
+  }
+
+  function applyConfig(config) {
+    natter.config = config;
+    if (config.name) {
+      document.title = config.name;
+      $("signin-title").textContent = config.name;
+    }
+    const domains = config.domains || [];
+    if (domains.length && !config.anyServer) {
+      $("address").placeholder = "you@" + domains[0].name;
+      $("advanced").hidden = true; // the policy allows no server but the listed ones
+    }
+    for (const account of config.demo || []) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "demo-account";
+      button.textContent = "Use " + account.address;
+      button.addEventListener("click", () => {
+        $("address").value = account.address;
+        $("password").value = account.password;
+        $("signin-button").focus();
+      });
+      $("demo-accounts").append(button);
+    }
+    $("demo").hidden = !(config.demo || []).length;
+  }
+
+  // ---- The program. ----
+
+  async function instantiate(url, imports) {
+    const response = await fetch(url);
+    if (!response.ok) throw new Error("the server answered " + response.status);
+    // Streaming needs the right type, which some static hosts do not send.
+    const type = response.headers.get("Content-Type") || "";
+    if (WebAssembly.instantiateStreaming && type.startsWith("application/wasm")) {
+      return WebAssembly.instantiateStreaming(response, imports);
+    }
+    return WebAssembly.instantiate(await response.arrayBuffer(), imports);
+  }
+
+  async function start() {
+    const slow = [
+      setTimeout(() => natter.loading("Loading Natter…"), 1500),
+      setTimeout(() => natter.loading("Still loading. The connection seems slow; you can type already."), 8000),
+    ];
+    try {
+      if (!window.WebAssembly) throw new Error("no WebAssembly");
+      const program = new Go();
+      const loading = instantiate($("wasm").href, program.importObject);
+      loading.catch(() => {}); // awaited below; config.json may fail meanwhile
+      const config = await loadConfig();
+      if (config.kill && (await removeWorkers())) return location.reload();
+      applyConfig(config);
+      const { instance } = await loading;
+      go = program;
+      // run returns when main does, which it never should; the exit code says how.
+      let code = 0;
+      go.exit = (c) => (code = c);
+      go.run(instance).then(() => natter.stopped("exit code " + code), consider);
+    } catch (problem) {
+      console.error("natter:", problem);
+      natter.loadingFailed(window.WebAssembly
+        ? "Natter could not be loaded. Check your connection; what you typed stays here."
+        : "This browser cannot run Natter: it has no WebAssembly. Try a current browser.");
+      retryOnSubmit();
+      return;
+    } finally {
+      slow.forEach(clearTimeout);
+    }
+    registerWorker();
+  }
+
+  // After a failed load the next Sign in tries to load again.
+  function retryOnSubmit() {
+    $("signin-form").addEventListener("submit", start, { once: true });
+  }
+
+  // ---- The service worker. ----
+
+  // The worker keeps the page usable offline. It is asked for last so that it
+  // does not compete with the first load, and its absence costs nothing else.
+  async function registerWorker() {
+    if (!navigator.serviceWorker || natter.config.kill) return;
+    try {
+      const registration = await navigator.serviceWorker.register("worker.js", { updateViaCache: "none" });
+      const watch = () => {
+        offerUpdate(registration);
+        registration.installing?.addEventListener("statechange", () => offerUpdate(registration));
+      };
+      registration.addEventListener("updatefound", watch);
+      watch();
+      $("update-button").addEventListener("click", () => update(registration));
+      // The browser looks for a new build now and then; a page that stays open for
+      // weeks should hear of it too.
+      const look = () => registration.update().catch(() => {}); // offline, or refused
+      if (registration.active) look();
+      setInterval(look, updateInterval);
+    } catch (problem) {
+      console.warn("natter: no offline use:", problem);
+    }
+  }
+
+  // A new build waits until somebody says that now is a good time.
+  function offerUpdate({ active, waiting }) {
+    $("update").hidden = !(active && waiting);
+    document.documentElement.toggleAttribute("data-update", !$("update").hidden);
+  }
+
+  // update lets the waiting build take over and shows it. Messages that are queued
+  // are in the store; what is still being written is only here.
+  async function update({ waiting }) {
+    if (!waiting) return;
+    if (hasUnsent()) {
+      $("update-text").textContent = "A new version is ready. Send or clear what you are writing, then update.";
+      return;
+    }
+    waiting.addEventListener("statechange", showUpdated);
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data: others }) => {
+      if (others) $("update-text").textContent = "A new version is ready. Close the other tabs with Natter, then update.";
+    };
+    waiting.postMessage("activate", [port2]);
+  }
+
+  function showUpdated(event) {
+    if (event.target.state === "activated") location.reload();
+  }
+
+  // removeWorkers is the operator's way out of whatever a worker or its cache has
+  // come to, asked for in config.json. It reports whether there was a worker; this
+  // page then still comes from it, and must be loaded again. Messages stay.
+  async function removeWorkers() {
+    if (!navigator.serviceWorker) return false;
+    const scope = new URL("./", document.baseURI).href;
+    let found = false;
+    for (const registration of await navigator.serviceWorker.getRegistrations()) {
+      if (registration.scope === scope) found = (await registration.unregister()) || found;
+    }
+    for (const name of await caches.keys()) {
+      if (name.startsWith("natter " + scope + " ")) await caches.delete(name);
+    }
+    return found;
+  }
+
+  start();
+})();

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"natter/server/site"
+)
+
+// options are what a bundle is made from.
+type options struct {
+	out      string
+	source   string // folder with index.html and its companions
+	wasm     []byte
+	wasmExec []byte // Go's own glue
+	best     bool   // compress as well as possible
+	number   int64  // larger for newer builds, 0 if unknown
+}
+
+// types are the kinds of files a bundle has, and how they are served.
+var types = map[string]string{
+	".html":        "text/html; charset=utf-8",
+	".js":          "text/javascript; charset=utf-8",
+	".css":         "text/css; charset=utf-8",
+	".wasm":        "application/wasm",
+	".svg":         "image/svg+xml",
+	".png":         "image/png",
+	".json":        "application/json",
+	".webmanifest": "application/manifest+json",
+}
+
+// build writes the bundle and returns its list.
+func build(o options) (*site.Bundle, error) {
+	b := builder{hashed: map[string]string{}, files: map[string][]byte{}}
+	if err := b.addHashed(o); err != nil {
+		return nil, err
+	}
+	if err := b.addManifest(o); err != nil {
+		return nil, err
+	}
+	if err := b.addPage(o); err != nil {
+		return nil, err
+	}
+	// What a static host answers until its operator writes something else.
+	b.files["config.json"] = []byte("{\n  \"anyServer\": true,\n  \"domains\": []\n}\n")
+	version, err := b.addWorker(o)
+	if err != nil {
+		return nil, err
+	}
+	bundle := &site.Bundle{Number: o.number, Version: version}
+	if err := removeOld(o.out); err != nil {
+		return nil, err
+	}
+	if bundle.Assets, err = b.write(o); err != nil {
+		return nil, err
+	}
+	list, err := json.MarshalIndent(bundle, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return bundle, os.WriteFile(filepath.Join(o.out, site.BundleIndex), append(list, '\n'), 0o644)
+}
+
+type builder struct {
+	hashed map[string]string // name in the source to name in the bundle
+	files  map[string][]byte // by name in the bundle
+}
+
+// addHashed adds what never changes under its name: scripts, styles, icons, the
+// program. Files that refer to others come later, when those have their names.
+func (b *builder) addHashed(o options) error {
+	b.hash("app.wasm", o.wasm)
+	b.hash("wasm_exec.js", o.wasmExec)
+	for _, pattern := range []string{"*.js", "*.css", "icons/*"} {
+		names, err := fs.Glob(os.DirFS(o.source), pattern)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if name == "worker.js" {
+				continue // the browser knows a worker by its address
+			}
+			data, err := os.ReadFile(filepath.Join(o.source, name))
+			if err != nil {
+				return err
+			}
+			b.hash(name, data)
+		}
+	}
+	return nil
+}
+
+func (b *builder) hash(name string, data []byte) {
+	ext := path.Ext(name)
+	hashed := strings.TrimSuffix(name, ext) + "." + site.Hash(data)[:8] + ext
+	b.hashed[name] = hashed
+	b.files[hashed] = data
+}
+
+// addManifest puts the icons' names into the manifest. It has no id on purpose:
+// an id is relative to the origin, not to the manifest, so two Natters below two
+// paths of one host would be one app. Without it start_url is the identity.
+func (b *builder) addManifest(o options) error {
+	data, err := os.ReadFile(filepath.Join(o.source, "manifest.webmanifest"))
+	if err != nil {
+		return err
+	}
+	for name, hashed := range b.hashed {
+		data = bytes.ReplaceAll(data, []byte(`"`+name+`"`), []byte(`"`+hashed+`"`))
+	}
+	b.files["manifest.webmanifest"] = data
+	return nil
+}
+
+// addPage fills in index.html. Scripts and styles it does not name itself are
+// added at its end, so that a new file needs no second edit.
+func (b *builder) addPage(o options) error {
+	var unknown error
+	named := map[string]bool{"boot.js": true, "wasm_exec.js": true}
+	functions := template.FuncMap{
+		"policy": site.MetaPolicy,
+		"asset": func(name string) string {
+			if b.hashed[name] == "" {
+				unknown = fmt.Errorf("index.html names %s, which does not exist", name)
+			}
+			named[name] = true
+			return b.hashed[name]
+		},
+		"styles":  func() []string { return b.rest(".css", named) },
+		"scripts": func() []string { return append(b.rest(".js", named), b.hashed["wasm_exec.js"], b.hashed["boot.js"]) },
+	}
+	page, err := template.New("index.html").Funcs(functions).ParseFiles(filepath.Join(o.source, "index.html"))
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	if err := errors.Join(page.Execute(&out, nil), unknown); err != nil {
+		return err
+	}
+	b.files["index.html"] = out.Bytes()
+	return nil
+}
+
+// rest returns the hashed names of the files with this extension that the page
+// has not named, in order.
+func (b *builder) rest(ext string, named map[string]bool) []string {
+	var names []string
+	for name := range b.hashed {
+		if path.Ext(name) == ext && !named[name] {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		names[i] = b.hashed[name]
+	}
+	return names
+}
+
+// addWorker writes the list of files into the service worker and returns the
+// version: a hash over everything, the worker itself and the number included.
+func (b *builder) addWorker(o options) (string, error) {
+	source, err := os.ReadFile(filepath.Join(o.source, "worker.js"))
+	if err != nil {
+		return "", err
+	}
+	keep := map[string]string{"./": site.Hash(b.files["index.html"])}
+	for _, hashed := range b.hashed {
+		keep[hashed] = site.Hash(b.files[hashed])
+	}
+	var all strings.Builder
+	fmt.Fprintln(&all, o.number)
+	for _, name := range sorted(b.files) {
+		fmt.Fprintln(&all, name, site.Hash(b.files[name]))
+	}
+	all.Write(source)
+	version := site.Hash([]byte(all.String()))[:16]
+	list, err := json.Marshal(map[string]any{"number": o.number, "version": version, "files": keep})
+	if err != nil {
+		return "", err
+	}
+	worker := bytes.Replace(source, []byte("= BUILD;"), []byte("= "+string(list)+";"), 1)
+	if bytes.Equal(worker, source) {
+		return "", errors.New("worker.js has no place for the list of files (= BUILD;)")
+	}
+	b.files["worker.js"] = worker
+	return version, nil
+}
+
+// write writes all files and their compressed forms.
+func (b *builder) write(o options) ([]site.Asset, error) {
+	immutable := map[string]bool{}
+	for _, hashed := range b.hashed {
+		immutable[hashed] = true
+	}
+	var assets []site.Asset
+	for _, name := range sorted(b.files) {
+		data := b.files[name]
+		kind := types[path.Ext(name)]
+		if kind == "" {
+			return nil, fmt.Errorf("%s: no type is known for such a file", name)
+		}
+		file := filepath.Join(o.out, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			return nil, err
+		}
+		assets = append(assets, site.Asset{Path: name, Type: kind, SHA256: site.Hash(data), Size: len(data), Immutable: immutable[name]})
+	}
+	return assets, compress(o, assets, b.files)
+}
+
+func sorted(files map[string][]byte) []string {
+	names := make([]string, 0, len(files))
+	for name := range files {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(a, b) })
+	return names
+}
+
+// removeOld removes what an earlier build listed, and nothing else: the folder
+// may hold more than ours.
+func removeOld(out string) error {
+	old, err := site.ReadBundle(os.DirFS(out))
+	if errors.Is(err, site.ErrNoBundle) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, asset := range old.Assets {
+		if !filepath.IsLocal(asset.Path) {
+			return fmt.Errorf("%s lists %q, outside of its folder", site.BundleIndex, asset.Path)
+		}
+		names := []string{asset.Path}
+		for coding := range asset.Encoded {
+			names = append(names, asset.Path+site.Suffix[coding])
+		}
+		for _, name := range names {
+			err := os.Remove(filepath.Join(out, filepath.FromSlash(name)))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}

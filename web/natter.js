@@ -1,0 +1,355 @@
+// What the view cannot say with elements and classes: where the scroll position is,
+// which row has the focus, what a key means. The Go side calls hold before it changes
+// the page and settle after; everything the person does goes to the one listener.
+// Nothing here knows XMPP, and nothing here keeps what a person wrote.
+"use strict";
+
+window.natterPage = (() => {
+  const root = document.documentElement;
+  const $ = (id) => document.getElementById(id);
+  const near = 800; // px from an edge of the log at which more is asked for
+  const slack = 48; // px from the end that still count as the end
+
+  let listener = null;
+  // tell reports one thing the person did; see Signal in app/view/platform.go.
+  const tell = (what, peer = "", text = "", also = "", on = false, number = 0) => {
+    if (listener) listener(what, peer, text, also, on, number);
+  };
+
+  // ---- The log. ----
+
+  let log = null; // the element that is watched
+  let anchor = null; // { key, top } of the first message in sight
+  let atEnd = true;
+  let told = ""; // the last edge that was told, not to tell it twice
+  const resized = new ResizeObserver(() => restore());
+
+  const distance = () => log.scrollHeight - log.clientHeight - log.scrollTop;
+
+  // remember notes which message is first in sight and where; the rows stand in
+  // order, so halving finds it without measuring them all.
+  function remember() {
+    atEnd = distance() <= slack;
+    const rows = log.querySelectorAll("[data-key]");
+    const edge = log.getBoundingClientRect().top;
+    let low = 0;
+    let high = rows.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (rows[middle].getBoundingClientRect().bottom > edge) high = middle;
+      else low = middle + 1;
+    }
+    const row = rows[low];
+    anchor = row ? { key: row.dataset.key, top: row.getBoundingClientRect().top - edge, at: log.scrollTop } : null;
+  }
+
+  // restore puts that message back where it was, or stays at the end.
+  function restore() {
+    if (!log) return;
+    if (atEnd) {
+      log.scrollTop = log.scrollHeight;
+      return;
+    }
+    if (!anchor) return;
+    const row = log.querySelector(`[data-key="${anchor.key}"]`);
+    if (!row) return;
+    // What the person has scrolled since then is theirs to keep.
+    const scrolled = log.scrollTop - anchor.at;
+    const moved = row.getBoundingClientRect().top - log.getBoundingClientRect().top - anchor.top + scrolled;
+    if (Math.abs(moved) > 0.5) log.scrollTop += moved;
+    anchor = { key: anchor.key, top: anchor.top - scrolled, at: log.scrollTop };
+  }
+
+  // edges tells when the person comes near the end of what is on the page.
+  function edges() {
+    if (!log) return;
+    let which = "";
+    if (log.scrollTop < near) which = "top";
+    else if (distance() < near) which = "bottom";
+    const first = log.querySelector("[data-key]");
+    const last = log.lastElementChild;
+    // A page that brought nothing new leaves the rows as they were; what ends its
+    // loading is all that tells to ask for the next.
+    const loading = Boolean(log.querySelector(".log-top .bones"));
+    const now = [which, atEnd, loading, first && first.dataset.key, last && last.childElementCount, log.dataset.peer].join(" ");
+    if (now === told) return;
+    told = now;
+    tell("edge", "", which, "", atEnd);
+  }
+
+  let framed = false;
+  function scrolled() {
+    if (framed) return;
+    framed = true;
+    requestAnimationFrame(() => {
+      framed = false;
+      if (!log || !log.isConnected) return;
+      remember();
+      edges();
+    });
+  }
+
+  function watch(element) {
+    if (log === element) return;
+    resized.disconnect();
+    log = element;
+    told = "";
+    anchor = null;
+    atEnd = true;
+    if (!log) return;
+    log.addEventListener("scroll", scrolled, { passive: true });
+    resized.observe(log);
+  }
+
+  // ---- The list. ----
+
+  // One row can be reached with Tab, the others with the arrow keys.
+  function rove(focused) {
+    const rows = [...document.querySelectorAll("#rows .row")];
+    const current = focused || rows.find((r) => r.getAttribute("aria-current")) || rows[0];
+    for (const row of rows) row.tabIndex = row === current ? 0 : -1;
+  }
+
+  let firstRow = 0;
+  function listScrolled(event) {
+    const list = event.target;
+    const height = rowHeight();
+    const first = Math.floor(list.scrollTop / height);
+    if (Math.abs(first - firstRow) < 6) return;
+    firstRow = first;
+    tell("rows", "", "", "", false, first);
+  }
+
+  const rowHeight = () => {
+    const row = document.querySelector("#rows .row-item");
+    return row ? row.getBoundingClientRect().height : 68;
+  };
+
+  // ---- The composer. ----
+
+  function grow(text) {
+    text.style.height = "auto";
+    text.style.height = `${text.scrollHeight}px`;
+    text.closest(".composer-box").classList.toggle("has-text", text.value.trim() !== "");
+  }
+
+  function send() {
+    const text = $("message");
+    if (!text || !text.value.trim()) return;
+    const value = text.value;
+    text.value = "";
+    grow(text);
+    tell("send", text.dataset.peer, value);
+    text.focus({ preventScroll: true });
+  }
+
+  // ---- Before and after a change. ----
+
+  let focusedPeer = null; // the row of the list that has the focus
+
+  function hold() {
+    if (log && log.isConnected) remember();
+    const active = document.activeElement;
+    focusedPeer = active && active.classList.contains("row") ? active.dataset.peer : null;
+  }
+
+  function settle(scroll, focus, enter) {
+    for (const spacer of document.querySelectorAll(".spacer")) {
+      spacer.style.height = `${spacer.dataset.rows * rowHeight()}px`;
+    }
+    const list = $("rows");
+    if (list && !list.dataset.watched) {
+      list.dataset.watched = "true";
+      list.addEventListener("scroll", listScrolled, { passive: true });
+    }
+    if (focusedPeer) {
+      const row = $(`row:${focusedPeer}`);
+      if (row && row !== document.activeElement) row.focus({ preventScroll: true });
+      rove(row);
+    } else {
+      rove();
+    }
+
+    watch($("log"));
+    if (log) {
+      if (scroll === "new" && $("unread")) {
+        atEnd = false;
+        log.scrollTop += $("unread").getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 4;
+        remember();
+      } else {
+        if (scroll === "end" || scroll === "new") atEnd = true;
+        restore();
+      }
+      edges();
+    }
+
+    const text = $("message");
+    if (text && !text.dataset.grown) {
+      text.dataset.grown = "true";
+      grow(text);
+    }
+    for (const dialog of document.querySelectorAll("dialog[data-modal]:not([open])")) {
+      dialog.addEventListener("close", () => dialog.isConnected && tell("close"));
+      // A click on the backdrop is a click on the dialog itself.
+      dialog.addEventListener("click", (event) => event.target === dialog && tell("close"));
+      dialog.showModal();
+    }
+    if (focus) {
+      const target = $(focus);
+      if (target) {
+        target.focus();
+        if (target.select && target.id !== "message") target.select();
+      }
+    }
+    if (enter && narrow() && !(history.state && history.state.pane)) {
+      history.pushState({ pane: true }, "");
+    }
+    for (const chosen of document.querySelectorAll('.switcher-row[aria-selected="true"]')) {
+      chosen.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  // ---- What the person does. ----
+
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest("[data-do]");
+    if (!target) return;
+    const menu = target.closest("[popover]");
+    if (menu && !target.classList.contains("choice")) menu.hidePopover();
+    if (target.dataset.do === "send-button") send();
+    else tell(target.dataset.do, target.dataset.peer, target.dataset.text);
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.dataset.form) return;
+    event.preventDefault();
+    const fields = form.elements;
+    tell(form.dataset.form, form.dataset.peer,
+      fields.text ? fields.text.value : "", "", Boolean(fields.on && fields.on.checked));
+  });
+
+  document.addEventListener("input", (event) => {
+    const field = event.target;
+    if (!field.dataset || !field.dataset.input) return;
+    if (field.id === "message") grow(field);
+    tell(field.dataset.input, field.dataset.peer || "", field.value);
+  });
+
+  const typing = (target) => target.matches("input, textarea, select, [contenteditable]");
+
+  document.addEventListener("keydown", (event) => {
+    if (!listener || event.isComposing || event.keyCode === 229) return;
+    const target = event.target;
+    const modal = document.querySelector("dialog[open]");
+    const command = event.ctrlKey || event.metaKey;
+    const key = event.key;
+    const take = (what, ...rest) => {
+      event.preventDefault();
+      tell(what, ...rest);
+    };
+
+    if (target.id === "message" && key === "Enter" && !event.shiftKey && !event.altKey) {
+      event.preventDefault();
+      send();
+    } else if (target.id === "switch-text" && (key === "ArrowDown" || key === "ArrowUp")) {
+      take("switch-move", "", "", "", false, key === "ArrowDown" ? 1 : -1);
+    } else if (target.id === "switch-text" && key === "Enter") {
+      take("switch");
+    } else if (command && !event.shiftKey && !event.altKey && key.toLowerCase() === "k") {
+      take("key", "", "switch");
+    } else if (modal) {
+      return; // a dialog has its own Esc and keeps everything else to itself
+    } else if (event.altKey && !command && (key === "ArrowDown" || key === "ArrowUp")) {
+      take("key", "", key === "ArrowDown" ? "next" : "previous");
+    } else if (key === "Escape" && !document.querySelector("[popover]:popover-open")) {
+      if (target.id === "filter") target.value = "";
+      tell("key", "", "escape");
+    } else if (key === "?" && !typing(target) && !command) {
+      take("key", "", "keys");
+    } else if ((target.classList.contains("row") || target.id === "filter") && ["ArrowDown", "ArrowUp", "Home", "End"].includes(key)) {
+      arrow(event, target);
+    } else if (target.id === "filter" && key === "Enter") {
+      const first = document.querySelector("#rows .row");
+      if (first) first.click();
+    }
+  });
+
+  function arrow(event, target) {
+    const rows = [...document.querySelectorAll("#rows .row")];
+    const at = rows.indexOf(target);
+    if (at < 0 && event.key !== "ArrowDown") return;
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
+    event.preventDefault();
+    if (to < 0) {
+      $("filter").focus();
+      return;
+    }
+    const row = rows[Math.min(to, rows.length - 1)];
+    if (!row) return;
+    row.focus();
+    row.scrollIntoView({ block: "nearest" });
+    rove(row);
+  }
+
+  const attention = () => tell("attention");
+  document.addEventListener("visibilitychange", attention);
+  addEventListener("focus", attention);
+
+  // ---- Panes. ----
+
+  const narrow = () => matchMedia("(max-width: 43.74rem)").matches;
+
+  function back() {
+    if (history.state && history.state.pane) history.back();
+    else tell("back");
+  }
+  addEventListener("popstate", () => tell("back"));
+
+  // On a phone the keyboard covers the page; what is left is the visual viewport.
+  if (window.visualViewport) {
+    const fit = () => {
+      root.style.setProperty("--page-height", `${visualViewport.height}px`);
+      if (visualViewport.scale === 1) scrollTo(0, 0);
+    };
+    visualViewport.addEventListener("resize", fit);
+    fit();
+  }
+
+  // ---- Looks. ----
+
+  const themeKey = "natter.theme";
+  function theme() {
+    return root.dataset.theme || "";
+  }
+  function setTheme(name) {
+    if (name) root.dataset.theme = name;
+    else delete root.dataset.theme;
+    try {
+      if (name) localStorage.setItem(themeKey, name);
+      else localStorage.removeItem(themeKey);
+    } catch {
+      // Without storage the choice lasts as long as the page.
+    }
+  }
+  try {
+    const kept = localStorage.getItem(themeKey);
+    if (kept === "light" || kept === "dark") root.dataset.theme = kept;
+  } catch {
+    // The system's choice, then.
+  }
+
+  return {
+    listen: (f) => { listener = f; },
+    hold,
+    settle,
+    attentive: () => document.visibilityState === "visible" && document.hasFocus(),
+    narrow,
+    hour12: Boolean(new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions().hour12),
+    theme,
+    setTheme,
+    copy: (text) => navigator.clipboard && navigator.clipboard.writeText(text).catch(() => {}),
+    back,
+    log: (text) => console.error("natter:", text),
+  };
+})();

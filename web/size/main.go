@@ -1,0 +1,116 @@
+// Command size prints what a built page weighs and fails if the program is heavier
+// than its budget. With -packages it also compiles the program once more, with
+// names, and prints which packages its code comes from.
+//
+//	go run ./web/size -packages dist
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"natter/server/site"
+)
+
+// The budget of app.wasm, in bytes of brotli. Every dependency earns its bytes.
+const budget = 2_000_000
+
+func main() {
+	packages := flag.Bool("packages", false, "show the packages of the program")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "usage: size [-packages] FOLDER")
+		os.Exit(2)
+	}
+	err := report(os.Stdout, flag.Arg(0))
+	if err == nil && *packages {
+		err = reportPackages(os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "size:", err)
+		os.Exit(1)
+	}
+}
+
+// report prints a row for each file of the bundle. The error says by how much the
+// budget is exceeded.
+func report(out io.Writer, dir string) error {
+	bundle, err := site.ReadBundle(os.DirFS(dir))
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(bundle.Assets, func(a, b site.Asset) int { return cmp.Compare(b.Size, a.Size) })
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "raw\tgzip\tbrotli\tzstd\t  file")
+	var sum [4]int
+	var exceeded error
+	for _, asset := range bundle.Assets {
+		row := [4]int{asset.Size, weight(asset, "gzip"), weight(asset, "br"), weight(asset, "zstd")}
+		for i := range row {
+			sum[i] += row[i]
+		}
+		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t  %s\n", row[0], row[1], row[2], row[3], asset.Path)
+		if strings.HasSuffix(asset.Path, ".wasm") && row[2] > budget {
+			exceeded = fmt.Errorf("%s has %d bytes of brotli, %d more than its budget", asset.Path, row[2], row[2]-budget)
+		}
+	}
+	fmt.Fprintf(w, "%d\t%d\t%d\t%d\t  all\n", sum[0], sum[1], sum[2], sum[3])
+	return errors.Join(w.Flush(), exceeded)
+}
+
+// weight is what is sent to a browser that asks for the coding.
+func weight(asset site.Asset, coding string) int {
+	if e, ok := asset.Encoded[coding]; ok {
+		return e.Size
+	}
+	return asset.Size
+}
+
+func reportPackages(out io.Writer) error {
+	dir, err := os.MkdirTemp("", "natter")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "app.wasm")
+	if _, err := goJS("build", "-trimpath", "-ldflags=-w", "-o", name, "./wasm"); err != nil {
+		return err
+	}
+	deps, err := goJS("list", "-deps", "./wasm")
+	if err != nil {
+		return err
+	}
+	module, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	functions, err := functionSizes(module)
+	if err != nil {
+		return err
+	}
+	sizes := bySource(functions, strings.Fields(string(deps)))
+	names := slices.SortedFunc(maps.Keys(sizes), func(a, b string) int { return cmp.Compare(sizes[b], sizes[a]) })
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\ncode\t  package (the 25 largest)")
+	for _, name := range names[:min(25, len(names))] {
+		fmt.Fprintf(w, "%d\t  %s\n", sizes[name], name)
+	}
+	return w.Flush()
+}
+
+func goJS(args ...string) ([]byte, error) {
+	cmd := exec.Command(cmp.Or(os.Getenv("GO"), "go"), args...)
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
+	cmd.Stderr = os.Stderr
+	return cmd.Output()
+}

@@ -1,0 +1,245 @@
+// The tables of an account in IndexedDB, for wasm/browser/store.go. All is one JSON
+// string each way: a call between Go and JavaScript costs more than a row does.
+//
+//   natterStore.open(name, gone)  a promise of the opened database, see open below
+//   natterStore.abandon(opening)  closes what such a promise brings, if anything
+//   natterStore.remove(name)      a promise of its being deleted
+//   natterStore.steps             how the schema came to be; tests add to it
+//
+// A transaction lives while its requests do, so nothing in one waits for anything
+// else.
+"use strict";
+
+window.natterStore = (() => {
+  // Step n makes version n+1 out of version n. A step that was released stays as it
+  // is, and a new one only adds: until it has been committed an older page may still
+  // come back to the tables it knows, and after that it leaves them alone.
+  const steps = [
+    (db) => {
+      db.createObjectStore("session", { keyPath: "name" }); // account, stream
+      db.createObjectStore("contacts", { keyPath: "jid" });
+      db.createObjectStore("chats", { keyPath: "peer" });
+      const messages = db.createObjectStore("messages", { keyPath: ["peer", "time", "seq"] });
+      // A row without one of the fields is not in the index: few are in the outbox.
+      messages.createIndex("archive", ["peer", "archive"]);
+      messages.createIndex("id", ["peer", "author", "id"]);
+      messages.createIndex("out", "out");
+      db.createObjectStore("coverage", { keyPath: ["archive", "with"] });
+      db.createObjectStore("drafts", { keyPath: "peer" });
+      db.createObjectStore("avatars", { keyPath: "id" });
+      db.createObjectStore("settings", { keyPath: "name" });
+    },
+  ];
+
+  const atOnce = 200; // rows that are put, or read, before the page gets to breathe
+
+  const problem = (name, text) => new DOMException(text, name);
+
+  // result is a request as a promise. What follows in the same turn still finds the
+  // transaction alive.
+  const result = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+  // finished is a transaction as a promise.
+  function finished(tx) {
+    const promise = new Promise((resolve, reject) => {
+      tx.oncomplete = () => resolve();
+      tx.onabort = () => reject(tx.error || problem("AbortError", "the transaction was given up"));
+    });
+    promise.catch(() => {}); // whoever waits for it may come later
+    return promise;
+  }
+
+  function factory() {
+    let found;
+    try {
+      found = window.indexedDB;
+    } catch {
+      // A browser that forbids even to look has none.
+    }
+    if (!found) throw problem("NotSupportedError", "there is no IndexedDB");
+    return found;
+  }
+
+  // open calls gone once if the database is taken away later.
+  async function open(name, gone) {
+    const request = factory().open(name, steps.length);
+    const db = await new Promise((resolve, reject) => {
+      let late = false;
+      request.onupgradeneeded = (event) => {
+        for (const step of steps.slice(event.oldVersion)) step(request.result, request.transaction);
+      };
+      // Other tabs have been asked to let go by now, and one did not.
+      request.onblocked = () => {
+        late = true;
+        reject(problem("BlockedError", "another tab holds the database"));
+      };
+      request.onerror = () => reject(request.error);
+      request.onsuccess = () => (late ? request.result.close() : resolve(request.result));
+    });
+    db.onclose = gone; // the browser cleared it up
+    db.onversionchange = () => {
+      db.close();
+      gone();
+    };
+    return {
+      load: (text) => load(db, JSON.parse(text)),
+      messages: (text) => messages(db, JSON.parse(text)),
+      find: (text) => find(db, JSON.parse(text)),
+      avatar: (text) => avatar(db, JSON.parse(text)),
+      commit: (text) => commit(db, JSON.parse(text)),
+      close: () => db.close(),
+    };
+  }
+
+  // remove waits for whoever still has the database open; all of ours let go.
+  const remove = async (name) => {
+    const request = factory().deleteDatabase(name);
+    request.onblocked = () => {};
+    await result(request);
+  };
+
+  const all = (peer) => IDBKeyRange.bound([peer], [peer, []]);
+  const before = (peer, time, seq) => IDBKeyRange.bound([peer], [peer, time, seq], false, true);
+
+  // newest returns the last n rows of a range in order. It finds where they begin by
+  // keys, so that the rows come in one answer instead of one by one.
+  async function newest(table, range, n) {
+    if (n <= 0) return [];
+    const cursor = await new Promise((resolve, reject) => {
+      const request = table.openKeyCursor(range, "prev");
+      let moved = n === 1;
+      request.onerror = () => reject(request.error);
+      request.onsuccess = () => {
+        if (moved || !request.result) return resolve(request.result);
+        moved = true;
+        request.result.advance(n - 1);
+      };
+    });
+    if (!cursor) return result(table.getAll(range));
+    return result(table.getAll(IDBKeyRange.bound(cursor.key, range.upper, false, range.upperOpen)));
+  }
+
+  // load answers in parts, so that reading them is no long work either.
+  async function load(db, { open, chats, messages: count }) {
+    const tables = ["session", "contacts", "chats", "messages", "coverage", "drafts", "settings"];
+    const tx = db.transaction(tables);
+    const rows = (name) => result(tx.objectStore(name).getAll());
+    const table = tx.objectStore("messages");
+    const [session, contacts, talks, coverage, drafts, settings, outbox] = await Promise.all([
+      rows("session"), rows("contacts"), rows("chats"), rows("coverage"), rows("drafts"), rows("settings"),
+      result(table.index("out").getAll()),
+    ]);
+
+    const last = (chat) => chat.last || { time: 0, seq: 0 };
+    const byTime = [...talks].sort((a, b) => last(b).time - last(a).time || last(b).seq - last(a).seq);
+    const wanted = byTime.filter((chat) => chat.peer === open || chats-- > 0).map((chat) => chat.peer);
+    // A conversation in the outbox is read from there on, so that it has no hole.
+    const oldest = new Map();
+    for (const { peer, time, seq } of outbox) {
+      const known = oldest.get(peer);
+      if (!known || time < known[1] || (time === known[1] && seq < known[2])) oldest.set(peer, [peer, time, seq]);
+    }
+    const pages = new Map();
+    const read = async (peer) => {
+      const page = wanted.includes(peer) ? await newest(table, all(peer), count) : [];
+      let earlier = page.length === count;
+      const from = oldest.get(peer);
+      const first = page[0];
+      if (from && (!first || indexedDB.cmp(from, [peer, first.time, first.seq]) < 0)) {
+        pages.set(peer, { messages: await result(table.getAll(IDBKeyRange.bound(from, [peer, []]))), earlier: true });
+        return;
+      }
+      pages.set(peer, { messages: page, earlier });
+    };
+    await Promise.all([...new Set([...wanted, ...oldest.keys()])].map(read));
+
+    const values = Object.fromEntries(session.map(({ name, value }) => [name, value]));
+    const parts = [{
+      account: values.account, stream: values.stream, coverage, drafts, outbox,
+      newest: Object.fromEntries(pages),
+      settings: Object.fromEntries(settings.map(({ name, value }) => [name, value])),
+    }];
+    for (let i = 0; i < talks.length; i += atOnce) parts.push({ chats: talks.slice(i, i + atOnce) });
+    for (let i = 0; i < contacts.length; i += atOnce) parts.push({ contacts: contacts.slice(i, i + atOnce) });
+    return parts.map((part) => JSON.stringify(part));
+  }
+
+  async function messages(db, { peer, time, seq, n }) {
+    const range = time || seq ? before(peer, time, seq) : all(peer);
+    return JSON.stringify(await newest(db.transaction("messages").objectStore("messages"), range, n));
+  }
+
+  async function find(db, { peer, wanted }) {
+    const table = db.transaction("messages").objectStore("messages");
+    const asked = [];
+    const last = (index, key) => asked.push(result(table.index(index).getAll(key)).then((rows) => rows.pop()));
+    for (const { archive, author, id } of wanted) {
+      if (archive) last("archive", [peer, archive]);
+      if (id) last("id", [peer, author || "", id]);
+    }
+    const found = new Map();
+    for (const row of await Promise.all(asked)) {
+      if (row) found.set(row.time + " " + row.seq, row);
+    }
+    return JSON.stringify([...found.values()].sort((a, b) => a.time - b.time || a.seq - b.seq));
+  }
+
+  async function avatar(db, id) {
+    const row = await result(db.transaction("avatars").objectStore("avatars").get(id));
+    return JSON.stringify(row || null);
+  }
+
+  // commit forgets, removes and puts, in this order, and is done when all of it is
+  // kept. When it fails nothing is.
+  async function commit(db, { strict, forget, remove: keys, put }) {
+    const tables = new Set([...Object.keys(keys), ...Object.keys(put)]);
+    if (forget.length > 0) tables.add("messages");
+    if (tables.size === 0) return;
+    const tx = db.transaction([...tables], "readwrite", { durability: strict ? "strict" : "relaxed" });
+    const done = finished(tx);
+    try {
+      for (const { peer, time, seq } of forget) await forgetBefore(tx.objectStore("messages"), peer, time, seq);
+      for (const [name, list] of Object.entries(keys)) {
+        for (const key of list) tx.objectStore(name).delete(key);
+      }
+      for (const [name, rows] of Object.entries(put)) {
+        const table = tx.objectStore(name);
+        for (let i = 0; i < rows.length; i++) {
+          const request = table.put(rows[i]);
+          if ((i + 1) % atOnce === 0) await result(request);
+        }
+      }
+      tx.commit();
+    } catch (error) {
+      try {
+        tx.abort();
+      } catch {
+        // It has ended by itself, and done says why.
+      }
+      await done.catch((why) => {
+        throw why.name === "AbortError" ? error : why;
+      });
+      throw error;
+    }
+    await done;
+  }
+
+  // forgetBefore deletes a range and puts back what is in the outbox: far fewer rows.
+  async function forgetBefore(table, peer, time, seq) {
+    const range = before(peer, time, seq);
+    const out = await result(table.index("out").getAll());
+    table.delete(range);
+    for (const row of out) {
+      if (range.includes([row.peer, row.time, row.seq])) table.put(row);
+    }
+  }
+
+  const abandon = (opening) => {
+    opening.then((db) => db.close(), () => {});
+  };
+
+  return { open, abandon, remove, steps };
+})();

@@ -1,0 +1,67 @@
+// What may sign somebody in again, sealed: for wasm/browser/vault.go.
+//
+//   natterVault.save(name, bound, secret)  a promise; when it is kept, secret is on disk
+//                                          and the array it came in is overwritten
+//   natterVault.load(name, bound)          a promise of the bytes, null if there are none
+//   natterVault.remove(name)               a promise
+//
+// Each secret has a key of its own, made for it and thrown away with it, which
+// WebCrypto does not give out, neither to this script nor to any other. The bytes open
+// only together with what they were bound to. That keeps a secret out of what scripts
+// and backups can read of the storage; it does not stop a script that runs here from
+// opening it as we do, nor whoever can read the browser's own files.
+"use strict";
+
+window.natterVault = (() => {
+  const table = "secrets";
+
+  const result = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+  // within opens the database for one transaction, so that no tab ever holds it.
+  async function within(mode, work) {
+    if (!window.crypto.subtle) throw new DOMException("there is no WebCrypto", "NotSupportedError");
+    if (!window.indexedDB) throw new DOMException("there is no IndexedDB", "NotSupportedError");
+    const request = window.indexedDB.open("natter-vault", 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(table, { keyPath: "name" });
+    const db = await result(request);
+    try {
+      const tx = db.transaction(table, mode, { durability: "strict" });
+      const done = new Promise((resolve, reject) => {
+        tx.oncomplete = () => resolve();
+        tx.onabort = () => reject(tx.error || new DOMException("the transaction was given up", "AbortError"));
+      });
+      const [value] = await Promise.all([result(work(tx.objectStore(table))), done]);
+      return value;
+    } finally {
+      db.close();
+    }
+  }
+
+  const gcm = (iv, bound) => ({ name: "AES-GCM", iv, additionalData: bound, tagLength: 128 });
+
+  async function save(name, bound, secret) {
+    try {
+      const { subtle } = window.crypto;
+      if (!subtle) throw new DOMException("there is no WebCrypto", "NotSupportedError");
+      const key = await subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
+      const iv = window.crypto.getRandomValues(new Uint8Array(12));
+      const sealed = await subtle.encrypt(gcm(iv, bound), key, secret);
+      await within("readwrite", (secrets) => secrets.put({ name, key, iv, sealed }));
+    } finally {
+      secret.fill(0);
+    }
+  }
+
+  async function load(name, bound) {
+    const row = await within("readonly", (secrets) => secrets.get(name));
+    if (!row) return null;
+    return new Uint8Array(await window.crypto.subtle.decrypt(gcm(row.iv, bound), row.key, row.sealed));
+  }
+
+  const remove = (name) => within("readwrite", (secrets) => secrets.delete(name));
+
+  return { save, load, remove };
+})();

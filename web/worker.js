@@ -1,0 +1,147 @@
+// The service worker: Natter opens offline, and never from a file it did not
+// check.
+//
+// It holds the files of one build. Installing fails as a whole if one of them is
+// missing or differs from the hash the build wrote here, and each is checked
+// again whenever it is read, since any script of this origin can write to the
+// cache. Files whose name carries their hash come from the cache; the page and
+// its configuration come from the network while there is one, so that changed
+// headers hold at once, and from the cache otherwise. Everything else is none of
+// its business.
+//
+// A new build waits until no page of the old one is open, or until the only one
+// asks for it. A build with a smaller number than the one at work does not
+// install: a stale mirror must not bring back what was fixed (compare
+// CVE-2022-22786). An operator who does want to go back builds the old sources
+// with a new number. And where config.json says "kill": true, the worker that was
+// to be installed removes all workers and caches instead.
+"use strict";
+
+const build = BUILD; // {number, version, files: {path: sha256}}, by web/build
+
+const prefix = "natter " + registration.scope + " ";
+const cacheName = prefix + build.version;
+const shell = new URL("./", registration.scope).href;
+const config = new URL("config.json", registration.scope).href;
+const files = new Map(Object.entries(build.files).map(([path, hash]) => [new URL(path, registration.scope).href, hash]));
+
+addEventListener("install", (event) => event.waitUntil(install()));
+addEventListener("activate", (event) => event.waitUntil(activate()));
+addEventListener("message", (event) => {
+  const [port] = event.ports;
+  if (event.data === "number") port.postMessage(build.number);
+  if (event.data === "activate") event.waitUntil(takeOver(event.source, port));
+});
+addEventListener("fetch", (event) => {
+  const { request } = event;
+  if (request.method !== "GET") return;
+  if (request.mode === "navigate") {
+    event.respondWith(fresh(request, shell));
+    return;
+  }
+  if (request.url === config) event.respondWith(fresh(request, config));
+  else if (request.url !== shell && files.has(request.url)) event.respondWith(kept(request.url));
+});
+
+async function install() {
+  const response = await fetch(config, { cache: "reload" });
+  if (await kills(response.clone())) return skipWaiting();
+  for (const other of [registration.active, registration.waiting]) {
+    if (other && build.number && (await numberOf(other)) > build.number) throw new Error("a newer build is here already");
+  }
+  const cache = await caches.open(cacheName);
+  try {
+    for (const url of files.keys()) await cache.put(url, await load(url));
+    if (response.ok) await cache.put(config, response);
+  } catch (problem) {
+    await caches.delete(cacheName);
+    throw problem;
+  }
+}
+
+async function activate() {
+  const killed = await fetch(config, { cache: "reload" }).then(kills, () => false);
+  for (const name of await caches.keys()) {
+    if (name.startsWith(prefix) && (killed || name !== cacheName)) await caches.delete(name);
+  }
+  if (!killed) return;
+  await registration.unregister();
+  // Once it answers no requests, a page can only come from the network.
+  for (const page of await clients.matchAll({ type: "window" })) page.navigate(page.url).catch(() => {});
+}
+
+async function kills(response) {
+  return response.ok && response.json().then((c) => c.kill === true, () => false);
+}
+
+// numberOf asks a worker for the number of its build. None answers 0, as does a
+// build that knows of no numbers. Caches could tell too, but any script of this
+// origin can make one.
+function numberOf(worker) {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = (event) => resolve(Number(event.data) || 0);
+    worker.postMessage("number", [port2]);
+    setTimeout(resolve, 10_000, 0);
+  });
+}
+
+// takeOver ends the wait because a page asks for it, unless there are others: they
+// would go on with the files of one build and the worker of another.
+async function takeOver(page, port) {
+  const open = await clients.matchAll({ type: "window", includeUncontrolled: true });
+  const others = open.filter((c) => c.id !== page.id && c.url.startsWith(registration.scope)).length;
+  port.postMessage(others);
+  if (!others) await skipWaiting();
+}
+
+// load brings a listed file from the network, or throws. A wrong copy in the
+// browser's own cache is asked for once more.
+async function load(url) {
+  for (const mode of ["default", "reload"]) {
+    const response = await fetch(url, { cache: url === shell ? "reload" : mode, credentials: "same-origin" });
+    if (!response.ok) throw new Error(url + ": " + response.status);
+    const checked = await check(response, files.get(url));
+    if (checked) return checked;
+  }
+  throw new Error(url + " is not the file of this build");
+}
+
+// kept answers with a listed file, from the cache if that copy is the right one.
+async function kept(url) {
+  const cache = await caches.open(cacheName);
+  const found = await cache.match(url);
+  const checked = found && (await check(found, files.get(url)));
+  if (checked) return checked;
+  const loaded = await load(url);
+  await cache.put(url, loaded.clone());
+  return loaded;
+}
+
+// fresh asks the network, and the cache when there is none to ask.
+async function fresh(request, url) {
+  try {
+    const response = await fetch(request);
+    if (response.status < 500) return response;
+  } catch {
+    // offline
+  }
+  const cache = await caches.open(cacheName);
+  const found = await cache.match(url);
+  const hash = files.get(url);
+  const checked = found && hash ? await check(found, hash) : found;
+  return checked || Response.error();
+}
+
+// check returns a response with the body of the given one if its hash is right.
+// The encoding of the transfer is gone by now, and with it its headers.
+async function check(response, hash) {
+  const body = await response.arrayBuffer();
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
+  const hex = Array.from(digest, (b) => b.toString(16).padStart(2, "0")).join("");
+  if (hex !== hash) return null;
+  const headers = new Headers(response.headers);
+  headers.delete("Content-Encoding");
+  headers.delete("Content-Length");
+  return new Response(body, { headers });
+}
