@@ -3,85 +3,56 @@
 package e2e
 
 import (
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/go-rod/rod"
-	"github.com/go-rod/rod/lib/launcher"
-
 	"natter/app/xmpptest"
+	"natter/wasm/e2e/chrome"
 )
 
-const chromiumPath = "/usr/bin/chromium"
-
-// chromium is the one browser of all tests, started when first asked for.
-var chromium browser
-
-type browser struct {
+// chromium is the one browser of all tests, started when first asked for. Those that
+// kill theirs start another with launch.
+var chromium struct {
 	start sync.Once
-	rod   *rod.Browser
-	run   *launcher.Launcher
+	*chrome.Browser
 	err   error
 	names names
 }
 
-func (b *browser) get(t testing.TB) *rod.Browser {
+func browser(t testing.TB) *chrome.Browser {
 	t.Helper()
-	if _, err := os.Stat(chromiumPath); err != nil && os.Getenv("CI") != "true" {
-		t.Skip("chromium is not installed: run .ci/install")
+	chrome.Needed(t)
+	chromium.start.Do(func() { chromium.Browser, chromium.err = launch("") })
+	if chromium.err != nil {
+		t.Fatal("chromium: ", chromium.err)
 	}
-	b.start.Do(func() { b.err = b.launch() })
-	if b.err != nil {
-		t.Fatal("chromium: ", b.err)
-	}
-	return b.rod
+	return chromium.Browser
 }
 
-func (b *browser) launch() error {
-	block, _ := pem.Decode(xmpptest.Ours().CertPEM)
-	authority, err := x509.ParseCertificate(block.Bytes)
+// launch starts a browser on a profile, "" for one of its own.
+func launch(profile string) (*chrome.Browser, error) {
+	port, err := chromium.names.listen()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	key := sha256.Sum256(authority.RawSubjectPublicKeyInfo)
-	port, err := b.names.listen()
-	if err != nil {
-		return err
-	}
-	b.run = launcher.New().Bin(chromiumPath).NoSandbox(true).Leakless(false).
-		Set("headless", "new").Set("disable-gpu").Set("disable-quic").Set("disable-component-update").
-		Set("disable-background-networking").Set("disable-sync").Set("no-first-run").
-		Set("force-device-scale-factor", "1").Set("lang", "en-GB").
-		Set("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(key[:])).
-		Set("host-resolver-rules", fmt.Sprintf("MAP *.test:443 127.0.0.1:%d, MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1", port))
-	control, err := b.run.Launch()
-	if err != nil {
-		return err
-	}
-	b.rod = rod.New().ControlURL(control)
-	return b.rod.Connect()
+	return chrome.Start(chrome.Options{
+		Profile: profile,
+		Trust:   xmpptest.Ours().CertPEM,
+		Hosts:   fmt.Sprintf("MAP *.test:443 127.0.0.1:%d, MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1", port),
+	})
 }
 
-func (b *browser) stop() {
-	if b.rod != nil {
-		_ = b.rod.Close()
+func stop() {
+	if chromium.Browser != nil {
+		chromium.Kill()
 	}
-	if b.run != nil {
-		b.run.Kill()
-		b.run.Cleanup()
-	}
-	b.names.close()
+	chromium.names.close()
 }
 
 // names leads connections to port 443 of names ending in .test to where tests want
@@ -107,6 +78,11 @@ func nameAt(t testing.TB, name, address string) {
 }
 
 func (n *names) listen() (port int, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.listener != nil {
+		return n.listener.Addr().(*net.TCPAddr).Port, nil
+	}
 	n.listener, err = net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err

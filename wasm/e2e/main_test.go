@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"natter/app/xmpptest"
+	"natter/wasm/e2e/chrome"
 )
 
 // What is tested: the program, and the folder with the page in it.
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := xmpptest.Main(m)
-	chromium.stop()
+	stop()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 // leaves the working tree alone: other packages' tests are built at the same time.
 func build(dir string) error {
 	bundle, binary = filepath.Join(dir, "bundle"), filepath.Join(dir, "natter")
-	if err := goCommand("run", "./web/build", "-out", bundle, "-level", "fast"); err != nil {
+	if err := chrome.Go("run", "./web/build", "-out", bundle, "-level", "fast"); err != nil {
 		return err
 	}
 	root, err := filepath.Abs("../..")
@@ -71,21 +72,7 @@ func build(dir string) error {
 	if err := os.WriteFile(file, overlay, 0o600); err != nil {
 		return err
 	}
-	return goCommand("build", "-overlay", file, "-o", binary, "./server")
-}
-
-// goCommand runs go at the root of the module.
-func goCommand(args ...string) error {
-	name := os.Getenv("GO")
-	if name == "" {
-		name = "go"
-	}
-	cmd := exec.Command(name, args...)
-	cmd.Dir = "../.."
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
-	}
-	return nil
+	return chrome.Go("build", "-overlay", file, "-o", binary, "./server")
 }
 
 // natter starts the program on a free port and returns the address it prints. It is

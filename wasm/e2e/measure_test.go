@@ -40,9 +40,9 @@ func BenchmarkVisit(t *testing.B) {
 			p.find("textbox", "XMPP address")
 			var at struct{ Form, Client float64 }
 			p.must(p.eval(`async () => {
-				await e2e.until(() => window.natter && natter.onSignIn, 20000);
+				await e2e.until(() => window.natter && natter.onSignIn, 60000);
 				const client = performance.now();
-				const paint = await e2e.until(() => performance.getEntriesByName("first-contentful-paint")[0], 20000);
+				const paint = await e2e.until(() => performance.getEntriesByName("first-contentful-paint")[0], 60000);
 				return { form: paint.startTime, client };
 			}`).Unmarshal(&at))
 			form, client = append(form, at.Form), append(client, at.Client)

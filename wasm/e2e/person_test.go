@@ -19,11 +19,12 @@ import (
 	"github.com/go-rod/rod/lib/input"
 	"github.com/go-rod/rod/lib/proto"
 	"github.com/ysmood/gson"
+
+	"natter/wasm/e2e/chrome"
 )
 
-// patience is how long a person waits for anything: long enough for a loaded
-// machine, short enough to say what was missing.
-const patience = 20 * time.Second
+// patience is how long a person waits for anything.
+const patience = chrome.Patience
 
 //go:embed testdata/person.js
 var personJS string
@@ -54,7 +55,7 @@ func visit(t testing.TB, address string) *person {
 // arrive is somebody who has not opened a page yet.
 func arrive(t testing.TB) *person {
 	t.Helper()
-	context, err := chromium.get(t).Incognito()
+	context, err := browser(t).Incognito()
 	if err != nil {
 		t.Fatal(err)
 	}

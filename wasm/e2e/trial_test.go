@@ -14,7 +14,7 @@ func TestTrialServer(t *testing.T) {
 	ada.press("Sign in")
 	ada.in()
 	ada.chat("Echo")
-	ada.eval(`() => { window.typing = e2e.until(() => e2e.heard().includes("Echo is typing"), 15000) }`)
+	ada.eval(`() => { window.typing = e2e.until(() => e2e.heard().includes("Echo is typing"), 60000) }`)
 	ada.say("hello there")
 	ada.reads("You", "hello there")
 	ada.eval(`() => window.typing`)

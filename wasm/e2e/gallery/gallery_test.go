@@ -1,23 +1,18 @@
-//go:build !js
+//go:build linux
 
 package gallery
 
 import (
-	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-rod/rod"
-	"github.com/go-rod/rod/lib/launcher"
 	"github.com/go-rod/rod/lib/proto"
 
 	"natter/app/view/stories"
+	"natter/wasm/e2e/chrome"
 )
 
 const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; " +
@@ -29,63 +24,31 @@ const html = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>
 <link rel="icon" href="/web/icons/icon.svg">
 <link rel="stylesheet" href="/web/tokens.css"><link rel="stylesheet" href="/web/shell.css"><link rel="stylesheet" href="/web/app.css">
 </head><body><div id="app"></div>
-<script src="/web/natter.js"></script><script src="/wasm_exec.js"></script><script src="/start.js"></script></body></html>`
-
-const start = `"use strict";
-window.did = [];
-window.violations = [];
-document.addEventListener("securitypolicyviolation", (e) => violations.push(e.violatedDirective + " " + e.blockedURI + " " + e.sourceFile + ":" + e.lineNumber));
-window.goappGetenv = () => "";
-const go = new Go();
-WebAssembly.instantiateStreaming(fetch("/gallery.wasm"), go.importObject).then(({ instance }) => go.run(instance));`
+<script src="/web/natter.js"></script><script src="/wasm_exec.js"></script><script src="/page.js"></script></body></html>`
 
 // serve builds the program and returns the address of its page.
 func serve(t *testing.T) string {
 	t.Helper()
-	wasm := filepath.Join(t.TempDir(), "gallery.wasm")
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", wasm, "./page")
-	build.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	wasm, err := chrome.Build(filepath.Join(t.TempDir(), "page.wasm"), "build", "-ldflags=-s -w", "./page")
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	file := func(path, name string) {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, name) })
+	mux, err := chrome.Serve(html, policy, wasm)
+	if err != nil {
+		t.Fatal(err)
 	}
-	file("/gallery.wasm", wasm)
-	file("/wasm_exec.js", filepath.Join(strings.TrimSpace(string(goroot)), "lib", "wasm", "wasm_exec.js"))
-	mux.Handle("/web/", http.StripPrefix("/web/", http.FileServer(http.Dir("../../../web"))))
-	mux.HandleFunc("/start.js", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/javascript")
-		fmt.Fprint(w, start)
-	})
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", policy)
-		fmt.Fprint(w, html)
-	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-func browser(t *testing.T) *rod.Browser {
+func browser(t *testing.T) *chrome.Browser {
 	t.Helper()
-	l := launcher.New().Bin("/usr/bin/chromium").NoSandbox(true).Leakless(false).
-		Set("disable-gpu").Set("force-device-scale-factor", "1")
-	t.Cleanup(l.Cleanup)
-	t.Cleanup(l.Kill)
-	b := rod.New().ControlURL(l.MustLaunch()).MustConnect()
-	t.Cleanup(func() { b.Close() })
-	return b
+	return chrome.Open(t, chrome.Options{})
 }
 
 // visit opens a story and waits until it is drawn.
-func visit(t *testing.T, b *rod.Browser, address, story string, width, height int, dark bool) *rod.Page {
+func visit(t *testing.T, b *chrome.Browser, address, story string, width, height int, dark bool) *rod.Page {
 	t.Helper()
 	page := b.MustPage()
 	t.Cleanup(func() { page.Close() })
@@ -94,7 +57,7 @@ func visit(t *testing.T, b *rod.Browser, address, story string, width, height in
 	}, func(e *proto.RuntimeExceptionThrown) {
 		t.Errorf("exception: %s", e.ExceptionDetails.Exception.Description)
 	})()
-	page = page.Timeout(30 * time.Second)
+	page = page.Timeout(3 * chrome.Patience) // for all the test does
 	page.MustSetViewport(width, height, 1, false)
 	scheme := "light"
 	if dark {

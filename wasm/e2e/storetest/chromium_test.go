@@ -1,36 +1,33 @@
-//go:build !js
+//go:build linux
 
 package storetest
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/go-rod/rod"
-	"github.com/go-rod/rod/lib/launcher"
 	"github.com/go-rod/rod/lib/proto"
 
 	"natter/server/site"
+	"natter/wasm/e2e/chrome"
 )
 
 const html = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Store</title><link rel="icon" href="data:,">
 <script src="/web/trusted.js"></script></head><body>
 <script src="/web/store.js"></script><script src="/wasm_exec.js"></script><script src="/page.js"></script></body></html>`
 
-// patience is how long anything may take on a machine that is busy.
-const patience = 3 * time.Minute
+// patience is how long all that a page does may take.
+const patience = 3 * chrome.Patience
 
 // place is where the page is served, and what the page has said to it.
 type place struct {
@@ -46,13 +43,7 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	wasm := filepath.Join(dir, "storetest.wasm")
-	build := exec.Command("go", "test", "-c", "-o", wasm, ".")
-	build.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return wasm, nil
+	return chrome.Build(filepath.Join(dir, "page.wasm"), "test", "-c", ".")
 })
 
 func TestMain(m *testing.M) {
@@ -69,25 +60,11 @@ func serve(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	mux, err := chrome.Serve(html, site.MetaPolicy(), wasm)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &place{progress: make(chan int, 1)}
-	mux := http.NewServeMux()
-	for path, name := range map[string]string{
-		"/storetest.wasm": wasm,
-		"/wasm_exec.js":   filepath.Join(strings.TrimSpace(string(goroot)), "lib", "wasm", "wasm_exec.js"),
-		"/page.js":        "page.js",
-	} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, name) })
-	}
-	mux.Handle("/web/", http.StripPrefix("/web/", http.FileServer(http.Dir("../../../web"))))
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", site.MetaPolicy())
-		fmt.Fprint(w, html)
-	})
 	mux.HandleFunc("POST /progress", func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.Atoi(r.FormValue("n"))
 		if err != nil {
@@ -123,47 +100,13 @@ func serve(t *testing.T) *place {
 	return p
 }
 
-const path = "/usr/bin/chromium"
-
-// chromium is a browser with a profile that outlives it.
-type chromium struct {
-	*rod.Browser
-	l    *launcher.Launcher
-	once sync.Once // killed
-}
-
-func start(t *testing.T, profile string) *chromium {
+func start(t *testing.T, profile string) *chrome.Browser {
 	t.Helper()
-	if _, err := os.Stat(path); err != nil && os.Getenv("CI") != "true" {
-		t.Skip("chromium is not installed: run .ci/install")
-	}
-	l := launcher.New().Bin(path).NoSandbox(true).Leakless(false).Set("disable-gpu").UserDataDir(profile)
-	address, err := l.Launch()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &chromium{Browser: rod.New().ControlURL(address), l: l}
-	t.Cleanup(c.kill)
-	if err := c.Connect(); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// kill ends the browser and all its processes as a crash would, and returns when they
-// are no more. A browser that is started on the profile before that may find it in
-// use, and begin a new database.
-func (c *chromium) kill() {
-	c.once.Do(func() {
-		group := -c.l.PID()
-		for syscall.Kill(group, syscall.SIGKILL) == nil {
-			time.Sleep(time.Millisecond)
-		}
-	})
+	return chrome.Open(t, chrome.Options{Profile: profile})
 }
 
 // visit opens the page with arguments for the program in it.
-func (p *place) visit(t *testing.T, c *chromium, args ...string) *rod.Page {
+func (p *place) visit(t *testing.T, c *chrome.Browser, args ...string) *rod.Page {
 	t.Helper()
 	page, err := c.Page(proto.TargetCreateTarget{})
 	if err != nil {
@@ -208,7 +151,7 @@ func ended(t *testing.T, page *rod.Page) (lines []string, code int) {
 }
 
 // said plays a part to its end and returns what was printed.
-func (p *place) said(t *testing.T, c *chromium, part string) string {
+func (p *place) said(t *testing.T, c *chrome.Browser, part string) string {
 	t.Helper()
 	lines, code := ended(t, p.visit(t, c, "part", part))
 	if code != 0 {
@@ -220,7 +163,7 @@ func (p *place) said(t *testing.T, c *chromium, part string) string {
 var verdict = regexp.MustCompile(`^\s*--- (PASS|FAIL|SKIP): (\S+)`)
 
 // run runs tests of the page and reports each as one of its own.
-func (p *place) run(t *testing.T, c *chromium, args ...string) (passed int) {
+func (p *place) run(t *testing.T, c *chrome.Browser, args ...string) (passed int) {
 	t.Helper()
 	lines, code := ended(t, p.visit(t, c, args...))
 	for _, line := range lines {
@@ -300,14 +243,14 @@ func TestSec59_KilledWhileWriting(t *testing.T) {
 		c := start(t, profile)
 		p.visit(t, c, "part", "write")
 		said := p.reached(t, total+30+17*(round%7))
-		c.kill()
+		c.Kill()
 		select { // what came in between counts too
 		case said = <-p.progress:
 		default:
 		}
 		c = start(t, profile)
 		found, err := strconv.Atoi(p.said(t, c, "count"))
-		c.kill()
+		c.Kill()
 		if err != nil || found < said {
 			t.Fatalf("round %d: %d messages were said to be kept, %d are (%v)", round, said, found, err)
 		}
@@ -322,17 +265,17 @@ func TestSec57_KilledWhileMigrating(t *testing.T) {
 	p, profile := serve(t), t.TempDir()
 	c := start(t, profile)
 	p.said(t, c, "fill")
-	c.kill()
+	c.Kill()
 	for round := range kills(t) {
 		c := start(t, profile)
 		p.visit(t, c, "part", "migrate")
 		p.reached(t, 20+100*(round%10))
-		c.kill()
+		c.Kill()
 		c = start(t, profile)
 		if got := p.said(t, c, "count"); got != "2000" {
 			t.Fatalf("round %d: the old build finds %s", round, got)
 		}
-		c.kill()
+		c.Kill()
 	}
 	c = start(t, profile)
 	if got := p.said(t, c, "migrate"); got != "2000" {

@@ -77,7 +77,7 @@ window.natterTest = {
 const go = new Go();
 go.argv = ["storetest", ...new URLSearchParams(location.search).getAll("arg")];
 go.exit = (code) => { exited = code; };
-WebAssembly.instantiateStreaming(fetch("/storetest.wasm"), go.importObject)
+WebAssembly.instantiateStreaming(fetch("/page.wasm"), go.importObject)
   .then(({ instance }) => go.run(instance))
   .catch((error) => {
     lines.push(String(error));

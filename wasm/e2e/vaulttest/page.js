@@ -73,4 +73,4 @@ window.spy = {
 };
 
 const go = new Go();
-WebAssembly.instantiateStreaming(fetch("/vaulttest.wasm"), go.importObject).then(({ instance }) => go.run(instance));
+WebAssembly.instantiateStreaming(fetch("/page.wasm"), go.importObject).then(({ instance }) => go.run(instance));

@@ -1,4 +1,4 @@
-//go:build !js
+//go:build linux
 
 package vaulttest
 
@@ -6,22 +6,19 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
 	"io/fs"
-	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-rod/rod"
-	"github.com/go-rod/rod/lib/launcher"
 	"github.com/go-rod/rod/lib/proto"
 
 	"natter/server/site"
+	"natter/wasm/e2e/chrome"
 )
 
 const (
@@ -32,35 +29,19 @@ const (
 	secret = "secret-token:fast-p2tKGm-l90NbXG3_tLFE5E8ieE6RW8Mew98h"
 	bound  = "ada@localhost|d4565fa7-4d72-4749-b3d3-740edbf87770|HT-SHA-256-NONE"
 
-	patience = time.Minute
+	patience = 3 * chrome.Patience // for all that a page does
 )
 
 func serve(t *testing.T) string {
 	t.Helper()
-	wasm := filepath.Join(t.TempDir(), "vaulttest.wasm")
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", wasm, "./page")
-	build.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	wasm, err := chrome.Build(filepath.Join(t.TempDir(), "page.wasm"), "build", "-ldflags=-s -w", "./page")
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	for path, name := range map[string]string{
-		"/vaulttest.wasm": wasm,
-		"/wasm_exec.js":   filepath.Join(strings.TrimSpace(string(goroot)), "lib", "wasm", "wasm_exec.js"),
-		"/page.js":        "page.js",
-	} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, name) })
+	mux, err := chrome.Serve(html, site.MetaPolicy(), wasm)
+	if err != nil {
+		t.Fatal(err)
 	}
-	mux.Handle("/web/", http.StripPrefix("/web/", http.FileServer(http.Dir("../../../web"))))
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", site.MetaPolicy())
-		fmt.Fprint(w, html)
-	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server.URL
@@ -72,22 +53,12 @@ type visitor struct {
 	page *rod.Page
 }
 
-func start(t *testing.T, profile string) *rod.Browser {
+func start(t *testing.T, profile string) *chrome.Browser {
 	t.Helper()
-	l := launcher.New().Bin("/usr/bin/chromium").NoSandbox(true).Leakless(false).Set("disable-gpu").UserDataDir(profile)
-	address, err := l.Launch()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.Kill)
-	b := rod.New().ControlURL(address)
-	if err := b.Connect(); err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return chrome.Open(t, chrome.Options{Profile: profile})
 }
 
-func visit(t *testing.T, b *rod.Browser, address string) *visitor {
+func visit(t *testing.T, b *chrome.Browser, address string) *visitor {
 	t.Helper()
 	page, err := b.Page(proto.TargetCreateTarget{})
 	if err != nil {

@@ -1,4 +1,4 @@
-//go:build !js
+//go:build linux
 
 package workertest
 
@@ -16,20 +16,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/go-rod/rod"
-	"github.com/go-rod/rod/lib/launcher"
 	"github.com/go-rod/rod/lib/proto"
 
 	"natter/server/site"
+	"natter/wasm/e2e/chrome"
 )
 
 const (
-	chromiumPath = "/usr/bin/chromium"
-
-	// patience is how long anything may take on a machine that is busy.
-	patience = time.Minute
+	patience = 3 * chrome.Patience // for all that a page does
 
 	// standIn is a module with a memory and a function run that returns at once,
 	// which is what Go's glue asks of a program.
@@ -42,7 +38,11 @@ const (
 )
 
 var (
-	browser *rod.Browser
+	browser struct {
+		once sync.Once
+		*chrome.Browser
+		err error
+	}
 	builder string // web/build, compiled
 )
 
@@ -56,26 +56,15 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	builder = filepath.Join(dir, "build")
-	if out, err := exec.Command("go", "build", "-o", builder, "../../../web/build").CombinedOutput(); err != nil {
-		fmt.Println(err, string(out))
-		return 1
-	}
-	if _, err := os.Stat(chromiumPath); err != nil && os.Getenv("CI") != "true" {
-		return m.Run()
-	}
-	l := launcher.New().Bin(chromiumPath).NoSandbox(true).Leakless(false).Set("disable-gpu")
-	control, err := l.Launch()
-	if err != nil {
+	if err := chrome.Go("build", "-o", builder, "./web/build"); err != nil {
 		fmt.Println(err)
 		return 1
 	}
-	defer l.Cleanup()
-	defer l.Kill()
-	browser = rod.New().ControlURL(control)
-	if err := browser.Connect(); err != nil {
-		fmt.Println(err)
-		return 1
-	}
+	defer func() {
+		if browser.Browser != nil {
+			browser.Kill()
+		}
+	}()
 	return m.Run()
 }
 
@@ -138,8 +127,10 @@ type host struct {
 
 func newHost(t *testing.T, path string) *host {
 	t.Helper()
-	if browser == nil {
-		t.Skip("chromium is not installed: run .ci/install")
+	chrome.Needed(t)
+	browser.once.Do(func() { browser.Browser, browser.err = chrome.Start(chrome.Options{}) })
+	if browser.err != nil {
+		t.Fatal(browser.err)
 	}
 	h := &host{lies: map[string]string{}}
 	h.Server = httptest.NewServer(http.HandlerFunc(h.answer))

@@ -1,0 +1,118 @@
+//go:build linux
+
+package chrome
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-rod/rod"
+	"github.com/go-rod/rod/lib/launcher"
+)
+
+const path = "/usr/bin/chromium"
+
+// Patience is how long a test waits for anything before it fails: long enough for a
+// loaded machine. What is broken is still broken after it.
+const Patience = time.Minute
+
+// Options is how a browser is started. The zero value is one with a profile of its own.
+type Options struct {
+	Profile string // a folder that outlives the browser
+	Trust   []byte // a certificate in PEM; what it has signed is believed
+	Hosts   string // where names lead to, as --host-resolver-rules takes it
+}
+
+// Browser is a running Chromium.
+type Browser struct {
+	*rod.Browser
+	run  *launcher.Launcher
+	own  bool // the profile goes with the browser
+	once sync.Once
+}
+
+// Needed skips the test if there is no browser. With CI=true that is no excuse.
+func Needed(t testing.TB) {
+	t.Helper()
+	if _, err := os.Stat(path); err != nil && os.Getenv("CI") != "true" {
+		t.Skip("chromium is not installed: run .ci/install")
+	}
+}
+
+// Open starts a browser for a test, which ends it.
+func Open(t testing.TB, o Options) *Browser {
+	t.Helper()
+	Needed(t)
+	b, err := Start(o)
+	if err != nil {
+		t.Fatal("chromium: ", err)
+	}
+	t.Cleanup(b.Kill)
+	return b
+}
+
+// Start starts a browser. Somebody has to Kill it.
+func Start(o Options) (*Browser, error) {
+	b := &Browser{own: o.Profile == ""}
+	b.run = launcher.New().Bin(path).NoSandbox(true).Leakless(false).
+		Set("headless", "new").Set("disable-gpu").Set("disable-quic").Set("disable-component-update").
+		Set("force-device-scale-factor", "1").Set("lang", "en-GB")
+	if !b.own {
+		b.run.UserDataDir(o.Profile)
+	}
+	if o.Hosts != "" {
+		b.run.Set("host-resolver-rules", o.Hosts)
+	}
+	if o.Trust != nil {
+		pin, err := pin(o.Trust)
+		if err != nil {
+			return nil, err
+		}
+		b.run.Set("ignore-certificate-errors-spki-list", pin)
+	}
+	address, err := b.run.Launch()
+	if err != nil {
+		return nil, err
+	}
+	b.Browser = rod.New().ControlURL(address)
+	if err := b.Connect(); err != nil {
+		b.Kill()
+		return nil, err
+	}
+	return b, nil
+}
+
+func pin(certificate []byte) (string, error) {
+	block, _ := pem.Decode(certificate)
+	if block == nil {
+		return "", errors.New("no certificate")
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(sum[:]), nil
+}
+
+// Kill ends the browser and all its processes as a crash would, and returns when they
+// are no more. A browser that is started on the profile before that may find it in
+// use, and begin a new database.
+func (b *Browser) Kill() {
+	b.once.Do(func() {
+		for group := -b.run.PID(); syscall.Kill(group, syscall.SIGKILL) == nil; {
+			time.Sleep(time.Millisecond)
+		}
+		if b.own {
+			b.run.Cleanup()
+		}
+	})
+}
