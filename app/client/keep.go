@@ -137,12 +137,13 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 	if !l.state.RosterLoaded || !l.state.CaughtUp {
 		sn.ID = ""
 	}
-	queued := map[string]bool{}
+	queued, place := map[string]bool{}, map[string]int{}
 	for _, st := range sn.Unacked {
 		queued[st.Attr("id")] = true
 	}
-	doubtful := 0
-	for _, row := range kept.Outbox {
+	doubtful := false
+	for i, row := range kept.Outbox {
+		place[row.ID] = i
 		if queued[row.ID] {
 			continue
 		}
@@ -151,11 +152,14 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 			Add(framing.New(framing.NSClient, "body").AddText(row.Body),
 				framing.New(nsStanzaID, "origin-id").Set("id", row.ID))
 		l.Decorate(st)
-		sn.Unacked = slices.Insert(sn.Unacked, doubtful, st)
-		doubtful++
+		sn.Unacked = append(sn.Unacked, st)
+		doubtful = true
 	}
-	if doubtful > 0 {
+	if doubtful {
 		sn.ID = ""
+		slices.SortStableFunc(sn.Unacked, func(a, b *framing.Element) int {
+			return place[a.Attr("id")] - place[b.Attr("id")]
+		})
 	}
 	sn.Sent = len(sn.Unacked) // what was released after the commit may have left
 	return sn

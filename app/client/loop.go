@@ -27,6 +27,7 @@ type loop struct {
 	stream  *stream.Stream
 	end     context.CancelFunc // ends the stream
 	ran     chan struct{}      // closed when it has ended
+	loss    int                // the last one the stream told
 	session *connect.Session
 	hidden  bool
 	leaving sync.WaitGroup // sessions that are being closed
@@ -124,6 +125,7 @@ func (l *loop) happened(ev stream.Event) {
 			}
 		}
 	case stream.Unsent:
+		l.loss = max(l.loss, ev.Loss)
 		for _, st := range ev.Stanzas {
 			for _, f := range l.features {
 				if f.Lost != nil {
@@ -164,6 +166,13 @@ func (l *loop) Send(st *framing.Element) error {
 	}
 	l.moved = true
 	return l.stream.Send(st)
+}
+
+func (l *loop) Settle(again []*framing.Element) {
+	if l.stream != nil {
+		l.moved = true
+		l.stream.Settle(l.loss, again)
+	}
 }
 
 func (l *loop) Request(iq *framing.Element, done func(*framing.Element, error)) {

@@ -72,6 +72,7 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 		Hold:    l.store != nil,
 	})
 	l.stream.Hide(l.hidden)
+	l.loss = 0
 	s, ran := l.stream, make(chan struct{})
 	l.ran = ran
 	go func() {

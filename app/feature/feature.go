@@ -65,6 +65,10 @@ type Client interface {
 	// Send queues a stanza. It is sent when there is a connection.
 	Send(*framing.Element) error
 
+	// Settle sends again, in this order, what was Lost and has to be. Messages sent since
+	// have waited for it.
+	Settle(again []*framing.Element)
+
 	// Request queues an IQ get or set and calls done on the loop with the answer.
 	// err is a *stream.StanzaError when the answer is an error.
 	Request(iq *framing.Element, done func(reply *framing.Element, err error))

@@ -329,6 +329,7 @@ type ArchivePage struct {
 	Peer     jid.JID
 	Messages []Message
 	Older    bool   // the page ends where what we have begins
+	After    string // archive id of the conversation's last message before the page, "" if unknown
 	Oldest   string // archive id of the page's first result, "" if the page is empty
 	Complete bool   // with Older: nothing comes before this page
 	Unread   bool   // what is new on it has not been seen yet
@@ -340,7 +341,7 @@ type ArchivePage struct {
 func (ev ArchivePage) apply(s *State) {
 	c := s.chat(ev.Peer)
 	var unseen int
-	c.Timeline, unseen = c.Timeline.insert(ev.Messages, ev.Older, s.Rev)
+	c.Timeline, unseen = c.Timeline.insert(ev.Messages, ev.After, ev.Older, s.Rev)
 	if ev.Unread {
 		c.Unread += unseen
 	}

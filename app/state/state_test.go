@@ -83,6 +83,31 @@ func TestOrder(t *testing.T) {
 			With(ArchivePage{Peer: grace, Messages: []Message{from("2", "second", time.Minute)}})
 		expect(t, s, "first", "second", "third")
 	})
+	for name, ahead := range map[string]time.Duration{
+		"clocks agree":                        0,
+		"our clock is ahead of the archive's": time.Hour,
+		"our clock is behind the archive's":   -time.Hour,
+	} {
+		t.Run("what was missed among live messages, "+name, func(t *testing.T) {
+			s := signedIn().
+				With(MessageAdded{Peer: grace, Message: from("1", "first", ahead+10*time.Millisecond)}).
+				With(MessageAdded{Peer: grace, Message: from("4", "fourth", ahead+20*time.Millisecond)}).
+				With(ArchivePage{Peer: grace, Messages: []Message{
+					archived(from("1", "first", 0), "a"), archived(from("2", "second", 0), "b"),
+					archived(from("3", "third", 0), "c"), archived(from("4", "fourth", 0), "d"),
+				}}).
+				With(ArchivePage{Peer: grace, After: "d", Messages: []Message{archived(from("5", "fifth", 0), "e")}})
+			expect(t, s, "first", "second", "third", "fourth", "fifth")
+		})
+	}
+	t.Run("our own keep the place where they were written", func(t *testing.T) {
+		s := signedIn().
+			With(MessageAdded{Peer: grace, Message: mine("2", "written offline", 0)}).
+			With(ArchivePage{Peer: grace, Messages: []Message{
+				archived(from("1", "sent meanwhile", time.Minute), "a"), archived(mine("2", "written offline", time.Hour), "b"),
+			}})
+		expect(t, s, "written offline", "sent meanwhile")
+	})
 }
 
 func TestDuplicates(t *testing.T) {

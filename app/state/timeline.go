@@ -230,32 +230,66 @@ func (t Timeline) append(m Message) Timeline {
 	return t.put(&m)
 }
 
-// insert adds a page of the archive, in the archive's order, where its stamps
-// say. Older pages are given a Seq below all that is there, newer ones above. It
-// returns how many of the page were new and not ours.
-func (t Timeline) insert(page []Message, older bool, rev uint64) (_ Timeline, added int) {
+// insert adds a page of the archive. Its stamps say where, but stamps are the
+// server's and those of what came live are our own clock's: among what is on the page
+// the archive's order counts. after is the archive's id of a message that comes before
+// the page, "" if none is known. Older pages are given a Seq below all that is there,
+// newer ones above. insert returns how many of the page were new and not ours.
+func (t Timeline) insert(page []Message, after string, older bool, rev uint64) (_ Timeline, added int) {
+	known := make([]*Message, len(page))
+	for i := range page {
+		known[i] = t.Find(&page[i])
+	}
 	seq := t.high
 	if older {
 		t.low -= int64(len(page))
 		seq = t.low - 1
+	} else {
+		t.high += int64(len(page))
 	}
-	for _, m := range page {
+	floor, _ := t.ids.Get(archiveKey(after))
+	for i := range page {
 		seq++
-		if old := t.Find(&m); old != nil {
-			t = t.merge(old, &m, rev)
+		old := known[i]
+		if old == nil {
+			old = t.Find(&page[i]) // on the page twice
+		}
+		if old != nil {
+			t = t.merge(old, &page[i], rev)
+			if floor.Before(old.Key) {
+				floor = old.Key
+			}
 			continue
 		}
+		m := page[i]
 		if !m.Mine {
 			added++
 		}
 		m.Rev = rev
 		m.Key = Key{m.At.UnixMicro(), seq}
+		if next := theirs(known[i+1:]); next != nil && !m.Key.Before(next.Key) && floor.Time < next.Key.Time {
+			t.high++
+			m.Key = Key{next.Key.Time - 1, t.high}
+		}
+		if !floor.Before(m.Key) {
+			t.high++
+			m.Key = Key{floor.Time, t.high}
+		}
+		floor = m.Key
 		t = t.put(&m)
 	}
-	if seq > t.high {
-		t.high = seq
-	}
 	return t, added
+}
+
+// theirs returns the first message that is not ours, nil if there is none. What we
+// write has its place before any archive has it.
+func theirs(messages []*Message) *Message {
+	for _, m := range messages {
+		if m != nil && !m.Mine {
+			return m
+		}
+	}
+	return nil
 }
 
 // merge lets a known message learn what a second copy of it tells.

@@ -36,11 +36,14 @@ type Replied struct {
 type Acknowledged struct{ Stanzas []*framing.Element }
 
 // Unsent: the stream could not be resumed and it is not known whether the server
-// has these messages and presences. The owner decides what becomes of them. With
-// Err the server does not take them, and sending them once more would end the next
-// stream too: it is a *TooLargeError, or the *framing.StreamError it has cost twice.
+// has these messages and presences. The owner decides what becomes of them, and says
+// so with Settle: until then no message leaves that was queued after them, or they
+// would come out of order. With Err the server does not take them, and sending them
+// once more would end the next stream too: it is a *TooLargeError, or the
+// *framing.StreamError it has cost twice. Then nothing waits.
 type Unsent struct {
 	Stanzas []*framing.Element
+	Loss    int // for Settle
 	Err     error
 }
 

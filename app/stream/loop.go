@@ -43,14 +43,16 @@ type loop struct {
 	asked    int // requests ever
 
 	// manage.go: what both sides have sent and handled.
-	queue    []entry // our stanzas that are not confirmed
-	sent     int     // how many of the queue were written on the current stream
-	acked    uint32  // our stanzas confirmed before the queue, mod 2^32
-	sm       management
-	inbound  []*mark // received and not handled
-	h        uint32  // handled, mod 2^32
-	owed     bool    // the server asked while inbound was not empty
-	suspects map[string]bool
+	queue     []entry // our stanzas that are not confirmed
+	sent      int     // how many of the queue were written on the current stream
+	acked     uint32  // our stanzas confirmed before the queue, mod 2^32
+	sm        management
+	inbound   []*mark // received and not handled
+	h         uint32  // handled, mod 2^32
+	owed      bool    // the server asked while inbound was not empty
+	suspects  map[string]bool
+	losses    int  // how often the owner was told Unsent
+	unsettled bool // and has not settled it
 
 	control []*framing.Element // what manages the stream leaves before the queue
 	pace    timer              // runs while the socket is full
@@ -200,7 +202,7 @@ func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
 		}
 		lost := l.startOver()
 		l.emit(Online{Session: sess})
-		l.lose(lost, nil)
+		l.lose(lost)
 		l.shrink(limit)
 		l.manage(sess)
 	}
@@ -268,8 +270,11 @@ func (l *loop) next() (writing, bool) {
 	switch {
 	case len(l.control) > 0:
 		return writing{element: l.control[0]}, true
-	case l.sent < len(l.queue) && (!l.queue[l.sent].held || l.phase == closing):
-		return writing{element: l.queue[l.sent].st, stanza: true}, true
+	}
+	if en, ok := l.ready(); ok {
+		return writing{element: en.st, stanza: true}, true
+	}
+	switch {
 	case l.phase != closing:
 		return writing{}, false
 	case l.sm.counting && !l.link.acked:

@@ -195,6 +195,9 @@ func (l *loop) startOver() (lost []*framing.Element) {
 		if en.st.Name.Local != "iq" {
 			lost = append(lost, en.st)
 		}
+		if en.st.Name.Local == "message" {
+			l.unsettled = true
+		}
 	}
 	for _, r := range l.pending() {
 		if r.written {
@@ -215,11 +218,42 @@ func (l *loop) startOver() (lost []*framing.Element) {
 	return lost
 }
 
-// lose hands stanzas back.
-func (l *loop) lose(stanzas []*framing.Element, err error) {
-	if len(stanzas) > 0 {
-		l.emit(Unsent{Stanzas: stanzas, Err: err})
+// lose hands back what startOver has returned.
+func (l *loop) lose(lost []*framing.Element) {
+	if len(lost) > 0 {
+		l.losses++
+		l.emit(Unsent{Stanzas: lost, Loss: l.losses})
 	}
+}
+
+// settle sends again what the owner wants sent again of what was lost, before
+// everything that waited for that. If more has been lost since, it still waits.
+func (l *loop) settle(loss int, again []entry) {
+	for i := range again {
+		again[i].held = l.config.Hold
+	}
+	l.queue = slices.Insert(l.queue, l.sent, again...)
+	if loss == l.losses {
+		l.unsettled = false
+	}
+}
+
+// ready returns the stanza that is to be written next, if any may be, and moves it to
+// the front of those that wait. Messages wait while the fate of older ones is open.
+func (l *loop) ready() (entry, bool) {
+	i := l.sent
+	if l.unsettled && l.phase != closing {
+		for i < len(l.queue) && l.queue[i].st.Name.Local == "message" {
+			i++
+		}
+	}
+	if i == len(l.queue) || l.queue[i].held && l.phase != closing {
+		return entry{}, false
+	}
+	en := l.queue[i]
+	copy(l.queue[l.sent+1:i+1], l.queue[l.sent:i])
+	l.queue[l.sent] = en
+	return en, true
 }
 
 // unqueue takes an entry out of the queue; for err it can never be sent.
@@ -233,7 +267,7 @@ func (l *loop) unqueue(i int, err error) {
 	case en.request != nil:
 		l.reply(en.request, nil, err)
 	case en.st.Name.Local != "iq":
-		l.lose([]*framing.Element{en.st}, err)
+		l.emit(Unsent{Stanzas: []*framing.Element{en.st}, Err: err})
 	}
 }
 
@@ -271,7 +305,7 @@ func (l *loop) quarantine(e *framing.StreamError) {
 	}
 	l.sent--
 	l.unqueue(found, e)
-	l.lose(l.startOver(), nil) // resumed without it, the counts would be wrong
+	l.lose(l.startOver()) // resumed without it, the counts would be wrong
 }
 
 // snapshot copies what resuming takes.

@@ -189,6 +189,8 @@ func (p *person) own(ctx context.Context) {
 				p.s.Handled()
 			case Replied:
 				ev.Done(ev.Reply, ev.Err)
+			case Unsent:
+				p.s.Settle(ev.Loss, nil)
 			}
 			p.mu.Lock()
 			if ids, ok := strings.CutPrefix(word, "acknowledged"); ok {

@@ -56,7 +56,7 @@ func (l *loop) resume() *connect.Resume {
 		return nil
 	}
 	if l.sm.max > 0 && passed(l.now(), l.lost) > l.sm.max {
-		l.lose(l.startOver(), nil)
+		l.lose(l.startOver())
 		return nil
 	}
 	return &connect.Resume{ID: l.sm.id, H: l.h, JID: l.me}
@@ -143,7 +143,7 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 	l.quarantine(stream)
 	l.offline(e, again, wait)
 	if over && again {
-		l.lose(l.startOver(), nil)
+		l.lose(l.startOver())
 	}
 }
 
@@ -152,7 +152,7 @@ func (l *loop) offline(err error, again bool, wait time.Duration) {
 	if !again {
 		l.phase = stopped
 		l.emit(Offline{Err: err})
-		l.lose(l.startOver(), nil)
+		l.lose(l.startOver())
 		for _, r := range l.pending() {
 			l.forget(r)
 			l.emit(Replied{Err: ErrDisconnected, Done: r.done})

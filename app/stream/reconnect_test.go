@@ -60,6 +60,7 @@ func TestB04_Conflict(t *testing.T) {
 		w.s.Request(get("q2", "example.org"), func(*framing.Element, error) {})
 		w.happened("replied  " + ErrDisconnected.Error())
 		w.send("m2")
+		w.s.Settle(1, nil)
 		w.pass(24 * time.Hour)
 		w.noTry()
 		w.s.Wake(Manual)
@@ -341,7 +342,7 @@ func TestSec64_TooLarge(t *testing.T) {
 			sv.fails("policy-violation")
 			w.happened("acknowledged good", "offline policy-violation for good", "unsent bad after")
 			// The owner sends them once more, the person tries again.
-			w.sendAll(message("other"), message("bad"), message("after"))
+			w.s.Settle(1, []*framing.Element{message("other"), message("bad"), message("after")})
 			w.s.Wake(Manual)
 			sv = w.next().fresh(featuresSM)
 			sv.read()
@@ -352,8 +353,8 @@ func TestSec64_TooLarge(t *testing.T) {
 	t.Run("sec 64 other ends do not count", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
 			sv := w.managed()
-			for range 5 {
-				w.send("m1")
+			for i := range 5 {
+				w.s.Settle(i, []*framing.Element{message("m1")})
 				sv.read()
 				sv.fails("undefined-condition")
 				w.happened("offline undefined-condition", "unsent m1")
@@ -554,8 +555,10 @@ func TestSnapshot_Restore(t *testing.T) {
 	t.Run("too late", func(t *testing.T) {
 		bubble(t, Config{Restore: sn}, func(t *testing.T, w *world) {
 			sv := w.next().fresh(featuresSM)
-			sv.got(enable, written("m3"))
+			sv.got(enable)
 			w.happened("trying", "online", "unsent m2")
+			w.s.Settle(1, []*framing.Element{message("m2")})
+			sv.got(written("m2"), written("m3"))
 		})
 	})
 }

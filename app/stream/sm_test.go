@@ -307,11 +307,17 @@ func TestM08_ResumeFails(t *testing.T) {
 					s.Features, s.FailedH = parse(t, featuresSM), tc.h
 				})
 				w.happened(tc.want...)
-				sv.got(enable, written("m3"))
+				// A message written since must not overtake them; the rest may.
+				w.sendAll(get("q1", "example.org"))
+				sv.got(enable, get("q1", "example.org").String())
+				w.s.Settle(0, nil)
+				sv.got()
+				w.s.Settle(1, []*framing.Element{message("m2")})
+				sv.got(written("m2"), written("m3"))
 				sv.say(strings.Replace(enabled, "stream1", "stream2", 1), r)
 				sv.got(a(0))
-				sv.say(a(1))
-				w.happened("acknowledged m3")
+				sv.say(a(3))
+				w.happened("acknowledged q1 m2 m3")
 				if id := w.s.Snapshot(0).ID; id != "stream2" {
 					t.Fatalf("the old stream is still there: %s", id)
 				}

@@ -145,6 +145,23 @@ func (s *Stream) Send(st *framing.Element) error {
 	return nil
 }
 
+// Settle ends the wait after an Unsent, named by its Loss: these of its stanzas are
+// sent again, in this order and before everything queued since. Those that can never be
+// sent come back as Unsent with an Err. Settling what was settled, or has been followed
+// by another loss, only queues.
+func (s *Stream) Settle(loss int, again []*framing.Element) {
+	var entries []entry
+	for _, st := range again {
+		en, err := s.entry(st)
+		if err != nil {
+			s.box.post(func(l *loop) { l.emit(Unsent{Stanzas: []*framing.Element{st}, Err: err}) })
+			continue
+		}
+		entries = append(entries, en)
+	}
+	s.box.post(func(l *loop) { l.settle(loss, entries) })
+}
+
 // Request queues an IQ get or set; the answer arrives as a Replied event. An id is
 // set if there is none. The answer may be a *StanzaError, ErrDisconnected,
 // context.DeadlineExceeded, or what Send fails with. Time without a connection does

@@ -37,7 +37,10 @@ func New() *feature.Feature {
 		Messages: map[framing.Name]feature.Handler{
 			{Space: NS, Local: "result"}: a.result,
 		},
-		Start: a.catchUp,
+		Start: func(c feature.Client) {
+			a.ends = map[jid.JID]string{}
+			a.catchUp(c)
+		},
 		Do: func(c feature.Client, in state.Intent) bool {
 			older, ok := in.(state.LoadOlder)
 			if ok {
@@ -54,7 +57,8 @@ func New() *feature.Feature {
 }
 
 type archive struct {
-	open map[string]*query // by queryid
+	open map[string]*query  // by queryid
+	ends map[jid.JID]string // by peer: the last result so far of a catch-up
 }
 
 // query is a page on its way.
@@ -181,8 +185,9 @@ func (a *archive) add(c feature.Client, p page, first bool) {
 	slices.Sort(peers)
 	for _, peer := range peers {
 		c.Emit(state.ArchivePage{
-			Peer: peer, Messages: p.Messages[peer], Older: first, Unread: !first, Partial: true,
+			Peer: peer, Messages: p.Messages[peer], After: a.ends[peer], Older: first, Unread: !first, Partial: true,
 		})
+		a.ends[peer] = p.Messages[peer][len(p.Messages[peer])-1].ArchiveID
 	}
 	if p.last != "" {
 		c.Emit(state.ArchiveReached{ID: p.last})

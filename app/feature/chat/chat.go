@@ -168,10 +168,6 @@ func (t *talk) write(c feature.Client, peer jid.JID, body string) {
 	if c.State().Connection.Phase != state.Online {
 		delayed(st, m.At) // nobody knows when it leaves
 	}
-	if len(t.doubtful) > 0 {
-		t.doubtful = append(t.doubtful, st) // it must not overtake what was written before
-		return
-	}
 	send(c, peer, st)
 }
 
@@ -242,8 +238,7 @@ func mark(c feature.Client, st *framing.Element, d state.Delivery, problem strin
 	}
 }
 
-// talk holds messages of which nobody knows whether the server has them, and those
-// written after them.
+// talk holds messages of which nobody knows whether the server has them.
 type talk struct{ doubtful []*framing.Element }
 
 func (t *talk) keep(c feature.Client, st *framing.Element, err error) {
@@ -262,26 +257,31 @@ func (t *talk) observe(c feature.Client, ev state.Event) {
 	case state.Cleared:
 		t.doubtful = nil
 	case state.CaughtUp:
-		doubtful := t.doubtful
-		t.doubtful = nil
-		for _, st := range doubtful {
-			again(c, st)
+		var again []*framing.Element
+		for _, st := range t.doubtful {
+			if missing(c, st) {
+				again = append(again, st)
+			}
 		}
+		t.doubtful = nil
+		c.Settle(again)
 	}
 }
 
-func again(c feature.Client, st *framing.Element) {
-	peer := jid.JID(st.Attr("to")).Bare()
-	chat := c.State().Chat(peer)
+// missing reports whether a message has to be sent again, and readies it for that.
+func missing(c feature.Client, st *framing.Element) bool {
+	chat := c.State().Chat(jid.JID(st.Attr("to")))
 	if chat == nil {
-		return
+		return false
 	}
 	m := chat.Timeline.ByID(c.State().Account(), st.Attr("id"))
 	switch {
 	case m == nil || m.Delivery != state.Queued:
+		return false
 	case c.Now().Sub(m.At) > stale && st.Child(nsDelay, "delay") == nil:
 		mark(c, st, state.Failed, "The connection was lost before it was sent.")
-	default:
-		send(c, peer, delayed(st, m.At))
+		return false
 	}
+	delayed(st, m.At)
+	return true
 }
