@@ -31,16 +31,13 @@ const pageSize = 50
 
 // New returns the feature.
 func New() *feature.Feature {
-	a := &archive{open: map[string]*query{}}
+	a := newArchive()
 	return &feature.Feature{
 		Name: "message archive (XEP-0313)",
 		Messages: map[framing.Name]feature.Handler{
 			{Space: NS, Local: "result"}: a.result,
 		},
-		Start: func(c feature.Client) {
-			a.ends = map[jid.JID]string{}
-			a.catchUp(c)
-		},
+		Start: a.catchUp,
 		Do: func(c feature.Client, in state.Intent) bool {
 			older, ok := in.(state.LoadOlder)
 			if ok {
@@ -50,7 +47,7 @@ func New() *feature.Feature {
 		},
 		Observe: func(_ feature.Client, ev state.Event) {
 			if _, ok := ev.(state.Cleared); ok {
-				*a = archive{open: map[string]*query{}}
+				*a = *newArchive()
 			}
 		},
 	}
@@ -58,7 +55,11 @@ func New() *feature.Feature {
 
 type archive struct {
 	open map[string]*query  // by queryid
-	ends map[jid.JID]string // by peer: the last result so far of a catch-up
+	ends map[jid.JID]string // by peer: the last result that a catch-up has brought
+}
+
+func newArchive() *archive {
+	return &archive{open: map[string]*query{}, ends: map[jid.JID]string{}}
 }
 
 // query is a page on its way.
@@ -184,8 +185,12 @@ func (a *archive) add(c feature.Client, p page, first bool) {
 	}
 	slices.Sort(peers)
 	for _, peer := range peers {
+		end := a.ends[peer]
+		if end == "" {
+			end = c.State().Reached // found if it is of this conversation
+		}
 		c.Emit(state.ArchivePage{
-			Peer: peer, Messages: p.Messages[peer], After: a.ends[peer], Older: first, Unread: !first, Partial: true,
+			Peer: peer, Messages: p.Messages[peer], After: end, Older: first, Unread: !first, Partial: true,
 		})
 		a.ends[peer] = p.Messages[peer][len(p.Messages[peer])-1].ArchiveID
 	}
