@@ -75,7 +75,8 @@ func run(packages []string, out io.Writer) (*results, error) {
 	if goCommand == "" {
 		goCommand = "go"
 	}
-	cmd := exec.Command(goCommand, append([]string{"test", "-json"}, packages...)...)
+	// One package at a time: those that start servers and browsers want the machine.
+	cmd := exec.Command(goCommand, append([]string{"test", "-json", "-p", "1", "-timeout", "20m"}, packages...)...)
 	cmd.Stderr = os.Stderr
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
