@@ -84,12 +84,14 @@ window.natterStore = (() => {
       db.close();
       gone();
     };
+    let mine = ""; // names us as the leader, once we have led
     return {
+      lead: () => lead(db, (mine ||= crypto.getRandomValues(new Uint32Array(4)).join("."))),
       load: (text) => load(db, JSON.parse(text)),
       messages: (text) => messages(db, JSON.parse(text)),
       find: (text) => find(db, JSON.parse(text)),
       avatar: (text) => avatar(db, JSON.parse(text)),
-      commit: (text) => commit(db, JSON.parse(text)),
+      commit: (text) => commit(db, mine, JSON.parse(text)),
       close: () => db.close(),
     };
   }
@@ -192,15 +194,26 @@ window.natterStore = (() => {
     return JSON.stringify(row || null);
   }
 
+  // lead ends the commits of whoever led before.
+  function lead(db, value) {
+    const tx = db.transaction("session", "readwrite");
+    tx.objectStore("session").put({ name: "leader", value });
+    return finished(tx);
+  }
+
   // commit forgets, removes and puts, in this order, and is done when all of it is
   // kept. When it fails nothing is.
-  async function commit(db, { strict, forget, remove: keys, put }) {
+  async function commit(db, mine, { strict, forget, remove: keys, put }) {
     const tables = new Set([...Object.keys(keys), ...Object.keys(put)]);
     if (forget.length > 0) tables.add("messages");
     if (tables.size === 0) return;
+    if (mine) tables.add("session");
     const tx = db.transaction([...tables], "readwrite", { durability: strict ? "strict" : "relaxed" });
     const done = finished(tx);
     try {
+      if (mine && (await result(tx.objectStore("session").get("leader")))?.value !== mine) {
+        throw problem("TakenError", "another tab has taken over");
+      }
       for (const { peer, time, seq } of forget) await forgetBefore(tx.objectStore("messages"), peer, time, seq);
       for (const [name, list] of Object.entries(keys)) {
         for (const key of list) tx.objectStore(name).delete(key);

@@ -1,10 +1,59 @@
 package state
 
-import "natter/app/jid"
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"time"
+
+	"natter/app/jid"
+)
 
 // Intent is something a person wants. The view hands intents to the client; the
 // first feature that knows one carries it out.
 type Intent interface{ intent() }
+
+// told are the intents that one tab tells another. It may happen twice: what is wanted
+// a second time changes nothing. SignIn and Return are a tab's own.
+var told = func() map[string]reflect.Type {
+	types := map[string]reflect.Type{}
+	for _, in := range []Intent{
+		SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, RetryMessage{}, Typing{}, ReadChat{}, LoadOlder{},
+		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContact{}, SetPresence{},
+	} {
+		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
+	}
+	return types
+}()
+
+// Told is an Intent as one tab tells it to another.
+type Told struct {
+	Kind string
+	What json.RawMessage
+}
+
+// Tell puts an intent into words. It fails for those that no other tab may hear.
+func Tell(in Intent) (Told, error) {
+	kind := reflect.TypeOf(in).Name()
+	if told[kind] == nil {
+		return Told{}, fmt.Errorf("state: %s is not for other tabs", kind)
+	}
+	what, err := json.Marshal(in)
+	return Told{kind, what}, err
+}
+
+// Intent returns what was told.
+func (t Told) Intent() (Intent, error) {
+	kind := told[t.Kind]
+	if kind == nil {
+		return nil, fmt.Errorf("state: what is %q?", t.Kind)
+	}
+	in := reflect.New(kind)
+	if err := json.Unmarshal(t.What, in.Interface()); err != nil {
+		return nil, err
+	}
+	return in.Elem().Interface().(Intent), nil
+}
 
 // SignIn connects an account. Address is what was typed; Server is the WebSocket
 // the person entered under Advanced, "" to find it. With Remember the account, its
@@ -27,10 +76,13 @@ type Reconnect struct{}
 // StartChat opens a conversation with an address.
 type StartChat struct{ Peer jid.JID }
 
-// SendMessage writes to a peer. Empty and blank bodies are ignored.
+// SendMessage writes to a peer. Empty and blank bodies are ignored, and so is a message
+// that is there already: what a tab wants is done again if the one that did it dies.
 type SendMessage struct {
 	Peer jid.JID
 	Body string
+	ID   string    // chosen by the client if ""
+	At   time.Time // when it was written; now if zero
 }
 
 // RetryMessage sends a failed message again.

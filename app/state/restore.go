@@ -41,16 +41,11 @@ type KeptChat struct {
 // is that of all in it: nothing has changed since.
 func Restore(k Kept) *State {
 	s := New()
-	s.Me, s.OwnPresence, s.RosterLoaded = k.Me, k.OwnPresence, k.RosterLoaded
-	s.CaughtUp, s.Reached = k.CaughtUp, k.Reached
+	s.know(&k)
 	contacts := immutable.NewMapBuilder[jid.JID, *Contact](hasher{})
 	for _, kc := range k.Contacts {
-		c := kc.Contact
-		c.Rev = 0
-		if len(kc.Presences) > 0 {
-			c.presences = maps.Clone(kc.Presences)
-		}
-		contacts.Set(c.JID, &c)
+		c := kc.contact()
+		contacts.Set(c.JID, c)
 	}
 	s.contacts = contacts.Map()
 	chats := immutable.NewMapBuilder[jid.JID, *Chat](hasher{})
@@ -63,6 +58,21 @@ func Restore(k Kept) *State {
 	}
 	s.chats = chats.Map()
 	return s
+}
+
+// know takes what is kept of the account as a whole.
+func (s *State) know(k *Kept) {
+	s.Me, s.OwnPresence, s.RosterLoaded = k.Me, k.OwnPresence, k.RosterLoaded
+	s.CaughtUp, s.Reached = k.CaughtUp, k.Reached
+}
+
+func (kc *KeptContact) contact() *Contact {
+	c := kc.Contact
+	c.Rev = 0
+	if len(kc.Presences) > 0 {
+		c.presences = maps.Clone(kc.Presences)
+	}
+	return &c
 }
 
 // HistoryRead: messages that were kept on disk are in memory now. They have the keys
@@ -94,6 +104,78 @@ func (t Timeline) read(messages []Message) Timeline {
 		if newer != nil && m.Key.Before(newer.Key) {
 			t.ids = t.ids.Set(idKey(m.Author, m.ID), newer.Key) // ByID is the newest
 		}
+	}
+	return t
+}
+
+// Mirrored: another tab, the one with the connection, has changed what is kept. What is
+// here already is replaced, so that hearing it twice does no harm.
+type Mirrored struct {
+	Account         *Kept // nil if nothing of it has changed; its tables are not looked at
+	Contacts        []KeptContact
+	RemovedContacts []jid.JID
+	Chats           []KeptChat // their Messages are not looked at
+	Messages        map[jid.JID][]Message
+	Moments         []Moment
+}
+
+// Moment is what is true of a conversation just now, and not kept.
+type Moment struct {
+	Peer            jid.JID
+	Typing, Loading bool
+	Failed          string // Archive.Failed
+}
+
+// Moment returns what is true of the conversation just now.
+func (c *Chat) Moment() Moment {
+	return Moment{c.Peer, c.Typing, c.Archive.Loading, c.Archive.Failed}
+}
+
+func (ev Mirrored) apply(s *State) {
+	if k := ev.Account; k != nil {
+		s.know(k)
+	}
+	for _, j := range ev.RemovedContacts {
+		s.contacts = s.contacts.Delete(j)
+	}
+	for _, kc := range ev.Contacts {
+		s.setContact(kc.contact())
+	}
+	for _, kc := range ev.Chats {
+		old, c := s.chat(kc.Chat.Peer), kc.Chat
+		c.Timeline, c.Earlier, c.Typing = old.Timeline, old.Earlier, old.Typing
+		c.Archive.Loading, c.Archive.Failed = old.Archive.Loading, old.Archive.Failed
+		c.Timeline.low, c.Timeline.high = min(c.Timeline.low, kc.Low), max(c.Timeline.high, kc.High)
+		s.setChat(&c)
+	}
+	for peer, messages := range ev.Messages {
+		c := s.chat(peer)
+		c.Timeline = c.Timeline.mirror(messages, c.Earlier, s.Rev)
+		s.setChat(c)
+	}
+	for _, m := range ev.Moments {
+		c := s.chat(m.Peer)
+		c.Typing, c.Archive.Loading, c.Archive.Failed = m.Typing, m.Loading, m.Failed
+		s.setChat(c)
+	}
+}
+
+// mirror puts messages in the places another tab has given them. What comes before all
+// that is in memory is left to the disk if there is more of it there: between the two
+// would be a hole.
+func (t Timeline) mirror(messages []Message, earlier bool, rev uint64) Timeline {
+	first := t.First()
+	for _, m := range messages {
+		if earlier && first != nil && m.Key.Before(first.Key) {
+			continue
+		}
+		if shown := t.ByID(m.Author, m.ID); shown != nil && shown.Mine && shown.Key != m.Key && shown.Delivery == Queued {
+			// It was shown here before the other tab had said where it belongs.
+			t.rows = t.rows.Delete(shown.Key)
+		}
+		t.low, t.high = min(t.low, m.Key.Seq), max(t.high, m.Key.Seq)
+		m.Rev = rev
+		t = t.put(&m)
 	}
 	return t
 }

@@ -167,9 +167,8 @@ func (p Presence) state() state.Presence {
 // did not read the messages has only its last one.
 func (sn *Snapshot) State() *state.State {
 	var k state.Kept
-	if a := sn.Account; a != nil {
-		k.Me, k.OwnPresence, k.RosterLoaded, k.CaughtUp = a.Me, a.Presence.state(), a.Roster, a.CaughtUp
-		k.Reached = a.Reached
+	if sn.Account != nil {
+		k = sn.Account.kept()
 	}
 	for _, row := range sn.Contacts {
 		k.Contacts = append(k.Contacts, row.kept())
@@ -179,17 +178,46 @@ func (sn *Snapshot) State() *state.State {
 		if !read && row.Last != nil {
 			page = Page{[]Message{*row.Last}, true}
 		}
-		k.Chats = append(k.Chats, state.KeptChat{
-			Chat: state.Chat{
-				Peer: row.Peer, Resource: row.Resource, Unread: row.Unread, ReadTo: state.Key(row.Read),
-				Archive: state.Archive{Oldest: row.Oldest, Complete: row.Complete},
-				Earlier: page.Earlier,
-			},
-			Messages: States(page.Messages),
-			Low:      row.Low, High: row.High,
-		})
+		kc := row.kept()
+		kc.Messages, kc.Chat.Earlier = States(page.Messages), page.Earlier
+		k.Chats = append(k.Chats, kc)
 	}
 	return state.Restore(k)
+}
+
+// Mirrored returns what a batch of Changes means to another tab.
+func (b *Batch) Mirrored() state.Mirrored {
+	ev := state.Mirrored{RemovedContacts: b.RemovedContacts, Messages: map[jid.JID][]state.Message{}}
+	if b.Account != nil {
+		ev.Account = new(b.Account.kept())
+	}
+	for _, row := range b.Contacts {
+		ev.Contacts = append(ev.Contacts, row.kept())
+	}
+	for _, row := range b.Chats {
+		ev.Chats = append(ev.Chats, row.kept())
+	}
+	for _, row := range b.Messages {
+		ev.Messages[row.Peer] = append(ev.Messages[row.Peer], row.State())
+	}
+	return ev
+}
+
+func (a *Account) kept() state.Kept {
+	return state.Kept{
+		Me: a.Me, OwnPresence: a.Presence.state(), RosterLoaded: a.Roster,
+		CaughtUp: a.CaughtUp, Reached: a.Reached,
+	}
+}
+
+func (row *Chat) kept() state.KeptChat {
+	return state.KeptChat{
+		Chat: state.Chat{
+			Peer: row.Peer, Resource: row.Resource, Unread: row.Unread, ReadTo: state.Key(row.Read),
+			Archive: state.Archive{Oldest: row.Oldest, Complete: row.Complete},
+		},
+		Low: row.Low, High: row.High,
+	}
 }
 
 func (row *Contact) kept() state.KeptContact {

@@ -50,9 +50,10 @@ func (m *Memory) Fail(err error) {
 // database is guarded by of.mu. Each table holds its rows as they are on disk, so
 // that nobody shares memory with it.
 type database struct {
-	of   *Memory
-	name string
-	gone chan struct{}
+	of     *Memory
+	name   string
+	gone   chan struct{}
+	leader *memory
 
 	account, stream []byte
 	contacts, chats map[jid.JID][]byte
@@ -90,7 +91,8 @@ func unpack[Row any](raw []byte) (row Row) {
 // memory is one opened database.
 type memory struct {
 	db     *database
-	closed bool // guarded by db.of.mu
+	closed bool // guarded by db.of.mu, as is led
+	led    bool
 }
 
 // enter locks the database until leave is called.
@@ -277,12 +279,25 @@ func (s *memory) Avatar(ctx context.Context, id string) (*Avatar, error) {
 	return &avatar, nil
 }
 
+func (s *memory) Lead(ctx context.Context) error {
+	leave, err := s.enter(ctx, "lead")
+	if err != nil {
+		return err
+	}
+	defer leave()
+	s.led, s.db.leader = true, s
+	return nil
+}
+
 func (s *memory) Commit(ctx context.Context, b *Batch) error {
 	leave, err := s.enter(ctx, "commit")
 	if err != nil {
 		return err
 	}
 	defer leave()
+	if s.led && s.db.leader != s {
+		return fmt.Errorf("store: commit: %w", ErrTaken)
+	}
 	if s.db.of.fails != nil {
 		return fmt.Errorf("store: commit: %w", s.db.of.fails)
 	}

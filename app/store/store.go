@@ -18,6 +18,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 
 	"natter/app/jid"
 	"natter/app/state"
@@ -41,6 +42,12 @@ type Store interface {
 
 	// Avatar returns the picture with this id, nil if it is not kept.
 	Avatar(ctx context.Context, id string) (*Avatar, error)
+
+	// Lead makes this the one that may Commit, of all that are open on the account: one
+	// that led before fails with ErrTaken from now on. A tab that another has taken over
+	// from writes nothing more, however late it hears of that. One that never led may
+	// Commit too; it has to know that it is alone.
+	Lead(context.Context) error
 
 	// Commit writes all of the batch or nothing.
 	Commit(context.Context, *Batch) error
@@ -135,6 +142,8 @@ var (
 	ErrQuota = errors.New("no room left")
 	// ErrClosed: the store was closed, or is Gone.
 	ErrClosed = errors.New("closed")
+	// ErrTaken: another tab leads now. It is an ErrClosed.
+	ErrTaken = fmt.Errorf("%w: another tab has taken over", ErrClosed)
 	// ErrNewer: a newer build has been here. Its data is left alone.
 	ErrNewer = errors.New("written by a newer version")
 	// ErrBlocked: another tab holds the database and does not let go of it.

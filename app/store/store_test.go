@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -143,18 +144,36 @@ func TestAStateComesBack(t *testing.T) {
 	}
 }
 
-// Whatever happens, committing what changed is as good as committing all.
-func TestChangesAddUp(t *testing.T) {
+// Whatever happens, committing what changed is as good as committing all, and telling
+// another tab of it as good as being there, once or twice.
+func TestP16_ChangesAddUp(t *testing.T) {
 	s := open(t)
 	now := state.New()
 	save(t, s, store.Changes(nil, now))
+	mirror := state.New()
 	step := func(ev state.Event) {
 		t.Helper()
 		next := now.With(ev)
-		save(t, s, store.Changes(now, next))
+		b := store.Changes(now, next)
+		save(t, s, b)
 		now = next
-		if got, want := picture(load(t, s, store.Window{Chats: 10, Messages: 1000})), picture(now); got != want {
+		want := picture(now)
+		if got := picture(load(t, s, store.Window{Chats: 10, Messages: 1000})); got != want {
 			t.Fatalf("after %T\n got %s\nwant %s", ev, got, want)
+		}
+		said, err := json.Marshal(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			var heard store.Batch
+			if err := json.Unmarshal(said, &heard); err != nil {
+				t.Fatal(err)
+			}
+			mirror = mirror.With(heard.Mirrored())
+			if got := picture(mirror); got != want {
+				t.Fatalf("mirrored after %T\n got %s\nwant %s", ev, got, want)
+			}
 		}
 	}
 	message := func(id string) state.Message {

@@ -154,6 +154,11 @@ func put[Row any](w *written, table string, rows []Row) {
 
 func (w *written) remove(table string, key any) { w.Remove[table] = append(w.Remove[table], key) }
 
+func (s *database) Lead(ctx context.Context) error {
+	_, err := s.call(ctx, "lead", "")
+	return err
+}
+
 func (s *database) Commit(ctx context.Context, b *store.Batch) error {
 	w := &written{Strict: b.Strict, Forget: []place{}, Remove: map[string][]any{}, Put: map[string][]any{}}
 	for _, f := range b.Forget {
@@ -262,6 +267,7 @@ var (
 	whenUsed = map[string]error{
 		"QuotaExceededError": store.ErrQuota,
 		"InvalidStateError":  store.ErrClosed,
+		"TakenError":         store.ErrTaken,
 	}
 )
 

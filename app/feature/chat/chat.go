@@ -141,7 +141,7 @@ func (t *talk) do(c feature.Client, in state.Intent) bool {
 	case state.ReadChat:
 		c.Emit(state.ChatRead(in))
 	case state.SendMessage:
-		t.write(c, in.Peer.Bare(), in.Body)
+		t.write(c, in)
 	case state.RetryMessage:
 		retry(c, in.Peer.Bare(), in.ID)
 	default:
@@ -150,18 +150,27 @@ func (t *talk) do(c feature.Client, in state.Intent) bool {
 	return true
 }
 
-func (t *talk) write(c feature.Client, peer jid.JID, body string) {
-	body = strings.Map(printable, body)
+func (t *talk) write(c feature.Client, in state.SendMessage) {
+	peer, body := in.Peer.Bare(), strings.Map(printable, in.Body)
 	if strings.TrimSpace(body) == "" {
 		return
 	}
 	m := state.Message{
-		ID:       c.NewID(),
+		ID:       in.ID,
 		Author:   c.State().Account(),
 		Mine:     true,
 		Body:     body,
-		At:       c.Now(),
+		At:       in.At,
 		Delivery: state.Queued,
+	}
+	if m.ID == "" {
+		m.ID = c.NewID()
+	}
+	if m.At.IsZero() {
+		m.At = c.Now()
+	}
+	if chat := c.State().Chat(peer); chat != nil && chat.Timeline.ByID(m.Author, m.ID) != nil {
+		return // done already, by a tab that died before it could say so
 	}
 	c.Emit(state.MessageAdded{Peer: peer, Message: m})
 	st := stanza(c, peer, &m)

@@ -43,6 +43,7 @@ func Test(t *testing.T, open Open) {
 		{"row is not shared", unshared},
 		{"sec 54 accounts are apart", accounts},
 		{"sec 52 delete leaves nothing", deletion},
+		{"P16 one leads", leading},
 		{"close", closing},
 		{"a context that has ended", ended},
 	} {
@@ -119,6 +120,40 @@ func expect(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%s\n got %+v\nwant %+v", what, got, want)
+	}
+}
+
+func leading(t *testing.T, open Open) {
+	lead := func() store.Store {
+		t.Helper()
+		s := must(t, open, ada)
+		if err := s.Lead(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		commit(t, s, store.Batch{Messages: []store.Message{said(grace, 1, 0)}})
+		return s
+	}
+	first := lead()
+	second := lead()
+	err := first.Commit(t.Context(), &store.Batch{Messages: []store.Message{said(grace, 2, 0)}})
+	if !errors.Is(err, store.ErrTaken) || !errors.Is(err, store.ErrClosed) {
+		t.Errorf("the first still writes: %v", err)
+	}
+	commit(t, second, store.Batch{Messages: []store.Message{said(grace, 3, 0)}})
+	page, err := first.Messages(t.Context(), grace, store.Key{}, 10)
+	if err != nil {
+		t.Error("the first reads no more: ", err)
+	}
+	expect(t, "written", bodies(page), "1.0 3.0")
+	if sn := load(t, first, store.Window{}); sn.Account != nil || sn.Stream != nil {
+		t.Errorf("loaded %+v", sn)
+	}
+	if err := first.Lead(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, first, store.Batch{Messages: []store.Message{said(grace, 4, 0)}})
+	if err := second.Commit(t.Context(), &store.Batch{Drafts: []store.Draft{{Peer: grace, Text: "late"}}}); !errors.Is(err, store.ErrTaken) {
+		t.Errorf("the second still writes: %v", err)
 	}
 }
 

@@ -1,0 +1,90 @@
+package state
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// Every intent can be told to another tab, but for those that are a tab's own. A
+// password is in one of these.
+func TestP16_IntentsAreTold(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "intent.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := map[string]Intent{"SignIn": SignIn{Password: "secret"}, "Return": Return{}}
+	count := 0
+	for _, d := range file.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok || f.Name.Name != "intent" {
+			continue
+		}
+		count++
+		name := f.Recv.List[0].Type.(*ast.Ident).Name
+		if in := own[name]; in != nil {
+			if told, err := Tell(in); err == nil {
+				t.Errorf("%s is told: %s", name, told.What)
+			}
+			continue
+		}
+		kind := told[name]
+		if kind == nil {
+			t.Errorf("%s is told to no tab", name)
+			continue
+		}
+		v := reflect.New(kind).Elem()
+		for i := range v.NumField() {
+			fill(t, v.Field(i))
+		}
+		in := v.Interface().(Intent)
+		words, err := Tell(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		message, err := json.Marshal(words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var heard Told
+		if err := json.Unmarshal(message, &heard); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := heard.Intent(); err != nil || !reflect.DeepEqual(got, in) {
+			t.Errorf("told %+v, heard %+v, %v", in, got, err)
+		}
+	}
+	if count != len(told)+len(own) {
+		t.Errorf("%d intents, %d told", count, len(told))
+	}
+	if _, err := (Told{Kind: "SignIn", What: []byte("{}")}).Intent(); err == nil {
+		t.Error("a tab signs another one in")
+	}
+}
+
+// fill puts something into a field, so that a round trip cannot lose it unseen.
+func fill(t *testing.T, v reflect.Value) {
+	t.Helper()
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		v.Set(reflect.ValueOf(noon.Add(123 * time.Microsecond)))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("words")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int8, reflect.Int, reflect.Int64:
+		v.SetInt(7)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(t, v.Field(i))
+		}
+	default:
+		t.Fatalf("what goes into a %s?", v.Type())
+	}
+}
