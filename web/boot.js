@@ -22,7 +22,8 @@
     if (dead) return;
     dead = true;
     const looping = countCrash() >= crashes;
-    const unsent = hasUnsent();
+    // What was typed in the last second may not be kept.
+    const unsent = beingWritten() || (hasDrafts() && !drafted());
     let text = "Reload the page to go on.";
     if (looping) text = "It has stopped several times in a row. Wait a little, then reload. If it goes on, tell whoever runs this site.";
     else if (unsent) text = "Copy what you have not sent yet, then reload the page to go on.";
@@ -38,9 +39,17 @@
 
   $("stopped-reload").addEventListener("click", () => location.reload());
 
-  // hasUnsent reports whether a reload would lose what somebody is writing.
-  function hasUnsent() {
-    return [...document.querySelectorAll("textarea")].some((t) => t.value.trim()) || !!document.querySelector(".row-draft");
+  const beingWritten = () => [...document.querySelectorAll("textarea")].some((t) => t.value.trim());
+  const hasDrafts = () => Boolean(document.querySelector(".row-draft"));
+
+  // drafted reports whether drafts are kept on this device: for somebody who is
+  // remembered, as long as there is room.
+  function drafted() {
+    try {
+      return Boolean(localStorage.getItem("natter.remembered")) && !document.querySelector("[data-storage]");
+    } catch {
+      return false;
+    }
   }
 
   // countCrash notes this crash and returns how many there were lately.
@@ -193,10 +202,10 @@
   }
 
   // update lets the waiting build take over and shows it. Messages that are queued
-  // are in the store; what is still being written is only here.
+  // are in the store, and so are drafts if there is one; else they are only here.
   async function update({ waiting }) {
     if (!waiting) return;
-    if (hasUnsent()) {
+    if (!drafted() && (beingWritten() || hasDrafts())) {
       $("update-text").textContent = "A new version is ready. Send or clear what you are writing, then update.";
       return;
     }

@@ -293,7 +293,8 @@ window.natterPage = (() => {
   }
 
   const attention = () => tell("attention");
-  document.addEventListener("visibilitychange", attention);
+  document.addEventListener("visibilitychange", () => (document.visibilityState === "hidden" ? tell("away") : attention()));
+  addEventListener("pagehide", () => tell("away"));
   addEventListener("focus", attention);
 
   // ---- Panes. ----

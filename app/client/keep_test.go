@@ -334,6 +334,57 @@ func (p *person) by(peer jid.JID, mine bool) (all []string) {
 	return all
 }
 
+// What was written and not sent is there after the page has died, without a network
+// too, and goes with the message or with the account.
+func TestADraftOutlivesThePage(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		drafts := func() (all []string) {
+			for _, draft := range d.kept().Drafts {
+				all = append(all, string(draft.Peer)+": "+draft.Text)
+			}
+			return all
+		}
+		for _, text := range []string{"Dear", "Dear Grace,"} {
+			ada.Do(state.KeepDraft{Peer: grace.account, Text: text})
+		}
+		ada.Do(state.KeepDraft{Peer: "somebody@else.example", Text: "Dear you"})
+		eventually(t, "the drafts are on the disk", func() bool { return len(drafts()) == 2 })
+		ada.die()
+		ada = d.page()
+		ada.Do(state.Return{Account: d.account})
+		s := ada.until("no network", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		if c := s.Chat(grace.account); c == nil || c.Draft != "Dear Grace," {
+			t.Fatalf("the conversation is %+v", c)
+		}
+		if sent := grace.wire.received(0); count(sent, "Dear") != 0 {
+			t.Error("a draft was sent")
+		}
+		ada.mu.Lock()
+		ada.cut = func(b *store.Batch) moment {
+			if len(b.Messages) > 0 {
+				return afterIt
+			}
+			return never
+		}
+		ada.mu.Unlock()
+		ada.says(grace, "Dear Grace, hello")
+		<-ada.gone
+		if got := drafts(); len(got) != 1 || len(d.kept().Outbox) != 1 {
+			t.Errorf("after the first commit with the message, drafts %q, outbox %v", got, d.kept().Outbox)
+		}
+		ada = ada.reload().back()
+		grace.hears(ada.person, "Dear Grace, hello")
+		if c := ada.State().Chat(grace.account); c.Draft != "" {
+			t.Errorf("what was sent is still a draft: %q", c.Draft)
+		}
+		ada.Do(state.SignOut{})
+		ada.until("signed out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut })
+		eventually(t, "no drafts", func() bool { return len(drafts()) == 0 })
+	})
+}
+
 // resumed fails the test if the stream was not gone on with, or anything was asked
 // again that is known (XEP-0198 §5).
 func resumed(t *testing.T, sent []string) {
@@ -675,7 +726,7 @@ func TestSec52_SignOutForgets(t *testing.T) {
 				if d.credential != nil {
 					t.Error("the credential is still here")
 				}
-				if sn := d.kept(); sn.Account != nil || sn.Stream != nil || len(sn.Contacts)+len(sn.Chats)+len(sn.Newest)+len(sn.Outbox)+len(sn.Settings) != 0 {
+				if sn := d.kept(); sn.Account != nil || sn.Stream != nil || len(sn.Contacts)+len(sn.Chats)+len(sn.Newest)+len(sn.Outbox)+len(sn.Drafts)+len(sn.Settings) != 0 {
 					t.Errorf("kept %+v", sn)
 				}
 				if old.Token == "" {

@@ -261,6 +261,19 @@ func (ev ChatRead) apply(s *State) {
 	s.setChat(&read)
 }
 
+// DraftChanged: this is what is written to the peer now, and not sent.
+type DraftChanged struct {
+	Peer jid.JID
+	Text string
+}
+
+func (ev DraftChanged) apply(s *State) {
+	if c := s.chat(ev.Peer); c.Draft != ev.Text {
+		c.Draft = ev.Text
+		s.setChat(c)
+	}
+}
+
 // TypingChanged: the peer began or stopped writing (XEP-0085).
 type TypingChanged struct {
 	Peer   jid.JID

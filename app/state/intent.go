@@ -18,7 +18,7 @@ type Intent interface{ intent() }
 var told = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
-		SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, RetryMessage{}, Typing{}, ReadChat{}, LoadOlder{},
+		SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, Typing{}, ReadChat{}, LoadOlder{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContact{}, SetPresence{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -85,6 +85,13 @@ type SendMessage struct {
 	At   time.Time // when it was written; now if zero
 }
 
+// KeepDraft keeps what was written to a peer and not sent; with "" there is nothing.
+// SendMessage takes the draft away by itself.
+type KeepDraft struct {
+	Peer jid.JID
+	Text string
+}
+
 // RetryMessage sends a failed message again.
 type RetryMessage struct {
 	Peer jid.JID
@@ -133,6 +140,7 @@ func (SignOut) intent()        {}
 func (Reconnect) intent()      {}
 func (StartChat) intent()      {}
 func (SendMessage) intent()    {}
+func (KeepDraft) intent()      {}
 func (RetryMessage) intent()   {}
 func (Typing) intent()         {}
 func (ReadChat) intent()       {}

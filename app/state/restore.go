@@ -116,6 +116,7 @@ type Mirrored struct {
 	RemovedContacts []jid.JID
 	Chats           []KeptChat // their Messages are not looked at
 	Messages        map[jid.JID][]Message
+	Drafts          map[jid.JID]string
 	Moments         []Moment
 }
 
@@ -143,7 +144,7 @@ func (ev Mirrored) apply(s *State) {
 	}
 	for _, kc := range ev.Chats {
 		old, c := s.chat(kc.Chat.Peer), kc.Chat
-		c.Timeline, c.Earlier, c.Typing = old.Timeline, old.Earlier, old.Typing
+		c.Timeline, c.Earlier, c.Typing, c.Draft = old.Timeline, old.Earlier, old.Typing, old.Draft
 		c.Archive.Loading, c.Archive.Failed = old.Archive.Loading, old.Archive.Failed
 		c.Timeline.low, c.Timeline.high = min(c.Timeline.low, kc.Low), max(c.Timeline.high, kc.High)
 		s.setChat(&c)
@@ -152,6 +153,9 @@ func (ev Mirrored) apply(s *State) {
 		c := s.chat(peer)
 		c.Timeline = c.Timeline.mirror(messages, c.Earlier, s.Rev)
 		s.setChat(c)
+	}
+	for peer, text := range ev.Drafts {
+		DraftChanged{peer, text}.apply(s)
 	}
 	for _, m := range ev.Moments {
 		c := s.chat(m.Peer)

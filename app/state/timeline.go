@@ -61,8 +61,9 @@ type Chat struct {
 	Resource string  // the peer's resource replies go to, "" for the bare address (RFC 6121 §5.1)
 	Timeline Timeline
 	Unread   int
-	ReadTo   Key  // the newest message that has been seen
-	Typing   bool // the peer is writing right now
+	ReadTo   Key    // the newest message that has been seen
+	Typing   bool   // the peer is writing right now
+	Draft    string // what was written to the peer and not sent
 	Archive  Archive
 	// Earlier is set while the store has messages before the first of Timeline, which
 	// then is not the beginning of the conversation whatever Archive says.

@@ -30,7 +30,7 @@ var fromWord = func() map[string]state.Delivery {
 // an ancestor of after: a signed-out state has none, and asks for Delete.
 //
 // Nobody's typing, the connection and what is being loaded are not kept. Stream,
-// Coverage, Drafts and Settings are the caller's to add.
+// Coverage and Settings are the caller's to add.
 func Changes(before, after *state.State) *Batch {
 	b := &Batch{}
 	if account := accountRow(after); before == nil || account != accountRow(before) {
@@ -87,6 +87,9 @@ func (b *Batch) addChats(before, after *state.State) {
 			row := messageRow(c.Peer, m)
 			b.Strict = b.Strict || row.Out != 0
 			b.Messages = append(b.Messages, row)
+		}
+		if old == nil && c.Draft != "" || old != nil && c.Draft != old.Draft {
+			b.Drafts = append(b.Drafts, Draft{c.Peer, c.Draft})
 		}
 		row := chatRow(c)
 		if old != nil && row == chatRow(old) && c.Timeline.Last() == old.Timeline.Last() {
@@ -173,6 +176,10 @@ func (sn *Snapshot) State() *state.State {
 	for _, row := range sn.Contacts {
 		k.Contacts = append(k.Contacts, row.kept())
 	}
+	drafts := map[jid.JID]string{}
+	for _, d := range sn.Drafts {
+		drafts[d.Peer] = d.Text
+	}
 	for _, row := range sn.Chats {
 		page, read := sn.Newest[row.Peer]
 		if !read && row.Last != nil {
@@ -180,6 +187,7 @@ func (sn *Snapshot) State() *state.State {
 		}
 		kc := row.kept()
 		kc.Messages, kc.Chat.Earlier = States(page.Messages), page.Earlier
+		kc.Chat.Draft = drafts[row.Peer]
 		k.Chats = append(k.Chats, kc)
 	}
 	return state.Restore(k)
@@ -199,6 +207,12 @@ func (b *Batch) Mirrored() state.Mirrored {
 	}
 	for _, row := range b.Messages {
 		ev.Messages[row.Peer] = append(ev.Messages[row.Peer], row.State())
+	}
+	for _, d := range b.Drafts {
+		if ev.Drafts == nil {
+			ev.Drafts = map[jid.JID]string{}
+		}
+		ev.Drafts[d.Peer] = d.Text
 	}
 	return ev
 }

@@ -106,7 +106,6 @@ type Range struct {
 type Draft struct {
 	Peer jid.JID `json:"peer"`
 	Text string  `json:"text"`
-	At   int64   `json:"at"`
 }
 
 // Avatar is a picture, by the hash that its owner tells.

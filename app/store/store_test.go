@@ -85,7 +85,7 @@ func story() *state.State {
 		With(state.MessageAdded{Peer: grace, Message: state.Message{
 			ID: "4", Author: ada, Mine: true, Body: "four", At: noon.Add(time.Second), Delivery: state.Queued}}).
 		With(state.MessageAdded{Peer: "edith@localhost", Message: state.Message{ID: "5", Author: "edith@localhost", Body: "five", At: noon}}).
-		With(state.ChatStarted{Peer: "new@localhost"}).
+		With(state.DraftChanged{Peer: "new@localhost", Text: "how do I"}).
 		With(state.CaughtUp{})
 }
 
@@ -99,7 +99,7 @@ func picture(s *state.State) string {
 	}
 	for c := range s.Chats {
 		low, high := c.Timeline.Seqs()
-		lines = append(lines, fmt.Sprint("chat ", c.Peer, c.Resource, c.Unread, c.ReadTo, c.Archive, low, high))
+		lines = append(lines, fmt.Sprint("chat ", c.Peer, c.Resource, c.Unread, c.ReadTo, c.Archive, low, high, c.Draft))
 		for i, m := range c.Timeline.Newest(1000) {
 			plain := *m
 			plain.Rev = 0
@@ -188,6 +188,10 @@ func TestP16_ChangesAddUp(t *testing.T) {
 		state.MessageMarked{Peer: grace, ID: "2", Delivery: state.OnServer},
 		state.ArchivePage{Peer: grace, Older: true, Oldest: "o", Messages: []state.Message{message("0"), message("00")}},
 		state.ChatRead{Peer: grace},
+		state.DraftChanged{Peer: grace, Text: "half a"},
+		state.DraftChanged{Peer: "nobody@yet", Text: "dear"},
+		state.DraftChanged{Peer: grace, Text: "half a sentence"},
+		state.DraftChanged{Peer: grace},
 		state.MessageMarked{Peer: grace, ID: "2", Delivery: state.Failed, Problem: "gone"},
 		state.ContactRemoved{JID: "x@y"},
 		state.PresenceChanged{From: grace + "/phone", Presence: state.Presence{}},
@@ -206,22 +210,25 @@ func TestChangesAreOnlyChanges(t *testing.T) {
 		ev                        state.Event
 		contacts, chats, messages int
 		strict                    bool
+		drafts                    int
 	}{
-		{"typing", state.TypingChanged{Peer: grace, Typing: true}, 0, 0, 0, false},
-		{"loading", state.ArchiveAsked{Peer: grace}, 0, 0, 0, false},
-		{"connection", state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}}, 0, 0, 0, false},
-		{"message", state.MessageAdded{Peer: grace + "/phone", Message: state.Message{ID: "9", Author: grace, At: noon}}, 0, 1, 1, false},
-		{"ours", state.MessageAdded{Peer: grace, Message: state.Message{ID: "9", Mine: true, Author: ada, At: noon, Delivery: state.Queued}}, 0, 1, 1, true},
-		{"mark", state.MessageMarked{Peer: grace, ID: "4", Delivery: state.Delivered}, 0, 1, 1, false},
-		{"read", state.ChatRead{Peer: "edith@localhost"}, 0, 1, 0, false},
-		{"contact", state.ContactChanged{Item: state.RosterItem{JID: grace, Name: "G."}}, 1, 0, 0, false},
+		{"typing", state.TypingChanged{Peer: grace, Typing: true}, 0, 0, 0, false, 0},
+		{"loading", state.ArchiveAsked{Peer: grace}, 0, 0, 0, false, 0},
+		{"connection", state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}}, 0, 0, 0, false, 0},
+		{"message", state.MessageAdded{Peer: grace + "/phone", Message: state.Message{ID: "9", Author: grace, At: noon}}, 0, 1, 1, false, 0},
+		{"ours", state.MessageAdded{Peer: grace, Message: state.Message{ID: "9", Mine: true, Author: ada, At: noon, Delivery: state.Queued}}, 0, 1, 1, true, 0},
+		{"mark", state.MessageMarked{Peer: grace, ID: "4", Delivery: state.Delivered}, 0, 1, 1, false, 0},
+		{"read", state.ChatRead{Peer: "edith@localhost"}, 0, 1, 0, false, 0},
+		{"contact", state.ContactChanged{Item: state.RosterItem{JID: grace, Name: "G."}}, 1, 0, 0, false, 0},
+		{"draft", state.DraftChanged{Peer: grace, Text: "x"}, 0, 0, 0, false, 1},
+		{"no draft", state.DraftChanged{Peer: grace}, 0, 0, 0, false, 0},
 	} {
 		b := store.Changes(s, s.With(tc.ev))
-		if len(b.Contacts) != tc.contacts || len(b.Chats) != tc.chats || len(b.Messages) != tc.messages || b.Strict != tc.strict {
-			t.Errorf("%s: %d contacts, %d chats, %d messages, strict %v",
-				tc.name, len(b.Contacts), len(b.Chats), len(b.Messages), b.Strict)
+		if len(b.Contacts) != tc.contacts || len(b.Chats) != tc.chats || len(b.Messages) != tc.messages || b.Strict != tc.strict || len(b.Drafts) != tc.drafts {
+			t.Errorf("%s: %d contacts, %d chats, %d messages, strict %v, %d drafts",
+				tc.name, len(b.Contacts), len(b.Chats), len(b.Messages), b.Strict, len(b.Drafts))
 		}
-		if want := tc.contacts+tc.chats+tc.messages == 0; b.Empty() != want {
+		if want := tc.contacts+tc.chats+tc.messages+tc.drafts == 0; b.Empty() != want {
 			t.Errorf("%s: empty %v", tc.name, b.Empty())
 		}
 	}

@@ -28,9 +28,10 @@ type desk struct {
 	news    string // what screen readers are told
 	told    state.Key
 
-	drafts map[jid.JID]string
-	typing jid.JID // whom the person writes to, as far as they know
-	keyed  int     // keystrokes; tells a late timer that it is late
+	drafts  map[jid.JID]string // what was written here; the state may not have it yet
+	keeping bool               // it will have it soon
+	typing  jid.JID            // whom the person writes to, as far as they know
+	keyed   int                // keystrokes; tells a late timer that it is late
 
 	filter   string
 	firstRow int // of the list, for its window
@@ -51,6 +52,9 @@ func newDesk(model Model, platform Platform) *desk {
 // typingPause is how long somebody who stops writing still counts as writing.
 const typingPause = 5 * time.Second
 
+// draftPause is how long what is written may be on the page alone.
+const draftPause = time.Second
+
 // blip is how long a lost connection is not worth a word.
 const blip = time.Second
 
@@ -70,6 +74,11 @@ func (d *desk) refresh() {
 		d.later(blip, func() { d.rev++ })
 	}
 	d.tick()
+	for peer, text := range d.drafts {
+		if peer != d.open && d.s.Chat(peer) != nil && d.s.Chat(peer).Draft == text {
+			delete(d.drafts, peer)
+		}
+	}
 	if c := d.s.Chat(d.open); c != nil {
 		d.follow(old.Chat(d.open), c)
 	}
@@ -162,8 +171,9 @@ func (d *desk) show(peer jid.JID) {
 	d.dialog = dialog{}
 	if peer != d.open {
 		d.stopTyping()
+		d.keep()
 		d.open, d.details = peer, false
-		d.opened = d.drafts[peer]
+		d.opened = d.draft(peer)
 		d.news = ""
 		c := d.s.Chat(peer)
 		if c == nil {
@@ -193,6 +203,7 @@ func (d *desk) show(peer jid.JID) {
 // leave steps back to the list.
 func (d *desk) leave() {
 	d.stopTyping()
+	d.keep()
 	d.settling.Focus = "row:" + string(d.open)
 	d.open, d.details = "", false
 	d.rev++
@@ -200,12 +211,11 @@ func (d *desk) leave() {
 
 // write keeps what is being written, and lets the peer know that something is.
 func (d *desk) write(text string) {
+	d.note(d.open, text)
 	if text == "" {
-		delete(d.drafts, d.open)
 		d.stopTyping()
 		return
 	}
-	d.drafts[d.open] = text
 	if d.typing != d.open {
 		d.stopTyping()
 		d.typing = d.open
@@ -218,6 +228,40 @@ func (d *desk) write(text string) {
 			d.stopTyping()
 		}
 	})
+}
+
+// note remembers what was written, and has it kept before long.
+func (d *desk) note(peer jid.JID, text string) {
+	d.drafts[peer] = text
+	if d.keeping {
+		return
+	}
+	d.keeping = true
+	d.later(draftPause, d.keep)
+}
+
+// keep has the client keep what was written. The page may be gone after this.
+func (d *desk) keep() {
+	if !d.keeping {
+		return
+	}
+	d.keeping = false
+	for peer, text := range d.drafts {
+		if c := d.s.Chat(peer); c == nil && text != "" || c != nil && c.Draft != text {
+			d.model.Do(state.KeepDraft{Peer: peer, Text: text})
+		}
+	}
+}
+
+// draft is what was written to somebody and not sent.
+func (d *desk) draft(peer jid.JID) string {
+	if text, ok := d.drafts[peer]; ok {
+		return text
+	}
+	if c := d.s.Chat(peer); c != nil {
+		return c.Draft
+	}
+	return ""
 }
 
 func (d *desk) stopTyping() {
@@ -237,7 +281,7 @@ func (d *desk) send(text string) {
 	if d.open == "" || blank(text) {
 		return
 	}
-	delete(d.drafts, d.open)
+	d.drafts[d.open] = ""
 	d.typing = ""
 	d.keyed++
 	d.rev++
@@ -283,13 +327,14 @@ func (d *desk) happened(sig Signal) {
 		d.leave()
 	case "send":
 		if d.elsewhere(sig.Peer) {
+			d.drafts[peer] = ""
 			d.model.Do(state.SendMessage{Peer: jid.JID(sig.Peer), Body: sig.Text})
 			return
 		}
 		d.send(sig.Text)
 	case "message":
 		if d.elsewhere(sig.Peer) {
-			d.drafts[jid.JID(sig.Peer)] = sig.Text
+			d.note(peer, sig.Text)
 			return
 		}
 		d.write(sig.Text)
@@ -308,6 +353,8 @@ func (d *desk) happened(sig Signal) {
 		}
 	case "attention":
 		d.read()
+	case "away":
+		d.keep()
 	case "rows":
 		d.firstRow = sig.Number
 		d.rev++

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ type bench struct {
 	*desk
 	state    *state.State
 	did      []string
-	late     []func()
+	late     map[time.Duration][]func() // by how late
 	away     bool
 	narrow   bool
 	theme    string
@@ -80,14 +81,19 @@ func (b *bench) wants(t *testing.T, want ...string) {
 	b.did = nil
 }
 
+// only forgets what was wanted but for one kind of intent.
+func (b *bench) only(kind string) {
+	b.did = slices.DeleteFunc(b.did, func(what string) bool { return !strings.HasPrefix(what, kind) })
+}
+
 func (b *bench) html() string { return app.HTMLString((&Root{desk: b.desk}).Render()) }
 
 func sit(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{state: state.New(), clock: noon}
+	b := &bench{state: state.New(), clock: noon, late: map[time.Duration][]func(){}}
 	b.desk = newDesk(b, b)
 	b.desk.now = func() time.Time { return b.clock }
-	b.desk.later = func(_ time.Duration, f func()) { b.late = append(b.late, f) }
+	b.desk.later = func(wait time.Duration, f func()) { b.late[wait] = append(b.late[wait], f) }
 	b.play(
 		state.SessionStarted{Me: ada + "/natter"},
 		state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}},
@@ -165,9 +171,9 @@ func TestCompose(t *testing.T) {
 		b.sig("message", "", "h")
 		b.sig("message", "", "he")
 		b.wants(t, "Typing{Peer:grace@example.org Typing:true}")
-		b.late[0]() // that of the first key: the second came since
+		b.late[typingPause][0]() // that of the first key: the second came since
 		b.wants(t)
-		b.late[1]()
+		b.late[typingPause][1]()
 		b.wants(t, "Typing{Peer:grace@example.org Typing:false}")
 	})
 	t.Run("emptied is not typing", func(t *testing.T) {
@@ -185,10 +191,14 @@ func TestCompose(t *testing.T) {
 		b.did = nil
 		b.sig("send", "", "hello\nyou")
 		b.sig("send", "", " \n ")
-		b.wants(t, "SendMessage{Peer:grace@example.org Body:hello\nyou}")
-		if len(b.drafts) > 0 {
-			t.Error("what was sent is still a draft")
+		b.wants(t, fmt.Sprintf("SendMessage%+v", state.SendMessage{Peer: grace, Body: "hello\nyou"}))
+		if draft := b.draft(grace); draft != "" {
+			t.Errorf("what was sent is still a draft: %q", draft)
 		}
+		for _, late := range b.late[draftPause] {
+			late()
+		}
+		b.wants(t)
 	})
 	t.Run("a draft stays with its conversation", func(t *testing.T) {
 		b := sit(t)
@@ -206,6 +216,53 @@ func TestCompose(t *testing.T) {
 		if b.opened != "for grace" {
 			t.Errorf("the draft is %q", b.opened)
 		}
+	})
+	t.Run("a draft is kept, but not at every key", func(t *testing.T) {
+		b := sit(t)
+		b.play(state.ChatStarted{Peer: grace}, state.ChatStarted{Peer: alan})
+		b.sig("open", string(grace), "")
+		typed := func(text string) {
+			b.sig("message", string(b.open), text)
+			b.only("KeepDraft")
+		}
+		typed("h")
+		typed("he")
+		b.wants(t)
+		if n := len(b.late[draftPause]); n != 1 {
+			t.Fatalf("%d timers", n)
+		}
+		b.late[draftPause][0]()
+		b.wants(t, "KeepDraft{Peer:grace@example.org Text:he}")
+		b.play(state.DraftChanged{Peer: grace, Text: "he"})
+		for _, leave := range []Signal{{Do: "away"}, {Do: "open", Peer: string(alan)}, {Do: "open", Peer: string(grace)}, {Do: "back"}} {
+			text := fmt.Sprintf("%+v", leave)
+			typed(text)
+			peer := b.open
+			b.happened(leave)
+			b.only("KeepDraft")
+			b.wants(t, fmt.Sprintf("KeepDraft{Peer:%s Text:%s}", peer, text))
+			b.play(state.DraftChanged{Peer: peer, Text: text})
+		}
+		if len(b.drafts) > 0 {
+			t.Errorf("what the state has is still %v here", b.drafts)
+		}
+		b.late[draftPause][1]()
+		b.wants(t)
+	})
+	t.Run("a draft that was kept is there again", func(t *testing.T) {
+		b := sit(t)
+		b.play(state.DraftChanged{Peer: grace, Text: "where was I"})
+		if html := b.html(); !strings.Contains(html, "Draft: ") || !strings.Contains(html, "where was I") {
+			t.Error("the list does not show it")
+		}
+		b.sig("open", string(grace), "")
+		if b.opened != "where was I" {
+			t.Errorf("the conversation begins with %q", b.opened)
+		}
+		b.did = nil
+		b.sig("message", string(grace), "")
+		b.sig("away", "", "")
+		b.wants(t, "KeepDraft{Peer:grace@example.org Text:}")
 	})
 }
 

@@ -38,7 +38,7 @@ func (d *desk) items() []item {
 	for c := range d.s.Chats {
 		it := item{peer: c.Peer, chat: c, contact: d.s.Contact(c.Peer), last: c.Timeline.Last()}
 		if c.Peer != d.open {
-			it.draft = d.drafts[c.Peer]
+			it.draft = d.draft(c.Peer)
 		}
 		add(it)
 	}
@@ -385,7 +385,7 @@ func status(d *desk) app.HTMLDiv {
 func storage(d *desk) app.UI {
 	p := d.s.Storage
 	return app.If(p != nil, func() app.UI {
-		return app.Div().Class("status").Attr("role", "status").DataSet("phase", "stopped").Body(
+		return app.Div().Class("status").Attr("role", "status").DataSet("phase", "stopped").DataSet("storage", p.Kind).Body(
 			icon("alert"), app.Span().Class("status-text").Text(p.Text),
 			app.Span().Class("status-why").Text(p.Advice))
 	})

@@ -140,6 +140,8 @@ func (t *talk) do(c feature.Client, in state.Intent) bool {
 		c.Emit(state.ChatStarted{Peer: in.Peer.Bare()})
 	case state.ReadChat:
 		c.Emit(state.ChatRead(in))
+	case state.KeepDraft:
+		c.Emit(state.DraftChanged{Peer: in.Peer.Bare(), Text: in.Text})
 	case state.SendMessage:
 		t.write(c, in)
 	case state.RetryMessage:
@@ -173,6 +175,9 @@ func (t *talk) write(c feature.Client, in state.SendMessage) {
 		return // done already, by a tab that died before it could say so
 	}
 	c.Emit(state.MessageAdded{Peer: peer, Message: m})
+	if c.State().Chat(peer).Draft != "" {
+		c.Emit(state.DraftChanged{Peer: peer})
+	}
 	st := stanza(c, peer, &m)
 	if c.State().Connection.Phase != state.Online {
 		delayed(st, m.At) // nobody knows when it leaves

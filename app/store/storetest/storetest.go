@@ -199,7 +199,7 @@ func full() store.Batch {
 		Messages: []store.Message{m},
 		Coverage: []store.Coverage{{Archive: ada, Ranges: []store.Range{
 			{From: "a", To: "b", FromTime: 1, ToTime: 2, Start: true}, {From: "c", To: "d", FromTime: 3, ToTime: 4}}}},
-		Drafts:   []store.Draft{{Peer: edith, Text: "half a sen", At: 6}},
+		Drafts:   []store.Draft{{Peer: edith, Text: "half a sen"}},
 		Avatars:  []store.Avatar{{ID: "hash", Type: "image/png", Bytes: []byte{0, 255, 137, 80}}},
 		Settings: map[string]string{"enter": "sends", "__proto__": "a name like any other"},
 	}

@@ -1,0 +1,41 @@
+//go:build linux
+
+package e2e
+
+import (
+	"testing"
+)
+
+// Somebody who is remembered reloads the page in the middle of a word. Nothing waits
+// for a pause in their typing.
+func TestADraftSurvivesTheReload(t *testing.T) {
+	t.Parallel()
+	p := visit(t, natter(t))
+	p.click("checkbox", "Remember me")
+	p.signIn("ada@localhost", "analytical")
+	p.in()
+	p.chat("Echo")
+	p.until(`() => localStorage.getItem("natter.remembered")`)
+	p.write("half a sen")
+	p.page.MustReload()
+	p.in()
+	p.find("button", "Echo,…Draft: half a sen…")
+	p.chat("Echo")
+	if got := p.holds("Message"); got != "half a sen" {
+		t.Errorf("the composer holds %q", got)
+	}
+	p.say("half a sentence")
+	p.reads("Echo", "half a sentence")
+	p.page.MustReload()
+	p.in()
+	p.chat("Echo")
+	if got := p.holds("Message"); got != "" {
+		t.Errorf("what was sent is still being written: %q", got)
+	}
+	p.write("never said")
+	p.signOut()
+	left := p.until(`async () => { const all = await indexedDB.databases(); return all.length === 0 && "nothing" }`).Str()
+	if left != "nothing" {
+		t.Errorf("left: %s", left)
+	}
+}
