@@ -171,12 +171,16 @@ func (t *talk) write(c feature.Client, in state.SendMessage) {
 	if m.At.IsZero() {
 		m.At = c.Now()
 	}
-	if chat := c.State().Chat(peer); chat != nil && chat.Timeline.ByID(m.Author, m.ID) != nil {
-		return // done already, by a tab that died before it could say so
+	chat := c.State().Chat(peer)
+	done := chat != nil && chat.Timeline.ByID(m.Author, m.ID) != nil
+	if !done {
+		c.Emit(state.MessageAdded{Peer: peer, Message: m})
 	}
-	c.Emit(state.MessageAdded{Peer: peer, Message: m})
 	if c.State().Chat(peer).Draft != "" {
 		c.Emit(state.DraftChanged{Peer: peer})
+	}
+	if done {
+		return // by a tab that died before it could say so
 	}
 	st := stanza(c, peer, &m)
 	if c.State().Connection.Phase != state.Online {
