@@ -70,6 +70,8 @@ type loop struct {
 	base      time.Duration // what the wait doubles from
 	redirects int           // followed at once since the last stable session
 	since     time.Time     // the session began
+	resumed   bool          // by resuming the stream
+	answered  bool          // and the server has answered what we asked it since
 	lost      time.Time     // the session ended
 	woken     time.Time     // the last Wake that had an effect
 	retry     timer
@@ -182,6 +184,7 @@ func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
 	l.heard, l.wrote = l.since, l.since
 	l.link = l.open(sess)
 	l.control, l.unasked, l.bytes, l.owed = nil, 0, 0, false
+	l.resumed, l.answered = sess.Resumed, false
 	if sess.Features != nil {
 		l.features = sess.Features
 	}
@@ -193,7 +196,7 @@ func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
 
 	if sess.Resumed {
 		l.emit(Online{Session: sess, Resumed: true})
-		if !l.resumed(sess.ResumedH) {
+		if !l.goOn(sess.ResumedH) {
 			return
 		}
 	} else {

@@ -75,6 +75,7 @@ func (l *loop) managed(e *framing.Element) {
 			l.tooHigh(uint32(h))
 			return
 		}
+		l.answered = true
 		l.settled()
 		l.askSoon()
 	}
@@ -173,9 +174,9 @@ func (l *loop) tooHigh(h uint32) {
 	}, ErrMiscounted)
 }
 
-// resumed goes on where the lost socket left off: what the server has not handled
+// goOn goes on where the lost socket left off: what the server has not handled
 // is sent again, unchanged and before anything new (XEP-0198 §5).
-func (l *loop) resumed(h uint32) (ok bool) {
+func (l *loop) goOn(h uint32) (ok bool) {
 	if !l.confirm(h - l.acked) {
 		l.tooHigh(h)
 		return false

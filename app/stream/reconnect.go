@@ -109,6 +109,7 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 	switch {
 	case errors.Is(cause, ErrSilent):
 		e.Condition = "timeout"
+		over = over || l.resumed && !l.answered // see garbled
 	case errors.As(cause, &stream):
 		e.Condition, e.Text = stream.Condition, stream.Text
 		l.base = herdWait
@@ -120,6 +121,9 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 		// Both Prosody and ejabberd say so, without more, when they think that we
 		// have miscounted.
 		over = over || stream.Condition == framing.UndefinedCondition
+		if garbled[stream.Condition] && l.resumed {
+			again, over = true, true
+		}
 	case errors.As(cause, &redirect):
 		l.base = herdWait
 		l.redirect, l.from = redirect.URI, e.Endpoint
@@ -131,6 +135,7 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 		if closed.Code != normalLoss {
 			l.base = herdWait
 		}
+		over = over || l.resumed && notUnderstood[closed.Code]
 	}
 	if l.redirect != "" && l.redirects == 0 {
 		l.redirects++
@@ -146,6 +151,22 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 		l.lose(l.startOver())
 	}
 }
+
+// garbled are the stream errors that say that what came was not XMPP. What we send is,
+// by construction, but Prosody reads it wrongly on a stream that was resumed after its
+// socket had been cut within a frame: it still waits for the rest of that frame, and
+// takes the first bytes of the new socket for it (seen with 0.12). The stream is lost
+// then, and a new one is none the worse.
+var garbled = map[string]bool{
+	framing.BadFormat:     true,
+	framing.InvalidXML:    true,
+	framing.NotWellFormed: true,
+	framing.RestrictedXML: true,
+}
+
+
+// notUnderstood are the close codes that say the same of a frame (RFC 6455 §7.4.1).
+var notUnderstood = map[int]bool{1002: true, 1003: true, 1007: true}
 
 // offline waits for the next try, or stops if there is nothing to hope for.
 func (l *loop) offline(err error, again bool, wait time.Duration) {

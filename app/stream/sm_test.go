@@ -327,6 +327,48 @@ func TestM08_ResumeFails(t *testing.T) {
 }
 
 // M10, M14, C01 to C04.
+// Prosody 0.12 takes the first bytes of a socket that resumes for the rest of a frame
+// that was cut in two. That is no reason to stop.
+func TestM08_ResumedAndNotUnderstood(t *testing.T) {
+	for name, end := range map[string]func(*world, *server){
+		"a stream error":                    func(_ *world, sv *server) { sv.fails("not-well-formed") },
+		"a WebSocket closed over a frame":   func(_ *world, sv *server) { sv.hangUp(3002) },
+		"a WebSocket closed over a payload": func(_ *world, sv *server) { sv.hangUp(3007) },
+		"silence":                           func(w *world, _ *server) { w.pass(5 * time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, w *world) {
+				sv := w.managed()
+				w.send("m1")
+				sv.read()
+				sv.cut()
+				w.pass(longWait)
+				sv = w.next().resumed(0)
+				sv.got(written("m1"))
+				end(w, sv)
+				w.pass(longWait)
+				c := w.next()
+				if c.resume != nil {
+					t.Fatalf("resumes once more: %+v", *c.resume)
+				}
+				w.forget()
+				c.fresh(featuresSM).fails("not-well-formed")
+				w.happened("online", "offline not-well-formed for good") // twin: on a new stream it is about us
+			})
+		})
+	}
+	t.Run("a cut is not that", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			for range 3 {
+				sv.cut()
+				w.pass(longWait)
+				sv = w.next().resumed(0)
+			}
+		})
+	})
+}
+
 func TestM10_Close(t *testing.T) {
 	t.Run("M10 M14 C01 C02 C03", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {

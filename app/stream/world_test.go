@@ -366,16 +366,17 @@ func (sv *server) gone() bool {
 // cut is the end of the network.
 func (sv *server) cut() { sv.hangUp(cutCode) }
 
-// cutCode is what lossy makes 1006 of: nobody can send that.
-const cutCode = 3000
+// Codes that nobody but a WebSocket itself can send come from lossy, which takes 3006
+// for 1006.
+const cutCode = 3006
 
 type lossy struct{ framing.Socket }
 
 func (s lossy) Read(ctx context.Context) (string, error) {
 	doc, err := s.Socket.Read(ctx)
 	var closed *framing.CloseError
-	if errors.As(err, &closed) && closed.Code == cutCode {
-		err = &framing.CloseError{Code: 1006}
+	if errors.As(err, &closed) && closed.Code >= 3000 {
+		err = &framing.CloseError{Code: closed.Code - 2000}
 	}
 	return doc, err
 }
