@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 
+	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
 )
@@ -37,4 +38,50 @@ messages:
 	}
 	page.Messages = fresh
 	return page
+}
+
+// readOlder reads the page before what is in memory from the store, if it has one.
+func (l *loop) readOlder(peer jid.JID) bool {
+	n, _ := l.readPage(peer.Bare(), window.Messages)
+	return n > 0
+}
+
+// readPage reads up to n messages before what is in memory and returns how many there
+// were.
+func (l *loop) readPage(peer jid.JID, n int) (int, error) {
+	chat := l.state.Chat(peer)
+	if l.store == nil || chat == nil || !chat.Earlier {
+		return 0, nil
+	}
+	rows, err := l.store.Messages(context.Background(), peer, l.edges[peer], n)
+	if err != nil {
+		return 0, err
+	}
+	if len(rows) > 0 {
+		l.edges[peer] = rows[0].Key
+	}
+	l.Emit(state.HistoryRead{Peer: peer, Messages: store.States(rows), Earlier: len(rows) == n})
+	return len(rows), nil
+}
+
+// What readBack reads in one turn of the loop, and how much above the place it goes to.
+const (
+	backPage  = 200
+	backAbove = 30
+)
+
+// readBack reads until a place is in memory, a page in each turn. All that comes after
+// it is in memory then too: a conversation has no hole.
+func (l *loop) readBack(peer jid.JID, to state.Key) {
+	chat := l.state.Chat(peer)
+	if chat == nil || len(chat.Timeline.Before(to, backAbove)) == backAbove {
+		return
+	}
+	n, err := l.readPage(peer, backPage)
+	switch {
+	case err != nil:
+		l.trouble(err)
+	case n > 0:
+		l.After(0, func() { l.readBack(peer, to) })
+	}
 }

@@ -287,23 +287,6 @@ func (l *loop) save(ctx context.Context) bool {
 	return err == nil
 }
 
-// readOlder reads the page before what is in memory from the store, if it has one.
-func (l *loop) readOlder(peer jid.JID) bool {
-	chat := l.state.Chat(peer)
-	if l.store == nil || chat == nil || !chat.Earlier {
-		return false
-	}
-	rows, err := l.store.Messages(context.Background(), peer.Bare(), l.edges[peer.Bare()], window.Messages)
-	if err != nil {
-		return false
-	}
-	if len(rows) > 0 {
-		l.edges[peer.Bare()] = rows[0].Key
-	}
-	l.Emit(state.HistoryRead{Peer: peer.Bare(), Messages: store.States(rows), Earlier: len(rows) == window.Messages})
-	return len(rows) > 0
-}
-
 // pack and unpack turn what a stream goes on from into a row and back.
 func pack(sn *stream.Snapshot) *store.Stream {
 	row := &store.Stream{ID: sn.ID, JID: sn.JID, H: sn.H, Acked: sn.Acked, Sent: sn.Sent}

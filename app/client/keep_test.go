@@ -385,6 +385,57 @@ func TestADraftOutlivesThePage(t *testing.T) {
 	})
 }
 
+// How much has been read is the same after a crash and without a network, and where
+// reading stopped is found though it is not what memory begins with.
+func TestReadPositionsOutliveThePage(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		const n = 120
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		grace.says(ada.person, "seen")
+		ada.hears(grace, "seen")
+		ada.Do(state.ReadChat{Peer: grace.account})
+		ada.until("read", func(s *state.State) bool { return s.Chat(grace.account).Unread == 0 })
+		for i := range n {
+			grace.says(ada.person, fmt.Sprint("unseen ", i))
+		}
+		ada.hears(grace, fmt.Sprint("unseen ", n-1))
+		was := ada.State().Chat(grace.account)
+		eventually(t, "it is on the disk", func() bool { return d.kept().Chats[0].Unread == n })
+		check := func(when string) {
+			t.Helper()
+			c := ada.State().Chat(grace.account)
+			if c.Unread != n || c.ReadTo != was.ReadTo {
+				t.Errorf("%s: %d unread, read up to %v; was %d, %v", when, c.Unread, c.ReadTo, n, was.ReadTo)
+			}
+		}
+		ada.die()
+		ada = d.page()
+		ada.Do(state.Return{Account: d.account})
+		ada.until("no network", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		check("offline")
+		if n := ada.State().Chat(grace.account).Timeline.Len(); n != 50 {
+			t.Errorf("%d messages are in memory", n)
+		}
+		ada.Do(state.LoadBack{Peer: grace.account, To: was.ReadTo})
+		ada.until("where reading stopped", func(s *state.State) bool {
+			m := s.Chat(grace.account).Timeline.Get(was.ReadTo)
+			return m != nil && m.Body == "seen"
+		})
+		check("with all in memory")
+		d.network.mend()
+		ada = ada.reload().back()
+		check("online again")
+		ada.Do(state.ReadChat{Peer: grace.account})
+		ada.until("read", func(s *state.State) bool { return s.Chat(grace.account).Unread == 0 })
+		eventually(t, "it is on the disk", func() bool { return d.kept().Chats[0].Unread == 0 })
+		ada = ada.reload().back()
+		if c := ada.State().Chat(grace.account); c.Unread != 0 || c.ReadTo != c.Timeline.Last().Key {
+			t.Errorf("what was read is unread: %d, %v", c.Unread, c.ReadTo)
+		}
+	})
+}
+
 // resumed fails the test if the stream was not gone on with, or anything was asked
 // again that is known (XEP-0198 §5).
 func resumed(t *testing.T, sent []string) {

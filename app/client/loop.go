@@ -89,6 +89,9 @@ func (l *loop) do(in state.Intent) {
 			l.comeBack(l.state.Account()) // another tab had taken over
 		}
 		return
+	case state.LoadBack:
+		l.readBack(in.Peer.Bare(), in.To)
+		return
 	case state.LoadOlder:
 		if l.readOlder(in.Peer) {
 			return

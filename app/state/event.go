@@ -353,10 +353,14 @@ type ArchivePage struct {
 
 func (ev ArchivePage) apply(s *State) {
 	c := s.chat(ev.Peer)
+	answer := c.answer(ev.Messages)
 	var unseen int
 	c.Timeline, unseen = c.Timeline.insert(ev.Messages, ev.After, ev.Older, s.Rev)
 	if ev.Unread {
 		c.Unread += unseen
+		c.readBy(answer)
+	} else if last := c.Timeline.Last(); last != nil && c.Unread == 0 && c.ReadTo == (Key{}) {
+		c.ReadTo = last.Key
 	}
 	if !ev.Partial {
 		c.Archive.Loading, c.Archive.Failed = false, ""
@@ -368,6 +372,36 @@ func (ev ArchivePage) apply(s *State) {
 		}
 	}
 	s.setChat(c)
+}
+
+// answer returns the last message of a page that is ours and not known yet, nil if there
+// is none: another client of ours has written it.
+func (c *Chat) answer(page []Message) *Message {
+	for i := range page {
+		m := &page[len(page)-1-i]
+		if m.Mine && c.Timeline.Find(m) == nil {
+			return m
+		}
+	}
+	return nil
+}
+
+// readBy counts what comes before an answer of ours as read, as it does when the answer
+// comes live.
+func (c *Chat) readBy(answer *Message) {
+	if answer == nil {
+		return
+	}
+	at := c.Timeline.Find(answer).Key
+	if !c.ReadTo.Before(at) {
+		return
+	}
+	c.Unread, c.ReadTo = 0, at
+	for _, m := range c.Timeline.From(at, c.Timeline.Len()) {
+		if !m.Mine {
+			c.Unread++
+		}
+	}
 }
 
 // Clamp limits a time that a stranger chose to what can be true: not before 1970

@@ -14,7 +14,7 @@ import (
 type Intent interface{ intent() }
 
 // told are the intents that one tab tells another. It may happen twice: what is wanted
-// a second time changes nothing. SignIn and Return are a tab's own.
+// a second time changes nothing. SignIn, Return and LoadBack are a tab's own.
 var told = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
@@ -110,6 +110,13 @@ type ReadChat struct{ Peer jid.JID }
 // LoadOlder asks for the page of the archive before what is held.
 type LoadOlder struct{ Peer jid.JID }
 
+// LoadBack asks for all that this device has of a conversation from a place on, and a
+// little of what comes before. It is a tab's own.
+type LoadBack struct {
+	Peer jid.JID
+	To   Key
+}
+
 // AddContact puts an address on the roster and asks to see its presence.
 type AddContact struct {
 	JID  jid.JID
@@ -145,6 +152,7 @@ func (RetryMessage) intent()   {}
 func (Typing) intent()         {}
 func (ReadChat) intent()       {}
 func (LoadOlder) intent()      {}
+func (LoadBack) intent()       {}
 func (AddContact) intent()     {}
 func (RenameContact) intent()  {}
 func (RemoveContact) intent()  {}

@@ -17,7 +17,7 @@ func TestP16_IntentsAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := map[string]Intent{"SignIn": SignIn{Password: "secret"}, "Return": Return{}}
+	own := map[string]Intent{"SignIn": SignIn{Password: "secret"}, "Return": Return{}, "LoadBack": LoadBack{}}
 	count := 0
 	for _, d := range file.Decls {
 		f, ok := d.(*ast.FuncDecl)

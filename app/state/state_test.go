@@ -59,6 +59,42 @@ func TestPublishedStatesNeverChange(t *testing.T) {
 	}
 }
 
+// Whatever way messages come, what was answered elsewhere has been read.
+func TestUnread(t *testing.T) {
+	at := func(m Message, id string) Message {
+		m.ArchiveID = id
+		return m
+	}
+	elsewhere := at(mine("4", "answer", 4*time.Second), "a4")
+	elsewhere.Delivery = OnServer
+	story := []Message{
+		at(from("3", "three", 3*time.Second), "a3"), elsewhere, at(from("5", "five", 5*time.Second), "a5"), at(from("6", "six", 6*time.Second), "a6"),
+	}
+	start := signedIn().
+		With(ArchivePage{Peer: grace, Older: true, Messages: []Message{at(from("1", "one", 0), "a1"), at(from("2", "two", time.Second), "a2")}})
+	check := func(how string, s *State, unread int, read string) {
+		t.Helper()
+		c := s.Chat(grace)
+		if m := c.Timeline.Get(c.ReadTo); c.Unread != unread || m == nil || m.Body != read {
+			t.Errorf("%s: %d unread, read up to %+v", how, c.Unread, m)
+		}
+	}
+	check("the first page", start, 0, "two")
+	live := start
+	for _, m := range story {
+		live = live.With(MessageAdded{Peer: grace, Message: m})
+	}
+	check("live", live, 2, "answer")
+	check("missed", start.With(ArchivePage{Peer: grace, Unread: true, Messages: story}), 2, "answer")
+	check("missed, in two pages", start.
+		With(ArchivePage{Peer: grace, Unread: true, Messages: story[:2]}).
+		With(ArchivePage{Peer: grace, Unread: true, Messages: story[2:]}), 2, "answer")
+	check("missed what was live", live.With(ArchivePage{Peer: grace, Unread: true, Messages: story}), 2, "answer")
+	check("only theirs", start.With(ArchivePage{Peer: grace, Unread: true, Messages: story[2:]}), 2, "two")
+	queued := start.With(MessageAdded{Peer: grace, Message: mine("7", "on its way", 2*time.Second)})
+	check("ours, on its way", queued.With(ArchivePage{Peer: grace, Unread: true, Messages: story[2:]}), 2, "on its way")
+}
+
 func TestOrder(t *testing.T) {
 	t.Run("a clock that runs behind does not move a live message up", func(t *testing.T) {
 		s := signedIn().

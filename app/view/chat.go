@@ -80,6 +80,9 @@ func (c *chat) rows(name string) []app.UI {
 	if c.Chat == nil || c.Chat.Timeline.Len() == 0 {
 		return []app.UI{c.empty(name)}
 	}
+	if d.seek.on {
+		return []app.UI{app.Div().Class("log-top").Body(bones())}
+	}
 	rows, _ := d.window.rows(c.Chat)
 	out := []app.UI{c.top(rows[0])}
 	var day []app.UI

@@ -24,6 +24,7 @@ type desk struct {
 	open    jid.JID
 	details bool
 	window  window
+	seek    seek
 	opened  string // the draft the open conversation began with
 	news    string // what screen readers are told
 	told    state.Key
@@ -109,7 +110,7 @@ func (d *desk) tick() {
 // follow keeps the window and the announcements up with the open conversation.
 func (d *desk) follow(old, c *state.Chat) {
 	last := c.Timeline.Last()
-	if last == nil {
+	if last == nil || d.seek.on && !d.sought(c) {
 		return
 	}
 	if old == nil || old.Timeline.Len() == 0 {
@@ -174,6 +175,7 @@ func (d *desk) show(peer jid.JID) {
 		d.keep()
 		d.open, d.details = peer, false
 		d.opened = d.draft(peer)
+		d.seek = seek{}
 		d.news = ""
 		c := d.s.Chat(peer)
 		if c == nil {
@@ -190,6 +192,9 @@ func (d *desk) show(peer jid.JID) {
 			d.settling.Scroll = "end"
 			if d.window.unread != (state.Key{}) {
 				d.settling.Scroll = "new"
+			}
+			if unreadAbove(c) {
+				d.seekTo(c, state.Key{})
 			}
 		}
 	}
@@ -346,6 +351,7 @@ func (d *desk) happened(sig Signal) {
 		d.edge(sig.Text, sig.On)
 	case "newest":
 		if c := d.s.Chat(d.open); c != nil {
+			d.seek = seek{}
 			d.window.showEnd(c)
 			d.settling.Scroll = "end"
 			d.rev++

@@ -472,6 +472,62 @@ func TestWindow(t *testing.T) {
 	}
 }
 
+// A conversation with more unread messages than are in memory opens where reading
+// stopped, not where memory begins.
+func TestUnread_MoreThanInMemory(t *testing.T) {
+	var rows []state.Message
+	for i := range 500 {
+		rows = append(rows, state.Message{
+			Key: state.Key{Time: noon.Add(time.Duration(i-1000) * time.Minute).UnixMicro(), Seq: int64(i)},
+			ID:  fmt.Sprint("r", i), Author: grace, Body: fmt.Sprint(i), At: noon.Add(time.Duration(i-1000) * time.Minute),
+		})
+	}
+	for name, read := range map[string]int{"some were read": 199, "none was ever read": -1} {
+		t.Run(name, func(t *testing.T) {
+			b := sit(t)
+			chat := state.Chat{Peer: grace, Unread: 500 - 1 - read, Earlier: true}
+			var key state.Key
+			if read >= 0 {
+				key = rows[read].Key
+			}
+			chat.ReadTo = key
+			b.state = state.Restore(state.Kept{Me: ada + "/natter", Chats: []state.KeptChat{{Chat: chat, Messages: rows[450:]}}})
+			b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
+			b.sig("open", string(grace), "")
+			b.wants(t, fmt.Sprintf("LoadBack{Peer:grace@example.org To:%+v}", key))
+			b.edgeAt("top", true)
+			b.edgeAt("bottom", true)
+			b.wants(t)
+			if html := b.html(); strings.Contains(html, "data-key") || strings.Contains(html, "unread-mark") || !strings.Contains(html, "bones") {
+				t.Error("something is shown that is not the place")
+			}
+			b.play(state.HistoryRead{Peer: grace, Messages: rows[250:450], Earlier: true})
+			if !b.seek.on {
+				t.Error("found too early")
+			}
+			b.play(state.HistoryRead{Peer: grace, Messages: rows[:250]})
+			if b.seek.on || b.window.unread != rows[read+1].Key || b.settling.Scroll != "new" {
+				t.Errorf("the divider is at %+v, scrolled to %q", b.window.unread, b.settling.Scroll)
+			}
+			if html := b.html(); strings.Count(html, "unread-mark") != 1 {
+				t.Error("it is not on the page")
+			}
+			b.wants(t) // it is not read before it was seen
+		})
+	}
+	t.Run("the disk fails", func(t *testing.T) {
+		b := sit(t)
+		b.state = state.Restore(state.Kept{Me: ada + "/natter", Chats: []state.KeptChat{{
+			Chat: state.Chat{Peer: grace, Unread: 300, ReadTo: rows[199].Key, Earlier: true}, Messages: rows[450:]}}})
+		b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
+		b.sig("open", string(grace), "")
+		b.play(state.StorageChanged{Problem: &state.Problem{Text: "The disk is broken."}})
+		if html := b.html(); b.seek.on || !strings.Contains(html, "data-key") {
+			t.Error("what is in memory is not shown")
+		}
+	})
+}
+
 func TestGroups(t *testing.T) {
 	at := func(minutes int, mine bool) *state.Message {
 		m := &state.Message{Author: grace, Mine: mine, At: noon.Add(time.Duration(minutes) * time.Minute)}

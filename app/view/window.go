@@ -1,6 +1,10 @@
 package view
 
-import "natter/app/state"
+import (
+	"slices"
+
+	"natter/app/state"
+)
 
 const (
 	// most is how many messages the page ever holds, however long the history.
@@ -17,6 +21,7 @@ const (
 type window struct {
 	from   state.Key
 	unread state.Key // the first message that had not been read, to divide there
+	found  state.Key // the message that was looked for
 	atEnd  bool      // the person sees the newest message
 }
 
@@ -49,10 +54,89 @@ func firstUnread(c *state.Chat) state.Key {
 			}
 		}
 	}
-	if newest := c.Timeline.Newest(c.Unread); c.Unread > 0 && len(newest) > 0 {
-		return newest[0].Key
+	var first state.Key
+	left := c.Unread
+	for _, m := range slices.Backward(c.Timeline.Newest(c.Timeline.Len())) {
+		if left == 0 {
+			break
+		}
+		if !m.Mine {
+			first = m.Key
+			left--
+		}
 	}
-	return state.Key{}
+	return first
+}
+
+// unreadAbove reports whether the first unread message is on the disk and not in memory.
+func unreadAbove(c *state.Chat) bool {
+	first := c.Timeline.First()
+	if c.Unread == 0 || !c.Earlier || first == nil {
+		return false
+	}
+	if c.ReadTo != (state.Key{}) {
+		return c.ReadTo.Before(first.Key)
+	}
+	theirs := 0
+	for _, m := range c.Timeline.Newest(c.Timeline.Len()) {
+		if !m.Mine {
+			theirs++
+		}
+	}
+	return theirs <= c.Unread
+}
+
+// seek is a place that the open conversation is to be shown at, while it is being read
+// from the disk.
+type seek struct {
+	on  bool
+	key state.Key // a message; the zero Key for the first that was not read
+}
+
+// above is how much of what comes before a message that was looked for is shown.
+const above = 25
+
+// seekTo shows the open conversation at a message, or at the first one that was not
+// read, as soon as that is in memory.
+func (d *desk) seekTo(c *state.Chat, key state.Key) {
+	d.seek = seek{true, key}
+	d.window, d.settling.Scroll = window{}, ""
+	if d.sought(c) {
+		return
+	}
+	to := key
+	if key == (state.Key{}) {
+		to = c.ReadTo
+	}
+	d.model.Do(state.LoadBack{Peer: c.Peer, To: to})
+}
+
+// sought reports whether the place is there, and then shows it.
+func (d *desk) sought(c *state.Chat) bool {
+	key := d.seek.key
+	unread := key == (state.Key{})
+	switch {
+	case d.s.Storage != nil || unread && !unreadAbove(c):
+		d.window = newWindow(c)
+		d.settling.Scroll = "end"
+		if d.window.unread != (state.Key{}) {
+			d.settling.Scroll = "new"
+		}
+	case unread || c.Earlier && len(c.Timeline.Before(key, above)) < above:
+		return false
+	case c.Timeline.Get(key) == nil:
+		d.window = newWindow(c)
+		d.settling.Scroll = "end"
+	default:
+		d.window = window{from: key, found: key}
+		if before := c.Timeline.Before(key, above); len(before) > 0 {
+			d.window.from = before[0].Key
+		}
+		d.settling.Scroll, d.settling.Focus = "found", "found"
+	}
+	d.seek = seek{}
+	d.rev++
+	return true
 }
 
 // rows returns the messages on the page, and whether the newest is among them.
@@ -101,7 +185,7 @@ func (w *window) showEnd(c *state.Chat) {
 // edge is told when the person scrolls near an end of what is on the page.
 func (d *desk) edge(which string, atEnd bool) {
 	c := d.s.Chat(d.open)
-	if c == nil {
+	if c == nil || d.seek.on {
 		return
 	}
 	_, end := d.window.rows(c)
