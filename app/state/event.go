@@ -342,7 +342,6 @@ type ArchivePage struct {
 	Peer     jid.JID
 	Messages []Message
 	Older    bool   // the page ends where what we have begins
-	After    string // archive id of the conversation's last message before the page, "" if unknown
 	Oldest   string // archive id of the page's first result, "" if the page is empty
 	Complete bool   // with Older: nothing comes before this page
 	Unread   bool   // what is new on it has not been seen yet
@@ -355,7 +354,14 @@ func (ev ArchivePage) apply(s *State) {
 	c := s.chat(ev.Peer)
 	answer := c.answer(ev.Messages)
 	var unseen int
-	c.Timeline, unseen = c.Timeline.insert(ev.Messages, ev.After, ev.Older, s.Rev)
+	floor := c.Archive.Seam
+	if ev.Older {
+		floor = Key{}
+	}
+	c.Timeline, unseen, floor = c.Timeline.insert(ev.Messages, floor, ev.Older, s.Rev)
+	if !ev.Older {
+		c.Archive.Seam = floor
+	}
 	if ev.Unread {
 		c.Unread += unseen
 		c.readBy(answer)

@@ -132,7 +132,7 @@ func TestOrder(t *testing.T) {
 					archived(from("1", "first", 0), "a"), archived(from("2", "second", 0), "b"),
 					archived(from("3", "third", 0), "c"), archived(from("4", "fourth", 0), "d"),
 				}}).
-				With(ArchivePage{Peer: grace, After: "d", Messages: []Message{archived(from("5", "fifth", 0), "e")}})
+				With(ArchivePage{Peer: grace, Messages: []Message{archived(from("5", "fifth", 0), "e")}})
 			expect(t, s, "first", "second", "third", "fourth", "fifth")
 		})
 	}

@@ -52,6 +52,7 @@ type Archive struct {
 	Complete bool   // the oldest message is on this side
 	Oldest   string // id of the oldest archived message we hold
 	Failed   string // one sentence if the last page could not be loaded
+	Seam     Key    // the pages of catch-ups have come up to here
 }
 
 // Chat is one conversation.
@@ -233,10 +234,10 @@ func (t Timeline) append(m Message) Timeline {
 
 // insert adds a page of the archive. Its stamps say where, but stamps are the
 // server's and those of what came live are our own clock's: among what is on the page
-// the archive's order counts. after is the archive's id of a message that comes before
-// the page, "" if none is known. Older pages are given a Seq below all that is there,
-// newer ones above. insert returns how many of the page were new and not ours.
-func (t Timeline) insert(page []Message, after string, older bool, rev uint64) (_ Timeline, added int) {
+// the archive's order counts. floor is a place that comes before the page, as far as is
+// known. Older pages are given a Seq below all that is there, newer ones above. insert
+// returns how many of the page were new and not ours, and the floor of the next page.
+func (t Timeline) insert(page []Message, floor Key, older bool, rev uint64) (_ Timeline, added int, _ Key) {
 	known := make([]*Message, len(page))
 	for i := range page {
 		known[i] = t.Find(&page[i])
@@ -248,7 +249,6 @@ func (t Timeline) insert(page []Message, after string, older bool, rev uint64) (
 	} else {
 		t.high += int64(len(page))
 	}
-	floor, _ := t.ids.Get(archiveKey(after))
 	for i := range page {
 		seq++
 		old := known[i]
@@ -279,7 +279,7 @@ func (t Timeline) insert(page []Message, after string, older bool, rev uint64) (
 		floor = m.Key
 		t = t.put(&m)
 	}
-	return t, added
+	return t, added, floor
 }
 
 // theirs returns the first message that is not ours, nil if there is none. What we

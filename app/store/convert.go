@@ -109,6 +109,7 @@ func chatRow(c *state.Chat) Chat {
 	return Chat{
 		Peer: c.Peer, Resource: c.Resource, Unread: c.Unread, Read: Key(c.ReadTo),
 		Oldest: c.Archive.Oldest, Complete: c.Archive.Complete, Low: low, High: high,
+		Seam: Key(c.Archive.Seam),
 	}
 }
 
@@ -228,7 +229,7 @@ func (row *Chat) kept() state.KeptChat {
 	return state.KeptChat{
 		Chat: state.Chat{
 			Peer: row.Peer, Resource: row.Resource, Unread: row.Unread, ReadTo: state.Key(row.Read),
-			Archive: state.Archive{Oldest: row.Oldest, Complete: row.Complete},
+			Archive: state.Archive{Oldest: row.Oldest, Complete: row.Complete, Seam: state.Key(row.Seam)},
 		},
 		Low: row.Low, High: row.High,
 	}

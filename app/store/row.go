@@ -37,6 +37,7 @@ type Chat struct {
 	Complete bool     `json:"complete,omitempty"`
 	Low      int64    `json:"low"`
 	High     int64    `json:"high"`
+	Seam     Key      `json:"seam"`
 	Last     *Message `json:"last,omitempty"` // a copy, so that a list needs no other table
 }
 

@@ -152,18 +152,18 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 	}
 }
 
-// garbled are the stream errors that say that what came was not XMPP. What we send is,
-// by construction, but Prosody reads it wrongly on a stream that was resumed after its
-// socket had been cut within a frame: it still waits for the rest of that frame, and
-// takes the first bytes of the new socket for it (seen with 0.12). The stream is lost
-// then, and a new one is none the worse.
+// garbled are the stream errors that say that what came was not XMPP, or too much.
+// What we send is, by construction, but Prosody reads it wrongly on a stream that was
+// resumed after its socket had been cut within a frame: it still waits for the rest of
+// that frame, and takes the first bytes of the new socket for it (seen with 0.12). The
+// stream is lost then, and a new one is none the worse.
 var garbled = map[string]bool{
-	framing.BadFormat:     true,
-	framing.InvalidXML:    true,
-	framing.NotWellFormed: true,
-	framing.RestrictedXML: true,
+	framing.BadFormat:       true,
+	framing.InvalidXML:      true,
+	framing.NotWellFormed:   true,
+	framing.PolicyViolation: true,
+	framing.RestrictedXML:   true,
 }
-
 
 // notUnderstood are the close codes that say the same of a frame (RFC 6455 §7.4.1).
 var notUnderstood = map[int]bool{1002: true, 1003: true, 1007: true}

@@ -54,12 +54,11 @@ func New() *feature.Feature {
 }
 
 type archive struct {
-	open map[string]*query  // by queryid
-	ends map[jid.JID]string // by peer: the last result that a catch-up has brought
+	open map[string]*query // by queryid
 }
 
 func newArchive() *archive {
-	return &archive{open: map[string]*query{}, ends: map[jid.JID]string{}}
+	return &archive{open: map[string]*query{}}
 }
 
 // query is a page on its way.
@@ -185,14 +184,9 @@ func (a *archive) add(c feature.Client, p page, first bool) {
 	}
 	slices.Sort(peers)
 	for _, peer := range peers {
-		end := a.ends[peer]
-		if end == "" {
-			end = c.State().Reached // found if it is of this conversation
-		}
 		c.Emit(state.ArchivePage{
-			Peer: peer, Messages: p.Messages[peer], After: end, Older: first, Unread: !first, Partial: true,
+			Peer: peer, Messages: p.Messages[peer], Older: first, Unread: !first, Partial: true,
 		})
-		a.ends[peer] = p.Messages[peer][len(p.Messages[peer])-1].ArchiveID
 	}
 	if p.last != "" {
 		c.Emit(state.ArchiveReached{ID: p.last})

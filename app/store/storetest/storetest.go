@@ -194,7 +194,7 @@ func full() store.Batch {
 		}},
 		Chats: []store.Chat{{
 			Peer: grace, Resource: "phone", Unread: 3, Read: store.Key{Time: 5, Seq: -1}, Oldest: "o", Complete: true,
-			Low: -9, High: 12, Last: &m,
+			Low: -9, High: 12, Seam: store.Key{Time: 4, Seq: 2}, Last: &m,
 		}},
 		Messages: []store.Message{m},
 		Coverage: []store.Coverage{{Archive: ada, Ranges: []store.Range{
