@@ -24,6 +24,7 @@ window.natterStore = (() => {
       messages.createIndex("archive", ["peer", "archive"]);
       messages.createIndex("id", ["peer", "author", "id"]);
       messages.createIndex("out", "out");
+      messages.createIndex("time", "time");
       db.createObjectStore("coverage", { keyPath: ["archive", "with"] });
       db.createObjectStore("drafts", { keyPath: "peer" });
       db.createObjectStore("avatars", { keyPath: "id" });
@@ -90,6 +91,7 @@ window.natterStore = (() => {
       load: (text) => load(db, JSON.parse(text)),
       messages: (text) => messages(db, JSON.parse(text)),
       find: (text) => find(db, JSON.parse(text)),
+      search: (text) => search(db, JSON.parse(text)),
       avatar: (text) => avatar(db, JSON.parse(text)),
       commit: (text) => commit(db, mine, JSON.parse(text)),
       close: () => db.close(),
@@ -187,6 +189,29 @@ window.natterStore = (() => {
       if (row) found.set(row.time + " " + row.seq, row);
     }
     return JSON.stringify([...found.values()].sort((a, b) => a.time - b.time || a.seq - b.seq));
+  }
+
+  // fold is state.Fold of Go: what differs in case and accents only becomes the same.
+  const accents = /[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u065f\u0670\ufe0e\ufe0f]/g;
+  const letters = { ß: "ss", æ: "ae", œ: "oe", ø: "o", đ: "d", ð: "d", ł: "l", ħ: "h", ı: "i", þ: "th", ς: "σ" };
+  const letter = new RegExp(`[${Object.keys(letters).join("")}]`, "g");
+  const ascii = /^[\0-\x7f]*$/;
+  function fold(text) {
+    if (ascii.test(text)) return text.toLowerCase();
+    return text.normalize("NFD").replace(accents, "").toLowerCase().replace(letter, (l) => letters[l]);
+  }
+
+  // search looks at one slice of the messages of all conversations. Going through the
+  // newest first, the caller can stop when it has enough, and the page breathes.
+  async function search(db, { words, before: time, n }) {
+    const index = db.transaction("messages").objectStore("messages").index("time");
+    const rows = await newest(index, IDBKeyRange.upperBound(time || Infinity, true), n);
+    const found = rows.filter(({ body }) => {
+      const folded = fold(body);
+      return words.length > 0 && words.every((word) => folded.includes(word));
+    });
+    const order = (a, b) => b.time - a.time || b.seq - a.seq || indexedDB.cmp(a.peer, b.peer);
+    return JSON.stringify({ found: found.sort(order), next: rows.length < n ? 0 : rows[0].time });
   }
 
   async function avatar(db, id) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"natter/app/jid"
+	"natter/app/state"
 )
 
 // Memory keeps databases for as long as it lives. It is what a client has where
@@ -263,6 +264,34 @@ func (s *memory) Find(ctx context.Context, peer jid.JID, wanted []Wanted) ([]Mes
 	}
 	slices.SortFunc(list, func(a, b Message) int { return compare(a.Key, b.Key) })
 	return list, nil
+}
+
+func (s *memory) Search(ctx context.Context, words []string, before int64, n int) (found []Message, next int64, err error) {
+	leave, err := s.enter(ctx, "search")
+	if err != nil {
+		return nil, 0, err
+	}
+	defer leave()
+	var all []Message
+	for peer := range s.db.messages {
+		for _, m := range s.db.page(peer, Key{}, -1) {
+			if before == 0 || m.Time < before {
+				all = append(all, m)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Message) int {
+		return cmp.Or(compare(b.Key, a.Key), cmp.Compare(a.Peer, b.Peer))
+	})
+	for i, m := range all {
+		if i >= n && m.Time < all[i-1].Time {
+			return found, all[i-1].Time, nil
+		}
+		if state.Has(m.Body, words) {
+			found = append(found, m)
+		}
+	}
+	return found, 0, nil
 }
 
 func (s *memory) Avatar(ctx context.Context, id string) (*Avatar, error) {

@@ -40,6 +40,12 @@ type Store interface {
 	// tells whether it is the same message.
 	Find(ctx context.Context, peer jid.JID, wanted []Wanted) ([]Message, error)
 
+	// Search looks at the newest n messages of all conversations before a time, or before
+	// the end if it is 0, and at those that are as old as the last of them. It returns the
+	// ones in which state.Has finds all the words, the newest first, and the time to go on
+	// before, 0 when there is nothing older.
+	Search(ctx context.Context, words []string, before int64, n int) (found []Message, next int64, err error)
+
 	// Avatar returns the picture with this id, nil if it is not kept.
 	Avatar(ctx context.Context, id string) (*Avatar, error)
 

@@ -57,10 +57,16 @@ func Yield() {
 		yielding.back = make(chan struct{}, 1)
 		ports := global.Get("MessageChannel").New()
 		yielding.port = ports.Get("port2")
-		ports.Get("port1").Set("onmessage", js.FuncOf(func(js.Value, []js.Value) any {
-			yielding.back <- struct{}{}
+		back := func(js.Value, []js.Value) any {
+			select {
+			case yielding.back <- struct{}{}:
+			default:
+			}
 			return nil
-		}))
+		}
+		ports.Get("port1").Set("onmessage", js.FuncOf(back))
+		// A page that goes away gets no more messages, and has things to write down.
+		global.Call("addEventListener", "pagehide", js.FuncOf(back))
 	}
 	yielding.port.Call("postMessage", js.Null())
 	<-yielding.back

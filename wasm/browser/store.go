@@ -119,6 +119,19 @@ func (s *database) Find(ctx context.Context, peer jid.JID, wanted []store.Wanted
 	return found, err
 }
 
+func (s *database) Search(ctx context.Context, words []string, before int64, n int) ([]store.Message, int64, error) {
+	var answer struct {
+		Found []store.Message `json:"found"`
+		Next  int64           `json:"next"`
+	}
+	err := s.ask(ctx, "search", into(&answer), struct {
+		Words  []string `json:"words"`
+		Before int64    `json:"before"`
+		N      int      `json:"n"`
+	}{words, before, n})
+	return answer.Found, answer.Next, err
+}
+
 func (s *database) Avatar(ctx context.Context, id string) (*store.Avatar, error) {
 	var avatar *store.Avatar
 	err := s.ask(ctx, "avatar", into(&avatar), id)

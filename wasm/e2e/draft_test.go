@@ -4,6 +4,9 @@ package e2e
 
 import (
 	"testing"
+	"time"
+
+	"github.com/go-rod/rod/lib/input"
 )
 
 // Somebody who is remembered reloads the page in the middle of a word. Nothing waits
@@ -11,13 +14,17 @@ import (
 func TestADraftSurvivesTheReload(t *testing.T) {
 	t.Parallel()
 	p := visit(t, natter(t))
-	p.click("checkbox", "Remember me")
+	p.must(p.find("checkbox", "Remember me").Focus())
+	p.keys(input.Space)
 	p.signIn("ada@localhost", "analytical")
 	p.in()
 	p.chat("Echo")
 	p.until(`() => localStorage.getItem("natter.remembered")`)
 	p.find("textbox", "Message")
 	p.write("half a sen")
+	for late := time.Now().Add(patience); !p.sent("composing") && time.Now().Before(late); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	p.page.MustReload()
 	p.in()
 	p.find("button", "Echo,…Draft: half a sen…")

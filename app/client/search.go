@@ -1,0 +1,128 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"natter/app/state"
+	"natter/app/store"
+)
+
+// searchSlice is how many messages are looked at before the page gets to breathe: in
+// Chromium one such slice from the disk takes a few milliseconds.
+const searchSlice = 250
+
+// Search looks for the newest n messages that have all the words that were typed: in
+// memory first, then on the disk. It calls tell, on any goroutine, when there is more
+// to show than before, and at last with Done; not any more once stop was called. It
+// changes no state: what one tab looks for is nobody else's business.
+func (c *Client) Search(typed string, n int, tell func(state.Found)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &search{client: c, words: state.Words(typed), n: n, at: map[place]bool{}, tell: tell}
+	go s.run(ctx)
+	return cancel
+}
+
+type search struct {
+	client *Client
+	words  []string
+	n      int
+	tell   func(state.Found)
+
+	hits []state.Hit
+	at   map[place]bool // where hits are
+	told int            // of hits
+}
+
+// place is the key of a message among those of all conversations.
+type place struct {
+	peer string
+	key  state.Key
+}
+
+func (s *search) run(ctx context.Context) {
+	failed := false
+	if len(s.words) > 0 {
+		s.inMemory(ctx, s.client.State())
+		s.report(ctx, state.Found{})
+		if disk := s.client.disk.Load(); disk != nil {
+			failed = s.onDisk(ctx, *disk) != nil
+		}
+	}
+	s.report(ctx, state.Found{Done: true, Failed: failed})
+}
+
+func (s *search) inMemory(ctx context.Context, from *state.State) {
+	for c := range from.Chats {
+		found := 0
+		for page := c.Timeline.Newest(searchSlice); len(page) > 0 && found <= s.n; page = c.Timeline.Before(page[0].Key, searchSlice) {
+			for _, m := range slices.Backward(page) {
+				if state.Has(m.Body, s.words) {
+					s.add(state.Hit{Peer: c.Peer, Message: *m})
+					found++
+				}
+			}
+			if len(page) == searchSlice {
+				s.client.config.Yield()
+			}
+			if ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *search) onDisk(ctx context.Context, disk store.Store) error {
+	var before int64
+	for {
+		rows, next, err := disk.Search(ctx, s.words, before, searchSlice)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			s.add(state.Hit{Peer: rows[i].Peer, Message: rows[i].State()})
+		}
+		s.report(ctx, state.Found{})
+		newer := 0 // than what has not been looked at
+		for _, h := range s.hits {
+			if h.Message.Key.Time >= next {
+				newer++
+			}
+		}
+		if next == 0 || newer > s.n {
+			return nil
+		}
+		before = next
+		s.client.config.Yield()
+	}
+}
+
+func (s *search) add(h state.Hit) {
+	at := place{string(h.Peer), h.Message.Key}
+	if s.at[at] {
+		return
+	}
+	s.at[at] = true
+	s.hits = append(s.hits, h)
+}
+
+// report tells the newest of what was found, if that is news.
+func (s *search) report(ctx context.Context, f state.Found) {
+	if ctx.Err() != nil || !f.Done && len(s.hits) == s.told {
+		return
+	}
+	s.told = len(s.hits)
+	slices.SortFunc(s.hits, func(a, b state.Hit) int {
+		switch {
+		case b.Message.Key.Before(a.Message.Key):
+			return -1
+		case a.Message.Key.Before(b.Message.Key):
+			return 1
+		}
+		return cmp.Compare(a.Peer, b.Peer)
+	})
+	f.Hits = slices.Clone(s.hits[:min(s.n, len(s.hits))])
+	f.More = len(s.hits) > s.n
+	s.tell(f)
+}

@@ -1,0 +1,147 @@
+package state
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"natter/app/jid"
+)
+
+// Found is what a search for messages has brought so far.
+type Found struct {
+	Hits   []Hit // the newest first
+	More   bool  // there are older ones than these
+	Done   bool  // nothing more will come
+	Failed bool  // what is on the disk could not be read
+}
+
+// Hit is a message that was found, and whose conversation it is in.
+type Hit struct {
+	Peer    jid.JID
+	Message Message
+}
+
+// maxWords is more than anybody looks for; each costs a pass over every message.
+const maxWords = 8
+
+// Words returns the words to look for in what was typed.
+func Words(typed string) []string {
+	words := strings.Fields(Fold(typed))
+	words = words[:min(len(words), maxWords)]
+	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) }) // the rarest first
+	return slices.Compact(words)
+}
+
+// Has reports whether all the words are in a text, anywhere in it: compounds and
+// languages without spaces have words in words.
+func Has(text string, words []string) bool {
+	folded := Fold(text)
+	for _, w := range words {
+		if !strings.Contains(folded, w) {
+			return false
+		}
+	}
+	return len(words) > 0
+}
+
+// Spans returns where in a text the words are, as byte offsets of begin and end, in
+// order and apart from each other.
+func Spans(text string, words []string) [][2]int {
+	var folded []byte
+	var from []int // where in text each byte of folded comes from
+	for at, r := range text {
+		before := len(folded)
+		folded = fold(folded, text[at:at+size(r, text[at:])])
+		for range len(folded) - before {
+			from = append(from, at)
+		}
+	}
+	from = append(from, len(text))
+	var spans [][2]int
+	for _, w := range words {
+		for at := 0; w != ""; {
+			i := strings.Index(string(folded[at:]), w)
+			if i < 0 {
+				break
+			}
+			// A letter of which half is meant, as of ß, and the accents that follow.
+			end := at + i + len(w)
+			for end < len(from)-1 && from[end] == from[end-1] {
+				end++
+			}
+			spans = append(spans, [2]int{from[at+i], from[end]})
+			at += i + len(w)
+		}
+	}
+	slices.SortFunc(spans, func(a, b [2]int) int { return a[0] - b[0] })
+	apart := spans[:0]
+	for _, s := range spans {
+		if n := len(apart); n > 0 && s[0] <= apart[n-1][1] {
+			apart[n-1][1] = max(apart[n-1][1], s[1])
+			continue
+		}
+		apart = append(apart, s)
+	}
+	return apart
+}
+
+func size(r rune, s string) int {
+	if r == utf8.RuneError {
+		_, n := utf8.DecodeRuneInString(s)
+		return n
+	}
+	return utf8.RuneLen(r)
+}
+
+// Fold makes texts the same that differ in case and accents only. web/store.js does the
+// same to what is on the disk, and storetest compares the two.
+func Fold(s string) string {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return string(fold(make([]byte, 0, len(s)), s))
+		}
+	}
+	return strings.ToLower(s)
+}
+
+// fold appends s, folded. Go's tables of the Unicode decompositions are in the page
+// already, for addresses.
+func fold(to []byte, s string) []byte {
+	if s[0] < utf8.RuneSelf && len(s) == 1 {
+		return append(to, strings.ToLower(s)...)
+	}
+	for _, r := range norm.NFD.String(s) {
+		if accent(r) {
+			continue
+		}
+		r = unicode.ToLower(r)
+		if same, ok := letters[r]; ok {
+			to = append(to, same...)
+			continue
+		}
+		to = utf8.AppendRune(to, r)
+	}
+	return to
+}
+
+// accent reports whether r is a mark that people leave out when they look for a word:
+// Latin, Greek and Cyrillic accents, Hebrew and Arabic vowels, and what chooses between
+// the looks of an emoji.
+func accent(r rune) bool {
+	switch {
+	case r < 0x300:
+		return false
+	case r <= 0x36F, r >= 0x591 && r <= 0x5C7, r >= 0x64B && r <= 0x65F, r == 0x640, r == 0x670, r == 0xFE0E, r == 0xFE0F:
+		return true
+	}
+	return false
+}
+
+// letters are those that have no decomposition and are looked for without.
+var letters = map[rune]string{
+	'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'đ': "d", 'ð': "d", 'ł': "l", 'ħ': "h", 'ı': "i", 'þ': "th", 'ς': "σ",
+}
