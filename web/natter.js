@@ -145,15 +145,16 @@ window.natterPage = (() => {
 
   // ---- Before and after a change. ----
 
-  let focusedPeer = null; // the row of the list that has the focus
+  let focusedRow = ""; // the row of the list that has the focus
 
   function hold() {
     if (log && log.isConnected) remember();
     const active = document.activeElement;
-    focusedPeer = active && active.classList.contains("row") ? active.dataset.peer : null;
+    focusedRow = active && active.classList.contains("row") ? active.id : "";
   }
 
-  function settle(scroll, focus, enter) {
+  function settle(scroll, focus, enter, empty) {
+    if (empty && $("filter")) $("filter").value = "";
     for (const spacer of document.querySelectorAll(".spacer")) {
       spacer.style.height = `${spacer.dataset.rows * rowHeight()}px`;
     }
@@ -162,8 +163,8 @@ window.natterPage = (() => {
       list.dataset.watched = "true";
       list.addEventListener("scroll", listScrolled, { passive: true });
     }
-    if (focusedPeer) {
-      const row = $(`row:${focusedPeer}`);
+    if (focusedRow) {
+      const row = $(focusedRow);
       if (row && row !== document.activeElement) row.focus({ preventScroll: true });
       rove(row);
     } else {
@@ -175,6 +176,10 @@ window.natterPage = (() => {
       if (scroll === "new" && $("unread")) {
         atEnd = false;
         log.scrollTop += $("unread").getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 4;
+        remember();
+      } else if (scroll === "found" && $("found")) {
+        atEnd = false;
+        log.scrollTop += $("found").getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 3;
         remember();
       } else {
         if (scroll === "end" || scroll === "new") atEnd = true;
@@ -197,7 +202,7 @@ window.natterPage = (() => {
     if (focus) {
       const target = $(focus);
       if (target) {
-        target.focus();
+        target.focus({ preventScroll: target.id === "found" });
         if (target.select && target.id !== "message") target.select();
       }
     }
@@ -217,7 +222,7 @@ window.natterPage = (() => {
     const menu = target.closest("[popover]");
     if (menu && !target.classList.contains("choice")) menu.hidePopover();
     if (target.dataset.do === "send-button") send();
-    else tell(target.dataset.do, target.dataset.peer, target.dataset.text);
+    else tell(target.dataset.do, target.dataset.peer, target.dataset.text, "", false, Number(target.dataset.number || 0));
   });
 
   document.addEventListener("submit", (event) => {
@@ -263,8 +268,11 @@ window.natterPage = (() => {
     } else if (event.altKey && !command && (key === "ArrowDown" || key === "ArrowUp")) {
       take("key", "", key === "ArrowDown" ? "next" : "previous");
     } else if (key === "Escape" && !document.querySelector("[popover]:popover-open")) {
-      if (target.id === "filter") target.value = "";
-      tell("key", "", "escape");
+      tell("key", "", "escape", target.closest(".list") ? "list" : "");
+    } else if (key === "/" && !typing(target) && !command && !event.altKey && $("filter")) {
+      event.preventDefault();
+      $("filter").focus();
+      $("filter").select();
     } else if (key === "?" && !typing(target) && !command) {
       take("key", "", "keys");
     } else if ((target.classList.contains("row") || target.id === "filter") && ["ArrowDown", "ArrowUp", "Home", "End"].includes(key)) {

@@ -18,6 +18,7 @@ import (
 	"natter/app/feature"
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/store"
 	"natter/app/stream"
 	"natter/framing"
 )
@@ -47,6 +48,7 @@ type Client struct {
 	commands chan func()
 	state    atomic.Pointer[state.State]
 	watchers atomic.Pointer[[]*func()]
+	disk     atomic.Pointer[store.Store] // what the loop keeps things in, for Search
 	l        *loop
 }
 
@@ -175,6 +177,7 @@ func (c *Client) Run(ctx context.Context) error {
 		c.drain()
 		c.publish(c.l.state)
 		c.l.commit(ctx)
+		c.l.lend()
 		c.config.Yield()
 	}
 }

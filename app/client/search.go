@@ -15,8 +15,8 @@ const searchSlice = 250
 
 // Search looks for the newest n messages that have all the words that were typed: in
 // memory first, then on the disk. It calls tell, on any goroutine, when there is more
-// to show than before, and at last with Done; not any more once stop was called. It
-// changes no state: what one tab looks for is nobody else's business.
+// to show than before, and at last with Done; stop gives it up. It changes no state:
+// what one tab looks for is nobody else's business.
 func (c *Client) Search(typed string, n int, tell func(state.Found)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &search{client: c, words: state.Words(typed), n: n, at: map[place]bool{}, tell: tell}
@@ -125,4 +125,16 @@ func (s *search) report(ctx context.Context, f state.Found) {
 	f.Hits = slices.Clone(s.hits[:min(s.n, len(s.hits))])
 	f.More = len(s.hits) > s.n
 	s.tell(f)
+}
+
+// lend lets searches read what the loop keeps.
+func (l *loop) lend() {
+	lent := l.c.disk.Load()
+	switch {
+	case l.store == nil && lent != nil:
+		l.c.disk.Store(nil)
+	case l.store != nil && (lent == nil || *lent != l.store):
+		s := l.store
+		l.c.disk.Store(&s)
+	}
 }

@@ -104,7 +104,7 @@ func (c *chat) rows(name string) []app.UI {
 			day = append(day, app.Div().Class("unread-mark").ID("unread").Attr("role", "separator").Aria("label", "New messages").
 				Body(app.Span().Aria("hidden", "true").Text("New")))
 		}
-		r := &message{Rev: m.Rev, Message: m, Desk: d, Name: name, Head: true, Tail: true}
+		r := &message{Rev: m.Rev, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found}
 		if i > 0 && !divided {
 			r.Head = !together(rows[i-1], m)
 		}
@@ -214,6 +214,7 @@ type message struct {
 	Desk       *desk
 	Name       string // of the peer
 	Head, Tail bool   // first and last of its author's group
+	Found      bool   // it was looked for
 }
 
 // Render implements app.Composer.
@@ -234,6 +235,9 @@ func (r *message) Render() app.UI {
 	}
 	if m.Delivery == state.Queued {
 		class += " queued"
+	}
+	if r.Found {
+		class += " found"
 	}
 	if onlyEmoji(m.Body) {
 		class += " big"
@@ -261,8 +265,12 @@ func (r *message) Render() app.UI {
 			icon("alert"), app.Span().Text(why),
 			app.Button().Type("button").Class("msg-retry").DataSet("do", "retry-message").DataSet("text", m.ID).Text("Retry")))
 	}
-	return app.Div().Class(class).Attr("role", "article").Aria("label", author+", "+r.Desk.clock(m.At)).
-		DataSet("key", strconv.FormatInt(m.Key.Time, 36)+"."+strconv.FormatInt(m.Key.Seq, 36)).Body(body...)
+	row := app.Div().Class(class).Attr("role", "article").Aria("label", author+", "+r.Desk.clock(m.At)).
+		DataSet("key", keyText(m.Key))
+	if r.Found {
+		row = row.ID("found").TabIndex(-1)
+	}
+	return row.Body(body...)
 }
 
 // text is a body with its links.

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"strconv"
 	"time"
 
 	"natter/app/jid"
@@ -15,6 +16,7 @@ type desk struct {
 	platform Platform
 	now      func() time.Time
 	later    func(time.Duration, func())
+	post     func(func()) // carries something out on the goroutine that draws
 
 	s   *state.State // what is drawn
 	rev uint64       // grows when anything below changes
@@ -35,6 +37,7 @@ type desk struct {
 	keyed   int                // keystrokes; tells a late timer that it is late
 
 	filter   string
+	search   search
 	firstRow int // of the list, for its window
 	lostAt   time.Time
 	ticking  bool
@@ -45,7 +48,7 @@ type desk struct {
 func newDesk(model Model, platform Platform) *desk {
 	return &desk{
 		model: model, platform: platform,
-		now: time.Now, later: func(time.Duration, func()) {},
+		now: time.Now, later: func(time.Duration, func()) {}, post: func(f func()) { f() },
 		s: model.State(), drafts: map[jid.JID]string{},
 	}
 }
@@ -88,8 +91,9 @@ func (d *desk) refresh() {
 
 // forget drops everything of an account that has signed out.
 func (d *desk) forget() {
+	d.endSearch()
 	*d = desk{
-		model: d.model, platform: d.platform, now: d.now, later: d.later,
+		model: d.model, platform: d.platform, now: d.now, later: d.later, post: d.post,
 		s: d.s, rev: d.rev + 1, drafts: map[jid.JID]string{},
 	}
 }
@@ -210,6 +214,9 @@ func (d *desk) leave() {
 	d.stopTyping()
 	d.keep()
 	d.settling.Focus = "row:" + string(d.open)
+	if d.filter != "" && d.search.opened > 0 {
+		d.settling.Focus = "hit:" + strconv.Itoa(d.search.opened)
+	}
 	d.open, d.details = "", false
 	d.rev++
 }
@@ -365,8 +372,11 @@ func (d *desk) happened(sig Signal) {
 		d.firstRow = sig.Number
 		d.rev++
 	case "filter":
-		d.filter, d.firstRow = sig.Text, 0
-		d.rev++
+		d.filtered(sig.Text)
+	case "hit":
+		d.openHit(peer, sig.Text, sig.Number)
+	case "more-hits":
+		d.look(d.search.limit + hitsAtOnce)
 	case "details":
 		d.details = !d.details
 		d.rev++
@@ -388,13 +398,14 @@ func (d *desk) happened(sig Signal) {
 	case "rename":
 		d.model.Do(state.RenameContact{JID: peer, Name: sig.Text})
 	case "key":
-		d.key(sig.Text)
+		d.key(sig.Text, sig.Also)
 	default:
 		d.inDialog(sig)
 	}
 }
 
-func (d *desk) key(name string) {
+// key carries out what a key means; where is the part of the page that had the focus.
+func (d *desk) key(name, where string) {
 	switch name {
 	case "next":
 		d.step(1)
@@ -408,8 +419,7 @@ func (d *desk) key(name string) {
 		d.ask(dialog{kind: "keys"})
 	case "escape":
 		switch {
-		case d.filter != "":
-			d.filter = ""
+		case d.escape(where == "list"):
 		case d.details:
 			d.details = false
 		case d.open != "":

@@ -36,13 +36,19 @@ type bench struct {
 	went     int
 	clock    time.Time
 	messages int
+	tell     func(state.Found)
 }
 
 func (b *bench) State() *state.State { return b.state }
 func (b *bench) Do(in state.Intent) {
 	b.did = append(b.did, fmt.Sprintf("%T%+v", in, in)[len("state."):])
 }
-func (b *bench) Watch(func()) (stop func())    { return func() {} }
+func (b *bench) Watch(func()) (stop func()) { return func() {} }
+func (b *bench) Search(typed string, n int, tell func(state.Found)) (stop func()) {
+	b.did = append(b.did, fmt.Sprintf("Search %s %d", typed, n))
+	b.tell = tell
+	return func() { b.did = append(b.did, "stop") }
+}
 func (b *bench) Listen(func(Signal)) func()    { return func() {} }
 func (b *bench) Hold()                         {}
 func (b *bench) Settle(Settling)               {}
@@ -526,6 +532,154 @@ func TestUnread_MoreThanInMemory(t *testing.T) {
 			t.Error("what is in memory is not shown")
 		}
 	})
+}
+
+func TestSearch(t *testing.T) {
+	said := func(i int, peer jid.JID, body string) state.Hit {
+		at := noon.Add(time.Duration(i) * time.Minute)
+		return state.Hit{Peer: peer, Message: state.Message{Key: state.Key{Time: at.UnixMicro(), Seq: int64(i)}, ID: fmt.Sprint("s", i), Author: peer, Body: body, At: at}}
+	}
+	looking := func(t *testing.T) *bench {
+		b := sit(t)
+		b.did = nil
+		b.sig("filter", "", "moth")
+		b.late[searchPause][0]()
+		b.wants(t, "Search moth 30")
+		return b
+	}
+	t.Run("once, when the typing stops", func(t *testing.T) {
+		b := sit(t)
+		for _, text := range []string{"m", "mo", "mot", "moth"} {
+			b.sig("filter", "", text)
+		}
+		b.wants(t)
+		for _, late := range b.late[searchPause] {
+			late()
+		}
+		b.wants(t, "Search moth 30")
+		b.sig("filter", "", "")
+		b.wants(t, "stop")
+		b.tell(state.Found{Hits: []state.Hit{said(1, grace, "a moth")}, Done: true})
+		if html := b.html(); strings.Contains(html, "moth") {
+			t.Error("a late answer is shown")
+		}
+	})
+	t.Run("one letter is no word, one sign may be", func(t *testing.T) {
+		for text, want := range map[string]bool{"a": false, " b ": false, "ab": true, "猫": true, "": false} {
+			if worthASearch(text) != want {
+				t.Errorf("%q: %t", text, !want)
+			}
+		}
+	})
+	t.Run("what is shown", func(t *testing.T) {
+		b := looking(t)
+		if html := b.html(); !strings.Contains(html, "Searching…") {
+			t.Error("nothing says that it goes on")
+		}
+		ours := said(2, grace, "Not a <b>moth</b>")
+		ours.Message.Mine = true
+		b.tell(state.Found{Hits: []state.Hit{ours, said(1, alan, strings.Repeat("before ", 30)+"Moth"+strings.Repeat(" after", 60))}, More: true, Done: true})
+		html := b.html()
+		for _, want := range []string{
+			"The newest 2 messages", "Show more", "You: ", "<mark>moth</mark>", "&lt;b&gt;", "<mark>Moth</mark>", "before before before before", "Alan", "Grace",
+		} {
+			if !strings.Contains(html, want) {
+				t.Errorf("%q is missing: %s", want, html)
+			}
+		}
+		b.sig("more-hits", "", "")
+		b.wants(t, "stop", "Search moth 60")
+		b.tell(state.Found{Done: true})
+		if html := b.html(); !strings.Contains(html, "no message on this device has these words") {
+			t.Error("nobody says that there is nothing")
+		}
+		b.tell(state.Found{Done: true, Failed: true})
+		if html := b.html(); !strings.Contains(html, "could not be searched") {
+			t.Error("nobody says that it failed")
+		}
+	})
+	t.Run("a hit opens where it was said", func(t *testing.T) {
+		b := looking(t)
+		b.receive(grace, "the last")
+		hit := said(-5000, grace, "a moth")
+		var older []state.Message
+		for i := range 400 {
+			older = append(older, said(-5200+i, grace, fmt.Sprint("older ", i)).Message)
+		}
+		older[200] = hit.Message
+		b.state = state.Restore(state.Kept{Me: ada + "/natter", RosterLoaded: true, Chats: []state.KeptChat{{
+			Chat: state.Chat{Peer: grace, Earlier: true}, Messages: []state.Message{*b.s.Chat(grace).Timeline.Last()}}}})
+		b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
+		b.tell(state.Found{Hits: []state.Hit{hit}, Done: true})
+		b.happened(Signal{Do: "hit", Peer: string(grace), Text: keyText(hit.Message.Key), Number: 1})
+		b.wants(t, fmt.Sprintf("LoadBack{Peer:grace@example.org To:%+v}", hit.Message.Key))
+		b.play(state.HistoryRead{Peer: grace, Messages: older[150:], Earlier: true})
+		rows, end := b.window.rows(b.s.Chat(grace))
+		if b.seek.on || rows[above].Key != hit.Message.Key || end || b.settling.Scroll != "found" || b.settling.Focus != "found" {
+			t.Fatalf("begins with %s, settling %+v", rows[0].Body, b.settling)
+		}
+		if html := b.html(); strings.Count(html, `id="found"`) != 1 || !strings.Contains(html, "aria-current") {
+			t.Error("it is not marked")
+		}
+		for range 10 {
+			b.edgeAt("bottom", false)
+		}
+		if rows, end := b.window.rows(b.s.Chat(grace)); !end || rows[len(rows)-1].Body != "the last" {
+			t.Error("down from there is not the end")
+		}
+		b.settling = Settling{}
+		b.happened(Signal{Do: "key", Text: "escape"})
+		if b.settling.Focus != "hit:1" || b.filter == "" || b.open == "" {
+			t.Errorf("Esc does not lead to the results: %+v", b.settling)
+		}
+		b.happened(Signal{Do: "key", Text: "escape", Also: "list"})
+		if b.filter != "" || !b.settling.Empty || b.settling.Focus != "filter" {
+			t.Errorf("Esc does not end the search: %+v", b.settling)
+		}
+		b.happened(Signal{Do: "key", Text: "escape", Also: "list"})
+		if b.went != 1 {
+			t.Error("Esc does not step back from the conversation")
+		}
+	})
+	t.Run("a message that is gone", func(t *testing.T) {
+		b := looking(t)
+		b.receive(grace, "the last")
+		b.sig("hit", string(grace), keyText(state.Key{Time: 7, Seq: 7}))
+		if b.seek.on || b.settling.Scroll != "end" {
+			t.Errorf("settling %+v", b.settling)
+		}
+		b.sig("hit", string(grace), "no key")
+	})
+	t.Run("signing out ends it", func(t *testing.T) {
+		b := looking(t)
+		b.play(state.Cleared{}, state.ConnectionChanged{Connection: state.Connection{Phase: state.SignedOut}})
+		b.wants(t, "stop")
+		b.tell(state.Found{Hits: []state.Hit{said(1, grace, "secret")}, Done: true})
+		if len(b.search.found.Hits) > 0 {
+			t.Error("something of the account is left")
+		}
+	})
+}
+
+func TestSnippet(t *testing.T) {
+	for _, tc := range []struct{ body, typed, want string }{
+		{"short", "o", "sh[o]rt"},
+		{"two\nlines  of\ttext", "lines", "two [lines] of text"},
+		{strings.Repeat("é", 100) + "x", "x", "…" + strings.Repeat("é", 16) + "[x]"},
+		{strings.Repeat("é", 200), "no", strings.Repeat("é", 90) + "…"},
+		{"a b a", "a b", "[a] [b] [a]"},
+	} {
+		got := ""
+		for _, p := range snippet(tc.body, state.Words(tc.typed)) {
+			if p.found {
+				p.text = "[" + p.text + "]"
+			}
+			got += p.text
+		}
+		if got != tc.want {
+			t.Errorf("%q in %q: %q, want %q", tc.typed, tc.body, got, tc.want)
+		}
+	}
 }
 
 func TestGroups(t *testing.T) {

@@ -202,6 +202,7 @@ func keys(mod string) app.UI {
 	var rows []app.UI
 	for _, k := range [][2]string{
 		{mod + " K", "Go to a conversation"},
+		{"/", "Search conversations and messages"},
 		{"Alt ↑", "Previous conversation"},
 		{"Alt ↓", "Next conversation"},
 		{"Enter", "Send"},

@@ -131,7 +131,7 @@ func (d *desk) ownShow() state.Show {
 func (l *list) search() app.UI {
 	return app.Label().Class("search").Body(
 		icon("search"),
-		app.Input().Type("search").ID("filter").Placeholder("Search").Aria("label", "Search conversations").
+		app.Input().Type("search").ID("filter").Placeholder("Search").Aria("label", "Search conversations and messages").
 			DataSet("input", "filter").AutoComplete(false).Attr("spellcheck", "false").Attr("enterkeyhint", "search"),
 	)
 }
@@ -148,8 +148,14 @@ func (l *list) rows() app.UI {
 		}
 	}
 	items := d.items()
+	messages := l.messages(len(items))
 	if len(items) == 0 {
-		body = append(body, l.none())
+		if none := l.none(); none != nil {
+			body = append(body, none)
+		}
+		if messages != nil {
+			body = append(body, messages)
+		}
 		return app.Div().Class("rows").ID("rows").Body(body...)
 	}
 	first := min(max(0, d.firstRow-10), max(0, len(items)-inSight))
@@ -174,15 +180,24 @@ func (l *list) rows() app.UI {
 	if rest := len(items) - end; rest > 0 {
 		body = append(body, app.Div().Class("spacer").DataSet("rows", strconv.Itoa(rest)))
 	}
+	if messages != nil {
+		body = append(body, messages)
+	}
 	return app.Div().Class("rows").ID("rows").Body(body...)
 }
 
 func (l *list) none() app.UI {
 	d := l.Desk
 	switch {
+	case worthASearch(d.filter) && (len(d.search.found.Hits) > 0 || !d.search.found.Done || d.search.began):
+		return nil
 	case d.filter != "":
+		text := "Nobody here is called that."
+		if worthASearch(d.filter) {
+			text = "Nobody here is called that, and no message on this device has these words."
+		}
 		return app.Div().Class("none").Body(
-			app.P().Text("Nobody here is called that."),
+			app.P().Text(text),
 			app.Button().Type("button").Class("button-quiet").DataSet("do", "new").Text("Write to an address"),
 		)
 	case !d.s.RosterLoaded:

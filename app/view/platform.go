@@ -32,16 +32,17 @@ type Signal struct {
 	Do     string
 	Peer   string // data-peer of what was acted on
 	Text   string // what was typed or chosen
-	Also   string // the second field of a form
+	Also   string // the second field of a form; for "key": the part of the page with the focus
 	On     bool   // a form's checkbox; for "edge": at the end of the log
-	Number int    // for "rows": the first row in sight
+	Number int    // for "rows": the first row in sight; for "hit": which one
 }
 
 // Settling is what to do once a change is on screen.
 type Settling struct {
-	Scroll string // "end", "new" (the divider), "" to stay
+	Scroll string // "end", "new" (the divider), "found" (the message), "" to stay
 	Focus  string // id of the element to focus, "" to leave the focus alone
 	Enter  bool   // a pane was entered that Back should leave
+	Empty  bool   // the field above the list is to be emptied
 }
 
 // Page is the Platform of a page that has loaded web/natter.js.
@@ -68,7 +69,7 @@ func (Page) Listen(f func(Signal)) (stop func()) {
 func (Page) Hold() { helper().Call("hold") }
 
 // Settle implements Platform.
-func (Page) Settle(s Settling) { helper().Call("settle", s.Scroll, s.Focus, s.Enter) }
+func (Page) Settle(s Settling) { helper().Call("settle", s.Scroll, s.Focus, s.Enter, s.Empty) }
 
 // Attentive implements Platform.
 func (Page) Attentive() bool { return helper().Call("attentive").Bool() }

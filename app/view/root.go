@@ -29,6 +29,9 @@ func (r *Root) OnMount(ctx app.Context) {
 	d.later = func(wait time.Duration, f func()) {
 		ctx.After(wait, func(app.Context) { r.change(f) })
 	}
+	d.post = func(f func()) {
+		ctx.Dispatch(func(app.Context) { r.change(f) })
+	}
 	r.stops = append(r.stops,
 		d.model.Watch(func() {
 			if r.awaited.Swap(true) {

@@ -28,6 +28,9 @@ type Model interface {
 	Do(state.Intent)
 	// Watch calls f, on any goroutine, when there is a new State.
 	Watch(f func()) (stop func())
+	// Search looks for the newest n messages that have all the words of what was typed,
+	// and calls tell, on any goroutine, whenever it has found more, at last with Done.
+	Search(typed string, n int, tell func(state.Found)) (stop func())
 }
 
 // New returns the root of the page.

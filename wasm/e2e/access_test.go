@@ -67,7 +67,7 @@ func TestAccessibility(t *testing.T) {
 	has("the form", "textbox XMPP address", "textbox Password", "button Sign in", "heading Natter")
 	p.signIn("ada@localhost", "analytical")
 	p.in()
-	has("the list", "navigation Conversations", "button New chat", "searchbox Search conversations")
+	has("the list", "navigation Conversations", "button New chat", "searchbox Search conversations and messages")
 	p.chat("Echo")
 	p.say("hello https://example.org/")
 	p.reads("Echo", "hello https://example.org/")

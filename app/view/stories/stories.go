@@ -39,8 +39,12 @@ var All = []Story{
 	{"details", typical, []view.Signal{open(grace), {Do: "details"}}},
 	{"new-chat", typical, []view.Signal{{Do: "new"}, {Do: "start", Text: "grace"}}},
 	{"switcher", typical, []view.Signal{{Do: "key", Text: "switch"}, {Do: "switch-text", Text: "e"}}},
+	{"search", typical, []view.Signal{{Do: "filter", Text: "ma"}}},
+	{"search-many", history, []view.Signal{{Do: "filter", Text: "message 88"}}},
+	{"search-none", typical, []view.Signal{{Do: "filter", Text: "zeppelin"}}},
 	{"keys", typical, []view.Signal{{Do: "key", Text: "keys"}}},
 	{"remove", typical, []view.Signal{open(grace), {Do: "removing", Peer: string(grace)}}},
+	{"drafts", drafts, []view.Signal{open(grace)}},
 	{"unread", unread, []view.Signal{open(grace)}},
 	{"offline", offline, []view.Signal{open(grace)}},
 	{"stopped", stopped, []view.Signal{open(grace)}},
@@ -169,6 +173,13 @@ func unread(now time.Time) *state.State {
 		}})
 	}
 	return s
+}
+
+func drafts(now time.Time) *state.State {
+	return play(typical(now),
+		state.DraftChanged{Peer: grace, Text: "About Thursday: I could also come to you,\nif that is"},
+		state.DraftChanged{Peer: alan, Text: "What would count as an answer nobody has"},
+		state.DraftChanged{Peer: "hedy@example.org", Text: "Dear Hedy,"})
 }
 
 func offline(now time.Time) *state.State {

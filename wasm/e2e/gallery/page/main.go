@@ -4,7 +4,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
@@ -49,6 +51,24 @@ func (m *model) Do(in state.Intent) {
 		m.play(state.Cleared{})
 	}
 	app.Window().Get("did").Call("push", fmt.Sprintf("%T", in))
+}
+
+// Search finds what is in memory, at once.
+func (m *model) Search(typed string, n int, tell func(state.Found)) (stop func()) {
+	f := state.Found{Done: true}
+	words := state.Words(typed)
+	for c := range m.s.Chats {
+		for _, said := range c.Timeline.Newest(c.Timeline.Len()) {
+			if state.Has(said.Body, words) {
+				f.Hits = append(f.Hits, state.Hit{Peer: c.Peer, Message: *said})
+			}
+		}
+	}
+	slices.SortFunc(f.Hits, func(a, b state.Hit) int { return cmp.Compare(b.Message.Key.Time, a.Message.Key.Time) })
+	f.More = len(f.Hits) > n
+	f.Hits = f.Hits[:min(n, len(f.Hits))]
+	tell(f)
+	return func() {}
 }
 
 // page plays what a story's person does, once the view listens.

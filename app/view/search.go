@@ -1,0 +1,278 @@
+package view
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+const (
+	// searchPause is how long somebody has to stop typing for messages to be searched.
+	searchPause = 150 * time.Millisecond
+	// hitsAtOnce is how many messages are shown at first, and how many more each time.
+	hitsAtOnce = 30
+)
+
+// search is what is looked for in messages, by the words in the field above the list,
+// and what was found.
+type search struct {
+	number int // tells a late answer that it is late
+	limit  int
+	words  []string // those of found
+	found  state.Found
+	began  bool // of these words nothing was heard yet
+	opened int  // the hit that is open, counted from 1
+	stop   func()
+}
+
+// filtered takes what is in the field now.
+func (d *desk) filtered(text string) {
+	d.filter, d.firstRow = text, 0
+	d.rev++
+	old := d.search
+	d.endSearch()
+	if !worthASearch(text) {
+		return
+	}
+	d.search.words, d.search.found, d.search.began = old.words, old.found, true
+	number := d.search.number
+	d.later(searchPause, func() {
+		if d.search.number == number {
+			d.look(hitsAtOnce)
+		}
+	})
+}
+
+// worthASearch reports whether somebody means a word: two letters, or one of a script
+// in which that is a word.
+func worthASearch(text string) bool {
+	text = strings.TrimSpace(text)
+	return len(text) > 1 || utf8.RuneCountInString(text) > 1
+}
+
+// look searches for messages, up to so many.
+func (d *desk) look(limit int) {
+	d.search.limit = limit
+	if d.search.stop != nil {
+		d.search.stop()
+	}
+	d.search.number++
+	number, words := d.search.number, state.Words(d.filter)
+	d.search.stop = d.model.Search(d.filter, limit, func(f state.Found) {
+		d.post(func() {
+			if d.search.number == number {
+				d.search.words, d.search.found, d.search.began = words, f, false
+				d.rev++
+			}
+		})
+	})
+}
+
+// endSearch forgets what was found.
+func (d *desk) endSearch() {
+	if d.search.stop != nil {
+		d.search.stop()
+	}
+	d.search = search{number: d.search.number + 1}
+}
+
+// openHit opens a conversation at a message that was found.
+func (d *desk) openHit(peer jid.JID, key string, number int) {
+	k, ok := parseKey(key)
+	if !ok {
+		return
+	}
+	d.search.opened = number
+	d.show(peer)
+	d.details = false
+	if c := d.s.Chat(peer); c != nil {
+		d.settling.Focus = ""
+		d.seekTo(c, k)
+	}
+}
+
+// keyText and parseKey turn the place of a message into a word of the page and back.
+func keyText(k state.Key) string {
+	return strconv.FormatInt(k.Time, 36) + "." + strconv.FormatInt(k.Seq, 36)
+}
+
+func parseKey(text string) (k state.Key, ok bool) {
+	at, seq, _ := strings.Cut(text, ".")
+	var err, err2 error
+	k.Time, err = strconv.ParseInt(at, 36, 64)
+	k.Seq, err2 = strconv.ParseInt(seq, 36, 64)
+	return k, err == nil && err2 == nil
+}
+
+// escape steps back from what was found: from a message to the results, from the
+// results to the conversations. It reports whether there was a step to take.
+func (d *desk) escape(inList bool) bool {
+	fromHit := !inList && d.search.opened > 0 && d.open != ""
+	switch {
+	case d.filter == "" || fromHit && d.platform.Narrow():
+		return false
+	case fromHit:
+		d.settling.Focus = "hit:" + strconv.Itoa(d.search.opened)
+		d.search.opened = 0
+	default:
+		d.filtered("")
+		d.settling.Empty = true
+		if inList {
+			d.settling.Focus = "filter"
+		}
+	}
+	return true
+}
+
+// messages is the part of the list with the messages that were found.
+func (l *list) messages(people int) app.UI {
+	d := l.Desk
+	s := &d.search
+	if !worthASearch(d.filter) {
+		return nil
+	}
+	says := "Searching…"
+	switch n := len(s.found.Hits); {
+	case s.found.Failed:
+		says = "Messages saved on this device could not be searched."
+	case s.found.Done && !s.began && n == 0 && people == 0:
+		says = "" // the list says it
+	case s.found.Done && !s.began && n == 0:
+		says = "No message has these words."
+	case s.found.Done && !s.began && s.found.More:
+		says = "The newest " + strconv.Itoa(n) + " messages"
+	case s.found.Done && !s.began && n == 1:
+		says = "1 message"
+	case s.found.Done && !s.began:
+		says = strconv.Itoa(n) + " messages"
+	}
+	body := []app.UI{
+		app.Div().Class("rows-title").Body(
+			app.H2().Text("Messages"),
+			app.P().Class("rows-count").Attr("role", "status").Text(says)),
+	}
+	var rows []app.UI
+	for i, h := range s.found.Hits {
+		m := h.Message
+		rows = append(rows, &hit{
+			Number: i + 1, Peer: h.Peer, Key: keyText(m.Key), Name: plain(d.s.Name(h.Peer)),
+			Mine: m.Mine, Body: m.Body, Words: s.words, When: d.ago(m.At), Count: len(s.found.Hits),
+			Open: h.Peer == d.open && m.Key == d.window.found,
+		})
+	}
+	if len(rows) > 0 {
+		body = append(body, app.Div().Class("rows-list").Attr("role", "list").Aria("label", "Messages").Body(rows...))
+	}
+	if s.found.More {
+		body = append(body, app.Button().Type("button").Class("button-quiet rows-more").DataSet("do", "more-hits").Text("Show more"))
+	}
+	return app.Section().Class("hits").Aria("label", "Messages").Body(body...)
+}
+
+// hit is a message that was found.
+type hit struct {
+	app.Compo
+
+	Number int
+	Count  int
+	Peer   jid.JID
+	Key    string
+	Name   string
+	Mine   bool
+	Body   string
+	Words  []string
+	When   string
+	Open   bool
+}
+
+// Render implements app.Composer.
+func (h *hit) Render() app.UI {
+	line := []app.UI{}
+	if h.Mine {
+		line = append(line, app.Span().Class("row-mine").Text("You: "))
+	}
+	var said []app.UI
+	for _, p := range snippet(h.Body, h.Words) {
+		if p.found {
+			said = append(said, app.Elem("mark").Text(p.text))
+		} else {
+			said = append(said, app.Text(p.text))
+		}
+	}
+	line = append(line, app.Elem("bdi").Body(said...))
+	b := app.Button().Type("button").Class("row row-hit").ID("hit:"+strconv.Itoa(h.Number)).
+		DataSet("do", "hit").DataSet("peer", string(h.Peer)).DataSet("text", h.Key).DataSet("number", strconv.Itoa(h.Number)).
+		Attr("tabindex", "-1")
+	if h.Open {
+		b = b.Aria("current", "true")
+	}
+	return app.Div().Class("row-item").Attr("role", "listitem").
+		Attr("aria-posinset", strconv.Itoa(h.Number)).Attr("aria-setsize", strconv.Itoa(h.Count)).
+		Body(b.Body(
+			avatar(string(h.Peer), h.Name, "avatar-l", nil),
+			app.Span().Class("row-text").Body(
+				app.Span().Class("row-pair").Body(
+					app.Span().Class("row-name").Body(app.Elem("bdi").Text(h.Name), app.Span().Class("sr").Text(". ")),
+					app.Span().Class("row-when").Text(h.When)),
+				app.Span().Class("row-said").Body(line...)),
+		))
+}
+
+// piece is a part of a text, and whether it is what was looked for.
+type piece struct {
+	text  string
+	found bool
+}
+
+// How much of a message a hit shows, in bytes: before the first word and in all.
+const (
+	snippetBefore = 32
+	snippetLength = 180
+)
+
+// snippet is the part of a body in which the first of the words is.
+func snippet(body string, words []string) (out []piece) {
+	line := clean(straight(body))
+	spans := state.Spans(line, words)
+	from, to := 0, len(line)
+	if len(spans) > 0 && spans[0][0] > snippetBefore {
+		from = spans[0][0] - snippetBefore
+		if space := strings.IndexByte(line[from:spans[0][0]], ' '); space >= 0 {
+			from += space + 1
+		}
+		for !utf8.RuneStart(line[from]) {
+			from++
+		}
+		out = append(out, piece{"…", false})
+	}
+	if to > from+snippetLength {
+		to = from + snippetLength
+		for !utf8.RuneStart(line[to]) {
+			to--
+		}
+	}
+	at := from
+	for _, s := range spans {
+		if s[0] < at || s[1] > to {
+			continue
+		}
+		if s[0] > at {
+			out = append(out, piece{line[at:s[0]], false})
+		}
+		out = append(out, piece{line[s[0]:s[1]], true})
+		at = s[1]
+	}
+	if at < to {
+		out = append(out, piece{line[at:to], false})
+	}
+	if to < len(line) {
+		out = append(out, piece{"…", false})
+	}
+	return out
+}
