@@ -109,7 +109,7 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 	switch {
 	case errors.Is(cause, ErrSilent):
 		e.Condition = "timeout"
-		over = over || l.resumed && !l.answered // see garbled
+		over = over || l.resumed && !l.answered // see mistaken
 	case errors.As(cause, &stream):
 		e.Condition, e.Text = stream.Condition, stream.Text
 		l.base = herdWait
@@ -121,7 +121,7 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 		// Both Prosody and ejabberd say so, without more, when they think that we
 		// have miscounted.
 		over = over || stream.Condition == framing.UndefinedCondition
-		if garbled[stream.Condition] && l.resumed {
+		if mistaken[stream.Condition] && l.resumed {
 			again, over = true, true
 		}
 	case errors.As(cause, &redirect):
@@ -152,20 +152,23 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 	}
 }
 
-// garbled are the stream errors that say that what came was not XMPP, or too much.
-// What we send is, by construction, but Prosody reads it wrongly on a stream that was
-// resumed after its socket had been cut within a frame: it still waits for the rest of
-// that frame, and takes the first bytes of the new socket for it (seen with 0.12). The
-// stream is lost then, and a new one is none the worse.
-var garbled = map[string]bool{
+// mistaken are the stream errors that, on a session that has resumed the stream, need
+// not be about us. The stream is lost then, but a new one is none the worse.
+//
+// Prosody 0.12 misreads what comes on a stream that was resumed after its socket had
+// been cut within a frame: it still waits for the rest of that frame, and takes the
+// first bytes of the new socket for it. To ejabberd the attempt to resume that we gave
+// up a moment ago may come late, and look like a rival of the one that succeeded.
+var mistaken = map[string]bool{
 	framing.BadFormat:       true,
+	framing.Conflict:        true,
 	framing.InvalidXML:      true,
 	framing.NotWellFormed:   true,
 	framing.PolicyViolation: true,
 	framing.RestrictedXML:   true,
 }
 
-// notUnderstood are the close codes that say the same of a frame (RFC 6455 §7.4.1).
+// notUnderstood are the close codes that say of a frame what NotWellFormed does of XML (RFC 6455 §7.4.1).
 var notUnderstood = map[int]bool{1002: true, 1003: true, 1007: true}
 
 // offline waits for the next try, or stops if there is nothing to hope for.

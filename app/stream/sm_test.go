@@ -327,10 +327,11 @@ func TestM08_ResumeFails(t *testing.T) {
 }
 
 // M10, M14, C01 to C04.
-// Prosody 0.12 takes the first bytes of a socket that resumes for the rest of a frame
-// that was cut in two. That is no reason to stop.
-func TestM08_ResumedAndNotUnderstood(t *testing.T) {
+// What servers say of a stream that was resumed may be about the sockets before. That
+// is no reason to stop.
+func TestM08_ResumedAndMistaken(t *testing.T) {
 	for name, end := range map[string]func(*world, *server){
+		"another of us":                     func(_ *world, sv *server) { sv.fails("conflict") },
 		"a stream error":                    func(_ *world, sv *server) { sv.fails("not-well-formed") },
 		"a WebSocket closed over a frame":   func(_ *world, sv *server) { sv.hangUp(3002) },
 		"a WebSocket closed over a payload": func(_ *world, sv *server) { sv.hangUp(3007) },
