@@ -44,8 +44,12 @@ func main() {
 	go c.Run(context.Background())
 	browser.WatchPage(c)
 	watchForm(c, form)
-	if who := keep.who(); who.Account != "" {
+	hinted := storage.Load(rememberedKey) != ""
+	switch who := keep.who(context.Background()); {
+	case who.Account != "":
 		c.Do(state.Return{Account: who.Account})
+	case hinted:
+		form.Show("") // the page has hidden it
 	}
 
 	// One page for every path below the one it is served from.

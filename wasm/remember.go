@@ -21,7 +21,9 @@ type remembered struct {
 	Mechanism string  `json:"mechanism"`
 }
 
-// rememberedKey is also read by web/signin.js, so that the form does not flash.
+// rememberedKey is where a copy of it is for web/trusted.js and web/signin.js, so that
+// the form does not flash. The browser writes that copy when it likes: after a crash
+// it may be gone, or still be there. What is in the vault is true.
 const rememberedKey = "natter.remembered"
 
 // keeper is the client.Keeper of this browser: IndexedDB for the tables, the vault for
@@ -32,8 +34,17 @@ type keeper struct {
 	connector *connect.Connector
 }
 
-func (k keeper) who() (r remembered) {
-	_ = json.Unmarshal([]byte(k.storage.Load(rememberedKey)), &r) // nobody, if it cannot be read
+func (k keeper) who(ctx context.Context) (r remembered) {
+	note := k.vault.Note(ctx)
+	_ = json.Unmarshal([]byte(note), &r) // nobody, if it cannot be read
+	if k.storage.Load(rememberedKey) == note {
+		return r
+	}
+	if note == "" {
+		k.storage.Remove(rememberedKey)
+	} else {
+		k.storage.Save(rememberedKey, note)
+	}
 	return r
 }
 
@@ -53,7 +64,7 @@ func (k keeper) Open(ctx context.Context, account jid.JID, taken func()) (store.
 
 // Renew implements client.Keeper.
 func (k keeper) Renew(ctx context.Context, request *connect.Request) {
-	r := k.who()
+	r := k.who(ctx)
 	if r.Account != request.Account || request.Password != "" {
 		return
 	}
@@ -76,14 +87,15 @@ func (k keeper) Keep(ctx context.Context, c *connect.Credential) {
 	}
 	defer clear(raw)
 	r := remembered{Account: c.Account, UserAgent: c.UserAgent, Mechanism: c.Mechanism}
-	if err := k.vault.Save(ctx, store.Name(c.Account), r.binding(), raw); err != nil {
+	note, err := json.Marshal(r)
+	if err == nil {
+		err = k.vault.Save(ctx, store.Name(c.Account), r.binding(), raw, string(note))
+	}
+	if err != nil {
 		browser.Log(err.Error())
 		return
 	}
-	note, err := json.Marshal(r)
-	if err == nil {
-		k.storage.Save(rememberedKey, string(note))
-	}
+	k.storage.Save(rememberedKey, string(note))
 }
 
 // Drop implements client.Keeper.
@@ -98,7 +110,9 @@ func (k keeper) Forget(ctx context.Context, request connect.Request) {
 	request.Password = ""
 	k.Renew(ctx, &request)
 	k.storage.Remove(rememberedKey)
-	k.Drop(ctx, request.Account)
+	if err := k.vault.Forget(ctx, store.Name(request.Account)); err != nil {
+		browser.Log(err.Error())
+	}
 	if err := k.connector.Invalidate(ctx, request); err != nil {
 		browser.Log(err.Error())
 	}

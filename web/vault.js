@@ -1,9 +1,12 @@
 // What may sign somebody in again, sealed: for wasm/browser/vault.go.
 //
-//   natterVault.save(name, bound, secret)  a promise; when it is kept, secret is on disk
-//                                          and the array it came in is overwritten
-//   natterVault.load(name, bound)          a promise of the bytes, null if there are none
-//   natterVault.remove(name)               a promise
+//   natterVault.save(name, bound, secret, note)  a promise; when it is kept, secret is on
+//                                   disk and the array it came in is overwritten. With
+//                                   it a note is kept, in plain, unless it is ""
+//   natterVault.load(name, bound)   a promise of the bytes, null if there are none
+//   natterVault.note()              a promise of the last note, "" if there is none
+//   natterVault.remove(name)        a promise; the note stays
+//   natterVault.forget(name)        a promise; the note goes too
 //
 // Each secret has a key of its own, made for it and thrown away with it, which
 // WebCrypto does not give out, neither to this script nor to any other. The bytes open
@@ -14,6 +17,7 @@
 
 window.natterVault = (() => {
   const table = "secrets";
+  const noted = "note"; // the name of its row
 
   const result = (request) => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
@@ -42,14 +46,17 @@ window.natterVault = (() => {
 
   const gcm = (iv, bound) => ({ name: "AES-GCM", iv, additionalData: bound, tagLength: 128 });
 
-  async function save(name, bound, secret) {
+  async function save(name, bound, secret, note) {
     try {
       const { subtle } = window.crypto;
       if (!subtle) throw new DOMException("there is no WebCrypto", "NotSupportedError");
       const key = await subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
       const iv = window.crypto.getRandomValues(new Uint8Array(12));
       const sealed = await subtle.encrypt(gcm(iv, bound), key, secret);
-      await within("readwrite", (secrets) => secrets.put({ name, key, iv, sealed }));
+      await within("readwrite", (secrets) => {
+        if (note) secrets.put({ name: noted, note });
+        return secrets.put({ name, key, iv, sealed });
+      });
     } finally {
       secret.fill(0);
     }
@@ -63,5 +70,28 @@ window.natterVault = (() => {
 
   const remove = (name) => within("readwrite", (secrets) => secrets.delete(name));
 
-  return { save, load, remove };
+  const forget = (name) => within("readwrite", (secrets) => {
+    secrets.delete(noted);
+    return secrets.delete(name);
+  });
+
+  // Most who come here have never been remembered: for them no database is made.
+  async function note() {
+    try {
+      if (!window.indexedDB) return "";
+      const request = window.indexedDB.open("natter-vault", 1);
+      request.onupgradeneeded = () => request.transaction.abort();
+      const db = await result(request);
+      try {
+        const row = await result(db.transaction(table).objectStore(table).get(noted));
+        return row ? row.note : "";
+      } finally {
+        db.close();
+      }
+    } catch {
+      return "";
+    }
+  }
+
+  return { save, load, note, remove, forget };
 })();

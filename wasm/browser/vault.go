@@ -27,9 +27,10 @@ var (
 )
 
 // Save seals a secret, binds it to aad and replaces what was kept under the name. When
-// it returns nil the secret is on disk. The caller overwrites secret.
-func (Vault) Save(ctx context.Context, name string, aad, secret []byte) error {
-	_, err := await(ctx, global.Get("natterVault").Call("save", name, bytesToJS(aad), bytesToJS(secret)))
+// it returns nil the secret is on disk, and with it the note, which is no secret, in
+// place of the last one. The caller overwrites secret.
+func (Vault) Save(ctx context.Context, name string, aad, secret []byte, note string) error {
+	_, err := await(ctx, global.Get("natterVault").Call("save", name, bytesToJS(aad), bytesToJS(secret), note))
 	return vaultError("save", err)
 }
 
@@ -46,6 +47,21 @@ func (Vault) Load(ctx context.Context, name string, aad []byte) ([]byte, error) 
 	secret := bytesToGo(opened)
 	opened.Call("fill", 0)
 	return secret, nil
+}
+
+// Note returns the last note, "" if there is none.
+func (Vault) Note(ctx context.Context) string {
+	note, err := await(ctx, global.Get("natterVault").Call("note"))
+	if err != nil {
+		return ""
+	}
+	return note.String()
+}
+
+// Forget is Delete, of the note too.
+func (Vault) Forget(ctx context.Context, name string) error {
+	_, err := await(ctx, global.Get("natterVault").Call("forget", name))
+	return vaultError("forget", err)
 }
 
 // Delete forgets what is kept under the name, and the key to it. It is no error if

@@ -95,7 +95,7 @@ func (v *visitor) ask(script string, args ...any) string {
 
 func (v *visitor) save(name, bound, secret string) {
 	v.t.Helper()
-	if got := v.ask(`vault.save(...args)`, name, bound, secret); got != "" {
+	if got := v.ask(`vault.save(...args)`, name, bound, secret, ""); got != "" {
 		v.t.Fatalf("save: %s", got)
 	}
 }
@@ -192,7 +192,7 @@ func TestSec51_Vault(t *testing.T) {
 		v.want("text", "", "ключ \u0000 \U0001f511")
 	})
 	t.Run("sec51 the caller's array is overwritten", func(t *testing.T) {
-		got := v.ask(`(async () => { const a = new Uint8Array([1, 2, 3]); await natterVault.save("x", new Uint8Array(), a); return a.join(); })()`)
+		got := v.ask(`(async () => { const a = new Uint8Array([1, 2, 3]); await natterVault.save("x", new Uint8Array(), a, ""); return a.join(); })()`)
 		if got != "0,0,0" {
 			t.Errorf("it is %s", got)
 		}
@@ -208,11 +208,29 @@ func TestSec51_Vault(t *testing.T) {
 			t.Errorf("left is %s", got)
 		}
 	})
+	t.Run("sec52 a note goes with its secret", func(t *testing.T) {
+		for _, step := range []struct{ what, note string }{
+			{`vault.note()`, ""},
+			{`vault.save("account", args[0], args[1], "ada is here")`, "ada is here"},
+			{`vault.save("account", args[0], args[1], "")`, "ada is here"},
+			{`vault.save("account", args[0], args[1], "grace is")`, "grace is"},
+			{`vault.remove("account")`, "grace is"},
+			{`vault.forget("account")`, ""},
+		} {
+			v.ask(step.what, bound, secret)
+			if got := visit(t, b, address).ask(`vault.note()`); got != step.note {
+				t.Errorf("after %s the note is %q, want %q", step.what, got, step.note)
+			}
+		}
+		if got := v.ask(`spy.rows()`); got != "[]" {
+			t.Errorf("left is %s", got)
+		}
+	})
 	t.Run("sec53 a browser that has none", func(t *testing.T) {
 		for _, gone := range []string{`spy.without(crypto, "subtle")`, `spy.without(window, "indexedDB")`} {
 			v := visit(t, b, address)
 			v.ask(`(` + gone + `, "")`)
-			if got := v.ask(`vault.save(...args)`, "account", bound, secret); !strings.HasPrefix(got, "error: no vault") {
+			if got := v.ask(`vault.save(...args)`, "account", bound, secret, ""); !strings.HasPrefix(got, "error: no vault") {
 				t.Errorf("%s: %s", gone, got)
 			}
 			v.want("account", bound, "error: no vault")

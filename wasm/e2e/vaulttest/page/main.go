@@ -1,7 +1,7 @@
 //go:build js && wasm
 
-// Command page gives the vault to its test: window.vault has save, load and remove,
-// which return promises. An error is its text, with the kind in front.
+// Command page gives the vault to its test: window.vault has save, load, note,
+// remove and forget, which return promises. An error is its text, with the kind in front.
 package main
 
 import (
@@ -17,12 +17,14 @@ func main() {
 	ctx := context.Background()
 	js.Global().Set("vault", map[string]any{
 		"save": promise(func(args []string) (string, error) {
-			return "", v.Save(ctx, args[0], []byte(args[1]), []byte(args[2]))
+			return "", v.Save(ctx, args[0], []byte(args[1]), []byte(args[2]), args[3])
 		}),
 		"load": promise(func(args []string) (string, error) {
 			secret, err := v.Load(ctx, args[0], []byte(args[1]))
 			return string(secret), err
 		}),
+		"note":   promise(func([]string) (string, error) { return v.Note(ctx), nil }),
+		"forget": promise(func(args []string) (string, error) { return "", v.Forget(ctx, args[0]) }),
 		"remove": promise(func(args []string) (string, error) {
 			return "", v.Delete(ctx, args[0])
 		}),
