@@ -34,14 +34,13 @@ window.natter = (() => {
   const fields = { address: $("address"), password: $("password"), server: $("server") };
   const label = button.textContent;
 
-  // Somebody who is remembered does not see the form while Go starts.
+  // Somebody who is remembered does not see the form while Go starts (trusted.js).
   try {
     const { account } = JSON.parse(localStorage.getItem("natter.remembered") || "{}");
     if (account) {
       fields.address.value = account;
       $("remember").checked = true;
       $("signin").hidden = true;
-      document.documentElement.dataset.screen = "app";
     }
   } catch {
     // no storage, nobody remembered

@@ -1,5 +1,6 @@
-// Trusted Types: the page's only policy, made before any other script runs.
+// What has to happen before anything else, and before anything is painted.
 //
+// Trusted Types: the page's only policy, made before any other script runs.
 // The policy the server sends lets no string become code. The one thing that
 // must still pass is the address of our own service worker; everything else
 // (innerHTML, script addresses, eval) is refused because this policy has no
@@ -15,4 +16,12 @@ if (window.trustedTypes) {
       throw new TypeError("not an address this page may run code from");
     },
   });
+}
+
+// Whoever is remembered never sees the sign-in form: it would flash while the rest of
+// the page is still coming.
+try {
+  if (JSON.parse(localStorage.getItem("natter.remembered") || "{}").account) document.documentElement.dataset.screen = "app";
+} catch {
+  // no storage, nobody remembered
 }
