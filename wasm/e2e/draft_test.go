@@ -20,7 +20,7 @@ func TestADraftSurvivesTheReload(t *testing.T) {
 	p.in()
 	p.chat("Echo")
 	p.until(`() => localStorage.getItem("natter.remembered")`)
-	p.find("textbox", "Message")
+	p.must(p.find("textbox", "Message").Focus())
 	p.write("half a sen")
 	for late := time.Now().Add(patience); !p.sent("composing") && time.Now().Before(late); {
 		time.Sleep(10 * time.Millisecond)
@@ -40,6 +40,7 @@ func TestADraftSurvivesTheReload(t *testing.T) {
 	if got := p.holds("Message"); got != "" {
 		t.Errorf("what was sent is still being written: %q", got)
 	}
+	p.must(p.find("textbox", "Message").Focus())
 	p.write("never said")
 	p.signOut()
 	p.until(`() => {

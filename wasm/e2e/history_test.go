@@ -68,18 +68,7 @@ func TestHistory(t *testing.T) {
 	p.in()
 	p.chat(one.Local())
 	p.gone("status", "Updating…")
-	// Where there is something unread the conversation begins there, and the pill leads
-	// to its end. Still for twenty frames means that nothing is under way.
-	p.eval(`async () => {
-		const log = document.querySelector("[role=log]");
-		for (let still = 0; still < 20; still++) {
-			if (log.scrollHeight - log.clientHeight - log.scrollTop > 2) {
-				document.querySelector('[data-do="newest"]').click();
-				still = 0;
-			}
-			await new Promise(requestAnimationFrame);
-		}
-	}`)
+	p.newest()
 	p.reads(one.Local(), body(messages-1))
 	deadline := time.Now().Add(2 * time.Minute)
 	last := messages // the first message seen so far
@@ -111,6 +100,22 @@ func TestHistory(t *testing.T) {
 	t.Log("the pill leads back to the newest")
 	p.press("To the newest message…")
 	p.reads(one.Local(), body(messages-1))
+}
+
+// newest leads to the end of the conversation: where there is something unread it
+// begins there. Still for twenty frames means that nothing is under way.
+func (p *person) newest() {
+	p.t.Helper()
+	p.eval(`async () => {
+		const log = document.querySelector("[role=log]");
+		for (let still = 0; still < 20; still++) {
+			if (log.scrollHeight - log.clientHeight - log.scrollTop > 2) {
+				document.querySelector('[data-do="newest"]').click();
+				still = 0;
+			}
+			await new Promise(requestAnimationFrame);
+		}
+	}`)
 }
 
 const words = "which is long enough to need several lines on most of the screens that people have in front of them, " +

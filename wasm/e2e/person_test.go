@@ -59,6 +59,17 @@ func arrive(t testing.TB) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := sit(t, context)
+	t.Cleanup(func() {
+		p.leave()
+		_ = context.Close()
+	})
+	return p
+}
+
+// sit is somebody in front of a new, empty tab.
+func sit(t testing.TB, context *rod.Browser) *person {
+	t.Helper()
 	page, err := context.Page(proto.TargetCreateTarget{URL: "about:blank"})
 	if err != nil {
 		t.Fatal(err)
@@ -72,10 +83,6 @@ func arrive(t testing.TB) *person {
 	// Several windows cannot all have the focus; people can.
 	p.must(proto.EmulationSetFocusEmulationEnabled{Enabled: true}.Call(page))
 	p.listen()
-	t.Cleanup(func() {
-		p.leave()
-		_ = context.Close()
-	})
 	return p
 }
 
@@ -163,11 +170,24 @@ func (p *person) leave() {
 	case <-time.After(patience):
 		t.Error("the page's events stopped")
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if list := violations.Value.Arr(); len(list) > 0 {
 		t.Errorf("the policy was violated: %v", list)
 	}
+	p.judge()
+	if t.Failed() {
+		text, _ := page.Eval(`() => document.body.innerText`)
+		if text != nil {
+			t.Logf("the page says:\n%s", text.Value.Str())
+		}
+	}
+}
+
+// judge checks what was heard of the page.
+func (p *person) judge() {
+	t := p.t
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, line := range p.console {
 		if !p.forgivable(line) {
 			t.Errorf("on the console: %s", line)
@@ -182,10 +202,6 @@ func (p *person) leave() {
 		t.Logf("it has logged:\n%s", strings.Join(p.logged, "\n"))
 		t.Logf("it has sent:\n%s", strings.Join(p.frames, "\n"))
 		t.Logf("it has received:\n%s", strings.Join(p.received, "\n"))
-		text, _ := page.Eval(`() => document.body.innerText`)
-		if text != nil {
-			t.Logf("the page says:\n%s", text.Value.Str())
-		}
 	}
 }
 
@@ -224,6 +240,13 @@ func (p *person) sent(part string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.ContainsFunc(p.frames, func(frame string) bool { return strings.Contains(frame, part) })
+}
+
+// got reports whether the page has received a stanza with this in it.
+func (p *person) got(part string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.received, func(frame string) bool { return strings.Contains(frame, part) })
 }
 
 func (p *person) open(address string) {
@@ -279,16 +302,23 @@ func (p *person) there(role, name string) bool {
 // press clicks a button.
 func (p *person) press(name string) { p.t.Helper(); p.click("button", name) }
 
+// click presses the mouse where something is, once it is there and nothing lies over it.
 func (p *person) click(role, name string) {
 	p.t.Helper()
-	// A redraw between finding and clicking may take the element away.
-	var err error
-	for range 3 {
-		if err = p.find(role, name).Timeout(patience).Click(proto.InputMouseButtonLeft, 1); err == nil {
+	for late := time.Now().Add(patience); ; {
+		var at proto.Point
+		p.must(p.until(`(role, name) => e2e.aim(role, name)`, role, name).Unmarshal(&at))
+		mouse := p.page.Timeout(patience).Mouse
+		p.must(mouse.MoveTo(at))
+		p.must(mouse.Click(proto.InputMouseButtonLeft, 1))
+		// A redraw in between may have moved it away.
+		if !p.eval(`() => e2e.missed()`).Bool() {
 			return
 		}
+		if time.Now().After(late) {
+			p.t.Fatalf("%s %q cannot be clicked", role, name)
+		}
 	}
-	p.t.Fatalf("click %s %q: %v", role, name, err)
 }
 
 // fill replaces what a field holds.

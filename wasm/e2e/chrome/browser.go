@@ -3,12 +3,15 @@
 package chrome
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -65,6 +68,7 @@ func Start(o Options) (*Browser, error) {
 	b.run = launcher.New().Bin(path).NoSandbox(true).Leakless(false).
 		Set("headless", "new").Set("disable-gpu").Set("disable-quic").Set("disable-component-update").
 		Set("force-device-scale-factor", "1").Set("lang", "en-GB")
+	b.run.Append("disable-features", "PreloadTopChromeWebUI") // a page of its own for nothing
 	if !b.own {
 		b.run.UserDataDir(o.Profile)
 	}
@@ -108,11 +112,32 @@ func pin(certificate []byte) (string, error) {
 // use, and begin a new database.
 func (b *Browser) Kill() {
 	b.once.Do(func() {
-		for group := -b.run.PID(); syscall.Kill(group, syscall.SIGKILL) == nil; {
+		group := b.run.PID()
+		for alive(group) {
+			_ = syscall.Kill(-group, syscall.SIGKILL)
 			time.Sleep(time.Millisecond)
 		}
 		if b.own {
 			b.run.Cleanup()
 		}
 	})
+}
+
+// alive reports whether a process of a group still does anything. One that is dead may
+// stay listed for seconds, until init comes to it (proc(5), /proc/pid/stat).
+func alive(group int) bool {
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range files {
+		stat, err := os.ReadFile(file)
+		if err != nil {
+			continue // gone meanwhile
+		}
+		_, rest, _ := bytes.Cut(stat, []byte(") "))
+		var state string
+		var parent, of int
+		if _, err := fmt.Sscan(string(rest), &state, &parent, &of); err == nil && of == group && state != "Z" && state != "X" {
+			return true
+		}
+	}
+	return false
 }

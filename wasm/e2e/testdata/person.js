@@ -56,23 +56,34 @@ window.e2e = (() => {
 
   const all = (role, wanted) => [...document.querySelectorAll(roles[role])].filter((e) => visible(e) && called(e, wanted));
 
-  // until resolves with what f returns as soon as that is something.
-  const until = (f, patience) => new Promise((done, failed) => {
+  // aim returns where to click something, null while it is not there or covered; missed
+  // tells after the click whether it went somewhere else.
+  let aimed = false;
+  const aim = (role, wanted) => {
+    const e = all(role, wanted)[0];
+    if (!e) return null;
+    e.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const box = [...e.getClientRects()].find((r) => r.width > 0 && r.height > 0);
+    if (!box) return null;
+    const at = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+    const top = document.elementFromPoint(at.x, at.y);
+    if (!top || !e.contains(top) && ![...(e.labels || [])].some((l) => l.contains(top))) return null;
+    aimed = true;
+    e.addEventListener("click", () => { aimed = false; }, { capture: true, once: true });
+    return at;
+  };
+  const missed = () => aimed;
+
+  // until resolves with what f returns, or promises, as soon as that is something.
+  const until = async (f, patience) => {
     const deadline = performance.now() + patience;
-    const ask = () => {
-      let found;
-      try {
-        found = f();
-      } catch (problem) {
-        failed(problem);
-        return;
-      }
-      if (found) done(found);
-      else if (performance.now() > deadline) failed(new Error("waited in vain"));
-      else setTimeout(ask, 20);
-    };
-    ask();
-  });
+    for (;;) {
+      const found = await f();
+      if (found) return found;
+      if (performance.now() > deadline) throw new Error("waited in vain");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
 
   // heard is all that is in the open conversation.
   const heard = () => clean([...document.querySelectorAll("[role=log] > *")].map(said).join(" "));
@@ -80,5 +91,51 @@ window.e2e = (() => {
   const body = (node) => [...node.childNodes].map((n) => (n.nodeType === Node.TEXT_NODE ? n.data : n.classList.contains("link-host") ? "" : body(n))).join("");
   const bodies = () => [...document.querySelectorAll("[role=log] [role=article] .text")].map(body);
 
-  return { violations, all, until, name, visible, said: (e) => clean(said(e)), heard, bodies };
+  const result = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+  // tables are the rows of all tables of all databases, by table. A database that is
+  // not there is not made.
+  const tables = async () => {
+    const all = {};
+    for (const { name } of await indexedDB.databases()) {
+      const request = indexedDB.open(name);
+      request.onupgradeneeded = () => request.transaction.abort();
+      const db = await result(request).catch(() => null);
+      if (!db) continue;
+      for (const table of db.objectStoreNames) {
+        all[table] = [...(all[table] || []), ...await result(db.transaction(table).objectStore(table).getAll())];
+      }
+      db.close();
+    }
+    return all;
+  };
+  const rows = async (table) => (await tables())[table] || [];
+
+  // text is everything in a value, bytes as characters.
+  const text = (value) => {
+    if (value instanceof ArrayBuffer) return String.fromCharCode(...new Uint8Array(value));
+    if (ArrayBuffer.isView(value)) return text(value.buffer);
+    if (value && typeof value === "object") return Object.entries(value).map(([k, v]) => `${k}=${text(v)}`).join(" ");
+    return String(value);
+  };
+
+  // stored is all that this site keeps in the browser, as text. Of the cache, what is
+  // not the same for everybody.
+  const stored = async () => {
+    const cached = [];
+    for (const name of await caches.keys()) {
+      const cache = await caches.open(name);
+      for (const request of await cache.keys()) {
+        cached.push(request.url);
+        if (!request.url.endsWith(".wasm")) cached.push(await (await cache.match(request)).text());
+      }
+    }
+    const names = (await indexedDB.databases()).map(({ name }) => name);
+    return [text({ ...localStorage }), text({ ...sessionStorage }), document.cookie, text(history.state), ...names, text(await tables()), ...cached].join("\n");
+  };
+
+  return { aim, missed, rows, stored, violations, all, until, name, visible, said: (e) => clean(said(e)), heard, bodies };
 })();

@@ -1,0 +1,230 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-rod/rod/lib/input"
+
+	"natter/app/state"
+)
+
+// count is how many of something there are: few with all other tests, many in make
+// prove.
+func count(short, long int) int {
+	if os.Getenv("PROVE") == "full" {
+		return long
+	}
+	return short
+}
+
+// counted looks at a wire to see what the page has acknowledged (XEP-0198): the highest
+// number among messages "n 1", "n 2", … that the server may forget.
+type counted struct {
+	mu      sync.Mutex
+	on      bool
+	stanzas []int // of the stream, in order: the number of a message, or -1
+	sent    int   // the highest number
+	acked   int
+}
+
+var (
+	numberPattern = regexp.MustCompile(`<body>n (\d+)</body>`)
+	hPattern      = regexp.MustCompile(`<(?:a|resume) [^>]*h=['"](\d+)['"]`)
+)
+
+func (c *counted) down(doc string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case strings.Contains(doc, "<enabled"):
+		c.on, c.stanzas = true, nil
+		return doc
+	case !c.on || !strings.HasPrefix(doc, "<message") && !strings.HasPrefix(doc, "<presence") && !strings.HasPrefix(doc, "<iq"):
+		return doc
+	}
+	number := -1
+	if m := numberPattern.FindStringSubmatch(doc); m != nil {
+		number, _ = strconv.Atoi(m[1])
+	}
+	c.stanzas = append(c.stanzas, number)
+	c.sent = max(c.sent, number)
+	return doc
+}
+
+func (c *counted) up(doc string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := hPattern.FindStringSubmatch(doc)
+	if m == nil {
+		return doc
+	}
+	h, _ := strconv.Atoi(m[1])
+	h = min(h, len(c.stanzas))
+	for _, number := range c.stanzas[:h] {
+		c.acked = max(c.acked, number)
+	}
+	if strings.Contains(doc, "<resume ") {
+		c.stanzas = c.stanzas[:h] // the rest comes again
+	}
+	return doc
+}
+
+func (c *counted) now() (sent, acked int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent, c.acked
+}
+
+// newestStored returns how many messages are stored, and the last of them, without
+// reading all.
+const newestStored = `async () => {
+	const result = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error) });
+	const { name } = (await indexedDB.databases()).find(({ name }) => /^natter[.][0-9a-f]+$/.test(name));
+	const db = await result(indexedDB.open(name));
+	const table = db.transaction("messages").objectStore("messages");
+	const [count, cursor] = await Promise.all([result(table.count()), result(table.openCursor(null, "prev"))]);
+	db.close();
+	return { count, body: cursor ? cursor.value.body : "" };
+}`
+
+// P-3: whatever the page has told the server it has, it has, also when the browser is
+// killed in the middle of 200 messages a second.
+func TestP3_KilledWhileReceiving(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	page := natter(t)
+	one, two := trialAccounts(t)
+	w := lay(t, one.server)
+	c := &counted{}
+	w.up, w.down = c.up, c.down
+	other := talk(t, two.server, string(two.jid), two.password)
+	d := newDevice(t)
+	p := d.visit(page)
+	p.remember(string(one.jid), one.password, w.URL)
+	written, atKill, ahead := 0, 0, 0
+	kills := count(4, 200)
+	for round := range kills {
+		// Ten at a time, so that some are always on their way when the browser dies.
+		moment := 1 + rand.IntN(15)
+		for i := range moment + 2 {
+			for range 10 {
+				written++
+				other.say(one.jid, fmt.Sprintf("n %d", written))
+			}
+			if i == moment {
+				time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
+				d.kill()
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		sent, acked := c.now()
+		atKill = max(atKill, acked)
+
+		d.start()
+		p = d.sit()
+		p.open(page + "/config.json") // of the same origin, and nothing of ours runs in it
+		var stored struct {
+			Count int
+			Body  string
+		}
+		p.must(p.eval(newestStored).Unmarshal(&stored))
+		newest := 0
+		if stored.Count > 0 {
+			fmt.Sscanf(stored.Body, "n %d", &newest)
+		}
+		if acked > newest || stored.Count != newest {
+			t.Fatalf("kill %d: of %d messages sent %d were acknowledged; %d are stored, the last is %d", round, sent, acked, stored.Count, newest)
+		}
+		if sent > acked {
+			ahead++
+		}
+		p.open(page)
+		p.in()
+	}
+	p.find("button", "…"+fmt.Sprintf("n %d", written)+"…")
+	var stored struct{ Count int }
+	p.until(`async (n) => (await (`+newestStored+`)()).count >= n`, written)
+	p.must(p.eval(newestStored).Unmarshal(&stored))
+	if stored.Count != written {
+		t.Errorf("%d messages are stored, %d were sent", stored.Count, written)
+	}
+	if atKill == 0 || ahead == 0 {
+		t.Errorf("nothing was acknowledged (%d), or nothing on its way (%d kills): the test cannot fail", atKill, ahead)
+	}
+	t.Logf("P-3 chromium: %d of %d kills: what was acknowledged is stored (%d messages, %d kills with some on their way) in %s",
+		kills, kills, written, ahead, time.Since(began).Round(time.Second))
+}
+
+// P-4: a message is delivered once, or it is there to see that it was not; also when
+// the browser is killed just after Enter, with a network and without.
+func TestP4_KilledAfterEnter(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	page := natter(t)
+	one, two := trialAccounts(t)
+	w := lay(t, one.server)
+	other := talk(t, two.server, string(two.jid), two.password)
+	d := newDevice(t)
+	p := d.visit(page)
+	p.remember(string(one.jid), one.password, w.URL)
+	p.startChat(string(two.jid))
+	var written []string
+	drafts := 0
+	kills := count(4, 200)
+	for round := range kills {
+		text := fmt.Sprintf("message %d", round)
+		written = append(written, text)
+		p.must(p.find("textbox", "Message").Focus())
+		p.write(text)
+		p.until(`async (text) => (await e2e.rows("drafts")).some((d) => d.text === text)`, text)
+		p.keys(input.Enter)
+		time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond)
+		d.kill()
+
+		w.broken(round%2 == 0)
+		d.start()
+		p = d.sit()
+		p.forgives(failedSocket)
+		p.open(page)
+		p.chat(string(two.jid.Local()))
+		switch p.until(`(text) => {
+			const row = e2e.bodies().includes(text), draft = e2e.all("textbox", "Message")[0].value === text;
+			return row && draft ? "both" : row ? "row" : draft ? "draft" : "";
+		}`, text).Str() {
+		case "both":
+			t.Fatalf("kill %d: %q was sent and is still being written", round, text)
+		case "draft":
+			drafts++
+			p.must(p.find("textbox", "Message").Focus())
+			p.keys(input.Enter) // somebody who finds it there sends it
+			p.reads("You", text)
+			p.kept(1)
+		}
+	}
+	w.broken(false)
+	p.until(`() => {
+		for (const name of ["Retry", "Retry now"]) e2e.all("button", name).forEach((b) => b.click());
+		return document.querySelectorAll("[role=log] .mark-clock, [role=log] .msg.failed").length === 0;
+	}`)
+	p.say("the last")
+	other.until("to have the last message", func(*state.State) bool { return slices.Contains(other.heard(one.jid), "the last") })
+	same(t, "the other has", other.heard(one.jid), append(slices.Clone(written), "the last"))
+	var mine []string
+	for _, row := range p.eval(`() => e2e.rows("messages")`).Arr() {
+		mine = append(mine, row.Get("body").Str())
+	}
+	same(t, "stored is", mine, append(written, "the last"))
+	t.Logf("P-4 chromium: %d of %d kills: delivered once, none silent (%d came back as a draft) in %s",
+		kills, kills, drafts, time.Since(began).Round(time.Second))
+}

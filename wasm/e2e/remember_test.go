@@ -1,0 +1,335 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-rod/rod/lib/input"
+
+	"natter/app/connect"
+	"natter/app/connect/discover"
+	"natter/app/connect/sasl"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/xmpptest"
+	"natter/server/trial"
+)
+
+// account is one at a server, and how it is signed in to.
+type account struct {
+	jid      jid.JID
+	password string
+	server   string // the endpoint
+}
+
+// remembering runs f with two accounts at the trial server, at a server that has
+// tokens, and at one where SCRAM's keys have to do.
+func remembering(t *testing.T, f func(t *testing.T, one, two account, tokens bool)) {
+	t.Run("trial", func(t *testing.T) {
+		t.Parallel()
+		one, two := trialAccounts(t)
+		f(t, one, two, true)
+	})
+	for _, kind := range []xmpptest.Kind{xmpptest.KindProsody13, xmpptest.KindProsody} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			s := server(t, kind)
+			one, two := s.Account(t, "", password), s.Account(t, "", password)
+			f(t, account{one, password, s.WS}, account{two, password, s.WS}, kind == xmpptest.KindProsody13)
+		})
+	}
+}
+
+// trialAccounts are two at a trial server of their own that is in no hurry.
+func trialAccounts(t testing.TB) (one, two account) {
+	t.Helper()
+	s := trial.New(trial.Options{Domain: "trial.test", Limits: trial.Limits{
+		Stanzas: 1e6, StanzaBurst: 1e6, Bytes: 1e9, ByteBurst: 1e9, Fanout: 1e6, FanoutBurst: 1e6,
+		Failures: 1e6, Archived: 1e6, Offline: 1e6, Queue: 1e6, Outbox: 1e6,
+	}})
+	web := httptest.NewServer(s)
+	t.Cleanup(web.Close)
+	t.Cleanup(web.CloseClientConnections)
+	both := [2]account{}
+	for i, name := range []string{"ada", "grace"} {
+		if err := s.AddAccount(name, password); err != nil {
+			t.Fatal(err)
+		}
+		both[i] = account{jid.JID(name + "@trial.test"), password, "ws" + strings.TrimPrefix(web.URL, "http") + "/ws"}
+	}
+	return both[0], both[1]
+}
+
+// resumed waits until the page is online, with the stream it had, and without having
+// asked who is there.
+func (p *person) resumed(tokens bool) {
+	p.t.Helper()
+	p.in()
+	p.unasked()
+	if !p.got("<resumed") {
+		p.t.Error("the stream was not resumed")
+	}
+	if tokens != p.sent("HT-SHA-256-NONE") {
+		p.t.Errorf("signed in with a token: %t, want %t", !tokens, tokens)
+	}
+}
+
+// A page that is loaded again is there again, from the disk and with the stream it
+// had, and misses nothing.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	remembering(t, func(t *testing.T, one, two account, tokens bool) {
+		p := visit(t, natter(t))
+		p.watchForm()
+		p.remember(string(one.jid), one.password, one.server)
+		p.startChat(string(two.jid))
+		other := talk(t, two.server, string(two.jid), two.password)
+		var want []string
+		hear := func(text string) { want = append(want, text); other.say(one.jid, text) }
+		say := func(text string) { want = append(want, text); p.say(text) }
+		say("hello")
+		p.marked("Sent")
+		hear("good morning")
+		p.until(`() => e2e.bodies().includes("good morning")`)
+
+		t.Log("as it comes")
+		p.reload()
+		p.resumed(tokens)
+		p.chat(string(two.jid.Local()))
+		same(t, "after a reload there is", p.bodies(), want)
+
+		t.Log("in the middle of a conversation")
+		for i := range 20 {
+			hear(fmt.Sprintf("number %d", i))
+		}
+		p.fill("Message", "written just before")
+		p.keys(input.Enter)
+		want = append(want, "written just before")
+		p.reads("You", "written just before")
+		p.reload()
+		p.resumed(tokens)
+		p.chat(string(two.jid.Local()))
+		say("written just after")
+		p.marked("Sent")
+		p.until(`() => e2e.bodies().includes("number 19")`)
+		bodies, heard := p.bodies(), other.heard(one.jid)
+		byAuthor := func(list []string, mine bool) (some []string) {
+			for _, b := range list {
+				if (b == "hello" || strings.HasPrefix(b, "written")) == mine {
+					some = append(some, b)
+				}
+			}
+			return some
+		}
+		same(t, "of the other's there is", byAuthor(bodies, false), byAuthor(want, false))
+		same(t, "of one's own there is", byAuthor(bodies, true), byAuthor(want, true))
+		same(t, "the other has heard", heard, byAuthor(want, true))
+	})
+}
+
+// Without any network the app opens, shows what there was, and takes what is written;
+// the browser may be killed meanwhile. Then all of it is sent.
+func TestAirplane(t *testing.T) {
+	t.Parallel()
+	remembering(t, func(t *testing.T, one, two account, tokens bool) {
+		page, stop := program(t)
+		w := lay(t, one.server)
+		d := newDevice(t)
+		p := d.visit(page)
+		p.remember(string(one.jid), one.password, w.URL)
+		toOther := lay(t, two.server)
+		var arrived []string // written in the air, as the other's server passes it on
+		toOther.down = func(doc string) string {
+			if strings.Contains(doc, "in the air") && !strings.Contains(doc, "<forwarded") {
+				arrived = append(arrived, doc)
+			}
+			return doc
+		}
+		other := talk(t, toOther.URL, string(two.jid), two.password)
+		const before = 120
+		for i := range before {
+			other.say(one.jid, fmt.Sprintf("message %d", i))
+		}
+		p.find("button", fmt.Sprintf("…%d unread", before))
+		p.installed()
+
+		t.Log("the network goes, the browser dies")
+		w.broken(true)
+		d.kill()
+		stop()
+		name := string(two.jid.Local())
+		open := func() *person {
+			d.start()
+			p := d.sit()
+			p.forgives(failedFetch, failedSocket, "^warning: natter: no offline use")
+			p.offline(true)
+			p.open(page)
+			p.find("navigation", "Conversations")
+			p.chat(name)
+			return p
+		}
+		p = open()
+		p.newest()
+		for last := before; last > 0; {
+			var seen struct{ Bodies []string }
+			p.must(p.eval(stepUp, 2000).Unmarshal(&seen))
+			last = follow(t, seen.Bodies, last, func(i int) string { return fmt.Sprintf("message %d", i) })
+		}
+		p.newest()
+		var written []string
+		for i := range 3 {
+			written = append(written, fmt.Sprintf("written in the air %d", i))
+			p.say(written[i])
+		}
+		p.marked("Waiting to be sent")
+		times := p.times(written)
+		p.kept(len(written))
+
+		t.Log("the browser dies again")
+		d.kill()
+		p = open()
+		p.reads("You", written[2])
+		p.marked("Waiting to be sent")
+		same(t, "after a restart their times are", p.times(written), times)
+
+		t.Log("back on the ground")
+		p.offline(false)
+		w.broken(false)
+		p.retry()
+		p.in()
+		p.until(`() => document.querySelectorAll("[role=log] .msg.mine .mark-clock").length === 0`)
+		if tokens != p.sent("HT-SHA-256-NONE") {
+			t.Errorf("signed in with a token: %t, want %t", !tokens, tokens)
+		}
+		other.until("to have all messages", func(*state.State) bool { return len(other.heard(one.jid)) >= len(written) })
+		p.say("and one more") // whatever might come twice has come before it
+		other.until("to have the last one", func(*state.State) bool { return slices.Contains(other.heard(one.jid), "and one more") })
+		same(t, "the other has", other.heard(one.jid), append(slices.Clone(written), "and one more"))
+		var there []string
+		for _, doc := range arrived {
+			if m := stampPattern.FindStringSubmatch(doc); m != nil {
+				there = append(there, m[1]+"Z")
+			}
+		}
+		same(t, "the other is told the times", there, times)
+		same(t, "one's own are", p.times(written), times)
+	})
+}
+
+// times returns when messages with these bodies were written, as the page has it.
+func (p *person) times(bodies []string) (times []string) {
+	p.t.Helper()
+	for _, body := range bodies {
+		times = append(times, p.until(`(body) => {
+			const m = [...document.querySelectorAll("[role=log] .msg")].find((m) => m.querySelector(".text").textContent === body);
+			return m && m.querySelector("time").dateTime;
+		}`, body).Str())
+	}
+	return times
+}
+
+// kept waits until so many messages are in the outbox on the disk.
+func (p *person) kept(n int) {
+	p.t.Helper()
+	p.until(`async (n) => (await e2e.rows("messages")).filter((m) => m.out).length >= n`, n)
+}
+
+// Who signs out leaves nothing behind, on the device or at the server, nor in the
+// other tabs.
+func TestSignOutLeavesNothing(t *testing.T) {
+	t.Parallel()
+	remembering(t, func(t *testing.T, one, two account, tokens bool) {
+		p := visit(t, natter(t))
+		p.remember(string(one.jid), one.password, one.server)
+		p.startChat(string(two.jid))
+		const secret = "only between us"
+		p.say(secret)
+		p.marked("Sent")
+		p.installed()
+		traces := []string{one.jid.String(), two.jid.String(), one.password, secret}
+		p.until(`async (text) => (await e2e.stored()).includes(text)`, secret)
+		for _, trace := range []string{one.jid.String(), two.jid.String()} {
+			if !p.eval(`async (text) => (await e2e.stored()).includes(text)`, trace).Bool() {
+				t.Errorf("%s is not stored: the test cannot fail", trace)
+			}
+		}
+		if p.eval(`async (text) => (await e2e.stored()).includes(text)`, one.password).Bool() {
+			t.Error("the password is stored")
+		}
+		token, agent := "", ""
+		if tokens {
+			token, agent = p.token()
+		}
+		p.signOut()
+		for _, trace := range traces {
+			p.until(`async (text) => !(await e2e.stored()).includes(text)`, trace)
+		}
+		p.until(`async () => (await e2e.rows("secrets")).length === 0`)
+		p.reload()
+		p.find("button", "Sign in")
+		if address := p.holds("XMPP address"); address != "" {
+			t.Errorf("the form still knows %q", address)
+		}
+		var refused *connect.CredentialError
+		if !tokens {
+			return // SCRAM's keys are good until the password changes
+		}
+		if err := redeem(one, token, agent); !errors.As(err, &refused) || refused.Reason != connect.Refused {
+			t.Errorf("the token of before gives %v", err)
+		}
+	})
+}
+
+var (
+	stampPattern = regexp.MustCompile(`<delay [^>]*stamp=['"]([^.'"]+)\.`)
+	tokenPattern = regexp.MustCompile(`<token [^>]*token=['"]([^'"]+)['"]`)
+	agentPattern = regexp.MustCompile(`<user-agent [^>]*id=['"]([^'"]+)['"]`)
+)
+
+// token returns the last token that the page was given, and who it is to servers.
+func (p *person) token() (token, agent string) {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, doc := range p.received {
+		if m := tokenPattern.FindStringSubmatch(doc); m != nil {
+			token = m[1]
+		}
+	}
+	for _, doc := range p.frames {
+		if m := agentPattern.FindStringSubmatch(doc); m != nil {
+			agent = m[1]
+		}
+	}
+	if token == "" || agent == "" {
+		p.t.Fatal("there was no token")
+	}
+	return token, agent
+}
+
+// redeem signs in with a token.
+func redeem(who account, token, agent string) error {
+	c := &connect.Connector{
+		Find: &discover.Finder{AllowLoopback: true}, Dial: dialing(), Crypto: sasl.Standard{}, Pins: noPins{}, NewID: rand.Text,
+		UserAgent: connect.UserAgent{ID: agent, Software: "Natter"},
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	s, err := c.Connect(ctx, connect.Request{Account: who.jid, Server: who.server, Remember: true, Credential: &connect.Credential{
+		Account: who.jid, UserAgent: agent, Mechanism: sasl.HTSHA256None, Token: token, Expiry: time.Now().Add(time.Hour),
+	}})
+	if err == nil {
+		_ = s.Conn.Close(ctx)
+	}
+	return err
+}
