@@ -234,6 +234,22 @@ func (ev MessageMarked) apply(s *State) {
 	s.setChat(c)
 }
 
+// MessageRemoved: a failed message of ours was taken back.
+type MessageRemoved struct {
+	Peer jid.JID
+	ID   string
+}
+
+func (ev MessageRemoved) apply(s *State) {
+	c := s.chat(ev.Peer)
+	m := c.Timeline.ByID(s.Account(), ev.ID)
+	if m == nil || !m.Mine || m.Delivery != Failed {
+		return
+	}
+	c.Timeline = c.Timeline.remove(m.Key, s.Rev)
+	s.setChat(c)
+}
+
 func further(from, to Delivery) bool {
 	switch {
 	case from == Failed:

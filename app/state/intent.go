@@ -18,7 +18,7 @@ type Intent interface{ intent() }
 var told = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
-		SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, Typing{}, ReadChat{}, LoadOlder{},
+		SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContact{}, SetPresence{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -98,6 +98,12 @@ type RetryMessage struct {
 	ID   string
 }
 
+// DeleteMessage takes back a failed message: it was never sent, as far as anybody knows.
+type DeleteMessage struct {
+	Peer jid.JID
+	ID   string
+}
+
 // Typing tells the peer that the person writes, or stopped (XEP-0085).
 type Typing struct {
 	Peer   jid.JID
@@ -149,6 +155,7 @@ func (StartChat) intent()      {}
 func (SendMessage) intent()    {}
 func (KeepDraft) intent()      {}
 func (RetryMessage) intent()   {}
+func (DeleteMessage) intent()  {}
 func (Typing) intent()         {}
 func (ReadChat) intent()       {}
 func (LoadOlder) intent()      {}

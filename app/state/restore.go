@@ -116,6 +116,7 @@ type Mirrored struct {
 	RemovedContacts []jid.JID
 	Chats           []KeptChat // their Messages are not looked at
 	Messages        map[jid.JID][]Message
+	Removed         map[jid.JID][]Key // messages
 	Drafts          map[jid.JID]string
 	Moments         []Moment
 }
@@ -152,6 +153,13 @@ func (ev Mirrored) apply(s *State) {
 	for peer, messages := range ev.Messages {
 		c := s.chat(peer)
 		c.Timeline = c.Timeline.mirror(messages, c.Earlier, s.Rev)
+		s.setChat(c)
+	}
+	for peer, keys := range ev.Removed {
+		c := s.chat(peer)
+		for _, k := range keys {
+			c.Timeline = c.Timeline.remove(k, s.Rev)
+		}
 		s.setChat(c)
 	}
 	for peer, text := range ev.Drafts {
@@ -237,8 +245,18 @@ func (t Timeline) Changed(since uint64) []*Message {
 		return changed
 	}
 	for ch := t.journal; ch != nil && ch.rev > since; ch = ch.before {
-		changed = append(changed, t.Get(ch.key))
+		if m := t.Get(ch.key); m != nil {
+			changed = append(changed, m)
+		}
 	}
 	slices.SortFunc(changed, func(a, b *Message) int { return keyOrder{}.Compare(a.Key, b.Key) })
 	return slices.Compact(changed)
+}
+
+// Removed returns the places of the messages that were removed since this revision.
+func (t Timeline) Removed(since uint64) (keys []Key) {
+	for ch := t.removed; ch != nil && ch.rev > since; ch = ch.before {
+		keys = append(keys, ch.key)
+	}
+	return keys
 }

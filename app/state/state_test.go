@@ -95,6 +95,31 @@ func TestUnread(t *testing.T) {
 	check("ours, on its way", queued.With(ArchivePage{Peer: grace, Unread: true, Messages: story[2:]}), 2, "on its way")
 }
 
+func TestRemoved_OnlyWhatFailed(t *testing.T) {
+	failed := MessageMarked{Peer: grace, ID: "2", Delivery: Failed, Problem: "gone"}
+	s := signedIn().
+		With(MessageAdded{Peer: grace, Message: from("2", "hers, by the same id", 0)}).
+		With(MessageAdded{Peer: grace, Message: mine("1", "one", 0)}).
+		With(MessageAdded{Peer: grace, Message: mine("2", "two", time.Second)}).
+		With(MessageAdded{Peer: grace, Message: mine("3", "three", 2*time.Second)})
+	expect(t, s.With(MessageRemoved{Peer: grace, ID: "2"}), "hers, by the same id", "one", "two", "three")
+	before := s.With(failed)
+	after := before.With(MessageRemoved{Peer: grace, ID: "2"})
+	expect(t, after, "hers, by the same id", "one", "three")
+	expect(t, before, "hers, by the same id", "one", "two", "three")
+	if removed := after.Chat(grace).Timeline.Removed(before.Rev); len(removed) != 1 || removed[0] != before.Chat(grace).Timeline.ByID(ada, "2").Key {
+		t.Errorf("removed %v", removed)
+	}
+	if removed, changed := after.Chat(grace).Timeline.Removed(after.Rev), after.Chat(grace).Timeline.Changed(s.Rev); len(removed)+len(changed) > 0 {
+		t.Errorf("since then removed %v, changed %v", removed, changed)
+	}
+	// It had arrived after all: the archive has it.
+	late := mine("2", "two", time.Second)
+	late.ArchiveID, late.Delivery = "a2", OnServer
+	expect(t, after.With(ArchivePage{Peer: grace, Unread: true, Messages: []Message{late}}), "hers, by the same id", "one", "two", "three")
+	expect(t, after.With(MessageRemoved{Peer: "nobody@localhost", ID: "2"}), "hers, by the same id", "one", "three")
+}
+
 func TestOrder(t *testing.T) {
 	t.Run("a clock that runs behind does not move a live message up", func(t *testing.T) {
 		s := signedIn().

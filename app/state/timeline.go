@@ -84,6 +84,7 @@ type Timeline struct {
 
 	journal *change // what was put last, newest first
 	dropped uint64  // the newest Rev that is no longer in the journal
+	removed *change // what was removed, newest first; people do not take back much
 }
 
 func newTimeline() Timeline {
@@ -324,6 +325,22 @@ func (t Timeline) place(m *Message) Timeline {
 	if m.ArchiveID != "" {
 		t.ids = t.ids.Set(archiveKey(m.ArchiveID), m.Key)
 	}
+	return t
+}
+
+// remove takes a message out.
+func (t Timeline) remove(k Key, rev uint64) Timeline {
+	m := t.Get(k)
+	if m == nil {
+		return t
+	}
+	t.rows = t.rows.Delete(k)
+	for _, id := range []string{idKey(m.Author, m.ID), archiveKey(m.ArchiveID)} {
+		if at, ok := t.ids.Get(id); ok && at == k {
+			t.ids = t.ids.Delete(id)
+		}
+	}
+	t.removed = &change{key: k, rev: rev, before: t.removed}
 	return t
 }
 

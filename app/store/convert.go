@@ -88,6 +88,11 @@ func (b *Batch) addChats(before, after *state.State) {
 			b.Strict = b.Strict || row.Out != 0
 			b.Messages = append(b.Messages, row)
 		}
+		if before != nil {
+			for _, k := range c.Timeline.Removed(before.Rev) {
+				b.RemovedMessages = append(b.RemovedMessages, Place{c.Peer, Key(k)})
+			}
+		}
 		if old == nil && c.Draft != "" || old != nil && c.Draft != old.Draft {
 			b.Drafts = append(b.Drafts, Draft{c.Peer, c.Draft})
 		}
@@ -208,6 +213,12 @@ func (b *Batch) Mirrored() state.Mirrored {
 	}
 	for _, row := range b.Messages {
 		ev.Messages[row.Peer] = append(ev.Messages[row.Peer], row.State())
+	}
+	for _, p := range b.RemovedMessages {
+		if ev.Removed == nil {
+			ev.Removed = map[jid.JID][]state.Key{}
+		}
+		ev.Removed[p.Peer] = append(ev.Removed[p.Peer], state.Key(p.Key))
 	}
 	for _, d := range b.Drafts {
 		if ev.Drafts == nil {

@@ -342,6 +342,9 @@ func (db *database) write(b *Batch) {
 			}
 		}
 	}
+	for _, p := range b.RemovedMessages {
+		delete(db.messages[p.Peer], p.Key)
+	}
 	for _, peer := range b.RemovedContacts {
 		delete(db.contacts, peer)
 	}

@@ -98,6 +98,7 @@ type Batch struct {
 	RemovedContacts []jid.JID
 	Chats           []Chat
 	Messages        []Message
+	RemovedMessages []Place
 	Coverage        []Coverage
 	Drafts          []Draft           // one without text is removed
 	Avatars         []Avatar          // one without bytes is removed
@@ -109,6 +110,12 @@ type Batch struct {
 	Forget []Forget
 }
 
+// Place is where a message is.
+type Place struct {
+	Peer jid.JID `json:"peer"`
+	Key
+}
+
 // Forget is the conversation and its first message that stays.
 type Forget struct {
 	Peer   jid.JID
@@ -118,7 +125,7 @@ type Forget struct {
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool {
 	return b.Account == nil && b.Stream == nil &&
-		len(b.Contacts)+len(b.RemovedContacts)+len(b.Chats)+len(b.Messages)+len(b.Coverage)+
+		len(b.Contacts)+len(b.RemovedContacts)+len(b.Chats)+len(b.Messages)+len(b.RemovedMessages)+len(b.Coverage)+
 			len(b.Drafts)+len(b.Avatars)+len(b.Settings)+len(b.Forget) == 0
 }
 

@@ -193,6 +193,8 @@ func TestP16_ChangesAddUp(t *testing.T) {
 		state.DraftChanged{Peer: grace, Text: "half a sentence"},
 		state.DraftChanged{Peer: grace},
 		state.MessageMarked{Peer: grace, ID: "2", Delivery: state.Failed, Problem: "gone"},
+		state.MessageRemoved{Peer: grace, ID: "1"}, // not ours
+		state.MessageRemoved{Peer: grace, ID: "2"},
 		state.ContactRemoved{JID: "x@y"},
 		state.PresenceChanged{From: grace + "/phone", Presence: state.Presence{}},
 		state.OwnPresenceChanged{Presence: state.Presence{Show: state.DND}},

@@ -263,7 +263,8 @@ func (r *message) Render() app.UI {
 		}
 		body = append(body, app.Div().Class("msg-fault").Body(
 			icon("alert"), app.Span().Text(why),
-			app.Button().Type("button").Class("msg-retry").DataSet("do", "retry-message").DataSet("text", m.ID).Text("Retry")))
+			app.Button().Type("button").Class("msg-retry").DataSet("do", "retry-message").DataSet("text", m.ID).Text("Send now"),
+			app.Button().Type("button").Class("msg-retry").DataSet("do", "delete-message").DataSet("text", m.ID).Text("Delete")))
 	}
 	row := app.Div().Class(class).Attr("role", "article").Aria("label", author+", "+r.Desk.clock(m.At)).
 		DataSet("key", keyText(m.Key))

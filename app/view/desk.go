@@ -352,6 +352,10 @@ func (d *desk) happened(sig Signal) {
 		d.write(sig.Text)
 	case "retry-message":
 		d.model.Do(state.RetryMessage{Peer: d.open, ID: sig.Text})
+		d.answered()
+	case "delete-message":
+		d.model.Do(state.DeleteMessage{Peer: d.open, ID: sig.Text})
+		d.answered()
 	case "retry-older":
 		d.model.Do(state.LoadOlder{Peer: d.open})
 	case "edge":
@@ -401,6 +405,13 @@ func (d *desk) happened(sig Signal) {
 		d.key(sig.Text, sig.Also)
 	default:
 		d.inDialog(sig)
+	}
+}
+
+// answered puts the focus where it is of use once the buttons that had it are gone.
+func (d *desk) answered() {
+	if !d.platform.Narrow() {
+		d.settling.Focus = "message"
 	}
 }
 

@@ -307,6 +307,8 @@ func TestIntents(t *testing.T) {
 		{"rename", string(alan), "Al", "RenameContact{JID:alan@example.org Name:Al}"},
 		{"remove", string(alan), "", "RemoveContact{JID:alan@example.org}"},
 		{"reconnect", "", "", "Reconnect{}"},
+		{"retry-message", "", "m1", "RetryMessage{Peer: ID:m1}"},
+		{"delete-message", "", "m1", "DeleteMessage{Peer: ID:m1}"},
 		{"presence", "", "dnd", "SetPresence{Presence:{Show:dnd Status: Priority:0}}"},
 		{"sign-out", "", "", "SignOut{}"},
 	} {
@@ -734,8 +736,10 @@ func TestMarks(t *testing.T) {
 		if !strings.Contains(html, `aria-label="`+want+`"`) {
 			t.Errorf("%v has no words: %s", at, html)
 		}
-		if strings.Contains(html, "retry-message") != (at == state.Failed) {
-			t.Errorf("%v: Retry", at)
+		for _, button := range []string{"retry-message", "delete-message"} {
+			if strings.Contains(html, button) != (at == state.Failed) {
+				t.Errorf("%v: %s", at, button)
+			}
 		}
 	}
 }

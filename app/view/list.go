@@ -197,7 +197,7 @@ func (l *list) none() app.UI {
 			text = "Nobody here is called that, and no message on this device has these words."
 		}
 		return app.Div().Class("none").Body(
-			app.P().Text(text),
+			app.P().Attr("role", "status").Text(text),
 			app.Button().Type("button").Class("button-quiet").DataSet("do", "new").Text("Write to an address"),
 		)
 	case !d.s.RosterLoaded:

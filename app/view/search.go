@@ -152,6 +152,9 @@ func (l *list) messages(people int) app.UI {
 	case s.found.Done && !s.began:
 		says = strconv.Itoa(n) + " messages"
 	}
+	if says == "" {
+		return nil
+	}
 	body := []app.UI{
 		app.Div().Class("rows-title").Body(
 			app.H2().Text("Messages"),

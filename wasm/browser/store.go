@@ -144,17 +144,11 @@ type named struct {
 	Value any    `json:"value"`
 }
 
-// place is the row of a store.Forget.
-type place struct {
-	Peer jid.JID `json:"peer"`
-	store.Key
-}
-
 // written is a batch as web/store.js takes it: rows to put and keys to remove, by
 // table.
 type written struct {
 	Strict bool             `json:"strict"`
-	Forget []place          `json:"forget"`
+	Forget []store.Place    `json:"forget"`
 	Remove map[string][]any `json:"remove"`
 	Put    map[string][]any `json:"put"`
 }
@@ -173,9 +167,12 @@ func (s *database) Lead(ctx context.Context) error {
 }
 
 func (s *database) Commit(ctx context.Context, b *store.Batch) error {
-	w := &written{Strict: b.Strict, Forget: []place{}, Remove: map[string][]any{}, Put: map[string][]any{}}
+	w := &written{Strict: b.Strict, Forget: []store.Place{}, Remove: map[string][]any{}, Put: map[string][]any{}}
 	for _, f := range b.Forget {
-		w.Forget = append(w.Forget, place{f.Peer, f.Before})
+		w.Forget = append(w.Forget, store.Place{Peer: f.Peer, Key: f.Before})
+	}
+	for _, p := range b.RemovedMessages {
+		w.remove("messages", []any{p.Peer, p.Time, p.Seq})
 	}
 	for _, peer := range b.RemovedContacts {
 		w.remove("contacts", peer)

@@ -23,8 +23,10 @@ const (
 	nsDelay    = "urn:xmpp:delay"
 )
 
-// stale is the age from which a message is not sent again without asking: the
-// conversation has moved on. Who writes without a connection knows that it will be late.
+// stale is the age from which a message does not go out without asking, because the
+// conversation has moved on: one that was written while all seemed well, and then
+// turned out not to have left. Who writes without a connection knows that it will be
+// late, so that goes out whenever there is one.
 const stale = time.Hour
 
 // New returns the feature.
@@ -146,6 +148,8 @@ func (t *talk) do(c feature.Client, in state.Intent) bool {
 		t.write(c, in)
 	case state.RetryMessage:
 		retry(c, in.Peer.Bare(), in.ID)
+	case state.DeleteMessage:
+		c.Emit(state.MessageRemoved{Peer: in.Peer.Bare(), ID: in.ID})
 	default:
 		return false
 	}
@@ -297,7 +301,7 @@ func missing(c feature.Client, st *framing.Element) bool {
 	case m == nil || m.Delivery != state.Queued:
 		return false
 	case c.Now().Sub(m.At) > stale && st.Child(nsDelay, "delay") == nil:
-		mark(c, st, state.Failed, "The connection was lost before it was sent.")
+		mark(c, st, state.Failed, "Not sent: the connection was lost, and that was a while ago.")
 		return false
 	}
 	delayed(st, m.At)

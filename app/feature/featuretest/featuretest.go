@@ -226,7 +226,7 @@ func (s *stage) do(line string) {
 }
 
 var intents = []state.Intent{
-	state.StartChat{}, state.SendMessage{}, state.KeepDraft{}, state.RetryMessage{}, state.Typing{}, state.ReadChat{},
+	state.StartChat{}, state.SendMessage{}, state.KeepDraft{}, state.RetryMessage{}, state.DeleteMessage{}, state.Typing{}, state.ReadChat{},
 	state.LoadOlder{}, state.AddContact{}, state.RenameContact{}, state.RemoveContact{},
 	state.AcceptContact{}, state.DeclineContact{}, state.SetPresence{},
 }

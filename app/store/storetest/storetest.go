@@ -272,12 +272,13 @@ func remove(t *testing.T, open Open) {
 	commit(t, s, full())
 	commit(t, s, store.Batch{
 		RemovedContacts: []jid.JID{grace, "nobody@localhost"},
+		RemovedMessages: []store.Place{{Peer: grace, Key: full().Messages[0].Key}, {Peer: edith, Key: store.Key{Time: 1}}},
 		Drafts:          []store.Draft{{Peer: edith}},
 		Avatars:         []store.Avatar{{ID: "hash"}},
 		Settings:        map[string]string{"enter": "", "__proto__": ""},
 	})
-	sn := load(t, s, store.Window{})
-	if n := len(sn.Contacts) + len(sn.Drafts) + len(sn.Settings); n > 0 {
+	sn := load(t, s, store.Window{Open: grace, Messages: 10})
+	if n := len(sn.Contacts) + len(sn.Newest[grace].Messages) + len(sn.Drafts) + len(sn.Settings); n > 0 {
 		t.Errorf("%d rows are still there: %+v", n, sn)
 	}
 	if a, err := s.Avatar(t.Context(), "hash"); a != nil || err != nil {
