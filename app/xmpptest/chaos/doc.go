@@ -28,7 +28,10 @@
 //
 //   - lost: written, and not there when everything had come to rest
 //   - shown twice: there more than once
-//   - order kept: nobody's messages stand in another order than they were written in
+//   - order kept: nobody's messages stand in another order than they were written in,
+//     or, where the server has delivered some late, in the order it has delivered them:
+//     what a socket brings is noted before the client reads it. ejabberd does that
+//     while it resumes a stream
 //   - damaged: there, but not as it was written, or under another name; it is printed
 //     only when it happens
 //
@@ -44,7 +47,9 @@
 //   - P-13: a disk that is full, and a page killed while it is
 //   - P-17: a real server that is killed and started again
 //
-// Conversations are between two people; there are no rooms yet. ejabberd keeps its
+// Conversations are between two people; there are no rooms yet. A server that is killed
+// between two writes has a message in one archive and not in the other: P-17 reads both
+// archives on fresh devices, and counts apart what is in neither's power to show. ejabberd keeps its
 // archive in memory for seconds and loses them when it is killed, although it has
 // acknowledged the messages; no client can make good for that, so ejabberd is asked to
 // stop in P-17. The trial server keeps nothing over its end and has no P-17.

@@ -17,6 +17,16 @@ type Ledger struct {
 	mu      sync.Mutex
 	random  *rand.Rand
 	written map[way]int
+	arrived map[arrival]int
+	late    map[arrival]bool
+	gone    map[arrival]bool
+}
+
+// arrival is a message that came to somebody: one of them, or the newest of all.
+type arrival struct {
+	way
+	at jid.JID
+	n  int
 }
 
 type way struct{ from, to jid.JID }
@@ -24,7 +34,7 @@ type way struct{ from, to jid.JID }
 // NewLedger returns an empty ledger. The seed decides how long messages are and what
 // is in them.
 func NewLedger(seed uint64) *Ledger {
-	return &Ledger{random: rand.New(rand.NewPCG(seed, 1)), written: map[way]int{}}
+	return &Ledger{random: rand.New(rand.NewPCG(seed, 1)), written: map[way]int{}, arrived: map[arrival]int{}, late: map[arrival]bool{}, gone: map[arrival]bool{}}
 }
 
 // Write enters the next message and returns its text.
@@ -54,6 +64,54 @@ func (l *Ledger) Written(from, to jid.JID) int {
 	return l.written[way{from.Bare(), to.Bare()}]
 }
 
+// Arrived notes that a server has delivered a message, not from an archive, to somebody;
+// body is what it says. Servers break the order too, and clients show what they do.
+func (l *Ledger) Arrived(at, from, to jid.JID, body string) {
+	from, to = from.Bare(), to.Bare()
+	n, ok := read(from, to, body)
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	newest := arrival{way{from, to}, at.Bare(), 0}
+	one := arrival{way{from, to}, at.Bare(), n + 1}
+	if _, again := l.arrived[one]; again {
+		return
+	}
+	l.arrived[one] = n
+	if n+1 < l.arrived[newest] {
+		l.late[one] = true
+	}
+	l.arrived[newest] = max(l.arrived[newest], n+1)
+}
+
+// Late returns how many messages servers have delivered after newer ones.
+func (l *Ledger) Late() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.late)
+}
+
+// Kept notes what a server that was killed still has, after everything came to rest, in
+// somebody's archive: what is not there is not for a client to bring back.
+func (l *Ledger) Kept(at, from, to jid.JID, rows []Row) {
+	from, to = from.Bare(), to.Bare()
+	kept := map[int]bool{}
+	for _, r := range rows {
+		if n, ok := read(from, to, r.Body); ok && r.Author.Bare() == from {
+			kept[n] = true
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for n := range l.written[way{from, to}] {
+		if !kept[n] {
+			l.gone[arrival{way{from, to}, at.Bare(), n + 1}] = true
+		}
+	}
+}
+
 // Row is a message as somebody sees it.
 type Row struct {
 	Author jid.JID
@@ -63,15 +121,16 @@ type Row struct {
 // Verdict is what became of the messages from one to another.
 type Verdict struct {
 	Lost, Doubled, Reordered, Damaged int
+	Gone                              int // lost by the server
 }
 
 // Add returns the sum of two verdicts.
 func (v Verdict) Add(o Verdict) Verdict {
-	return Verdict{v.Lost + o.Lost, v.Doubled + o.Doubled, v.Reordered + o.Reordered, v.Damaged + o.Damaged}
+	return Verdict{v.Lost + o.Lost, v.Doubled + o.Doubled, v.Reordered + o.Reordered, v.Damaged + o.Damaged, v.Gone + o.Gone}
 }
 
 // Good reports whether everything is as it should be.
-func (v Verdict) Good() bool { return v == Verdict{} }
+func (v Verdict) Good() bool { return v == Verdict{Gone: v.Gone} }
 
 // String is the end of the line that is printed.
 func (v Verdict) String() string {
@@ -84,17 +143,24 @@ func (v Verdict) String() string {
 	if v.Damaged > 0 {
 		s += fmt.Sprintf(", %d damaged", v.Damaged)
 	}
+	if v.Gone > 0 {
+		s += fmt.Sprintf(", %d lost by the server", v.Gone)
+	}
 	return s
 }
 
-// All judges a whole conversation, as either of the two sees it.
-func (l *Ledger) All(from, to jid.JID, rows []Row) Verdict { return l.judge(from, to, rows, 0) }
+// All judges a whole conversation as one of the two, at, sees it.
+func (l *Ledger) All(at, from, to jid.JID, rows []Row) Verdict {
+	return l.judge(at, from, to, rows, 0)
+}
 
 // Newest judges the end of a conversation, of which older messages are not here: what
 // is before the first that is, is not missed.
-func (l *Ledger) Newest(from, to jid.JID, rows []Row) Verdict { return l.judge(from, to, rows, -1) }
+func (l *Ledger) Newest(at, from, to jid.JID, rows []Row) Verdict {
+	return l.judge(at, from, to, rows, -1)
+}
 
-func (l *Ledger) judge(from, to jid.JID, rows []Row, first int) (v Verdict) {
+func (l *Ledger) judge(at, from, to jid.JID, rows []Row, first int) (v Verdict) {
 	from, to = from.Bare(), to.Bare()
 	written := l.Written(from, to)
 	seen := map[int]bool{}
@@ -111,7 +177,7 @@ func (l *Ledger) judge(from, to jid.JID, rows []Row, first int) (v Verdict) {
 		case seen[n]:
 			v.Doubled++
 			continue
-		case n < newest:
+		case n < newest && !l.wasLate(arrival{way{from, to}, at.Bare(), n + 1}):
 			v.Reordered++
 		}
 		seen[n] = true
@@ -123,12 +189,24 @@ func (l *Ledger) judge(from, to jid.JID, rows []Row, first int) (v Verdict) {
 	if first < 0 {
 		return v
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for n := first; n < written; n++ {
-		if !seen[n] {
+		switch {
+		case seen[n]:
+		case l.gone[arrival{way{from, to}, at.Bare(), n + 1}]:
+			v.Gone++
+		default:
 			v.Lost++
 		}
 	}
 	return v
+}
+
+func (l *Ledger) wasLate(a arrival) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.late[a]
 }
 
 // read returns the number of a message that is as it was written.

@@ -1,6 +1,10 @@
 package chaos
 
-import "testing"
+import (
+	"testing"
+
+	"natter/app/jid"
+)
 
 func TestLedger(t *testing.T) {
 	l := NewLedger(1)
@@ -29,12 +33,63 @@ func TestLedger(t *testing.T) {
 		{"of somebody else", append(rows[:5:5], stranger), Verdict{}, Verdict{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := l.All("ada@test", "grace@test", tc.rows); got != tc.all {
+			if got := l.All("grace@test", "ada@test", "grace@test", tc.rows); got != tc.all {
 				t.Errorf("all: %+v, want %+v", got, tc.all)
 			}
-			if got := l.Newest("ada@test", "grace@test", tc.rows); got != tc.newest {
+			if got := l.Newest("grace@test", "ada@test", "grace@test", tc.rows); got != tc.newest {
 				t.Errorf("newest: %+v, want %+v", got, tc.newest)
 			}
 		})
+	}
+}
+
+// A server that delivers in the wrong order, once, is not the client's fault; showing
+// what came in order in another one is.
+func TestLedger_Late(t *testing.T) {
+	const ada, grace = "ada@test", "grace@test"
+	l := NewLedger(1)
+	var rows []Row
+	for range 4 {
+		rows = append(rows, Row{ada, l.Write(ada, grace)})
+	}
+	for _, i := range []int{0, 2, 1, 2, 3, 1} {
+		l.Arrived(grace, ada, grace, rows[i].Body)
+	}
+	if n := l.Late(); n != 1 {
+		t.Errorf("%d came late", n)
+	}
+	asDelivered := []Row{rows[0], rows[2], rows[1], rows[3]}
+	if v := l.All(grace, ada, grace, asDelivered); !v.Good() {
+		t.Errorf("as it was delivered: %+v", v)
+	}
+	if v := l.All(ada, ada, grace, asDelivered); v != (Verdict{Reordered: 1}) {
+		t.Errorf("to the other: %+v", v)
+	}
+	if v := l.All(grace, ada, grace, []Row{rows[0], rows[1], rows[3], rows[2]}); v != (Verdict{Reordered: 1}) {
+		t.Errorf("otherwise: %+v", v)
+	}
+}
+
+func TestLedger_Kept(t *testing.T) {
+	const ada, grace = "ada@test", "grace@test"
+	l := NewLedger(1)
+	var rows []Row
+	for range 4 {
+		rows = append(rows, Row{ada, l.Write(ada, grace)})
+	}
+	l.Kept(grace, ada, grace, rows[:3])
+	for _, tc := range []struct {
+		at         jid.JID
+		rows       []Row
+		lost, gone int
+	}{
+		{grace, rows, 0, 0},
+		{grace, rows[:3], 0, 1},
+		{grace, rows[:2], 1, 1},
+		{ada, rows[:3], 1, 0},
+	} {
+		if v := l.All(tc.at, ada, grace, tc.rows); v != (Verdict{Lost: tc.lost, Gone: tc.gone}) {
+			t.Errorf("%s with %d: %+v", tc.at, len(tc.rows), v)
+		}
 	}
 }

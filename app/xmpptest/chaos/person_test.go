@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,7 +36,8 @@ type person struct {
 	proxy   *Proxy
 	clock   stream.Clock
 	agent   string
-	amnesia bool          // no stream is ever resumed
+	amnesia bool // no stream is ever resumed
+	ledger  *Ledger
 	changed chan struct{} // shared: something happened to somebody
 
 	disk store.Memory
@@ -191,6 +193,7 @@ func (tb *tab) dial(ctx context.Context, url string) (framing.Socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	s = watched{s, tb.p}
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	if tb.dead {
@@ -198,6 +201,22 @@ func (tb *tab) dial(ctx context.Context, url string) (framing.Socket, error) {
 		return nil, errKilled
 	}
 	return s, nil
+}
+
+// watched is a socket that tells the ledger what the server delivers.
+type watched struct {
+	framing.Socket
+	p *person
+}
+
+func (w watched) Read(ctx context.Context) (string, error) {
+	doc, err := w.Socket.Read(ctx)
+	if err == nil && strings.HasPrefix(doc, "<message") {
+		if el, bad := framing.Parse(doc, framing.DefaultLimits); bad == nil {
+			w.p.ledger.Arrived(w.p.account, jid.JID(el.Attr("from")), w.p.account, el.Child(framing.NSClient, "body").Text())
+		}
+	}
+	return doc, err
 }
 
 // The tab is its client's Keeper.

@@ -125,7 +125,7 @@ func meet(t testing.TB, where *place, change ...func(*person)) *pair {
 		service.Host = proxy.Address()
 		p := &person{
 			t: t, account: where.account(t), service: service.String(), proxy: proxy, changed: changed,
-			clock: stream.RealClock, agent: fmt.Sprintf("00000000-0000-4000-8000-%012x", i+1),
+			ledger: q.ledger, clock: stream.RealClock, agent: fmt.Sprintf("00000000-0000-4000-8000-%012x", i+1),
 		}
 		for _, f := range change {
 			f(p)
@@ -274,7 +274,7 @@ func (q *pair) judge(what string) {
 			disk = append(disk, Row{r.Author, r.Body})
 		}
 		for _, w := range []way{{p.account, other}, {other, p.account}} {
-			on, in := q.ledger.All(w.from, w.to, disk), q.ledger.Newest(w.from, w.to, screen)
+			on, in := q.ledger.All(p.account, w.from, w.to, disk), q.ledger.Newest(p.account, w.from, w.to, screen)
 			if !on.Good() || !in.Good() {
 				q.t.Errorf("%s has of %s: stored %s; on screen %s", p.account, w.from, on, in)
 			}
@@ -285,6 +285,9 @@ func (q *pair) judge(what string) {
 	more := ""
 	if q.asked > 0 {
 		more = fmt.Sprintf(", %d sent again by hand", q.asked)
+	}
+	if late := q.ledger.Late(); late > 0 {
+		more += fmt.Sprintf(", %d delivered late by the server", late)
 	}
 	line := fmt.Sprintf("%s %s: %d messages, %d drops, %d reloads%s in %s: %s",
 		what, q.place.name, n, q.drops(), reloads, more, time.Since(q.began).Round(10*time.Millisecond), sum)
