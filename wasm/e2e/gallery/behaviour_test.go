@@ -293,3 +293,73 @@ func TestRightToLeft(t *testing.T) {
 		t.Errorf("the list begins at %f", list.X)
 	}
 }
+
+func TestSearch_OpensInTheMiddle(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "history", 1280, 800, true)
+	page.MustElement("#me").MustFocus()
+	page.Keyboard.MustType('/')
+	page.MustElement("#filter").MustInput("message 4321")
+	page.MustWait(`() => document.getElementById("hit:1")`)
+	settled(page)
+	page.Keyboard.MustType(input.ArrowDown, input.Enter)
+	page.MustWait(`() => document.activeElement.id === "found"`)
+	settled(page)
+	inOrder(t, page)
+	picture(t, page, "found-wide-dark")
+	text := func() string { return page.MustEval(`() => document.querySelector("#found .text").textContent`).Str() }
+	if !strings.HasPrefix(text(), "Message 4321.") {
+		t.Errorf("opened at %q", text())
+	}
+	key := page.MustEval(`() => document.querySelector("#found").dataset.key`).Str()
+	at := top(page, key)
+	if s := look(t, page); s.Messages > 150 || s.Left < 100 || at < 60 || at > 600 {
+		t.Errorf("it stands at %f: %+v", at, s)
+	}
+	for range 4 {
+		before := look(t, page).Key
+		scroll(page, 2500)
+		if look(t, page).Key == before {
+			t.Error("down from there is nothing")
+		}
+	}
+	page.Keyboard.MustType(input.Escape)
+	settled(page)
+	page.Keyboard.MustType(input.Enter)
+	page.MustWait(`() => document.activeElement.id === "found"`)
+	settled(page)
+	if again := top(page, key); math.Abs(again-at) > 2 {
+		t.Errorf("the second time it stands at %f, not %f", again, at)
+	}
+	page.Keyboard.MustType(input.Escape, input.Escape)
+	settled(page)
+	if on := page.MustEval(`() => document.activeElement.id + document.activeElement.value`).Str(); on != "filter" {
+		t.Errorf("after Esc and Esc the focus is on %q", on)
+	}
+	page.MustElement("#filter").MustInput("fill a line")
+	page.MustElement(".rows-more").MustClick()
+	page.MustWait(`() => document.querySelectorAll(".row-hit").length === 60`)
+	page.MustElement(".chat-who").MustFocus()
+	page.Keyboard.MustType(input.Escape)
+	settled(page)
+	if typed := page.MustElement("#filter").MustProperty("value").Str(); typed != "" {
+		t.Errorf("the search ended, and %q is still in the field", typed)
+	}
+}
+
+func TestSearch_OnAPhone(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "history", 390, 844, false)
+	page.MustEval(`() => history.back()`)
+	page.MustWait(`() => !document.querySelector("[role=log]")`)
+	page.MustElement("#filter").MustInput("message 4321")
+	page.MustWait(`() => document.getElementById("hit:1")`)
+	page.MustEval(`() => document.getElementById("hit:1").click()`)
+	page.MustWait(`() => document.activeElement.id === "found"`)
+	settled(page)
+	inOrder(t, page)
+	picture(t, page, "found-narrow")
+	page.MustEval(`() => history.back()`)
+	page.MustWait(`() => document.activeElement.id === "hit:1"`)
+	if !page.MustElement("nav").MustVisible() || page.MustElement("#filter").MustProperty("value").Str() != "message 4321" {
+		t.Error("Back does not lead to what was found")
+	}
+}
