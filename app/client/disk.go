@@ -64,15 +64,15 @@ func (l *loop) readPage(peer jid.JID, n int) (int, error) {
 	return len(rows), nil
 }
 
-// What readBack reads in one turn of the loop, and how much above the place it goes to.
+// What reach reads in one turn of the loop, and how much above the place it goes to.
 const (
 	backPage  = 200
 	backAbove = 30
 )
 
-// readBack reads until a place is in memory, a page in each turn. All that comes after
+// reach reads until a place is in memory, a page in each turn. All that comes after
 // it is in memory then too: a conversation has no hole.
-func (l *loop) readBack(peer jid.JID, to state.Key) {
+func (l *loop) reach(peer jid.JID, to state.Key) {
 	chat := l.state.Chat(peer)
 	if chat == nil || len(chat.Timeline.Before(to, backAbove)) == backAbove {
 		return
@@ -82,6 +82,6 @@ func (l *loop) readBack(peer jid.JID, to state.Key) {
 	case err != nil:
 		l.trouble(err)
 	case n > 0:
-		l.After(0, func() { l.readBack(peer, to) })
+		l.After(0, func() { l.reach(peer, to) })
 	}
 }

@@ -90,7 +90,7 @@ func (l *loop) do(in state.Intent) {
 		}
 		return
 	case state.LoadBack:
-		l.readBack(in.Peer.Bare(), in.To)
+		l.reach(in.Peer.Bare(), in.To)
 		return
 	case state.LoadOlder:
 		if l.readOlder(in.Peer) {
