@@ -255,16 +255,26 @@ func TestArchive(t *testing.T) {
 func (p *person) scrollBack(peer jid.JID) {
 	p.t.Helper()
 	for range 100 {
-		s := p.until("a page", func(s *state.State) bool { return !s.Chat(peer).Archive.Loading })
-		switch a := s.Chat(peer).Archive; {
-		case a.Failed != "":
-			p.t.Fatal(a.Failed)
-		case a.Complete:
+		above := func(s *state.State) (state.Gap, bool, int) {
+			gap := state.Gap{}
+			if g := s.Older(peer); g != nil {
+				gap = *g
+			}
+			return gap, s.Chat(peer).Earlier, s.Chat(peer).Timeline.Len()
+		}
+		s := p.until("a page", func(s *state.State) bool { gap, _, _ := above(s); return !gap.Fill.Loading })
+		if s.Whole(peer) {
 			return
 		}
-		since := s.Chat(peer).Rev
+		gap, earlier, n := above(s)
+		if gap.Fill.Failed != "" {
+			p.t.Fatal(gap.Fill.Failed)
+		}
 		p.Do(state.LoadOlder{Peer: peer})
-		p.until("a page is asked for", func(s *state.State) bool { return s.Chat(peer).Rev > since })
+		p.until("more", func(s *state.State) bool {
+			now, onDisk, have := above(s)
+			return have > n || onDisk != earlier || now != gap && !now.Fill.Loading
+		})
 	}
 	p.t.Fatal("the archive has no beginning")
 }

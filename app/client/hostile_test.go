@@ -83,7 +83,7 @@ func TestHostileAccount(t *testing.T) {
 		since := ada.wire.now()
 		ada.Do(state.LoadOlder{Peer: grace.account})
 		ada.until("the page", func(s *state.State) bool {
-			return !s.Chat(grace.account).Archive.Loading && s.Chat(grace.account).Archive.Oldest != ""
+			return s.Whole(grace.account)
 		})
 		for _, doc := range ada.wire.sent(since) {
 			if e, err := framing.Parse(doc, framing.Limits{}); err == nil && e.Name.Local == "iq" {

@@ -150,7 +150,7 @@ func (p *person) describe() string {
 		fmt.Fprintf(&b, "contact %s %+v\n", c.JID, *c)
 	}
 	for c := range s.Chats {
-		fmt.Fprintf(&b, "chat %s %d rows, archive %+v\n", c.Peer, c.Timeline.Len(), c.Archive)
+		fmt.Fprintf(&b, "chat %s %d rows, gaps %+v\n", c.Peer, c.Timeline.Len(), s.Gaps(c.Peer))
 		for _, m := range c.Timeline.Newest(10) {
 			fmt.Fprintf(&b, "  %.60q mine %v delivery %v %s\n", m.Body, m.Mine, m.Delivery, m.Problem)
 		}

@@ -312,12 +312,6 @@ type CaughtUp struct{}
 
 func (CaughtUp) apply(s *State) { s.CaughtUp = true }
 
-// ArchiveReached: the archive is here without a gap up to this id; "" if it has
-// forgotten where we were.
-type ArchiveReached struct{ ID string }
-
-func (ev ArchiveReached) apply(s *State) { s.Reached = ev.ID }
-
 // Returned: what was kept on this device has been read.
 type Returned struct{ State *State }
 
@@ -332,66 +326,32 @@ type StorageChanged struct{ Problem *Problem }
 
 func (ev StorageChanged) apply(s *State) { s.Storage = ev.Problem }
 
-// ArchiveAsked: a page of the archive is on its way.
-type ArchiveAsked struct{ Peer jid.JID }
-
-func (ev ArchiveAsked) apply(s *State) {
-	c := s.chat(ev.Peer)
-	c.Archive.Loading, c.Archive.Failed = true, ""
-	s.setChat(c)
-}
-
-// ArchiveFailed: the page did not come.
-type ArchiveFailed struct {
-	Peer jid.JID
-	Text string
-}
-
-func (ev ArchiveFailed) apply(s *State) {
-	c := s.chat(ev.Peer)
-	c.Archive.Loading, c.Archive.Failed = false, ev.Text
-	s.setChat(c)
-}
-
-// ArchivePage: a page of one conversation's archive arrived, oldest message first.
+// ArchivePage: messages of one conversation that were on a page of an archive, oldest
+// first.
 type ArchivePage struct {
 	Peer     jid.JID
 	Messages []Message
-	Older    bool   // the page ends where what we have begins
-	Oldest   string // archive id of the page's first result, "" if the page is empty
-	Complete bool   // with Older: nothing comes before this page
-	Unread   bool   // what is new on it has not been seen yet
-	// Partial is set when the page holds this conversation's part of a wider query;
-	// it then says nothing about Oldest, Complete or Loading.
-	Partial bool
+	// After and Before are the archive's ids of messages that are here and come before the
+	// page and after it, "" if unknown.
+	After, Before string
+	Older         bool // the page ends where something that is here begins
+	Unread        bool // what is new on it has not been seen; with Older, if it comes later than ReadTo
 }
 
 func (ev ArchivePage) apply(s *State) {
 	c := s.chat(ev.Peer)
 	answer := c.answer(ev.Messages)
 	var unseen int
-	floor := c.Archive.Seam
 	if ev.Older {
-		floor = Key{}
-	}
-	c.Timeline, unseen, floor = c.Timeline.insert(ev.Messages, floor, ev.Older, s.Rev)
-	if !ev.Older {
-		c.Archive.Seam = floor
+		c.Timeline, unseen, _ = c.Timeline.insert(ev.Messages, c.Timeline.placeOf(ev.After, ev.Messages), ev.Before, true, c.ReadTo, s.Rev)
+	} else {
+		c.Timeline, unseen, c.Seam = c.Timeline.insert(ev.Messages, c.Seam, "", false, Key{}, s.Rev)
 	}
 	if ev.Unread {
 		c.Unread += unseen
 		c.readBy(answer)
 	} else if last := c.Timeline.Last(); last != nil && c.Unread == 0 && c.ReadTo == (Key{}) {
 		c.ReadTo = last.Key
-	}
-	if !ev.Partial {
-		c.Archive.Loading, c.Archive.Failed = false, ""
-		if ev.Oldest != "" && (ev.Older || c.Archive.Oldest == "") {
-			c.Archive.Oldest = ev.Oldest
-		}
-		if ev.Complete {
-			c.Archive.Complete = true
-		}
 	}
 	s.setChat(c)
 }

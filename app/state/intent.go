@@ -18,7 +18,7 @@ type Intent interface{ intent() }
 var told = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
-		SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{},
+		SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, LoadMissing{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContact{}, SetPresence{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -123,6 +123,12 @@ type LoadBack struct {
 	To   Key
 }
 
+// LoadMissing asks for what is missing in a gap of a conversation, page by page.
+type LoadMissing struct {
+	Peer  jid.JID
+	After string // Gap.After.ID
+}
+
 // AddContact puts an address on the roster and asks to see its presence.
 type AddContact struct {
 	JID  jid.JID
@@ -160,6 +166,7 @@ func (Typing) intent()         {}
 func (ReadChat) intent()       {}
 func (LoadOlder) intent()      {}
 func (LoadBack) intent()       {}
+func (LoadMissing) intent()    {}
 func (AddContact) intent()     {}
 func (RenameContact) intent()  {}
 func (RemoveContact) intent()  {}

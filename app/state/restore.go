@@ -16,9 +16,9 @@ type Kept struct {
 	OwnPresence  Presence
 	RosterLoaded bool
 	CaughtUp     bool
-	Reached      string
 	Contacts     []KeptContact
 	Chats        []KeptChat
+	Coverage     []Coverage
 }
 
 // KeptContact is a contact with the presences of its resources, which a stream that
@@ -51,19 +51,23 @@ func Restore(k Kept) *State {
 	chats := immutable.NewMapBuilder[jid.JID, *Chat](hasher{})
 	for _, kc := range k.Chats {
 		c := kc.Chat
-		c.Rev, c.Typing, c.Archive.Loading, c.Archive.Failed = 0, false, false, ""
+		c.Rev, c.Typing = 0, false
 		c.Timeline = newTimeline().read(kc.Messages)
 		c.Timeline.low, c.Timeline.high = min(c.Timeline.low, kc.Low), max(c.Timeline.high, kc.High)
 		chats.Set(c.Peer, &c)
 	}
 	s.chats = chats.Map()
+	for _, c := range k.Coverage {
+		c.Fill = Fill{}
+		s.setCoverage(c)
+	}
 	return s
 }
 
 // know takes what is kept of the account as a whole.
 func (s *State) know(k *Kept) {
 	s.Me, s.OwnPresence, s.RosterLoaded = k.Me, k.OwnPresence, k.RosterLoaded
-	s.CaughtUp, s.Reached = k.CaughtUp, k.Reached
+	s.CaughtUp = k.CaughtUp
 }
 
 func (kc *KeptContact) contact() *Contact {
@@ -118,20 +122,30 @@ type Mirrored struct {
 	Messages        map[jid.JID][]Message
 	Removed         map[jid.JID][]Key // messages
 	Drafts          map[jid.JID]string
+	Coverage        []Coverage // their Fill is not looked at
 	Moments         []Moment
+	Fills           []Filling
 }
 
 // Moment is what is true of a conversation just now, and not kept.
 type Moment struct {
-	Peer            jid.JID
-	Typing, Loading bool
-	Failed          string // Archive.Failed
+	Peer   jid.JID
+	Typing bool
+}
+
+// Filling is what is true of a part of an archive just now, and not kept.
+type Filling struct {
+	Part Part
+	Fill Fill
 }
 
 // Moment returns what is true of the conversation just now.
 func (c *Chat) Moment() Moment {
-	return Moment{c.Peer, c.Typing, c.Archive.Loading, c.Archive.Failed}
+	return Moment{c.Peer, c.Typing}
 }
+
+// Filling returns what is true of it just now.
+func (c *Coverage) Filling() Filling { return Filling{c.Part, c.Fill} }
 
 func (ev Mirrored) apply(s *State) {
 	if k := ev.Account; k != nil {
@@ -146,7 +160,6 @@ func (ev Mirrored) apply(s *State) {
 	for _, kc := range ev.Chats {
 		old, c := s.chat(kc.Chat.Peer), kc.Chat
 		c.Timeline, c.Earlier, c.Typing, c.Draft = old.Timeline, old.Earlier, old.Typing, old.Draft
-		c.Archive.Loading, c.Archive.Failed = old.Archive.Loading, old.Archive.Failed
 		c.Timeline.low, c.Timeline.high = min(c.Timeline.low, kc.Low), max(c.Timeline.high, kc.High)
 		s.setChat(&c)
 	}
@@ -167,8 +180,17 @@ func (ev Mirrored) apply(s *State) {
 	}
 	for _, m := range ev.Moments {
 		c := s.chat(m.Peer)
-		c.Typing, c.Archive.Loading, c.Archive.Failed = m.Typing, m.Loading, m.Failed
+		c.Typing = m.Typing
 		s.setChat(c)
+	}
+	for _, c := range ev.Coverage {
+		c.Fill = s.Coverage(c.Part).Fill
+		s.setCoverage(c)
+	}
+	for _, f := range ev.Fills {
+		c := s.Coverage(f.Part)
+		c.Fill = f.Fill
+		s.setCoverage(c)
 	}
 }
 
@@ -201,6 +223,9 @@ func (s *State) SameContacts(o *State) bool { return s.contacts == o.contacts }
 
 // SameChats is SameContacts for the conversations.
 func (s *State) SameChats(o *State) bool { return s.chats == o.chats }
+
+// SameCoverage is SameContacts for what is here of archives.
+func (s *State) SameCoverage(o *State) bool { return s.coverage == o.coverage }
 
 // Seqs returns the lowest Seq given to a message of an older page and the highest
 // given to any other, so that later ones go on from there.

@@ -22,6 +22,9 @@ func keep(s *State, newest int) Kept {
 		}
 		k.Chats = append(k.Chats, kc)
 	}
+	for c := range s.Coverages {
+		k.Coverage = append(k.Coverage, *c)
+	}
 	return k
 }
 
@@ -35,8 +38,11 @@ func remembered() *State {
 		With(RosterLoaded{Items: []RosterItem{{JID: grace, Name: "Grace", Groups: []string{"navy"}, Subscription: SubscriptionBoth}}}).
 		With(PresenceChanged{From: grace + "/phone", Presence: Presence{Show: Away, Status: "out", Priority: 3}}).
 		With(OwnPresenceChanged{Presence{Show: Available}}).
-		With(ArchivePage{Peer: grace, Older: true, Oldest: "a", Complete: true,
+		With(ArchivePage{Peer: grace, Older: true,
 			Messages: []Message{archived(from("1", "one", 0), "a"), archived(from("2", "two", 0), "b")}}).
+		With(ArchiveRead{Part: Part{Archive: ada}, Page: page("a", "b")}).
+		With(CatchUpStarted{Part: Part{Archive: ada}, At: noon}).
+		With(ArchiveAsked{Part: Part{Archive: ada}}).
 		With(MessageAdded{Peer: grace + "/phone", Message: from("3", "three", time.Minute)}).
 		With(MessageAdded{Peer: grace, Message: mine("4", "four", 2*time.Minute)}).
 		With(TypingChanged{Peer: grace, Typing: true}).
@@ -54,8 +60,12 @@ func TestRestore(t *testing.T) {
 	if c.Typing {
 		t.Error("nobody writes who wrote before the restart")
 	}
-	if c.Resource != "phone" || c.ReadTo != was.ReadTo || !c.Archive.Complete || c.Archive.Oldest != "a" {
+	if c.Resource != "phone" || c.ReadTo != was.ReadTo {
 		t.Errorf("got %+v", c)
+	}
+	if got, was := s.Coverage(Part{Archive: ada}), old.Coverage(Part{Archive: ada}); len(was.Ranges) != 1 ||
+		!reflect.DeepEqual(got.Ranges, was.Ranges) || got.Open != was.Open || got.Fill != (Fill{}) {
+		t.Errorf("coverage %+v, was %+v", got, was)
 	}
 	for i, m := range c.Timeline.Newest(10) {
 		want := *was.Timeline.Newest(10)[i]
@@ -191,12 +201,12 @@ func TestSame(t *testing.T) {
 }
 
 func TestAConversationIsWholeOnlyInMemory(t *testing.T) {
-	s := New().With(ArchivePage{Peer: "grace@localhost", Older: true, Complete: true})
-	if !s.Chat("grace@localhost").Whole() {
+	s := signedIn().With(ArchiveRead{Part{Archive: ada}, start(end(page("a")))})
+	if !s.Whole(grace) {
 		t.Error("the archive is here to its beginning")
 	}
-	s = s.With(HistoryRead{Peer: "grace@localhost", Earlier: true})
-	if s.Chat("grace@localhost").Whole() {
+	s = s.With(HistoryRead{Peer: grace, Earlier: true})
+	if s.Whole(grace) {
 		t.Error("there is more on disk")
 	}
 }

@@ -31,16 +31,13 @@ type State struct {
 	// CaughtUp is set when the archive has told what happened while we were away.
 	CaughtUp bool
 
-	// Reached is the archive's id of the last message up to which the archive is here
-	// without a gap, "" before the first page.
-	Reached string
-
 	// Storage is why nothing is kept on this device although it should be, nil if all
 	// is well.
 	Storage *Problem
 
 	contacts *immutable.Map[jid.JID, *Contact]
 	chats    *immutable.Map[jid.JID, *Chat]
+	coverage *immutable.Map[Part, *Coverage]
 }
 
 // New returns the state of nobody being signed in.
@@ -48,6 +45,7 @@ func New() *State {
 	return &State{
 		contacts: immutable.NewMap[jid.JID, *Contact](hasher{}),
 		chats:    immutable.NewMap[jid.JID, *Chat](hasher{}),
+		coverage: immutable.NewMap[Part, *Coverage](partHasher{}),
 	}
 }
 

@@ -46,15 +46,6 @@ type Message struct {
 	Problem   string // with Failed: one sentence
 }
 
-// Archive is what is known of a conversation's archive (XEP-0313).
-type Archive struct {
-	Loading  bool
-	Complete bool   // the oldest message is on this side
-	Oldest   string // id of the oldest archived message we hold
-	Failed   string // one sentence if the last page could not be loaded
-	Seam     Key    // the pages of catch-ups have come up to here
-}
-
 // Chat is one conversation.
 type Chat struct {
 	Rev      uint64
@@ -65,14 +56,10 @@ type Chat struct {
 	ReadTo   Key    // the newest message that has been seen
 	Typing   bool   // the peer is writing right now
 	Draft    string // what was written to the peer and not sent
-	Archive  Archive
-	// Earlier is set while the store has messages before the first of Timeline, which
-	// then is not the beginning of the conversation whatever Archive says.
+	Seam     Key    // the pages of catch-ups have come up to here
+	// Earlier is set while the store has messages before the first of Timeline.
 	Earlier bool
 }
-
-// Whole reports whether the conversation is in memory to its beginning.
-func (c *Chat) Whole() bool { return c.Archive.Complete && !c.Earlier }
 
 // Timeline is the ordered messages of one conversation. The zero value is not
 // usable; a Chat always has one.
@@ -177,7 +164,11 @@ func (t Timeline) Newest(n int) []*Message {
 func (t Timeline) Find(m *Message) *Message {
 	if m.ArchiveID != "" {
 		if k, ok := t.ids.Get(archiveKey(m.ArchiveID)); ok {
-			return t.Get(k)
+			// Who forges the id of somebody else's message on one of theirs must not
+			// make it look known.
+			if old := t.Get(k); old.Author == m.Author {
+				return old
+			}
 		}
 	}
 	if old := t.ByID(m.Author, m.ID); old != nil && same(old, m) {
@@ -189,7 +180,7 @@ func (t Timeline) Find(m *Message) *Message {
 // Same reports whether m is a copy of old, found on disk, by the rule of
 // Timeline.Find.
 func Same(old, m *Message) bool {
-	if m.ArchiveID != "" && m.ArchiveID == old.ArchiveID {
+	if m.ArchiveID != "" && m.ArchiveID == old.ArchiveID && m.Author == old.Author {
 		return true
 	}
 	return m.ID != "" && m.ID == old.ID && m.Author == old.Author && same(old, m)
@@ -235,13 +226,18 @@ func (t Timeline) append(m Message) Timeline {
 
 // insert adds a page of the archive. Its stamps say where, but stamps are the
 // server's and those of what came live are our own clock's: among what is on the page
-// the archive's order counts. floor is a place that comes before the page, as far as is
-// known. Older pages are given a Seq below all that is there, newer ones above. insert
-// returns how many of the page were new and not ours, and the floor of the next page.
-func (t Timeline) insert(page []Message, floor Key, older bool, rev uint64) (_ Timeline, added int, _ Key) {
-	known := make([]*Message, len(page))
+// the archive's order counts. floor is a place that comes before the page, and before
+// the archive's id of a message that comes after it, as far as they are known. Older
+// pages are given a Seq below all that is there, newer ones above. insert returns how
+// many of the page were new, not ours, and come later than read, and the floor of the
+// next page.
+func (t Timeline) insert(page []Message, floor Key, before string, older bool, read Key, rev uint64) (_ Timeline, unseen int, _ Key) {
+	known := make([]*Message, len(page), len(page)+1)
 	for i := range page {
 		known[i] = t.Find(&page[i])
+	}
+	if k, ok := t.ids.Get(archiveKey(before)); ok {
+		known = append(known, t.Get(k))
 	}
 	seq := t.high
 	if older {
@@ -264,9 +260,6 @@ func (t Timeline) insert(page []Message, floor Key, older bool, rev uint64) (_ T
 			continue
 		}
 		m := page[i]
-		if !m.Mine {
-			added++
-		}
 		m.Rev = rev
 		m.Key = Key{m.At.UnixMicro(), seq}
 		if next := theirs(known[i+1:]); next != nil && !m.Key.Before(next.Key) && floor.Time < next.Key.Time {
@@ -278,9 +271,24 @@ func (t Timeline) insert(page []Message, floor Key, older bool, rev uint64) (_ T
 			m.Key = Key{floor.Time, t.high}
 		}
 		floor = m.Key
+		if !m.Mine && read.Before(m.Key) {
+			unseen++
+		}
 		t = t.put(&m)
 	}
-	return t, added, floor
+	return t, unseen, floor
+}
+
+// placeOf returns the place of the message with this id of the archive, the zero Key if
+// it is not here or on the page itself.
+func (t Timeline) placeOf(id string, page []Message) Key {
+	for i := range page {
+		if page[i].ArchiveID == id {
+			return Key{}
+		}
+	}
+	k, _ := t.ids.Get(archiveKey(id))
+	return k
 }
 
 // theirs returns the first message that is not ours, nil if there is none. What we

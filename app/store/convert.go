@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"time"
 
 	"natter/app/jid"
@@ -29,8 +30,8 @@ var fromWord = func() map[string]state.Delivery {
 // after; all there is if before is nil. It costs what changed, given that before is
 // an ancestor of after: a signed-out state has none, and asks for Delete.
 //
-// Nobody's typing, the connection and what is being loaded are not kept. Stream,
-// Coverage and Settings are the caller's to add.
+// Nobody's typing, the connection and what is being loaded are not kept. Stream
+// and Settings are the caller's to add.
 func Changes(before, after *state.State) *Batch {
 	b := &Batch{}
 	if account := accountRow(after); before == nil || account != accountRow(before) {
@@ -42,13 +43,28 @@ func Changes(before, after *state.State) *Batch {
 	if before == nil || !after.SameChats(before) {
 		b.addChats(before, after)
 	}
+	if before == nil || !after.SameCoverage(before) {
+		b.addCoverage(before, after)
+	}
 	return b
 }
 
 func accountRow(s *state.State) Account {
 	return Account{
 		Me: s.Me, Presence: presenceRow(s.OwnPresence), Roster: s.RosterLoaded,
-		CaughtUp: s.CaughtUp, Reached: s.Reached,
+		CaughtUp: s.CaughtUp,
+	}
+}
+
+func (b *Batch) addCoverage(before, after *state.State) {
+	for c := range after.Coverages {
+		if before != nil {
+			old := before.Coverage(c.Part)
+			if old.Open.Equal(c.Open) && slices.Equal(old.Ranges, c.Ranges) {
+				continue
+			}
+		}
+		b.Coverage = append(b.Coverage, coverageRow(c))
 	}
 }
 
@@ -113,9 +129,46 @@ func chatRow(c *state.Chat) Chat {
 	low, high := c.Timeline.Seqs()
 	return Chat{
 		Peer: c.Peer, Resource: c.Resource, Unread: c.Unread, Read: Key(c.ReadTo),
-		Oldest: c.Archive.Oldest, Complete: c.Archive.Complete, Low: low, High: high,
-		Seam: Key(c.Archive.Seam),
+		Low: low, High: high, Seam: Key(c.Seam),
 	}
+}
+
+func coverageRow(c *state.Coverage) Coverage {
+	row := Coverage{Archive: c.Part.Archive, With: c.Part.With, Ranges: []Range{}, Open: micro(c.Open)}
+	for _, r := range c.Ranges {
+		row.Ranges = append(row.Ranges, Range{
+			From: r.From.ID, FromTime: micro(r.From.At), FromGone: r.From.Gone,
+			To: r.To.ID, ToTime: micro(r.To.At), ToGone: r.To.Gone, Start: r.Start,
+		})
+	}
+	return row
+}
+
+// micro is a time as rows have it, 0 for none.
+func micro(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixMicro()
+}
+
+func fromMicro(at int64) time.Time {
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(at).UTC()
+}
+
+func (row *Coverage) state() state.Coverage {
+	c := state.Coverage{Part: state.Part{Archive: row.Archive, With: row.With}, Open: fromMicro(row.Open)}
+	for _, r := range row.Ranges {
+		c.Ranges = append(c.Ranges, state.Range{
+			From:  state.Edge{ID: r.From, At: fromMicro(r.FromTime), Gone: r.FromGone},
+			To:    state.Edge{ID: r.To, At: fromMicro(r.ToTime), Gone: r.ToGone},
+			Start: r.Start,
+		})
+	}
+	return c
 }
 
 func messageRow(peer jid.JID, m *state.Message) Message {
@@ -196,6 +249,9 @@ func (sn *Snapshot) State() *state.State {
 		kc.Chat.Draft = drafts[row.Peer]
 		k.Chats = append(k.Chats, kc)
 	}
+	for _, row := range sn.Coverage {
+		k.Coverage = append(k.Coverage, row.state())
+	}
 	return state.Restore(k)
 }
 
@@ -226,13 +282,16 @@ func (b *Batch) Mirrored() state.Mirrored {
 		}
 		ev.Drafts[d.Peer] = d.Text
 	}
+	for _, row := range b.Coverage {
+		ev.Coverage = append(ev.Coverage, row.state())
+	}
 	return ev
 }
 
 func (a *Account) kept() state.Kept {
 	return state.Kept{
 		Me: a.Me, OwnPresence: a.Presence.state(), RosterLoaded: a.Roster,
-		CaughtUp: a.CaughtUp, Reached: a.Reached,
+		CaughtUp: a.CaughtUp,
 	}
 }
 
@@ -240,7 +299,7 @@ func (row *Chat) kept() state.KeptChat {
 	return state.KeptChat{
 		Chat: state.Chat{
 			Peer: row.Peer, Resource: row.Resource, Unread: row.Unread, ReadTo: state.Key(row.Read),
-			Archive: state.Archive{Oldest: row.Oldest, Complete: row.Complete, Seam: state.Key(row.Seam)},
+			Seam: state.Key(row.Seam),
 		},
 		Low: row.Low, High: row.High,
 	}

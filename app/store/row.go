@@ -33,8 +33,6 @@ type Chat struct {
 	Resource string   `json:"resource,omitempty"`
 	Unread   int      `json:"unread,omitempty"`
 	Read     Key      `json:"read"`
-	Oldest   string   `json:"oldest,omitempty"`
-	Complete bool     `json:"complete,omitempty"`
 	Low      int64    `json:"low"`
 	High     int64    `json:"high"`
 	Seam     Key      `json:"seam"`
@@ -68,7 +66,6 @@ type Account struct {
 	Roster   bool     `json:"roster,omitempty"` // it has arrived once
 	Version  string   `json:"version,omitempty"`
 	CaughtUp bool     `json:"caughtUp,omitempty"`
-	Reached  string   `json:"reached,omitempty"` // state.State.Reached
 }
 
 // Stream is what takes a stream up again (XEP-0198). Its id is a credential: it goes
@@ -90,15 +87,20 @@ type Stream struct {
 type Coverage struct {
 	Archive jid.JID `json:"archive"`
 	With    jid.JID `json:"with"`
-	Ranges  []Range `json:"ranges"` // oldest first, apart from each other
+	Ranges  []Range `json:"ranges"`         // oldest first, apart from each other
+	Open    int64   `json:"open,omitempty"` // when a catch-up began that has not ended; 0 if it has
 }
 
-// Range is a part of an archive without a gap, ends included.
+// Range is a part of an archive without a gap, ends included. Both ends are "" if the
+// archive was found empty.
 type Range struct {
 	From     string `json:"from"`
 	To       string `json:"to"`
 	FromTime int64  `json:"fromTime"`
 	ToTime   int64  `json:"toTime"`
+	// The archive has forgotten the id of the end.
+	FromGone bool `json:"fromGone,omitempty"`
+	ToGone   bool `json:"toGone,omitempty"`
 	// Start is set when nothing comes before the range.
 	Start bool `json:"start,omitempty"`
 }

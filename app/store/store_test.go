@@ -66,6 +66,8 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+var whole = state.Part{Archive: ada}
+
 // story is a state with something of everything.
 func story() *state.State {
 	archived := func(id, body string) state.Message {
@@ -79,8 +81,13 @@ func story() *state.State {
 			{JID: "edith@localhost", Subscription: state.SubscriptionTo, Asked: true}}}).
 		With(state.SubscriptionAsked{From: "mallory@localhost", Text: "let me in"}).
 		With(state.PresenceChanged{From: grace + "/phone", Presence: state.Presence{Show: state.DND, Status: "busy", Priority: 7}}).
-		With(state.ArchivePage{Peer: grace, Older: true, Oldest: "a1", Complete: true,
+		With(state.ArchivePage{Peer: grace, Older: true,
 			Messages: []state.Message{archived("1", "one"), archived("2", "two")}}).
+		With(state.CatchUpStarted{Part: whole, At: noon}).
+		With(state.ArchiveRead{Part: whole, Page: state.Reading{
+			From: state.Edge{ID: "a1", At: noon}, To: state.Edge{ID: "a2", At: noon.Add(time.Microsecond)}, IDs: []string{"a1", "a2"}, Start: true}}).
+		With(state.ArchiveForgot{Part: whole, ID: "a1"}).
+		With(state.CatchUpStarted{Part: whole, At: noon}).
 		With(state.MessageAdded{Peer: grace + "/phone", Message: state.Message{ID: "3", Author: grace, Body: "three", At: noon}}).
 		With(state.MessageAdded{Peer: grace, Message: state.Message{
 			ID: "4", Author: ada, Mine: true, Body: "four", At: noon.Add(time.Second), Delivery: state.Queued}}).
@@ -99,12 +106,15 @@ func picture(s *state.State) string {
 	}
 	for c := range s.Chats {
 		low, high := c.Timeline.Seqs()
-		lines = append(lines, fmt.Sprint("chat ", c.Peer, c.Resource, c.Unread, c.ReadTo, c.Archive, low, high, c.Draft))
+		lines = append(lines, fmt.Sprint("chat ", c.Peer, c.Resource, c.Unread, c.ReadTo, low, high, c.Draft))
 		for i, m := range c.Timeline.Newest(1000) {
 			plain := *m
 			plain.Rev = 0
 			lines = append(lines, fmt.Sprintf("%s %d %+v", c.Peer, i, plain))
 		}
+	}
+	for c := range s.Coverages {
+		lines = append(lines, fmt.Sprintf("coverage %v %+v %v", c.Part, c.Ranges, c.Open))
 	}
 	slices.Sort(lines)
 	return fmt.Sprintf("%s %+v %v %v\n%s", s.Me, s.OwnPresence, s.RosterLoaded, s.CaughtUp, strings.Join(lines, "\n"))
@@ -186,7 +196,13 @@ func TestP16_ChangesAddUp(t *testing.T) {
 		state.MessageAdded{Peer: grace, Message: message("1")},
 		state.MessageAdded{Peer: grace, Message: state.Message{ID: "2", Author: ada, Mine: true, Body: "2", At: noon, Delivery: state.Queued}},
 		state.MessageMarked{Peer: grace, ID: "2", Delivery: state.OnServer},
-		state.ArchivePage{Peer: grace, Older: true, Oldest: "o", Messages: []state.Message{message("0"), message("00")}},
+		state.ArchivePage{Peer: grace, Older: true, Messages: []state.Message{message("0"), message("00")}},
+		state.ArchiveRead{Part: whole, Page: state.Reading{Start: true, End: true}},
+		state.ArchiveRead{Part: whole, Page: state.Reading{From: state.Edge{ID: "o", At: noon}, To: state.Edge{ID: "p"}, IDs: []string{"o", "p"}}},
+		state.ArchiveRead{Part: state.Part{Archive: ada, With: grace}, Page: state.Reading{From: state.Edge{ID: "n"}, To: state.Edge{ID: "o", At: noon}, IDs: []string{"n"}, Before: "o"}},
+		state.CatchUpStarted{Part: whole, At: noon},
+		state.ArchiveForgot{Part: whole, ID: "p"},
+		state.ArchiveRead{Part: whole, Page: state.Reading{From: state.Edge{ID: "n"}, To: state.Edge{ID: "o", At: noon}, IDs: []string{"n"}, Before: "o"}},
 		state.ChatRead{Peer: grace},
 		state.DraftChanged{Peer: grace, Text: "half a"},
 		state.DraftChanged{Peer: "nobody@yet", Text: "dear"},
@@ -215,7 +231,7 @@ func TestChangesAreOnlyChanges(t *testing.T) {
 		drafts                    int
 	}{
 		{"typing", state.TypingChanged{Peer: grace, Typing: true}, 0, 0, 0, false, 0},
-		{"loading", state.ArchiveAsked{Peer: grace}, 0, 0, 0, false, 0},
+		{"loading", state.ArchiveAsked{Part: whole}, 0, 0, 0, false, 0},
 		{"connection", state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}}, 0, 0, 0, false, 0},
 		{"message", state.MessageAdded{Peer: grace + "/phone", Message: state.Message{ID: "9", Author: grace, At: noon}}, 0, 1, 1, false, 0},
 		{"ours", state.MessageAdded{Peer: grace, Message: state.Message{ID: "9", Mine: true, Author: ada, At: noon, Delivery: state.Queued}}, 0, 1, 1, true, 0},

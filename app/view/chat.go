@@ -19,6 +19,7 @@ type chat struct {
 	Chat    *state.Chat
 	Contact *state.Contact
 	Phase   state.Phase
+	Gaps    []state.Gap
 }
 
 // CompoID implements app.DismountEnforcer: another peer is another conversation,
@@ -83,7 +84,7 @@ func (c *chat) rows(name string) []app.UI {
 	if d.seek.on {
 		return []app.UI{app.Div().Class("log-top").Body(bones())}
 	}
-	rows, _ := d.window.rows(c.Chat)
+	rows, end := d.window.rows(c.Chat)
 	out := []app.UI{c.top(rows[0])}
 	var day []app.UI
 	label := ""
@@ -93,7 +94,14 @@ func (c *chat) rows(name string) []app.UI {
 		}
 		day = nil
 	}
+	gaps := gapRows{gaps: c.Gaps}
+	if above := c.Chat.Timeline.Before(rows[0].Key, 1); len(above) > 0 {
+		gaps.next(above[0])
+	}
 	for i, m := range rows {
+		for _, g := range gaps.next(m) {
+			day = append(day, c.gap(g))
+		}
 		if l := d.day(m.At); l != label {
 			finish()
 			label = l
@@ -112,6 +120,11 @@ func (c *chat) rows(name string) []app.UI {
 			r.Tail = !together(m, rows[i+1])
 		}
 		day = append(day, r)
+	}
+	if end {
+		for _, g := range gaps.end() {
+			day = append(day, c.gap(g))
+		}
 	}
 	finish()
 	if c.Chat.Typing {
@@ -138,18 +151,27 @@ func (c *chat) top(first *state.Message) app.UI {
 	if oldest := c.Chat.Timeline.First(); oldest != nil && oldest.Key != first.Key {
 		return top.Body(bones())
 	}
-	switch a := c.Chat.Archive; {
-	case a.Failed != "":
-		return top.Body(app.Div().Class("fault").Attr("role", "alert").Body(
-			icon("alert"),
-			app.Span().Text(a.Failed),
-			app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "retry-older").Text("Retry")))
-	case c.Chat.Whole():
+	if c.Desk.s.Whole(c.Peer) {
 		return top.Body(app.P().Class("log-begin").Text("This is the beginning of your conversation."))
-	case a.Loading:
-		return top.Body(bones())
 	}
-	return top
+	return top.Body(c.older()...)
+}
+
+// older says how loading what comes before the oldest message goes.
+func (c *chat) older() []app.UI {
+	gap := c.Desk.s.Older(c.Peer)
+	switch {
+	case gap == nil:
+		return nil
+	case gap.Fill.Loading:
+		return []app.UI{bones()}
+	case gap.Fill.Failed != "":
+		return []app.UI{app.Div().Class("fault").Attr("role", "alert").Body(
+			icon("alert"),
+			app.Span().Text("Older messages could not be loaded. "+gap.Fill.Failed),
+			app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "retry-older").Text("Retry"))}
+	}
+	return nil
 }
 
 // bones stand where messages are about to be.
@@ -159,13 +181,8 @@ func bones() app.UI {
 }
 
 func (c *chat) empty(name string) app.UI {
-	if c.Chat != nil && c.Chat.Archive.Loading {
-		return app.Div().Class("log-top").Body(bones())
-	}
-	if c.Chat != nil && c.Chat.Archive.Failed != "" {
-		return app.Div().Class("log-top").Body(app.Div().Class("fault").Attr("role", "alert").Body(
-			icon("alert"), app.Span().Text(c.Chat.Archive.Failed),
-			app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "retry-older").Text("Retry")))
+	if older := c.older(); older != nil && c.Chat != nil {
+		return app.Div().Class("log-top").Body(older...)
 	}
 	return app.Div().Class("log-empty").Body(
 		avatar(string(c.Peer), name, "avatar-xl", nil),

@@ -190,8 +190,8 @@ func (d *desk) show(peer jid.JID) {
 			d.told = state.Key{}
 			if last := c.Timeline.Last(); last != nil {
 				d.told = last.Key
-			} else if !c.Whole() && !c.Archive.Loading {
-				d.model.Do(state.LoadOlder{Peer: peer})
+			} else {
+				d.older(peer)
 			}
 			d.settling.Scroll = "end"
 			if d.window.unread != (state.Key{}) {
@@ -358,6 +358,8 @@ func (d *desk) happened(sig Signal) {
 		d.answered()
 	case "retry-older":
 		d.model.Do(state.LoadOlder{Peer: d.open})
+	case "load-missing":
+		d.model.Do(state.LoadMissing{Peer: d.open, After: sig.Text})
 	case "edge":
 		d.edge(sig.Text, sig.On)
 	case "newest":

@@ -423,7 +423,7 @@ func TestConnection_BlipIsSilent(t *testing.T) {
 
 func TestWindow(t *testing.T) {
 	b := sit(t)
-	page := state.ArchivePage{Peer: grace, Oldest: "a0"}
+	page := state.ArchivePage{Peer: grace}
 	for i := range 1000 {
 		page.Messages = append(page.Messages, state.Message{
 			ID: fmt.Sprint("h", i), ArchiveID: fmt.Sprint("a", i), Author: grace, Body: fmt.Sprint(i), At: noon.Add(time.Duration(i-5000) * time.Minute),
@@ -451,10 +451,11 @@ func TestWindow(t *testing.T) {
 	b.did = b.did[:min(1, len(b.did))]
 	b.wants(t, "LoadOlder{Peer:grace@example.org}")
 
-	b.play(state.ArchiveAsked{Peer: grace})
+	part := state.Part{Archive: ada, With: grace}
+	b.play(state.ArchiveAsked{Part: part})
 	b.edgeAt("top", false)
 	b.wants(t) // one page at a time
-	b.play(state.ArchivePage{Peer: grace, Older: true, Oldest: "b0", Messages: []state.Message{
+	b.play(state.ArchivePage{Peer: grace, Older: true, Messages: []state.Message{
 		{ID: "older", ArchiveID: "b0", Author: grace, Body: "older", At: noon.Add(-6000 * time.Minute)},
 	}})
 	if first, _, _ := span(); first != "older" {

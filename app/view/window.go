@@ -3,6 +3,7 @@ package view
 import (
 	"slices"
 
+	"natter/app/jid"
 	"natter/app/state"
 )
 
@@ -194,8 +195,8 @@ func (d *desk) edge(which string, atEnd bool) {
 	switch {
 	case which == "top" && d.window.older(c):
 		d.rev++
-	case which == "top" && !c.Whole() && !c.Archive.Loading && c.Archive.Failed == "":
-		d.model.Do(state.LoadOlder{Peer: d.open})
+	case which == "top":
+		d.older(d.open)
 	case which == "bottom" && d.window.newer(c):
 		d.rev++
 	}
@@ -203,4 +204,13 @@ func (d *desk) edge(which string, atEnd bool) {
 		d.rev++
 	}
 	d.read()
+}
+
+// older asks for what comes before the oldest message, unless that is under way or has
+// failed: then the person decides.
+func (d *desk) older(peer jid.JID) {
+	c, gap := d.s.Chat(peer), d.s.Older(peer)
+	if c.Earlier || gap != nil && !gap.Fill.Loading && gap.Fill.Failed == "" {
+		d.model.Do(state.LoadOlder{Peer: peer})
+	}
 }

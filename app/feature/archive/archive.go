@@ -1,17 +1,22 @@
-// Package archive reads the account's message archive (XEP-0313): what was missed
-// when a stream starts, and older pages when somebody scrolls back.
+// Package archive reads message archives (XEP-0313): what was missed when a stream
+// starts, older pages when somebody scrolls back, and what is missing in between.
 //
-// A result is believed only while the query it names is open and only from our own
-// account (CVE-2019-16237, CVE-2020-26547). Where to go on is always an id that the
-// archive itself gave for a page: ids on live messages can be forged, and a forged
-// one would make every later query fail.
+// What of an archive is here is state.Coverage, and it grows by whole pages only, by
+// the ids that the archive itself gave for them: ids on live messages can be forged,
+// and a forged one would make every later query fail. Whatever else happens, a page
+// that is lost, an answer that makes no sense, an archive that has forgotten where we
+// were, leaves a gap that the person sees and can have filled.
+//
+// A catch-up reads forward from where we were. If that is far back it reads the newest
+// page next, so that there is something to look at, and then closes the gap between,
+// from its newer end. One page is asked for at a time.
 package archive
 
 import (
+	"cmp"
 	"errors"
 	"slices"
-	"strconv"
-	"strings"
+	"time"
 
 	"natter/app/feature"
 	"natter/app/jid"
@@ -20,14 +25,17 @@ import (
 	"natter/framing"
 )
 
-// Namespaces of XEP-0313 and XEP-0059.
 const (
-	NS    = "urn:xmpp:mam:2"
-	nsRSM = "http://jabber.org/protocol/rsm"
+	// few is how many pages with something new come forward before the newest one.
+	few = 3
+	// known is how many pages may come before that which have nothing new.
+	known = 20
+	// most is how many pages a catch-up reads by itself: messages of months. What is
+	// left is a gap, and the next stream goes on with it.
+	most = 100
+	// overlap makes up for clocks that are set, when an archive is asked by time.
+	overlap = 10 * time.Second
 )
-
-// pageSize is small enough to arrive at once over a phone, and more than a screen.
-const pageSize = 50
 
 // New returns the feature.
 func New() *feature.Feature {
@@ -37,14 +45,8 @@ func New() *feature.Feature {
 		Messages: map[framing.Name]feature.Handler{
 			{Space: NS, Local: "result"}: a.result,
 		},
-		Start: a.catchUp,
-		Do: func(c feature.Client, in state.Intent) bool {
-			older, ok := in.(state.LoadOlder)
-			if ok {
-				a.loadOlder(c, older.Peer.Bare())
-			}
-			return ok
-		},
+		Start: func(c feature.Client) { a.catchUp(c, state.Part{Archive: c.State().Account()}) },
+		Do:    a.do,
 		Observe: func(_ feature.Client, ev state.Event) {
 			if _, ok := ev.(state.Cleared); ok {
 				*a = *newArchive()
@@ -55,162 +57,337 @@ func New() *feature.Feature {
 
 type archive struct {
 	open map[string]*query // by queryid
+	last *reading          // the newest catch-up
 }
 
-func newArchive() *archive {
-	return &archive{open: map[string]*query{}}
-}
+func newArchive() *archive { return &archive{open: map[string]*query{}} }
 
-// query is a page on its way.
-type query struct {
-	with    jid.JID // "" for the whole account
-	results []*feature.Stanza
-}
-
-// page is one that arrived.
-type page struct {
-	*feature.Page
-	first, last string
-	complete    bool
-}
-
-// ask requests a page and calls done with it when all of it is there.
-func (a *archive) ask(c feature.Client, with jid.JID, bound *framing.Element, done func(page, error)) {
-	id := c.NewID()
-	q := &query{with: with}
-	a.open[id] = q
-	el := framing.New(NS, "query").Set("queryid", id)
-	if with != "" {
-		el.Add(framing.New("jabber:x:data", "x").Set("type", "submit").
-			Add(field("FORM_TYPE", NS).Set("type", "hidden"), field("with", with.String())))
+func (a *archive) do(c feature.Client, in state.Intent) bool {
+	switch in := in.(type) {
+	case state.LoadOlder:
+		if gap := c.State().Older(in.Peer); gap != nil {
+			a.fill(c, in.Peer.Bare(), gap.After.ID, 1)
+		}
+	case state.LoadMissing:
+		a.fill(c, in.Peer.Bare(), in.After, most)
+	default:
+		return false
 	}
-	el.Add(framing.New(nsRSM, "set").
-		Add(framing.New(nsRSM, "max").AddText(strconv.Itoa(pageSize)), bound))
-	c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").Add(el),
-		func(reply *framing.Element, err error) {
-			delete(a.open, id)
-			if err != nil {
-				done(page{}, err)
-				return
-			}
-			fin := reply.Child(NS, "fin")
-			set := fin.Child(nsRSM, "set")
-			p := page{
-				Page:     &feature.Page{},
-				first:    strings.Clone(set.Child(nsRSM, "first").Text()),
-				last:     strings.Clone(set.Child(nsRSM, "last").Text()),
-				complete: fin.Attr("complete") == "true" || fin.Attr("complete") == "1" || len(q.results) == 0,
-			}
-			for _, st := range q.results {
-				st.Page = p.Page
-				c.Dispatch(st)
-			}
-			done(p, nil)
-		})
+	return true
 }
 
-func field(name, value string) *framing.Element {
-	return framing.New("jabber:x:data", "field").Set("var", name).
-		Add(framing.New("jabber:x:data", "value").AddText(value))
+// reading is a row of pages, each asked for when the one before has come.
+type reading struct {
+	a      *archive
+	c      feature.Client
+	part   state.Part
+	after  string // the gap that is filled: the id of the message before it
+	peer   jid.JID
+	past   bool // what comes has been read long ago
+	pages  int
+	news   int             // pages with something that was not here
+	seen   map[string]bool // where pages began and ended
+	probed bool
+	// cursor is where the next page ends while pages, asked for by time, have only brought
+	// what comes after the gap.
+	cursor string
+	// Where a page stands in each conversation: the last message before the gap and the
+	// first after it.
+	tails, heads map[jid.JID]string
+	// over is called at the end, with what went wrong if something did.
+	over func(error)
 }
 
-func before(id string) *framing.Element { return framing.New(nsRSM, "before").AddText(id) }
-
-func after(id string) *framing.Element { return framing.New(nsRSM, "after").AddText(id) }
-
-func (a *archive) result(c feature.Client, st *feature.Stanza) {
-	result := st.Only(NS, "result")
-	q := a.open[result.Attr("queryid")]
-	if q == nil || st.Source != feature.Live || st.From != c.State().Account() {
+// fill loads what is missing in a gap of a conversation, up to so many pages.
+func (a *archive) fill(c feature.Client, peer jid.JID, after string, pages int) {
+	part := part(c, peer)
+	r := &reading{a: a, c: c, part: part, after: after, peer: peer, past: after == "", seen: map[string]bool{}, heads: map[jid.JID]string{}}
+	gap := r.gap()
+	if gap == nil || gap.Fill.Loading || c.State().Coverage(part).Fill.Loading {
 		return
 	}
-	message, at := feature.Forwarded(result)
-	if message == nil || at.IsZero() || message.Attr("from") == "" {
+	if gap.Open {
+		a.catchUp(c, state.Part{Archive: part.Archive})
 		return
 	}
-	inner := feature.Inner(message, feature.Archived, state.Clamp(at, c.Now()))
-	if inner.To == "" {
-		inner.To = c.State().Account()
+	r.over = func(err error) {
+		c.Emit(state.ArchiveFilled{Part: part, After: after, Text: reason(err)})
 	}
-	if q.with != "" && inner.Peer(c).Bare() != q.with {
-		return
-	}
-	inner.ArchiveID = result.Attr("id")
-	q.results = append(q.results, inner)
+	c.Emit(state.ArchiveAsked{Part: part, After: after})
+	r.backward(pages)
 }
 
-// catchUp brings in what happened since the last page, or, the first time, the
-// newest page of the whole account.
-func (a *archive) catchUp(c feature.Client) {
-	if c.State().Reached == "" {
-		a.ask(c, "", before(""), func(p page, err error) {
-			if err == nil {
-				a.add(c, p, true)
-			}
-			if !errors.Is(err, stream.ErrDisconnected) {
-				c.Emit(state.CaughtUp{})
-			}
-		})
+// part is where the messages of a conversation are asked for.
+func part(c feature.Client, peer jid.JID) state.Part {
+	if room := (state.Part{Archive: peer}); c.State().Coverage(room).Ranges != nil {
+		return room
+	}
+	return state.Part{Archive: c.State().Account(), With: peer}
+}
+
+// reason says what the person reads.
+func reason(err error) string {
+	var refused *stream.StanzaError
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, stream.ErrDisconnected):
+		return "The connection was lost before they came."
+	case errors.Is(err, errBroken):
+		return "The server's answer was not complete."
+	case errors.As(err, &refused):
+		return "The server refused to look them up."
+	}
+	return "The server did not answer."
+}
+
+// catchUp brings in what happened since the last page, or, the first time, the newest
+// page.
+func (a *archive) catchUp(c feature.Client, part state.Part) {
+	r := &reading{a: a, c: c, part: part, seen: map[string]bool{}, heads: map[jid.JID]string{}}
+	a.last = r
+	r.over = func(err error) {
+		if a.last != r || errors.Is(err, stream.ErrDisconnected) {
+			return // the next stream begins anew
+		}
+		if err != nil {
+			c.Emit(state.ArchiveFilled{Part: part, After: r.after, Text: reason(err)})
+		}
+		c.Emit(state.CaughtUp{})
+	}
+	c.Emit(state.CatchUpStarted{Part: part, At: c.Now()})
+	ranges := r.ranges()
+	if len(ranges) == 0 || ranges[len(ranges)-1].To.Gone {
+		r.newest()
 		return
 	}
-	from := c.State().Reached
-	a.ask(c, "", after(from), func(p page, err error) {
-		var refused *stream.StanzaError
+	r.forward()
+}
+
+func (r *reading) ranges() state.Ranges { return r.c.State().Coverage(r.part).Ranges }
+
+// forward reads on from the last range.
+func (r *reading) forward() {
+	ranges := r.ranges()
+	last := ranges[len(ranges)-1]
+	r.after = last.To.ID
+	r.ask(ask{after: last.To.ID}, func(p *page, err error) {
 		switch {
-		case errors.As(err, &refused) && refused.Condition == "item-not-found":
-			// The archive has forgotten where we were: begin anew. What is there
-			// already is recognised.
-			c.Emit(state.ArchiveReached{})
-			a.catchUp(c)
-		case errors.Is(err, stream.ErrDisconnected):
+		case forgotten(err) && last.To.ID != "":
+			r.c.Emit(state.ArchiveForgot{Part: r.part, ID: last.To.ID})
+			r.newest()
+			return
 		case err != nil:
-			c.Emit(state.CaughtUp{})
+			r.over(err)
+			return
+		}
+		read := p.reading()
+		read.After, read.Start = last.To.ID, last.To.ID == ""
+		read.End = p.complete
+		if last.To.ID != "" {
+			read.From = last.To
+		}
+		r.add(p, read, false)
+		switch {
+		case read.End:
+			r.close()
+		case r.news >= few || r.pages >= known:
+			r.newest()
 		default:
-			a.add(c, p, false)
-			if p.complete || p.last == "" || p.last == from {
-				c.Emit(state.CaughtUp{})
-				return
-			}
-			a.catchUp(c)
+			r.forward()
 		}
 	})
 }
 
-// add puts a page of the whole account into the conversations it belongs to.
-func (a *archive) add(c feature.Client, p page, first bool) {
+// newest reads the last page. If it does not adjoin what is here there is a gap now.
+func (r *reading) newest() {
+	if ranges := r.ranges(); len(ranges) > 0 {
+		r.after = ranges[len(ranges)-1].To.ID
+	}
+	r.ask(ask{backward: true}, func(p *page, err error) {
+		if err != nil {
+			r.over(err)
+			return
+		}
+		first := len(r.ranges()) == 0
+		r.past, r.tails, r.heads = first, r.seams(), map[jid.JID]string{}
+		read := p.reading()
+		read.Start, read.End = p.complete, true
+		r.add(p, read, first)
+		r.past = false
+		r.close()
+	})
+}
+
+// seams are the archive's ids of the messages up to which catch-ups have brought each
+// conversation.
+func (r *reading) seams() map[jid.JID]string {
+	ids := map[jid.JID]string{}
+	for chat := range r.c.State().Chats {
+		if m := chat.Timeline.Get(chat.Seam); m != nil {
+			ids[chat.Peer] = m.ArchiveID
+		}
+	}
+	return ids
+}
+
+// close fills the gaps that there are, the newest first.
+func (r *reading) close() {
+	ranges := r.ranges()
+	if len(ranges) < 2 {
+		r.over(nil)
+		return
+	}
+	if after := ranges[len(ranges)-2].To.ID; after != r.after {
+		r.after, r.tails, r.heads = after, nil, map[jid.JID]string{}
+	}
+	over := r.over
+	r.c.Emit(state.ArchiveAsked{Part: r.part, After: r.after})
+	r.over = func(err error) {
+		r.over = over
+		if errors.Is(err, stream.ErrDisconnected) {
+			r.c.Emit(state.ArchiveFilled{Part: r.part, After: r.after, Text: reason(err)})
+		}
+		if err != nil {
+			over(err)
+			return
+		}
+		r.c.Emit(state.ArchiveFilled{Part: r.part, After: r.after})
+		if r.gap() == nil {
+			r.close()
+			return
+		}
+		over(nil) // there is more than a catch-up reads
+	}
+	r.backward(most - r.pages)
+}
+
+// gap returns the one that is filled, nil when it is no longer there.
+func (r *reading) gap() *state.Gap {
+	if r.peer != "" {
+		gaps := r.c.State().Gaps(r.peer)
+		for i := range gaps {
+			if gaps[i].After.ID == r.after {
+				return &gaps[i]
+			}
+		}
+		return nil
+	}
+	ranges := r.ranges()
+	for i := 1; i < len(ranges); i++ {
+		if ranges[i-1].To.ID == r.after {
+			return &state.Gap{After: ranges[i-1].To, Before: ranges[i].From, Own: true}
+		}
+	}
+	return nil
+}
+
+// backward reads up to so many pages of the gap, from its newer end.
+func (r *reading) backward(pages int) {
+	gap := r.gap()
+	if gap == nil || pages <= 0 {
+		r.over(nil)
+		return
+	}
+	ask := ask{backward: true, before: r.cursor}
+	switch {
+	case r.cursor != "" || gap.Before.ID == "":
+	case gap.Own && !gap.Before.Gone:
+		ask.before = gap.Before.ID
+	default:
+		ask.end = gap.Before.At.Add(overlap)
+	}
+	byTime := r.cursor != "" || !ask.end.IsZero()
+	if !gap.After.At.IsZero() && (r.part.With != "" || gap.After.Gone) {
+		ask.start = gap.After.At.Add(-overlap)
+	}
+	r.ask(ask, func(p *page, err error) {
+		switch {
+		case forgotten(err) && ask.before != "" && ask.before == gap.Before.ID:
+			r.c.Emit(state.ArchiveForgot{Part: r.part, ID: ask.before})
+			r.backward(pages)
+			return
+		case err != nil:
+			r.over(err)
+			return
+		}
+		if byTime && !p.complete && !p.stamps[0].Before(gap.Before.At) {
+			r.deliver(p, true)
+			p.Added()
+			r.cursor = p.ids[0]
+			r.backward(pages)
+			return
+		}
+		r.cursor = ""
+		read := p.reading()
+		read.Before = gap.Before.ID
+		if read.Before != "" {
+			read.To = gap.Before
+		}
+		switch {
+		case p.complete && ask.start.IsZero():
+			read.Start = true
+		case p.complete:
+			read.From, read.After = gap.After, gap.After.ID
+		}
+		r.add(p, read, true)
+		if left := r.gap(); left != nil && !r.probed && ask.start.IsZero() && gap.After.ID != "" &&
+			left.Before.At.Before(gap.After.At.Add(-overlap)) {
+			r.probe(gap.After.ID, pages-1)
+			return
+		}
+		r.backward(pages - 1)
+	})
+}
+
+// probe finds out whether the archive has forgotten the message that the gap comes
+// after, when pages of before that time come.
+func (r *reading) probe(id string, pages int) {
+	r.probed = true
+	r.ask(ask{after: id, max: 1}, func(p *page, err error) {
+		switch {
+		case forgotten(err):
+			r.c.Emit(state.ArchiveForgot{Part: r.part, ID: id})
+		case err != nil:
+			r.over(err)
+			return
+		}
+		r.backward(pages)
+	})
+}
+
+func forgotten(err error) bool {
+	var refused *stream.StanzaError
+	return errors.As(err, &refused) && refused.Condition == "item-not-found"
+}
+
+// add puts a page into the conversations it belongs to, and then into the coverage.
+func (r *reading) add(p *page, read state.Reading, older bool) {
+	r.deliver(p, older)
+	r.c.Emit(state.ArchiveRead{Part: r.part, Page: read})
+	p.Added()
+}
+
+func (r *reading) deliver(p *page, older bool) {
 	peers := make([]jid.JID, 0, len(p.Messages))
 	for peer := range p.Messages {
 		peers = append(peers, peer)
 	}
 	slices.Sort(peers)
+	news := false
 	for _, peer := range peers {
-		c.Emit(state.ArchivePage{
-			Peer: peer, Messages: p.Messages[peer], Older: first, Unread: !first, Partial: true,
-		})
-	}
-	if p.last != "" {
-		c.Emit(state.ArchiveReached{ID: p.last})
-	}
-	p.Added()
-}
-
-func (a *archive) loadOlder(c feature.Client, peer jid.JID) {
-	var oldest string
-	if chat := c.State().Chat(peer); chat != nil {
-		if chat.Archive.Loading || chat.Archive.Complete {
-			return
+		messages, chat := p.Messages[peer], r.c.State().Chat(peer)
+		for i := range messages {
+			news = news || chat == nil || chat.Timeline.Find(&messages[i]) == nil
 		}
-		oldest = chat.Archive.Oldest
-	}
-	c.Emit(state.ArchiveAsked{Peer: peer})
-	a.ask(c, peer, before(oldest), func(p page, err error) {
-		if err != nil {
-			c.Emit(state.ArchiveFailed{Peer: peer, Text: "Older messages could not be loaded."})
-			return
+		ev := state.ArchivePage{Peer: peer, Messages: messages, Older: older, Unread: !r.past}
+		if older {
+			ev.After, ev.Before = cmp.Or(r.tails[peer], r.after), r.heads[peer]
 		}
-		c.Emit(state.ArchivePage{
-			Peer: peer, Messages: p.Messages[peer], Older: true, Oldest: p.first, Complete: p.complete,
-		})
-		p.Added()
-	})
+		r.heads[peer] = messages[0].ArchiveID
+		r.c.Emit(ev)
+	}
+	if news {
+		r.news++
+	}
 }

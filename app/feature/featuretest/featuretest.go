@@ -227,7 +227,7 @@ func (s *stage) do(line string) {
 
 var intents = []state.Intent{
 	state.StartChat{}, state.SendMessage{}, state.KeepDraft{}, state.RetryMessage{}, state.DeleteMessage{}, state.Typing{}, state.ReadChat{},
-	state.LoadOlder{}, state.AddContact{}, state.RenameContact{}, state.RemoveContact{},
+	state.LoadOlder{}, state.LoadMissing{}, state.AddContact{}, state.RenameContact{}, state.RemoveContact{},
 	state.AcceptContact{}, state.DeclineContact{}, state.SetPresence{},
 }
 

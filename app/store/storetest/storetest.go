@@ -197,7 +197,7 @@ func full() store.Batch {
 			Asked: true, AsksUs: true, AskText: "please", Presences: map[string]store.Presence{"phone": {Show: "dnd", Priority: 5}},
 		}},
 		Chats: []store.Chat{{
-			Peer: grace, Resource: "phone", Unread: 3, Read: store.Key{Time: 5, Seq: -1}, Oldest: "o", Complete: true,
+			Peer: grace, Resource: "phone", Unread: 3, Read: store.Key{Time: 5, Seq: -1},
 			Low: -9, High: 12, Seam: store.Key{Time: 4, Seq: 2}, Last: &m,
 		}},
 		Messages: []store.Message{m},

@@ -54,6 +54,10 @@ var All = []Story{
 	{"empty", empty, nil},
 	{"empty-chat", typical, []view.Signal{open("hedy@example.org")}},
 	{"older-failed", olderFailed, []view.Signal{open(grace)}},
+	{"gap", hole, []view.Signal{open(grace)}},
+	{"gap-loading", gapLoading, []view.Signal{open(grace)}},
+	{"gap-failed", gapFailed, []view.Signal{open(grace)}},
+	{"gap-offline", gapOffline, []view.Signal{open(grace)}},
 	{"long-names", longNames, []view.Signal{open(long)}},
 	{"rtl", rightToLeft, []view.Signal{open(rtl)}},
 	{"thousand", thousand, []view.Signal{open("person0007@example.org")}},
@@ -80,10 +84,25 @@ func play(s *state.State, events ...state.Event) *state.State {
 }
 
 func online() *state.State {
+	return play(connected(), state.ArchiveRead{Part: archive, Page: state.Reading{Start: true, End: true}}, state.CaughtUp{})
+}
+
+// connected is online with an archive of which nothing is known.
+func connected() *state.State {
 	return play(state.New(),
 		state.SessionStarted{Me: me + "/natter"},
-		state.ConnectionChanged{Connection: state.Connection{Phase: state.Online, Endpoint: "wss://example.org/ws"}},
-		state.CaughtUp{})
+		state.ConnectionChanged{Connection: state.Connection{Phase: state.Online, Endpoint: "wss://example.org/ws"}})
+}
+
+// archive is all of the account's.
+var archive = state.Part{Archive: me}
+
+// pages says that the archive is here between two times.
+func pages(from, to time.Time, start bool) state.Event {
+	first, last := from.Format(time.RFC3339), to.Format(time.RFC3339)
+	return state.ArchiveRead{Part: archive, Page: state.Reading{
+		From: state.Edge{ID: first, At: from}, To: state.Edge{ID: last, At: to}, IDs: []string{first, last}, Start: start, End: true,
+	}}
 }
 
 func both(j jid.JID, name string) state.RosterItem {
@@ -103,7 +122,7 @@ type said struct {
 
 // talk is a page of the archive: everything in it has been read.
 func talk(now time.Time, peer jid.JID, lines ...said) state.Event {
-	page := state.ArchivePage{Peer: peer, Complete: true, Oldest: "first"}
+	page := state.ArchivePage{Peer: peer}
 	for i, l := range lines {
 		m := state.Message{
 			ID: fmt.Sprintf("%s-%d-%d", peer.Local(), i, len(l.body)), ArchiveID: fmt.Sprintf("%s-a%d-%d", peer.Local(), i, len(l.body)),
@@ -222,10 +241,48 @@ func loading(time.Time) *state.State {
 func empty(time.Time) *state.State { return online().With(state.RosterLoaded{}) }
 
 func olderFailed(now time.Time) *state.State {
-	s := play(online(), state.RosterLoaded{Items: []state.RosterItem{both(grace, "Grace Hopper")}})
-	page := talk(now, grace, said{false, hour, "Hello again"}, said{true, hour - minute, "Hello"}).(state.ArchivePage)
-	page.Complete = false
-	return play(s, page, state.ArchiveFailed{Peer: grace, Text: "Older messages could not be loaded."})
+	return play(connected(), state.RosterLoaded{Items: []state.RosterItem{both(grace, "Grace Hopper")}},
+		talk(now, grace, said{false, hour, "Hello again"}, said{true, hour - minute, "Hello"}),
+		pages(now.Add(-2*hour), now, false), state.CaughtUp{},
+		state.ArchiveFilled{Part: state.Part{Archive: me, With: grace}, Text: "The server did not answer."})
+}
+
+// hole is a conversation of which the archive has not brought all that was missed.
+func hole(now time.Time) *state.State {
+	return play(connected(),
+		state.RosterLoaded{Items: []state.RosterItem{both(grace, "Grace Hopper")}}, says(grace, state.Available, ""),
+		talk(now, grace,
+			said{true, 9*day + hour, "I am off to the country tomorrow. There is no telegraph there."},
+			said{false, 9 * day, "Rest well. I shall write all the same, and you will find it when you are back."},
+			said{false, hour, "… and that is how the whole panel came to be replaced."},
+			said{false, 50 * minute, "Are you back? You must have a hundred letters by now."},
+			said{true, 3 * minute, "Back since this morning. I am still reading."}),
+		pages(now.Add(-20*day), now.Add(-9*day), true), pages(now.Add(-hour), now, false), state.CaughtUp{})
+}
+
+var missing = state.Part{Archive: me, With: grace}
+
+func gapLoading(now time.Time) *state.State {
+	from, until := now.Add(-9*day), now.Add(-hour)
+	page := state.Reading{
+		From: state.Edge{ID: "letter", At: now.Add(-day)}, To: state.Edge{ID: until.Format(time.RFC3339), At: until},
+		IDs: make([]string, 50), Before: until.Format(time.RFC3339),
+	}
+	page.IDs[0] = "letter"
+	return play(hole(now), state.ArchiveAsked{Part: missing, After: from.Format(time.RFC3339)},
+		talk(now, grace, said{false, day, "The ninetieth letter."}), state.ArchiveRead{Part: missing, Page: page})
+}
+
+func gapFailed(now time.Time) *state.State {
+	after := now.Add(-9 * day).Format(time.RFC3339)
+	return play(hole(now), state.ArchiveFilled{Part: missing, After: after, Text: "The server did not answer."})
+}
+
+func gapOffline(now time.Time) *state.State {
+	return play(hole(now), state.ConnectionChanged{Connection: state.Connection{
+		Phase: state.Waiting, RetryAt: now.Add(12500 * time.Millisecond),
+		Problem: &state.Problem{Kind: "lost", Text: "The connection to example.org was lost.", Advice: "Natter tries again by itself."},
+	}})
 }
 
 func longNames(now time.Time) *state.State {

@@ -1,0 +1,408 @@
+package state
+
+import (
+	"slices"
+	"time"
+
+	"natter/app/jid"
+)
+
+// Part is an archive (XEP-0313), or what it has of one conversation.
+type Part struct {
+	Archive jid.JID // our own account, or a room
+	With    jid.JID // "" for all of it
+}
+
+// Coverage is what is here of a Part. It grows only by pages of the archive, and its
+// ids are those the archive gave on pages: a message that comes live tells nothing
+// about what came before it, and its stanza-id can be forged (XEP-0359 §5).
+type Coverage struct {
+	Part   Part
+	Ranges Ranges
+	// Open is when a catch-up began that has not come to its end, by our clock; zero if
+	// the last one has. What was missed before that comes after the last range.
+	Open time.Time
+	Fill Fill
+}
+
+// Fill is how a gap is being filled.
+type Fill struct {
+	After   string // which: Gap.After.ID
+	Loading bool
+	Loaded  int    // messages so far
+	Failed  string // one sentence if it was given up
+}
+
+// Edge is a message of the archive at which a range ends.
+type Edge struct {
+	ID   string // the archive's
+	At   time.Time
+	Gone bool // the archive has forgotten the id: there is nothing to ask for from here
+}
+
+// Range is a part of an archive that is here without a gap, ends included. An archive
+// that was found empty leaves one that has Start and no ends.
+type Range struct {
+	From, To Edge
+	Start    bool // the archive has nothing before it
+}
+
+// Ranges are oldest first and apart from each other. They never change: what they are
+// with another page is another list.
+type Ranges []Range
+
+// Reading is what a page says of an archive: from From to To all of it is here.
+type Reading struct {
+	From, To Edge
+	IDs      []string // of the page, in order; they may be none
+	// After and Before are the ends of ranges that the page adjoins, because it was asked
+	// for from there.
+	After, Before string
+	Start         bool // the archive has nothing before From
+	End           bool // the archive has nothing after To
+}
+
+func (r *Reading) has(id string) bool { return id != "" && slices.Contains(r.IDs, id) }
+
+// With returns the ranges with one more page. Two ranges become one only where the
+// archive's own ids show that nothing is between them; times decide no more than where
+// a range stands that adjoins no other.
+func (rs Ranges) With(r Reading) Ranges { return rs.with(r, r.has) }
+
+// with is With, given whether an id is on the page. That of a single conversation does
+// not have the ids at which ranges of the whole archive end, so what it has says nothing
+// about what comes first.
+func (rs Ranges) with(r Reading, has func(string) bool) Ranges {
+	if len(r.IDs) == 0 && r.After == "" && r.Before == "" {
+		if len(rs) == 0 && r.Start && r.End {
+			return Ranges{{Start: true}}
+		}
+		return rs
+	}
+	if r.From.ID == "" {
+		r.From = r.To
+	}
+	if r.To.ID == "" {
+		r.To = r.From
+	}
+	low, high := len(rs), -1 // the ranges that the page adjoins
+	for i, o := range rs {
+		if adjoins(o, &r, has) {
+			low, high = min(low, i), max(high, i)
+		}
+	}
+	n := Range{From: r.From, To: r.To, Start: r.Start}
+	switch {
+	case high >= 0:
+		if o := rs[low]; o.To.ID != "" && (has(o.To.ID) || r.After == o.To.ID) && !has(o.From.ID) {
+			n.From, n.Start = o.From, o.Start
+		}
+		if o := rs[high]; o.From.ID != "" && (has(o.From.ID) || r.Before == o.From.ID) && !has(o.To.ID) {
+			n.To = o.To
+		}
+	case r.End:
+		low, high = len(rs), len(rs)-1
+	default:
+		low = 0
+		for low < len(rs) && !rs[low].From.At.After(r.To.At) {
+			low++
+		}
+		high = low - 1
+	}
+	if r.Start {
+		// The archive has forgotten all that came before the page: nothing more of it can
+		// be had, so there is no gap.
+		if low > 0 && rs[0].From.ID != "" {
+			n.From = rs[0].From
+		}
+		low, n.Start = 0, true
+	}
+	return slices.Concat(rs[:low], Ranges{n}, rs[high+1:])
+}
+
+func adjoins(o Range, r *Reading, has func(string) bool) bool {
+	if o.To.ID == "" {
+		return r.Start // it was empty up to here
+	}
+	return r.After == o.To.ID || r.Before == o.From.ID || has(o.From.ID) || has(o.To.ID)
+}
+
+// Forget returns the ranges with the end marked that the archive no longer knows.
+func (rs Ranges) Forget(id string) Ranges {
+	rs = slices.Clone(rs)
+	for i := range rs {
+		for _, e := range []*Edge{&rs[i].From, &rs[i].To} {
+			e.Gone = e.Gone || id != "" && e.ID == id
+		}
+	}
+	return rs
+}
+
+// follow returns the ranges of one conversation after a page of the whole archive has
+// changed its ranges from old to now. Ends that the two have in common stay in common, so
+// that what adjoined still does; what lies within now is dropped.
+func (rs Ranges) follow(old, now Ranges, r Reading) Ranges {
+	// An end of ours is an end of theirs on the other side: we end where they begin.
+	begins := func(o Range, id string) bool { return o.From.ID == id }
+	ends := func(o Range, id string) bool { return o.To.ID == id }
+	within := func(id string, end func(Range, string) bool) bool {
+		is := func(o Range) bool { return end(o, id) }
+		return r.has(id) || id != "" && slices.ContainsFunc(old, is) && !slices.ContainsFunc(now, is)
+	}
+	var grown Range
+	for _, o := range now {
+		if !slices.Contains(old, o) {
+			grown = o
+		}
+	}
+	var kept Ranges
+	for _, s := range rs {
+		none := s.From.ID == s.To.ID // it only says that nothing comes before
+		switch from, to := within(s.From.ID, ends), within(s.To.ID, begins); {
+		case to && none:
+			s.From, s.To = grown.From, grown.From
+		case from && to:
+			continue
+		case from:
+			s.From = grown.To
+		case to:
+			s.To = grown.From
+		}
+		if s.To.ID != grown.From.ID || !grown.Start {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// Gap is where messages of a conversation may be missing.
+type Gap struct {
+	After  Edge // the last message known before it; zero at the beginning of the archive
+	Before Edge // the first one after it; zero at the end
+	// Own is set when Before is a message of the conversation, so that its part of the
+	// archive can be asked for what comes before.
+	Own bool
+	// Open is set when the last catch-up did not come to its end, and what it had to
+	// bring is missing. Before is no message then but a time of our clock.
+	Open bool
+	Fill Fill
+}
+
+// Gaps returns where messages of a conversation may be missing, oldest first. What a
+// page of the whole archive covers is as good as what one of the conversation does.
+func (s *State) Gaps(peer jid.JID) []Gap {
+	peer = peer.Bare()
+	whole, own := s.Coverage(Part{Archive: s.Account()}), s.Coverage(Part{s.Account(), peer})
+	if room := s.Coverage(Part{Archive: peer}); room.Ranges != nil && peer != s.Account() {
+		whole, own = room, Coverage{}
+	}
+	runs := make([]run, 0, len(whole.Ranges)+len(own.Ranges))
+	for _, o := range whole.Ranges {
+		runs = append(runs, run{Range: o, own: own.Part.With == ""})
+	}
+	for _, o := range own.Ranges {
+		runs = join(runs, o)
+	}
+	var gaps []Gap
+	add := func(g Gap) {
+		for _, f := range []Fill{whole.Fill, own.Fill} {
+			if f.After == g.After.ID && (f.Loading || f.Failed != "") && !g.Fill.Loading {
+				g.Fill = f
+			}
+		}
+		gaps = append(gaps, g)
+	}
+	if len(runs) == 0 {
+		add(Gap{})
+		return gaps
+	}
+	if !runs[0].Start {
+		add(Gap{Before: runs[0].From, Own: runs[0].own})
+	}
+	for i := 1; i < len(runs); i++ {
+		add(Gap{After: runs[i-1].To, Before: runs[i].From, Own: runs[i].own})
+	}
+	if !whole.Open.IsZero() && (s.CaughtUp || s.Connection.Phase != Online) {
+		add(Gap{After: runs[len(runs)-1].To, Before: Edge{At: whole.Open}, Open: true})
+	}
+	return gaps
+}
+
+// Whole reports whether a conversation is in memory to its beginning.
+func (s *State) Whole(peer jid.JID) bool {
+	c := s.Chat(peer)
+	return (c == nil || !c.Earlier) && s.Older(peer) == nil
+}
+
+// Older returns the gap that ends where what is here of a conversation begins, nil if
+// nothing comes before.
+func (s *State) Older(peer jid.JID) *Gap {
+	gaps := s.Gaps(peer)
+	var first *Message
+	if c := s.Chat(peer); c != nil {
+		first = c.Timeline.First()
+	}
+	for i := len(gaps) - 1; i >= 0; i-- {
+		if g := &gaps[i]; !g.Open && (first == nil || !g.After.At.After(first.At)) {
+			return g
+		}
+	}
+	return nil
+}
+
+// run is a Range that several of two Parts have become.
+type run struct {
+	Range
+	own bool // From is a message of the conversation
+}
+
+// join adds a range of the conversation to those of the whole archive.
+func join(runs []run, o Range) []run {
+	before, after := -1, -1
+	for i, r := range runs {
+		if o.To.ID != "" && r.From.ID == o.To.ID {
+			before = i
+		}
+		if o.From.ID != "" && r.To.ID == o.From.ID {
+			after = i
+		}
+	}
+	n := run{Range: o, own: true}
+	low, high := before, before
+	switch {
+	case before >= 0 && after >= 0 && after < before:
+		low = after
+		n.From, n.own, n.Start, n.To = runs[after].From, runs[after].own, runs[after].Start, runs[before].To
+	case before >= 0:
+		n.To = runs[before].To
+	case after >= 0:
+		low, high = after, after
+		n.From, n.own, n.Start = runs[after].From, runs[after].own, runs[after].Start
+	default:
+		low = 0
+		for low < len(runs) && !n.Start && !runs[low].From.At.After(o.To.At) {
+			low++
+		}
+		high = low - 1
+	}
+	if n.Start {
+		low = 0
+	}
+	return slices.Concat(runs[:low], []run{n}, runs[high+1:])
+}
+
+// Coverage returns what is here of a part of an archive.
+func (s *State) Coverage(p Part) Coverage {
+	if c, ok := s.coverage.Get(p); ok {
+		return *c
+	}
+	return Coverage{Part: p}
+}
+
+// Coverages calls yield for each part of which something is known, in no order.
+func (s *State) Coverages(yield func(*Coverage) bool) {
+	for it := s.coverage.Iterator(); !it.Done(); {
+		if _, c, _ := it.Next(); !yield(c) {
+			return
+		}
+	}
+}
+
+func (s *State) setCoverage(c Coverage) { s.coverage = s.coverage.Set(c.Part, &c) }
+
+type partHasher struct{}
+
+func (partHasher) Hash(p Part) uint32 { return hash(string(p.Archive)) ^ hash(string(p.With))*31 }
+
+func (partHasher) Equal(a, b Part) bool { return a == b }
+
+// CatchUpStarted: an archive is being asked for what it has got since it was read last.
+type CatchUpStarted struct {
+	Part Part
+	At   time.Time
+}
+
+func (ev CatchUpStarted) apply(s *State) {
+	c := s.Coverage(ev.Part)
+	if c.Open.IsZero() && len(c.Ranges) > 0 {
+		c.Open = ev.At
+	}
+	c.Fill = Fill{}
+	s.setCoverage(c)
+}
+
+// ArchiveAsked: pages are on their way that fill the gap after a message.
+type ArchiveAsked struct {
+	Part  Part
+	After string // Gap.After.ID
+}
+
+func (ev ArchiveAsked) apply(s *State) {
+	c := s.Coverage(ev.Part)
+	c.Fill = Fill{After: ev.After, Loading: true}
+	s.setCoverage(c)
+}
+
+// ArchiveRead: a page has come, and its messages are in the state.
+type ArchiveRead struct {
+	Part Part
+	Page Reading
+}
+
+func (ev ArchiveRead) apply(s *State) {
+	c := s.Coverage(ev.Part)
+	old := c.Ranges
+	if ev.Part.With == "" {
+		c.Ranges = old.With(ev.Page)
+	} else {
+		c.Ranges = old.with(ev.Page, func(string) bool { return false })
+	}
+	if ev.Page.End {
+		c.Open = time.Time{}
+	}
+	if c.Fill.Loading {
+		c.Fill.Loaded += len(ev.Page.IDs)
+	}
+	s.setCoverage(c)
+	if ev.Part.With != "" || slices.Equal(old, c.Ranges) {
+		return
+	}
+	for part := range s.Coverages {
+		if part.Part.Archive == ev.Part.Archive && part.Part.With != "" && len(part.Ranges) > 0 {
+			if followed := part.Ranges.follow(old, c.Ranges, ev.Page); !slices.Equal(followed, part.Ranges) {
+				changed := *part
+				changed.Ranges = followed
+				s.setCoverage(changed)
+			}
+		}
+	}
+}
+
+// ArchiveForgot: an archive no longer knows an id at which a range ends.
+type ArchiveForgot struct {
+	Part Part
+	ID   string
+}
+
+func (ev ArchiveForgot) apply(s *State) {
+	c := s.Coverage(ev.Part)
+	c.Ranges = c.Ranges.Forget(ev.ID)
+	s.setCoverage(c)
+}
+
+// ArchiveFilled: no more pages are on their way. Text says in one sentence why, if it
+// is not that they were all.
+type ArchiveFilled struct {
+	Part  Part
+	After string
+	Text  string
+}
+
+func (ev ArchiveFilled) apply(s *State) {
+	c := s.Coverage(ev.Part)
+	c.Fill = Fill{}
+	if ev.Text != "" {
+		c.Fill = Fill{After: ev.After, Failed: ev.Text}
+	}
+	s.setCoverage(c)
+}

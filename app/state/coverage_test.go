@@ -1,0 +1,479 @@
+package state
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The archive of these tests has a message for each letter, a second apart.
+func edge(id string) Edge {
+	if id == "" {
+		return Edge{}
+	}
+	return Edge{ID: id, At: noon.Add(time.Duration(id[0]) * time.Second)}
+}
+
+func page(ids ...string) (r Reading) {
+	if len(ids) > 0 {
+		r.From, r.To, r.IDs = edge(ids[0]), edge(ids[len(ids)-1]), ids
+	}
+	return r
+}
+
+// asked is a page that was asked for after an id or before one.
+func asked(after, before string, ids ...string) Reading {
+	r := page(ids...)
+	r.After, r.Before = after, before
+	if after != "" {
+		r.From = edge(after)
+	}
+	if before != "" {
+		r.To = edge(before)
+	}
+	return r
+}
+
+func start(r Reading) Reading { r.Start = true; return r }
+func end(r Reading) Reading   { r.End = true; return r }
+
+// parse reads ranges as String writes them: "a-c e- -f" with | for Start.
+func ranges(text string) (rs Ranges) {
+	for word := range strings.FieldsSeq(text) {
+		var r Range
+		word, r.Start = strings.CutPrefix(word, "|")
+		from, to, _ := strings.Cut(word, "-")
+		r.From, r.To = edge(from), edge(to)
+		rs = append(rs, r)
+	}
+	return rs
+}
+
+func (rs Ranges) String() string {
+	var words []string
+	for _, r := range rs {
+		word := r.From.ID + "-" + r.To.ID
+		if r.Start {
+			word = "|" + word
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
+
+func TestRanges(t *testing.T) {
+	for _, tc := range []struct {
+		name, was string
+		page      Reading
+		want      string
+	}{
+		{"the first page", "", end(page("m", "n", "o")), "m-o"},
+		{"the first page is all there is", "", start(end(page("m", "n"))), "|m-n"},
+		{"an empty archive", "", start(end(page())), "|-"},
+		{"nothing is said by nothing", "a-c", page(), "a-c"},
+		{"what comes to an archive that was empty", "|-", start(page("a", "b")), "|a-b"},
+		{"more than a page has come to it", "|-", end(page("m", "n")), "|- m-n"},
+		{"and is filled to the beginning", "|- m-n", start(asked("", "m", "k", "l")), "|k-n"},
+
+		{"a page forward", "a-c", asked("c", "", "d", "e"), "a-e"},
+		{"a page forward brings nothing", "a-c", end(asked("c", "c")), "a-c"},
+		{"a page forward from one message", "c-c", asked("c", "", "d"), "c-d"},
+		{"a page forward closes a gap", "a-c f-g", asked("c", "", "d", "e", "f"), "a-g"},
+		{"a page forward swallows a range", "a-c e-e h-i", asked("c", "", "d", "e", "f"), "a-f h-i"},
+		{"a page forward swallows a range and closes a gap", "a-c e-e g-i", asked("c", "", "d", "e", "f", "g"), "a-i"},
+		{"a page forward within a gap touches nothing else", "a-c f-g", asked("c", "", "d", "e"), "a-e f-g"},
+
+		{"a page backward", "m-o", asked("", "m", "k", "l"), "k-o"},
+		{"a page backward to the beginning", "m-o", start(asked("", "m", "k", "l")), "|k-o"},
+		{"nothing is before", "m-o", start(asked("", "m")), "|m-o"},
+		{"a page backward closes a gap", "a-c m-o", asked("", "m", "c", "l"), "a-o"},
+		{"a page backward closes it with more than a message", "a-c m-o", asked("", "m", "b", "c", "l"), "a-o"},
+		{"a page backward goes past a range", "b-c m-o", asked("", "m", "a", "b", "c", "l"), "a-o"},
+		{"a page backward ends within the gap", "a-c m-o", asked("", "m", "k", "l"), "a-c k-o"},
+		{"of several gaps the one is closed", "a-c f-g m-o", asked("", "m", "g", "l"), "a-c f-o"},
+		{"the beginning comes before all ranges", "a-c m-o", start(asked("", "m", "k")), "|a-o"},
+
+		{"the newest page adjoins", "a-c", end(page("c", "d", "e")), "a-e"},
+		{"the newest page is within", "a-e", end(page("d", "e")), "a-e"},
+		{"the newest page leaves a gap", "a-c", end(page("x", "y")), "a-c x-y"},
+		{"the newest page is all there is now: the rest is forgotten", "a-c", start(end(page("x", "y"))), "|a-y"},
+		{"the newest page swallows all", "b-c e-f", end(page("a", "b", "c", "d", "e", "f", "g")), "a-g"},
+
+		{"a page by time closes a gap", "a-c m-o", Reading{From: edge("c"), To: edge("m"), IDs: []string{"k", "l"}, After: "c", Before: "m"}, "a-o"},
+		{"a page of a conversation among others", "b-c m-o", page("e", "f"), "b-c e-f m-o"},
+		{"of a conversation, up to a foreign end", "b-c", asked("", "m", "k"), "b-c k-m"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			was := ranges(tc.was)
+			if got := was.With(tc.page).String(); got != tc.want {
+				t.Errorf("%q, want %q", got, tc.want)
+			}
+			if was.String() != tc.was {
+				t.Errorf("ranges changed to %q", was)
+			}
+			if again := was.With(tc.page).With(tc.page); again.String() != tc.want && tc.page.After+tc.page.Before == "" {
+				t.Errorf("the same page again makes it %q", again)
+			}
+		})
+	}
+}
+
+func TestForgottenEnds(t *testing.T) {
+	rs := ranges("a-c m-o").Forget("c")
+	if rs[0].From.Gone || !rs[0].To.Gone || rs[1].From.Gone {
+		t.Errorf("%+v", rs)
+	}
+	if rs = rs.Forget(""); rs[0].From.Gone {
+		t.Error("no id is no end")
+	}
+	if got := rs.With(asked("", "m", "b", "l")).String(); got != "a-c b-o" {
+		t.Errorf("a range with no end to be found is %q", got)
+	}
+}
+
+const mia = "mia@localhost"
+
+// gaps are those of a conversation, as after-before; ! for one of its own, ? for one
+// that is open.
+func gaps(s *State) string {
+	var words []string
+	for _, g := range s.Gaps(mia) {
+		word := g.After.ID + "-" + g.Before.ID
+		if g.Own {
+			word += "!"
+		}
+		if g.Open {
+			word += "?"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
+
+func TestGaps(t *testing.T) {
+	whole, part := Part{Archive: ada}, Part{ada, mia}
+	read := func(p Part, pages ...Reading) (all []Event) {
+		for _, r := range pages {
+			all = append(all, ArchiveRead{p, r})
+		}
+		return all
+	}
+	hole := []Event{ArchiveRead{whole, page("b", "c")}, ArchiveRead{whole, end(page("m", "n", "o"))}}
+	for _, tc := range []struct {
+		name   string
+		events []Event
+		want   string
+	}{
+		{"nothing is known", nil, "-"},
+		{"all is known", read(whole, start(end(page("a")))), ""},
+		{"what is older is not", read(whole, end(page("m", "n"))), "-m"},
+		{"a hole", hole, "-b c-m"},
+		{"the conversation's older messages", append(read(whole, end(page("m", "n"))), read(part, asked("", "m", "k"))...), "-k!"},
+		{"all of them", append(read(whole, end(page("m", "n"))), read(part, start(asked("", "m", "k")))...), ""},
+		{"nothing before", append(read(whole, end(page("m", "n"))), read(part, start(asked("", "m")))...), ""},
+		{"in a hole", append(slices.Clone(hole), read(part, asked("", "m", "k"))...), "-b c-k!"},
+		{"all of a hole", append(slices.Clone(hole), read(part, asked("", "m", "k"), asked("c", "k", "f", "h"))...), "-b"},
+		{"a page of all goes on in it", append(slices.Clone(hole), append(read(part, asked("", "m", "k")), read(whole, asked("", "m", "l"))...)...), "-b c-k!"},
+		{"and past it", append(slices.Clone(hole), append(read(part, asked("", "m", "k")), read(whole, asked("", "m", "j", "k", "l"))...)...), "-b c-j"},
+		{"and from the other side", append(slices.Clone(hole), append(read(part, asked("", "m", "k"), asked("c", "k", "f")), read(whole, asked("c", "", "d", "e"))...)...), "-b"},
+		{"and closes it", append(slices.Clone(hole), append(read(part, asked("", "m", "k")), read(whole, asked("", "m", "c", "d", "k", "l"))...)...), "-b"},
+		{"the archive was not there at first", append(read(part, page("e", "f")), read(whole, end(page("m", "n")))...), "-e! f-m"},
+		{"a catch-up that failed", append(slices.Clone(hole), CatchUpStarted{whole, noon}, CaughtUp{}), "-b c-m o-?"},
+		{"one that is on", append(slices.Clone(hole), ConnectionChanged{Connection{Phase: Online}}, CatchUpStarted{whole, noon}), "-b c-m"},
+		{"one that was cut", append(slices.Clone(hole), ConnectionChanged{Connection{Phase: Online}}, CatchUpStarted{whole, noon}, ConnectionChanged{Connection{Phase: Waiting}}), "-b c-m o-?"},
+		{"the next one", append(slices.Clone(hole), CatchUpStarted{whole, noon}, CaughtUp{}, ArchiveRead{whole, end(asked("o", "", "p"))}), "-b c-m"},
+		{"the first one", []Event{CatchUpStarted{whole, noon}, CaughtUp{}}, "-"},
+		{"a room's", append(slices.Clone(hole), read(Part{Archive: mia}, start(page("a", "b")), end(page("f")))...), "b-f!"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := signedIn()
+			for _, ev := range tc.events {
+				s = s.With(ev)
+			}
+			if got := gaps(s); got != tc.want {
+				t.Errorf("%q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestFills(t *testing.T) {
+	whole, part := Part{Archive: ada}, Part{ada, mia}
+	s := signedIn().With(ArchiveRead{whole, page("b", "c")}).With(ArchiveRead{whole, end(page("m", "n"))})
+	fill := func() Fill { return s.Gaps(mia)[1].Fill }
+	step := func(want Fill, events ...Event) {
+		t.Helper()
+		for _, ev := range events {
+			s = s.With(ev)
+		}
+		if got := fill(); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		if older := s.Gaps(mia)[0].Fill; older != (Fill{}) {
+			t.Errorf("the other gap: %+v", older)
+		}
+	}
+	step(Fill{})
+	step(Fill{After: "c", Loading: true}, ArchiveAsked{part, "c"})
+	step(Fill{After: "c", Loading: true, Loaded: 2}, ArchiveRead{part, asked("", "m", "k", "l")})
+	step(Fill{After: "c", Failed: "Lost."}, ArchiveFilled{part, "c", "Lost."})
+	step(Fill{After: "c", Loading: true}, ArchiveAsked{whole, "c"})
+	step(Fill{After: "c", Failed: "Lost."}, ArchiveFilled{Part: whole, After: "c"})
+	step(Fill{After: "c", Loading: true}, ArchiveAsked{part, "c"})
+	step(Fill{}, ArchiveFilled{Part: part, After: "c"})
+}
+
+func TestOlder(t *testing.T) {
+	whole := Part{Archive: ada}
+	in := func(id string) Event {
+		return ArchivePage{Peer: mia, Older: true, Messages: []Message{{ID: id, ArchiveID: id, Author: mia, At: edge(id).At}}}
+	}
+	for _, tc := range []struct {
+		name   string
+		events []Event
+		want   string
+	}{
+		{"nothing is known", nil, "-"},
+		{"below a hole", []Event{ArchiveRead{whole, page("b", "c")}, ArchiveRead{whole, end(page("m", "n"))}, in("n")}, "c-m"},
+		{"above it", []Event{ArchiveRead{whole, page("b", "c")}, ArchiveRead{whole, end(page("m", "n"))}, in("n"), in("b")}, "-b"},
+		{"in it", []Event{ArchiveRead{whole, page("b", "c")}, ArchiveRead{whole, end(page("m", "n"))}, in("f")}, "c-m"},
+		{"no message is here", []Event{ArchiveRead{whole, page("b", "c")}, ArchiveRead{whole, end(page("m", "n"))}}, "c-m"},
+		{"the beginning", []Event{ArchiveRead{whole, start(end(page("b", "c")))}, in("c")}, "none"},
+		{"what is newer does not count", []Event{ArchiveRead{whole, start(page("b", "c"))}, CatchUpStarted{whole, noon}, CaughtUp{}, in("c")}, "none"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := signedIn()
+			for _, ev := range tc.events {
+				s = s.With(ev)
+			}
+			got := "none"
+			if g := s.Older(mia); g != nil {
+				got = g.After.ID + "-" + g.Before.ID
+			}
+			if got != tc.want {
+				t.Errorf("%q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// world is an archive of n messages, each with mia or with leo, and what a client that
+// reads pages of it has seen. Several messages share a second, and the clock is set now
+// and then: only ids can be trusted.
+type world struct {
+	random *rand.Rand
+	jumpy  bool
+	with   []bool // with mia
+	at     []time.Time
+	got    []bool
+	s      *State
+}
+
+func (w *world) grow(n int) {
+	for range n {
+		at := noon
+		if k := len(w.at); k > 0 {
+			at = w.at[k-1].Add(time.Duration(w.random.IntN(2)) * time.Second)
+			if w.jumpy && w.random.IntN(20) == 0 {
+				at = at.Add(-time.Minute)
+			}
+		}
+		w.at, w.with, w.got = append(w.at, at), append(w.with, w.random.IntN(3) == 0), append(w.got, false)
+	}
+}
+
+func (w *world) edge(i int) Edge { return Edge{ID: fmt.Sprint("m", i), At: w.at[i]} }
+
+func (w *world) index(id string) int {
+	n := -1
+	fmt.Sscanf(id, "m%d", &n)
+	return n
+}
+
+// page reads the messages from..to, of mia alone or all.
+func (w *world) read(part Part, indices []int, change func(*Reading)) {
+	var r Reading
+	for _, i := range indices {
+		r.IDs = append(r.IDs, w.edge(i).ID)
+		w.got[i] = true
+	}
+	if n := len(indices); n > 0 {
+		r.From, r.To = w.edge(indices[0]), w.edge(indices[n-1])
+	}
+	change(&r)
+	w.s = w.s.With(ArchiveRead{part, r})
+}
+
+// between are up to n messages after one and before another, from the newer end if
+// backward; whole if they are all.
+func (w *world) between(part Part, after, before, n int, backward bool) (indices []int, whole bool) {
+	for i := after + 1; i < before; i++ {
+		if part.With == "" || w.with[i] {
+			indices = append(indices, i)
+		}
+	}
+	if len(indices) <= n {
+		return indices, true
+	}
+	if backward {
+		return indices[len(indices)-n:], false
+	}
+	return indices[:n], false
+}
+
+func (w *world) step() {
+	whole, part := Part{Archive: ada}, Part{ada, mia}
+	size := 1 + w.random.IntN(5)
+	rs := w.s.Coverage(whole).Ranges
+	switch w.random.IntN(7) {
+	case 0:
+		w.grow(w.random.IntN(8))
+	case 1: // the newest page
+		ids, all := w.between(whole, -1, len(w.at), size, true)
+		w.read(whole, ids, func(r *Reading) { r.End, r.Start = true, all })
+	case 2: // forward from a range
+		if len(rs) == 0 {
+			return
+		}
+		o := rs[w.random.IntN(len(rs))]
+		after := w.index(o.To.ID)
+		if after < 0 && len(rs) > 1 {
+			return
+		}
+		ids, all := w.between(whole, after, len(w.at), size, false)
+		w.read(whole, ids, func(r *Reading) {
+			r.After, r.End, r.Start = o.To.ID, all, after < 0
+			if after >= 0 {
+				r.From = o.To
+			}
+		})
+	case 3: // backward from a range
+		if len(rs) == 0 {
+			return
+		}
+		o := rs[w.random.IntN(len(rs))]
+		if o.From.ID == "" {
+			return
+		}
+		ids, all := w.between(whole, -1, w.index(o.From.ID), size, true)
+		w.read(whole, ids, func(r *Reading) {
+			r.Before, r.To, r.Start = o.From.ID, o.From, all
+		})
+	default: // a gap of the conversation
+		all := w.s.Gaps(mia)
+		if len(all) == 0 {
+			return
+		}
+		g := all[w.random.IntN(len(all))]
+		before := len(w.at)
+		if g.Before.ID != "" {
+			before = w.index(g.Before.ID)
+		}
+		after := w.index(g.After.ID)
+		ids, complete := w.between(part, after, before, size, true)
+		w.read(part, ids, func(r *Reading) {
+			r.Before = g.Before.ID
+			if g.Before.ID != "" {
+				r.To = g.Before
+			}
+			switch {
+			case complete && after < 0:
+				r.Start = true
+			case complete:
+				r.From, r.After = g.After, g.After.ID
+			}
+		})
+	}
+}
+
+// check fails if a message is neither here nor in a gap, of all or of mia's.
+func (w *world) check(t *testing.T, step int) {
+	t.Helper()
+	in := func(i int, after, before Edge) bool {
+		low, high := w.index(after.ID), len(w.at)
+		if before.ID != "" {
+			high = w.index(before.ID)
+		}
+		return i > low && i < high
+	}
+	rs := w.s.Coverage(Part{Archive: ada}).Ranges
+	last := -1
+	for k, o := range rs {
+		from, to := w.index(o.From.ID), w.index(o.To.ID)
+		if k > 0 && from <= last || to < from {
+			t.Fatalf("step %d: ranges are not in order: %v", step, rs)
+		}
+		last = max(last, to)
+		for i := from; i >= 0 && i <= to; i++ {
+			if !w.got[i] {
+				t.Fatalf("step %d: %v claims m%d", step, rs, i)
+			}
+		}
+		if o.Start {
+			for i := 0; i < from; i++ {
+				t.Fatalf("step %d: %v claims that m%d is not there", step, rs, i)
+			}
+		}
+	}
+	end := last
+	gaps := w.s.Gaps(mia)
+	for i, got := range w.got[:end+1] {
+		if got || !w.with[i] {
+			continue
+		}
+		if !slices.ContainsFunc(gaps, func(g Gap) bool { return in(i, g.After, g.Before) }) {
+			t.Fatalf("step %d: m%d of mia's is neither here nor in a gap\n%v\n%v\n%+v", step, i, rs, w.s.Coverage(Part{ada, mia}).Ranges, gaps)
+		}
+	}
+	if len(gaps) > 0 && reflect.DeepEqual(gaps[0], gaps[len(gaps)-1]) && len(gaps) > 1 {
+		t.Fatalf("step %d: a gap twice", step)
+	}
+}
+
+func wander(t *testing.T, seed uint64, steps int) {
+	w := &world{random: rand.New(rand.NewPCG(seed, 4)), jumpy: seed%3 == 0, s: signedIn()}
+	w.grow(w.random.IntN(30))
+	for i := range steps {
+		w.step()
+		w.check(t, i)
+	}
+	// Whatever happened, filling what is left ends with everything.
+	whole := Part{Archive: ada}
+	for range 10 * len(w.at) {
+		rs := w.s.Coverage(whole).Ranges
+		if len(rs) == 1 && rs[0].Start && rs[0].To.ID == w.edge(len(w.at)-1).ID {
+			break
+		}
+		if len(rs) == 0 || rs[len(rs)-1].To.ID != w.edge(len(w.at)-1).ID {
+			ids, all := w.between(whole, -1, len(w.at), 3, true)
+			w.read(whole, ids, func(r *Reading) { r.End, r.Start = true, all })
+			continue
+		}
+		o := rs[len(rs)-1]
+		ids, all := w.between(whole, -1, w.index(o.From.ID), 3, true)
+		w.read(whole, ids, func(r *Reading) {
+			r.Before, r.To, r.Start = o.From.ID, o.From, all
+		})
+	}
+	if rs := w.s.Coverage(whole).Ranges; len(rs) > 1 || len(w.s.Gaps(mia)) > 0 || slices.Contains(w.got, false) {
+		t.Fatalf("seed %d: in the end %v, gaps %+v", seed, rs, w.s.Gaps(mia))
+	}
+	if own := w.s.Coverage(Part{ada, mia}).Ranges; len(own) > 0 && !w.jumpy {
+		t.Fatalf("what is covered twice is kept: %v", own)
+	}
+}
+
+func TestP6_CoverageClaimsNothingThatIsNotHere(t *testing.T) {
+	for seed := range uint64(3000) {
+		wander(t, seed, 60)
+	}
+}
+
+func FuzzCoverage(f *testing.F) {
+	f.Add(uint64(1), uint16(100))
+	f.Fuzz(func(t *testing.T, seed uint64, steps uint16) { wander(t, seed, int(steps%500)) })
+}

@@ -1,0 +1,70 @@
+package view
+
+import (
+	"strconv"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/state"
+)
+
+// gapRows says between which messages there are gaps. It is told of one message after
+// the other.
+type gapRows struct {
+	gaps []state.Gap // oldest first
+	last *state.Message
+}
+
+// next returns the gaps that stand between the message before and m. A gap with messages
+// in it, which came live and prove nothing about what came before them, stands before
+// the first of them and after the last.
+func (g *gapRows) next(m *state.Message) (here []state.Gap) {
+	if g.last != nil {
+		for _, gap := range g.gaps {
+			opens := g.last.Key.Time <= gap.After.At.UnixMicro() && m.Key.Time > gap.After.At.UnixMicro()
+			closes := g.last.Key.Time < gap.Before.At.UnixMicro() && m.Key.Time >= gap.Before.At.UnixMicro()
+			if opens || closes {
+				here = append(here, gap)
+			}
+		}
+	}
+	g.last = m
+	return here
+}
+
+// end returns the gaps after the last message.
+func (g *gapRows) end() (here []state.Gap) {
+	for _, gap := range g.gaps {
+		if g.last != nil && !gap.Before.At.IsZero() && g.last.Key.Time < gap.Before.At.UnixMicro() {
+			here = append(here, gap)
+		}
+	}
+	return here
+}
+
+// gap is where messages may be missing.
+func (c *chat) gap(g state.Gap) app.UI {
+	row := app.Div().Class("gap").Attr("role", "group").Aria("label", "Messages may be missing here")
+	load := func(words string) app.UI {
+		b := app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "load-missing").DataSet("text", g.After.ID).Text(words)
+		if c.Phase != state.Online {
+			b = b.Disabled(true)
+		}
+		return b
+	}
+	switch f := g.Fill; {
+	case f.Loading:
+		words := "Loading missing messages…"
+		if f.Loaded > 0 {
+			words = "Loading missing messages… " + strconv.Itoa(f.Loaded) + " so far"
+		}
+		return row.Body(app.Span().Class("gap-text").Attr("role", "status").Body(
+			app.Span().Class("typing").Aria("hidden", "true").Body(app.I(), app.I(), app.I()), app.Text(words)))
+	case f.Failed != "":
+		return row.Class("gap-failed").Body(icon("alert"),
+			app.Span().Class("gap-text").Attr("role", "alert").Text("Missing messages could not be loaded. "+f.Failed), load("Retry"))
+	case c.Phase != state.Online:
+		return row.Body(app.Span().Class("gap-text").Text("Messages may be missing here. They can be loaded when you are online."))
+	}
+	return row.Body(app.Span().Class("gap-text").Text("Messages may be missing here"), load("Load missing"))
+}
