@@ -90,6 +90,7 @@ window.natterStore = (() => {
       lead: () => lead(db, (mine ||= crypto.getRandomValues(new Uint32Array(4)).join("."))),
       load: (text) => load(db, JSON.parse(text)),
       messages: (text) => messages(db, JSON.parse(text)),
+      nth: (text) => nth(db, JSON.parse(text)),
       find: (text) => find(db, JSON.parse(text)),
       search: (text) => search(db, JSON.parse(text)),
       avatar: (text) => avatar(db, JSON.parse(text)),
@@ -108,20 +109,24 @@ window.natterStore = (() => {
   const all = (peer) => IDBKeyRange.bound([peer], [peer, []]);
   const before = (peer, time, seq) => IDBKeyRange.bound([peer], [peer, time, seq], false, true);
 
+  // fromLast is a cursor at the nth key of a range from its end, null if there are not
+  // so many.
+  const fromLast = (table, range, n) => new Promise((resolve, reject) => {
+    const request = table.openKeyCursor(range, "prev");
+    let moved = n === 1;
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      if (moved || !request.result) return resolve(request.result);
+      moved = true;
+      request.result.advance(n - 1);
+    };
+  });
+
   // newest returns the last n rows of a range in order. It finds where they begin by
   // keys, so that the rows come in one answer instead of one by one.
   async function newest(table, range, n) {
     if (n <= 0) return [];
-    const cursor = await new Promise((resolve, reject) => {
-      const request = table.openKeyCursor(range, "prev");
-      let moved = n === 1;
-      request.onerror = () => reject(request.error);
-      request.onsuccess = () => {
-        if (moved || !request.result) return resolve(request.result);
-        moved = true;
-        request.result.advance(n - 1);
-      };
-    });
+    const cursor = await fromLast(table, range, n);
     if (!cursor) return result(table.getAll(range));
     return result(table.getAll(IDBKeyRange.bound(cursor.key, range.upper, false, range.upperOpen)));
   }
@@ -174,6 +179,12 @@ window.natterStore = (() => {
   async function messages(db, { peer, time, seq, n }) {
     const range = time || seq ? before(peer, time, seq) : all(peer);
     return JSON.stringify(await newest(db.transaction("messages").objectStore("messages"), range, n));
+  }
+
+  async function nth(db, { peer, n }) {
+    const table = db.transaction("messages").objectStore("messages");
+    const cursor = n > 0 && (await fromLast(table, all(peer), n));
+    return JSON.stringify(cursor ? await result(table.get(cursor.primaryKey)) : null);
   }
 
   async function find(db, { peer, wanted }) {

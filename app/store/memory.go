@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -19,6 +20,7 @@ type Memory struct {
 	mu        sync.Mutex
 	databases map[string]*database
 	fails     error
+	room      int
 }
 
 // Open returns the store of an account. It may be open several times.
@@ -46,6 +48,14 @@ func (m *Memory) Fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fails = err
+}
+
+// Room makes every Commit fail with ErrQuota after which there would be more than n
+// messages, and no fewer than before it; 0 is no limit.
+func (m *Memory) Room(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.room = n
 }
 
 // database is guarded by of.mu. Each table holds its rows as they are on disk, so
@@ -234,6 +244,19 @@ func (s *memory) Messages(ctx context.Context, peer jid.JID, before Key, n int) 
 	return s.db.page(peer, before, max(n, 0)), nil
 }
 
+func (s *memory) Nth(ctx context.Context, peer jid.JID, n int) (*Message, error) {
+	leave, err := s.enter(ctx, "count messages")
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	page := s.db.page(peer, Key{}, n)
+	if n < 1 || len(page) < n {
+		return nil, nil
+	}
+	return &page[0], nil
+}
+
 func (s *memory) Find(ctx context.Context, peer jid.JID, wanted []Wanted) ([]Message, error) {
 	leave, err := s.enter(ctx, "find messages")
 	if err != nil {
@@ -330,8 +353,30 @@ func (s *memory) Commit(ctx context.Context, b *Batch) error {
 	if s.db.of.fails != nil {
 		return fmt.Errorf("store: commit: %w", s.db.of.fails)
 	}
+	if !s.db.fits(b) {
+		return fmt.Errorf("store: commit: %w", ErrQuota)
+	}
 	s.db.write(b)
 	return nil
+}
+
+// fits reports whether there is room for a batch.
+func (db *database) fits(b *Batch) bool {
+	if db.of.room == 0 {
+		return true
+	}
+	after := newDatabase(db.of, db.name)
+	before := 0
+	for peer, messages := range db.messages {
+		before += len(messages)
+		after.messages[peer] = maps.Clone(messages)
+	}
+	after.write(&Batch{Forget: b.Forget, RemovedMessages: b.RemovedMessages, Messages: b.Messages})
+	n := 0
+	for _, messages := range after.messages {
+		n += len(messages)
+	}
+	return n <= db.of.room || n < before
 }
 
 func (db *database) write(b *Batch) {

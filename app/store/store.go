@@ -35,6 +35,10 @@ type Store interface {
 	// first. The zero Key means the end.
 	Messages(ctx context.Context, peer jid.JID, before Key, n int) ([]Message, error)
 
+	// Nth returns the nth message of a conversation counted from the newest, which is the
+	// first; nil if there are not so many.
+	Nth(ctx context.Context, peer jid.JID, n int) (*Message, error)
+
 	// Find returns the messages of a conversation that may be the wanted ones, oldest
 	// first, each once. An id that was used several times finds the newest; state.Same
 	// tells whether it is the same message.

@@ -46,6 +46,24 @@ func TestMemoryFails(t *testing.T) {
 	}
 }
 
+func TestMemoryHasRoom(t *testing.T) {
+	disk := new(store.Memory)
+	s, err := disk.Open(t.Context(), ada)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(i int64) store.Message { return store.Message{Peer: grace, Key: store.Key{Time: i}} }
+	disk.Room(2)
+	save(t, s, &store.Batch{Messages: []store.Message{at(1), at(2)}})
+	save(t, s, &store.Batch{Messages: []store.Message{at(2)}})
+	if err := s.Commit(t.Context(), &store.Batch{Messages: []store.Message{at(3)}}); !errors.Is(err, store.ErrQuota) {
+		t.Errorf("a third: %v", err)
+	}
+	save(t, s, &store.Batch{Forget: []store.Forget{{Peer: grace, Before: store.Key{Time: 2}}}, Messages: []store.Message{at(3)}})
+	disk.Room(1)
+	save(t, s, &store.Batch{Forget: []store.Forget{{Peer: grace, Before: store.Key{Time: 3}}}})
+}
+
 func TestSec54_NamesSayNoAddress(t *testing.T) {
 	name := store.Name("ada@localhost/tab")
 	if name != store.Name(ada) || name == store.Name(grace) || strings.Contains(name, "ada") || len(name) < 32 {

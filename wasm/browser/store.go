@@ -107,6 +107,15 @@ func (s *database) Messages(ctx context.Context, peer jid.JID, before store.Key,
 	return page, err
 }
 
+func (s *database) Nth(ctx context.Context, peer jid.JID, n int) (*store.Message, error) {
+	var m *store.Message
+	err := s.ask(ctx, "nth", into(&m), struct {
+		Peer jid.JID `json:"peer"`
+		N    int     `json:"n"`
+	}{peer, n})
+	return m, err
+}
+
 func (s *database) Find(ctx context.Context, peer jid.JID, wanted []store.Wanted) ([]store.Message, error) {
 	if len(wanted) == 0 {
 		wanted = []store.Wanted{}

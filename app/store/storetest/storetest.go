@@ -36,6 +36,7 @@ func Test(t *testing.T, open Open) {
 		{"rows are removed", remove},
 		{"pages", pages},
 		{"names that look alike", alike},
+		{"nth", nth},
 		{"find", find},
 		{"search", search},
 		{"search goes through all in slices", inSlices},
@@ -314,6 +315,22 @@ func pages(t *testing.T, open Open) {
 		page, err := s.Messages(t.Context(), grace, tc.before, tc.n)
 		if err != nil || bodies(page) != tc.want {
 			t.Errorf("%d before %v: %q, want %q (%v)", tc.n, tc.before, bodies(page), tc.want, err)
+		}
+	}
+}
+
+func nth(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	commit(t, s, store.Batch{Messages: []store.Message{
+		said(grace, 3, 1), said(grace, 1, -2), said(edith, 9, 0), said(grace, 1, 7), said(grace, 3, 0)}})
+	for n, want := range map[int]string{-1: "none", 0: "none", 1: "3.1", 2: "3.0", 3: "1.7", 4: "1.-2", 5: "none", 500: "none"} {
+		m, err := s.Nth(t.Context(), grace, n)
+		got := "none"
+		if m != nil {
+			got = m.Body
+		}
+		if err != nil || got != want {
+			t.Errorf("%d from the end is %s, want %s (%v)", n, got, want, err)
 		}
 	}
 }
@@ -625,6 +642,7 @@ func closing(t *testing.T, open Open) {
 		"load":     func() error { _, err := s.Load(t.Context(), store.Window{}); return err },
 		"messages": func() error { _, err := s.Messages(t.Context(), grace, store.Key{}, 1); return err },
 		"find":     func() error { _, err := s.Find(t.Context(), grace, []store.Wanted{{Archive: "x"}}); return err },
+		"nth":      func() error { _, err := s.Nth(t.Context(), grace, 1); return err },
 		"search":   func() error { _, _, err := s.Search(t.Context(), []string{"x"}, 0, 1); return err },
 		"avatar":   func() error { _, err := s.Avatar(t.Context(), "hash"); return err },
 		"commit":   func() error { return s.Commit(t.Context(), new(full())) },
