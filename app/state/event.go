@@ -312,6 +312,24 @@ type CaughtUp struct{}
 
 func (CaughtUp) apply(s *State) { s.CaughtUp = true }
 
+// Forgotten: to make room, what comes before a message of a conversation is not kept on
+// this device any more. The archive has it.
+type Forgotten struct {
+	Peer   jid.JID
+	Before Key
+	ID     string // the archive's id of that message
+	At     time.Time
+}
+
+func (ev Forgotten) apply(s *State) {
+	c := s.chat(ev.Peer)
+	c.Floor = ev.Before
+	c.Timeline = c.Timeline.drop(ev.Before)
+	first := c.Timeline.First()
+	c.Earlier = c.Earlier && (first == nil || ev.Before.Before(first.Key))
+	s.setChat(c)
+}
+
 // Returned: what was kept on this device has been read.
 type Returned struct{ State *State }
 

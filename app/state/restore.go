@@ -121,6 +121,7 @@ type Mirrored struct {
 	Chats           []KeptChat // their Messages are not looked at
 	Messages        map[jid.JID][]Message
 	Removed         map[jid.JID][]Key // messages
+	Floors          map[jid.JID]Key
 	Drafts          map[jid.JID]string
 	Coverage        []Coverage // their Fill is not looked at
 	Moments         []Moment
@@ -167,6 +168,9 @@ func (ev Mirrored) apply(s *State) {
 		c := s.chat(peer)
 		c.Timeline = c.Timeline.mirror(messages, c.Earlier, s.Rev)
 		s.setChat(c)
+	}
+	for peer, before := range ev.Floors {
+		Forgotten{Peer: peer, Before: before}.apply(s)
 	}
 	for peer, keys := range ev.Removed {
 		c := s.chat(peer)

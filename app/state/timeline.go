@@ -57,6 +57,9 @@ type Chat struct {
 	Typing   bool   // the peer is writing right now
 	Draft    string // what was written to the peer and not sent
 	Seam     Key    // the pages of catch-ups have come up to here
+	// Floor is where what this device keeps of the conversation begins, if anything was
+	// removed to make room.
+	Floor Key
 	// Earlier is set while the store has messages before the first of Timeline.
 	Earlier bool
 }
@@ -349,6 +352,16 @@ func (t Timeline) remove(k Key, rev uint64) Timeline {
 		}
 	}
 	t.removed = &change{key: k, rev: rev, before: t.removed}
+	return t
+}
+
+// drop takes out all that comes before a place.
+func (t Timeline) drop(before Key) Timeline {
+	for first := t.First(); first != nil && first.Key.Before(before); first = t.First() {
+		removed := t.removed
+		t = t.remove(first.Key, 0)
+		t.removed = removed
+	}
 	return t
 }
 

@@ -104,6 +104,9 @@ func (b *Batch) addChats(before, after *state.State) {
 			b.Strict = b.Strict || row.Out != 0
 			b.Messages = append(b.Messages, row)
 		}
+		if before != nil && old != nil && c.Floor != old.Floor {
+			b.Forget = append(b.Forget, Forget{c.Peer, Key(c.Floor)})
+		}
 		if before != nil {
 			for _, k := range c.Timeline.Removed(before.Rev) {
 				b.RemovedMessages = append(b.RemovedMessages, Place{c.Peer, Key(k)})
@@ -269,6 +272,12 @@ func (b *Batch) Mirrored() state.Mirrored {
 	}
 	for _, row := range b.Messages {
 		ev.Messages[row.Peer] = append(ev.Messages[row.Peer], row.State())
+	}
+	for _, f := range b.Forget {
+		if ev.Floors == nil {
+			ev.Floors = map[jid.JID]state.Key{}
+		}
+		ev.Floors[f.Peer] = state.Key(f.Before)
 	}
 	for _, p := range b.RemovedMessages {
 		if ev.Removed == nil {

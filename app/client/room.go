@@ -1,0 +1,106 @@
+package client
+
+import (
+	"context"
+
+	"natter/app/state"
+	"natter/app/store"
+)
+
+// What stays on this device. Only what the archive has is removed from it, and nothing
+// that has not been read or is in the outbox.
+const (
+	// A conversation with more messages than this …
+	hugeChat = 50_000
+	// … keeps so many.
+	hugeKeeps = 40_000
+)
+
+// fullKeeps is how many messages each conversation keeps when there is no room left: the
+// first of these that removes anything at all. Below the last nothing is removed; then
+// only the person can make room.
+var fullKeeps = []int{10_000, 2_000, 500, 200}
+
+// makeRoom removes old messages after there was no room for a commit. It does not wait
+// for what the commit had to bring: that comes with the next try.
+func (l *loop) makeRoom(ctx context.Context) {
+	if l.kept == nil {
+		return
+	}
+	for _, keep := range fullKeeps {
+		if l.forgetOld(ctx, keep, keep) {
+			return
+		}
+	}
+}
+
+// tidy removes the oldest messages of conversations that have grown huge.
+func (l *loop) tidy(ctx context.Context) { l.forgetOld(ctx, hugeChat, hugeKeeps) }
+
+// forgetOld keeps so many of each conversation that has more than most, and reports
+// whether anything was removed.
+func (l *loop) forgetOld(ctx context.Context, most, keep int) bool {
+	var old []state.Forgotten
+	for c := range l.kept.Chats {
+		// Each message has a number of its own, so there are no more than these.
+		if low, high := c.Timeline.Seqs(); high-low < int64(most) {
+			continue
+		}
+		if ev, ok := l.beyond(ctx, c, most, keep); ok {
+			old = append(old, ev)
+		}
+	}
+	if len(old) == 0 {
+		return false
+	}
+	smaller := l.kept
+	for _, ev := range old {
+		smaller = smaller.With(ev)
+	}
+	if l.store.Commit(ctx, store.Changes(l.kept, smaller)) != nil {
+		return false
+	}
+	for _, ev := range old {
+		l.Emit(ev)
+	}
+	return true
+}
+
+// beyond returns what to forget of a conversation so that about so many messages stay.
+func (l *loop) beyond(ctx context.Context, c *state.Chat, most, keep int) (ev state.Forgotten, ok bool) {
+	if m, err := l.store.Nth(ctx, c.Peer, most+1); m == nil || err != nil {
+		return ev, false
+	}
+	first, err := l.store.Nth(ctx, c.Peer, keep)
+	if first == nil || err != nil {
+		return ev, false
+	}
+	stays := state.Key(first.Key)
+	if c.Unread > 0 && c.ReadTo.Before(stays) {
+		stays = c.ReadTo
+	}
+	for m := c.Timeline.First(); m != nil && m.Key.Before(stays); m = next(c.Timeline, m) {
+		if m.Delivery == state.Queued || m.Delivery == state.Failed {
+			stays = m.Key
+		}
+	}
+	// It has to be one from which the archive can be asked for what comes before.
+	rows, err := l.store.Messages(ctx, c.Peer, store.Key{Time: stays.Time, Seq: stays.Seq + 1}, backPage)
+	if err != nil {
+		return ev, false
+	}
+	for i := len(rows) - 1; i > 0; i-- {
+		if m := rows[i]; m.Archive != "" {
+			m := m.State()
+			return state.Forgotten{Peer: c.Peer, Before: m.Key, ID: m.ArchiveID, At: m.At}, true
+		}
+	}
+	return ev, false
+}
+
+func next(t state.Timeline, m *state.Message) *state.Message {
+	if page := t.From(m.Key, 2); len(page) == 2 {
+		return page[1]
+	}
+	return nil
+}
