@@ -57,7 +57,7 @@ func TestK02_Keepalive(t *testing.T) {
 			sv := w.managed()
 			w.s.Hide(true)
 			sv.got(inactiveCSI)
-			w.pass(149 * time.Second)
+			w.pass(139 * time.Second)
 			sv.got()
 			w.pass(time.Second)
 			sv.got(r)

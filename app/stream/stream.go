@@ -35,7 +35,7 @@ type Config struct {
 	AckEvery       int           // stanzas after which the server is asked for its count: 5
 	AckQuiet       time.Duration // or this long after the last of fewer: 250 ms
 	Silence        time.Duration // without a word from the server until it is asked, page visible: 30 s
-	HiddenSilence  time.Duration // the same when the page is hidden: 150 s
+	HiddenSilence  time.Duration // the same when the page is hidden: 140 s
 	Answer         time.Duration // how long it may then take: 10 s, more if much was sent
 }
 
@@ -59,7 +59,7 @@ func (c *Config) defaults() {
 		&c.RequestTimeout: 30 * time.Second,
 		&c.AckQuiet:       250 * time.Millisecond,
 		&c.Silence:        30 * time.Second,
-		&c.HiddenSilence:  150 * time.Second,
+		&c.HiddenSilence:  140 * time.Second,
 		&c.Answer:         10 * time.Second,
 	} {
 		if *d == 0 {

@@ -134,9 +134,9 @@ func dropping(t *testing.T, name string, up func(string) string) {
 	var sum chaos.Verdict
 	for _, ways := range [][2]jid.JID{{one.jid, two.jid}, {two.jid, one.jid}} {
 		for where, verdict := range map[string]chaos.Verdict{
-			"on screen": ledger.Newest(ways[0], ways[1], screen),
-			"stored":    ledger.All(ways[0], ways[1], disk),
-			"the other": ledger.All(ways[0], ways[1], there),
+			"on screen": ledger.Newest(one.jid, ways[0], ways[1], screen),
+			"stored":    ledger.All(one.jid, ways[0], ways[1], disk),
+			"the other": ledger.All(two.jid, ways[0], ways[1], there),
 		} {
 			if !verdict.Good() {
 				t.Errorf("%s, of %s: %s", where, ways[0], verdict)

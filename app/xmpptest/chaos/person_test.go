@@ -34,7 +34,9 @@ type person struct {
 	account jid.JID
 	service string
 	proxy   *Proxy
+	dial    func(context.Context, string) (framing.Socket, error) // by the proxy, if nil
 	clock   stream.Clock
+	random  float64 // of reconnects; nearly no wait if 0, for it is not what is tested
 	agent   string
 	amnesia bool // no stream is ever resumed
 	ledger  *Ledger
@@ -77,7 +79,7 @@ func (p *person) open() {
 		}},
 		Keeper: tb,
 		Clock:  p.clock,
-		Random: func() float64 { return 0.0005 }, // the wait is not what is tested
+		Random: func() float64 { return max(p.random, 0.0005) },
 		Log:    func(format string, args ...any) { p.t.Errorf(format, args...) },
 	})
 	tb.Watch(p.tell)
@@ -93,7 +95,9 @@ func (tb *tab) kill() {
 	tb.mu.Lock()
 	tb.dead = true
 	tb.mu.Unlock()
-	tb.p.proxy.Hang() // as the system does for a process that is gone
+	if tb.p.proxy != nil {
+		tb.p.proxy.Hang() // as the system does for a process that is gone
+	}
 	tb.cancel()
 }
 
@@ -189,7 +193,13 @@ func (c *connector) Connect(ctx context.Context, r connect.Request) (*connect.Se
 }
 
 func (tb *tab) dial(ctx context.Context, url string) (framing.Socket, error) {
-	s, err := native.Dial(ctx, url, native.Options{})
+	dial := tb.p.dial
+	if dial == nil {
+		dial = func(ctx context.Context, url string) (framing.Socket, error) {
+			return native.Dial(ctx, url, native.Options{})
+		}
+	}
+	s, err := dial(ctx, url)
 	if err != nil {
 		return nil, err
 	}

@@ -258,14 +258,12 @@ func (q *pair) rest() {
 	})
 }
 
-// judge prints the line, and fails the test unless it is a good one.
-func (q *pair) judge(what string) {
+// verdict is what became of all messages, wherever one looks; the test fails unless
+// it is good.
+func (q *pair) verdict() (sum Verdict) {
 	q.t.Helper()
-	var sum Verdict
-	reloads := 0
 	for i, p := range q.people {
 		other := q.people[1-i].account
-		reloads += p.reloads
 		var screen, disk []Row
 		for _, m := range p.shown(other, 1_000_000) {
 			screen = append(screen, Row{m.Author, m.Body})
@@ -281,6 +279,14 @@ func (q *pair) judge(what string) {
 			sum = sum.Add(on).Add(in)
 		}
 	}
+	return sum
+}
+
+// judge prints the line, and fails the test unless it is a good one.
+func (q *pair) judge(what string) {
+	q.t.Helper()
+	sum := q.verdict()
+	reloads := q.people[0].reloads + q.people[1].reloads
 	n := q.ledger.Written(q.people[0].account, q.people[1].account) + q.ledger.Written(q.people[1].account, q.people[0].account)
 	more := ""
 	if q.asked > 0 {

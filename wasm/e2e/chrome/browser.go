@@ -123,21 +123,35 @@ func (b *Browser) Kill() {
 	})
 }
 
-// alive reports whether a process of a group still does anything. One that is dead may
-// stay listed for seconds, until init comes to it (proc(5), /proc/pid/stat).
+// alive reports whether a thread of a group of processes still runs. One that is dead
+// may stay listed for seconds, until init comes to it; and the first thread of a process
+// may be dead while the others still write files (proc(5), /proc/pid/stat).
 func alive(group int) bool {
-	files, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, file := range files {
-		stat, err := os.ReadFile(file)
-		if err != nil {
-			continue // gone meanwhile
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	for _, process := range processes {
+		if of, _ := stat(process); of != group {
+			continue
 		}
-		_, rest, _ := bytes.Cut(stat, []byte(") "))
-		var state string
-		var parent, of int
-		if _, err := fmt.Sscan(string(rest), &state, &parent, &of); err == nil && of == group && state != "Z" && state != "X" {
-			return true
+		threads, _ := filepath.Glob(process + "/task/*")
+		for _, thread := range threads {
+			if of, state := stat(thread); of == group && state != "Z" && state != "X" {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// stat returns the group of a process or thread, 0 if it is gone, and its state.
+func stat(path string) (group int, state string) {
+	line, err := os.ReadFile(path + "/stat")
+	if err != nil {
+		return 0, ""
+	}
+	_, rest, _ := bytes.Cut(line, []byte(") ")) // after the name
+	parent := 0
+	if _, err := fmt.Sscan(string(rest), &state, &parent, &group); err != nil {
+		return 0, ""
+	}
+	return group, state
 }
