@@ -182,10 +182,15 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
-// drain does what has piled up, so that a burst is published, and drawn, once.
+// drain does what has piled up, so that a burst is published, and drawn, once. A page of
+// an archive ends the turn: the next one is work enough for a turn of its own.
 func (c *Client) drain() {
 	began := c.config.Clock.Now()
+	defer func() { c.l.paged = false }()
 	for range sliceLength {
+		if c.l.paged {
+			return
+		}
 		select {
 		case f := <-c.commands:
 			f()

@@ -11,7 +11,7 @@ import (
 // news leaves out of a page of the archive what is on disk and not in memory, where the
 // timeline cannot recognise it.
 func (l *loop) news(page state.ArchivePage) state.ArchivePage {
-	chat := l.state.Chat(page.Peer)
+	chat := l.deepen(page)
 	if l.store == nil || chat == nil || !chat.Earlier {
 		return page
 	}
@@ -38,6 +38,25 @@ messages:
 	}
 	page.Messages = fresh
 	return page
+}
+
+// deepen reads back to where a page of the archive begins, if that is before what is in
+// memory: what is only on the disk would be a hole between the two, which nobody sees. It
+// returns the conversation.
+func (l *loop) deepen(page state.ArchivePage) *state.Chat {
+	for {
+		chat := l.state.Chat(page.Peer)
+		if chat == nil || !chat.Earlier || len(page.Messages) == 0 {
+			return chat
+		}
+		first := chat.Timeline.First()
+		if first != nil && first.Key.Time < page.Messages[0].At.UnixMicro() {
+			return chat
+		}
+		if n, err := l.readPage(page.Peer, backPage); n == 0 || err != nil {
+			return l.state.Chat(page.Peer)
+		}
+	}
 }
 
 // readOlder reads the page before what is in memory from the store, if it has one.

@@ -30,6 +30,7 @@ type loop struct {
 	loss    int                // the last one the stream told
 	session *connect.Session
 	hidden  bool
+	paged   bool           // a page of an archive has come in this turn
 	leaving sync.WaitGroup // sessions that are being closed
 
 	keeping // what is kept on this device, see keep.go
@@ -154,6 +155,9 @@ func (l *loop) State() *state.State { return l.state }
 func (l *loop) Emit(ev state.Event) {
 	if page, ok := ev.(state.ArchivePage); ok {
 		ev = l.news(page)
+	}
+	if _, ok := ev.(state.ArchiveRead); ok {
+		l.paged = true
 	}
 	l.state = l.state.With(ev)
 	for _, f := range l.features {
