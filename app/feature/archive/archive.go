@@ -107,8 +107,10 @@ func (a *archive) fill(c feature.Client, peer jid.JID, after string, pages int) 
 		return
 	}
 	if gap.Open {
-		a.catchUp(c, state.Part{Archive: part.Archive})
-		return
+		if c.State().CaughtUp && c.State().Connection.Phase == state.Online {
+			a.catchUp(c, state.Part{Archive: part.Archive})
+		}
+		return // or the next stream does
 	}
 	r.over = func(err error) {
 		c.Emit(state.ArchiveFilled{Part: part, After: after, Text: reason(err)})
@@ -312,7 +314,7 @@ func (r *reading) backward(pages int) {
 			return
 		}
 		if byTime && !p.complete && !p.stamps[0].Before(gap.Before.At) {
-			r.deliver(p, true)
+			r.deliver(p, true, false)
 			p.Added()
 			r.cursor = p.ids[0]
 			r.backward(pages)
@@ -363,12 +365,14 @@ func forgotten(err error) bool {
 
 // add puts a page into the conversations it belongs to, and then into the coverage.
 func (r *reading) add(p *page, read state.Reading, older bool) {
-	r.deliver(p, older)
+	r.deliver(p, older, true)
 	r.c.Emit(state.ArchiveRead{Part: r.part, Page: read})
 	p.Added()
 }
 
-func (r *reading) deliver(p *page, older bool) {
+// deliver puts a page into the conversations. Only of one that is whole it is known
+// where it stands among what is here.
+func (r *reading) deliver(p *page, older, whole bool) {
 	peers := make([]jid.JID, 0, len(p.Messages))
 	for peer := range p.Messages {
 		peers = append(peers, peer)
@@ -381,10 +385,12 @@ func (r *reading) deliver(p *page, older bool) {
 			news = news || chat == nil || chat.Timeline.Find(&messages[i]) == nil
 		}
 		ev := state.ArchivePage{Peer: peer, Messages: messages, Older: older, Unread: !r.past}
-		if older {
+		if older && whole {
 			ev.After, ev.Before = cmp.Or(r.tails[peer], r.after), r.heads[peer]
 		}
-		r.heads[peer] = messages[0].ArchiveID
+		if whole {
+			r.heads[peer] = messages[0].ArchiveID
+		}
 		r.c.Emit(ev)
 	}
 	if news {

@@ -110,6 +110,9 @@ func (r *reading) ask(k ask, done func(*page, error)) {
 	}
 	r.c.Request(iq.Add(k.query(r.part, id)), func(reply *framing.Element, err error) {
 		delete(r.a.open, id)
+		if r.peer == "" && r.a.last != r {
+			return // another stream has begun, and another catch-up
+		}
 		if err != nil {
 			done(nil, err)
 			return
@@ -121,7 +124,7 @@ func (r *reading) ask(k ask, done func(*page, error)) {
 			r.c.Dispatch(st)
 		}
 		if !p.read(reply.Child(NS, "fin"), k) || r.again(p, k) {
-			r.deliver(p, k.backward)
+			r.deliver(p, true, false)
 			p.Added()
 			done(nil, errBroken)
 			return

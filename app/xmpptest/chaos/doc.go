@@ -10,7 +10,7 @@
 //
 // # How to read the figures
 //
-// P-1, P-5 and P-13 run in a short form with all other tests, against the trial server;
+// P-1, P-5, P-6 and P-13 run in a short form with all other tests, against the trial server;
 // everything runs in full, against Prosody and ejabberd too, with
 //
 //	make prove
@@ -44,6 +44,12 @@
 //     them only in full
 //   - P-2: the same when no stream can ever be resumed
 //   - P-5: messages written offline, and two reloads before the network is back
+//   - P-6: an archive that loses pages, cuts, repeats and forgets them, while others forge
+//     ids and live messages come, over many offline periods and reloads. It is a server
+//     in this process, whose archive is the ledger. Whenever the client has caught up or
+//     lost the connection over it, what is missing has to lie in a gap that the person is
+//     shown; what does not is a hidden hole. In the end all of the archive is here, and
+//     running it again asks for one page and changes nothing
 //   - P-13: a disk that is full, and a page killed while it is
 //   - P-17: a real server that is killed and started again
 //   - P-11: a connection that is dead and does not say so, and P-14: clocks that jump,
