@@ -10,8 +10,8 @@
 //
 // # How to read the figures
 //
-// P-1, P-5, P-6 and P-13 run in a short form with all other tests, against the trial server;
-// everything runs in full, against Prosody and ejabberd too, with
+// All run in a short form with all other tests, against the trial server (P-17 against
+// Prosody), and in full, against Prosody 0.12 and 13 and ejabberd 23 and 24 too, with
 //
 //	make prove
 //
@@ -40,8 +40,7 @@
 //
 // # What is run
 //
-//   - P-1: drops at random bytes, the stream is resumed where it can be; reloads among
-//     them only in full
+//   - P-1: drops at random bytes, reloads among them; the stream is resumed where it can be
 //   - P-2: the same when no stream can ever be resumed
 //   - P-5: messages written offline, and two reloads before the network is back
 //   - P-6: an archive that loses pages, cuts, repeats and forgets them, while others forge

@@ -75,15 +75,17 @@ func realPlace(s *xmpptest.Server) *place {
 func everywhere(t *testing.T, f func(t *testing.T, p *place)) {
 	t.Run("trial", func(t *testing.T) { f(t, trialPlace(t)) })
 	if full {
-		really(t, f)
+		really(t, real, f)
 	}
 }
 
-func really(t *testing.T, f func(t *testing.T, p *place)) {
-	for name, start := range map[string]func(testing.TB) *xmpptest.Server{
-		"prosody": xmpptest.Prosody, "prosody13": xmpptest.Prosody13, "ejabberd": xmpptest.Ejabberd,
-	} {
-		t.Run(name, func(t *testing.T) { f(t, realPlace(start(t))) })
+// real are the servers that people run.
+var real = []func(testing.TB) *xmpptest.Server{xmpptest.Prosody, xmpptest.Prosody13, xmpptest.Ejabberd, xmpptest.Ejabberd24}
+
+func really(t *testing.T, servers []func(testing.TB) *xmpptest.Server, f func(t *testing.T, p *place)) {
+	for _, start := range servers {
+		s := start(t)
+		t.Run(string(s.Kind), func(t *testing.T) { f(t, realPlace(s)) })
 	}
 }
 
@@ -303,9 +305,18 @@ func (q *pair) judge(what string) {
 func TestP1_Drops(t *testing.T) {
 	everywhere(t, func(t *testing.T, where *place) {
 		q := meet(t, where)
-		q.talk(count(400, 10_000), count(40, 1000), count(0, 100), nil)
+		q.talk(count(400, 10_000), count(40, 1000), count(4, 100), nil)
 		q.rest()
 		q.judge("P-1")
+	})
+}
+
+func TestP2_RefusedResume(t *testing.T) {
+	everywhere(t, func(t *testing.T, where *place) {
+		q := meet(t, where, func(p *person) { p.amnesia = true })
+		q.talk(count(100, 2000), count(10, 200), count(2, 20), nil)
+		q.rest()
+		q.judge("P-2")
 	})
 }
 
@@ -357,5 +368,72 @@ func TestP13_DiskFull(t *testing.T) {
 		b.reload(a.account)
 		q.rest()
 		q.judge("P-13")
+	})
+}
+
+// audit reads somebody's whole archive on a device that has never been used, and has
+// the ledger know what the server has lost.
+func (q *pair) audit(i int) {
+	q.t.Helper()
+	known := q.people[i]
+	p := &person{
+		t: q.t, account: known.account, service: known.service, proxy: known.proxy, changed: known.changed,
+		ledger: NewLedger(0), clock: known.clock, agent: fmt.Sprintf("00000000-0000-4000-9000-%012x", i+1),
+	}
+	other := q.people[1-i].account
+	p.open()
+	p.Do(state.SignIn{Address: string(p.account), Password: password, Server: p.service})
+	asked := "none"
+	until(q.t, []*person{p}, func() bool {
+		if !here(p) {
+			return false
+		}
+		older := p.State().Older(other)
+		switch {
+		case older == nil:
+			return true
+		case !older.Fill.Loading && older.Before.ID != asked:
+			asked = older.Before.ID
+			p.Do(state.LoadOlder{Peer: other})
+		}
+		return false
+	})
+	var rows []Row
+	for _, m := range p.shown(other, 1_000_000) {
+		rows = append(rows, Row{m.Author, m.Body})
+	}
+	for _, w := range []way{{p.account, other}, {other, p.account}} {
+		q.ledger.Kept(p.account, w.from, w.to, rows)
+	}
+}
+
+func TestP17_ServerKilled(t *testing.T) {
+	kinds := real
+	if !full {
+		kinds = kinds[:1]
+	}
+	really(t, kinds, func(t *testing.T, where *place) {
+		q := meet(t, where)
+		kills := 0
+		n, every := count(60, 2000), count(30, 20)
+		q.talk(n, 0, count(1, 20), func(i int) {
+			if i%every != every/2 {
+				return
+			}
+			kills++
+			if where.server.Kind == xmpptest.KindEjabberd || where.server.Kind == xmpptest.KindEjabberd24 {
+				where.server.Stop()
+			} else {
+				where.server.Kill()
+			}
+			if err := where.server.Start(); err != nil {
+				t.Fatal(err)
+			}
+		})
+		q.rest()
+		for i := range q.people {
+			q.audit(i)
+		}
+		q.judge(fmt.Sprintf("P-17 (%d kills)", kills))
 	})
 }
