@@ -15,22 +15,22 @@ import (
 //
 // Without the server on this machine the test is skipped, or fails with CI=true.
 // The server's log is shown if the test fails.
-func Prosody(t testing.TB) *Server { t.Helper(); return get(t, KindProsody) }
+func Prosody(t testing.TB) *Server { t.Helper(); return Get(t, KindProsody) }
 
 // Ejabberd is Prosody for ejabberd 23.
-func Ejabberd(t testing.TB) *Server { t.Helper(); return get(t, KindEjabberd) }
+func Ejabberd(t testing.TB) *Server { t.Helper(); return Get(t, KindEjabberd) }
 
 // Prosody13 is Prosody for Prosody 13, which lives in a root folder of its own.
-func Prosody13(t testing.TB) *Server { t.Helper(); return get(t, KindProsody13) }
+func Prosody13(t testing.TB) *Server { t.Helper(); return Get(t, KindProsody13) }
 
 // Ejabberd24 is Prosody for ejabberd 24, which lives in a root folder of its own.
-func Ejabberd24(t testing.TB) *Server { t.Helper(); return get(t, KindEjabberd24) }
+func Ejabberd24(t testing.TB) *Server { t.Helper(); return Get(t, KindEjabberd24) }
 
 // All runs f as a subtest against each server, named by its Kind.
 func All(t *testing.T, f func(t *testing.T, s *Server)) {
 	t.Helper()
 	for _, kind := range Kinds {
-		t.Run(string(kind), func(t *testing.T) { f(t, get(t, kind)) })
+		t.Run(string(kind), func(t *testing.T) { f(t, Get(t, kind)) })
 	}
 }
 
@@ -55,7 +55,8 @@ var shared struct {
 	servers map[Kind]*Server
 }
 
-func get(t testing.TB, kind Kind) *Server {
+// Get returns the server of a Kind.
+func Get(t testing.TB, kind Kind) *Server {
 	t.Helper()
 	s, err := start(t, kind)
 	var missing *NotInstalledError

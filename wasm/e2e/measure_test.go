@@ -53,7 +53,7 @@ func BenchmarkVisit(t *testing.B) {
 	trial := trialSocket(address)
 	trips(t, "trial server", trial, "ada@localhost", "analytical")
 	for _, kind := range xmpptest.Kinds {
-		s := server(t, kind)
+		s := xmpptest.Get(t, kind)
 		trips(t, s.Name, s.WSS, s.Account(t, "", password), password)
 	}
 }

@@ -231,7 +231,7 @@ func TestDisabledAccount(t *testing.T) {
 	for _, kind := range []xmpptest.Kind{xmpptest.KindEjabberd, xmpptest.KindEjabberd24} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			s := server(t, kind)
+			s := xmpptest.Get(t, kind)
 			account := s.Account(t, "", password)
 			if !s.Disable(t, account) {
 				t.Fatal("the server cannot disable an account")

@@ -32,7 +32,7 @@ func TestHostMeta(t *testing.T) {
 	for _, kind := range xmpptest.Kinds {
 		t.Run(string(kind)+" D03 D08 T02", func(t *testing.T) {
 			t.Parallel()
-			s := server(t, kind)
+			s := xmpptest.Get(t, kind)
 			named(t, s)
 			one, two := s.Account(t, "", password), s.Account(t, "", password)
 			a, b := visit(t, address), visit(t, address)
@@ -69,15 +69,6 @@ func TestHostMeta(t *testing.T) {
 			b.marked("Delivered")
 		})
 	}
-}
-
-// server is xmpptest's of that kind.
-func server(t testing.TB, kind xmpptest.Kind) *xmpptest.Server {
-	t.Helper()
-	return map[xmpptest.Kind]func(testing.TB) *xmpptest.Server{
-		xmpptest.KindProsody: xmpptest.Prosody, xmpptest.KindProsody13: xmpptest.Prosody13,
-		xmpptest.KindEjabberd: xmpptest.Ejabberd, xmpptest.KindEjabberd24: xmpptest.Ejabberd24,
-	}[kind](t)
 }
 
 // configured writes a configuration and returns natter's address with it.

@@ -43,7 +43,7 @@ func remembering(t *testing.T, f func(t *testing.T, one, two account, tokens boo
 	for _, kind := range []xmpptest.Kind{xmpptest.KindProsody13, xmpptest.KindProsody} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			s := server(t, kind)
+			s := xmpptest.Get(t, kind)
 			one, two := s.Account(t, "", password), s.Account(t, "", password)
 			f(t, account{one, password, s.WS}, account{two, password, s.WS}, kind == xmpptest.KindProsody13)
 		})

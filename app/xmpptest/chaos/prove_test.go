@@ -75,17 +75,13 @@ func realPlace(s *xmpptest.Server) *place {
 func everywhere(t *testing.T, f func(t *testing.T, p *place)) {
 	t.Run("trial", func(t *testing.T) { f(t, trialPlace(t)) })
 	if full {
-		really(t, real, f)
+		really(t, xmpptest.Kinds, f)
 	}
 }
 
-// real are the servers that people run.
-var real = []func(testing.TB) *xmpptest.Server{xmpptest.Prosody, xmpptest.Prosody13, xmpptest.Ejabberd, xmpptest.Ejabberd24}
-
-func really(t *testing.T, servers []func(testing.TB) *xmpptest.Server, f func(t *testing.T, p *place)) {
-	for _, start := range servers {
-		s := start(t)
-		t.Run(string(s.Kind), func(t *testing.T) { f(t, realPlace(s)) })
+func really(t *testing.T, kinds []xmpptest.Kind, f func(t *testing.T, p *place)) {
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) { f(t, realPlace(xmpptest.Get(t, kind))) })
 	}
 }
 
@@ -408,7 +404,7 @@ func (q *pair) audit(i int) {
 }
 
 func TestP17_ServerKilled(t *testing.T) {
-	kinds := real
+	kinds := xmpptest.Kinds
 	if !full {
 		kinds = kinds[:1]
 	}
