@@ -17,14 +17,14 @@
 //	  store/            what outlives the page: tables of an account, rows, a version in memory
 //	    storetest/      what every Store must do, as a test
 //	  client/           the loop that owns the state; features.go is the only registration;
-//	                    keep.go ties it to a store and a credential
+//	                    keep.go ties it to a store and a credential, tabs.go to other tabs
 //	  view/             go-app components: State in, Intent out
 //	  xmpptest/         scripted peer, real Prosody and ejabberd
 //	    conformance/    which test shows which rule
 //	    interop/        other libraries against ours
 //	    chaos/          breaks networks, pages and servers, and counts messages
 //	wasm/               the page's main: wires client and view to the browser
-//	  browser/          the only syscall/js: socket, fetch, WebCrypto, the page's life and form
+//	  browser/          the only syscall/js: socket, fetch, WebCrypto, tabs, the page's life and form
 //	  e2e/              drives a real Chromium against the real binary and real servers
 //	    chrome/         starts Chromium and serves small pages to it
 //	    gallery/        opens every story of the view, wide and narrow, light and dark
@@ -63,6 +63,13 @@
 //	features          Decorate: each adds its payload
 //	stream            queues, counts, sends again after a lost socket
 //	framing.Append    one message, escaped by construction
+//
+// Several tabs of one browser:
+//
+//	one leads         it holds the socket and a Web Lock, and commits
+//	store.Changes     after each commit: the same rows go to the others, which mirror it
+//	Client.Do         elsewhere: the intent goes to the one that leads, until it confirms
+//	the leader dies   the next tab has the lock, opens the store and resumes the stream
 //
 // What a change touches:
 //

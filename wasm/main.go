@@ -38,6 +38,7 @@ func main() {
 	c := client.New(client.Config{
 		Connector: connector,
 		Keeper:    keep,
+		Build:     browser.Build(),
 		Yield:     browser.Yield,
 		Log:       func(format string, args ...any) { browser.Log(fmt.Sprintf(format, args...)) },
 	})

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"natter/app/client"
 	"natter/app/connect"
 	"natter/app/jid"
 	"natter/app/store"
@@ -52,9 +53,13 @@ func (r remembered) binding() []byte {
 	return connect.Credential{Account: r.Account, UserAgent: r.UserAgent, Mechanism: r.Mechanism}.Binding()
 }
 
+// Meet implements client.Keeper. The name is that of the database, and says no address.
+func (k keeper) Meet(account jid.JID, hear func(string)) client.Link {
+	return browser.Meet(store.Name(account), hear)
+}
+
 // Open implements client.Keeper.
-func (k keeper) Open(ctx context.Context, account jid.JID, taken func()) (store.Store, error) {
-	browser.TakeLock(store.Name(account), func() { go taken() })
+func (k keeper) Open(ctx context.Context, account jid.JID) (store.Store, error) {
 	s, err := browser.OpenStore(ctx, account)
 	if err == nil {
 		browser.Persist(ctx) // asked for when there is something to lose

@@ -85,9 +85,9 @@ window.natterStore = (() => {
       db.close();
       gone();
     };
-    let mine = ""; // names us as the leader, once we have led
+    let mine = ""; // who we are as the leader, once we have led
     return {
-      lead: () => lead(db, (mine ||= crypto.getRandomValues(new Uint32Array(4)).join("."))),
+      lead: () => lead(db, (mine = newName())),
       load: (text) => load(db, JSON.parse(text)),
       messages: (text) => messages(db, JSON.parse(text)),
       nth: (text) => nth(db, JSON.parse(text)),
@@ -230,12 +230,24 @@ window.natterStore = (() => {
     return JSON.stringify(row || null);
   }
 
-  // lead ends the commits of whoever led before.
-  function lead(db, value) {
+  // lead ends the commits of whoever led before. Their name is left behind; a commit
+  // begins by adding its own, and fails if it is there. So it needs to ask nothing
+  // first, and what a page writes in its last moment is still written.
+  async function lead(db, value) {
     const tx = db.transaction("session", "readwrite");
-    tx.objectStore("session").put({ name: "leader", value });
-    return finished(tx);
+    const done = finished(tx);
+    const table = tx.objectStore("session");
+    const before = await result(table.get("leader"));
+    if (before) table.put({ name: left(before.value) });
+    table.put({ name: "leader", value });
+    const names = await result(table.getAllKeys(IDBKeyRange.bound(left(""), left("~"))));
+    for (const name of names.slice(0, -leaders)) table.delete(name);
+    await done;
   }
+
+  const leaders = 20; // how many of those before are remembered
+  const left = (name) => "left " + name;
+  const newName = () => Date.now() + "." + crypto.getRandomValues(new Uint32Array(2)).join(".");
 
   // commit forgets, removes and puts, in this order, and is done when all of it is
   // kept. When it fails nothing is.
@@ -247,8 +259,10 @@ window.natterStore = (() => {
     const tx = db.transaction([...tables], "readwrite", { durability: strict ? "strict" : "relaxed" });
     const done = finished(tx);
     try {
-      if (mine && (await result(tx.objectStore("session").get("leader")))?.value !== mine) {
-        throw problem("TakenError", "another tab has taken over");
+      if (mine) {
+        const table = tx.objectStore("session");
+        table.add({ name: left(mine) });
+        table.delete(left(mine));
       }
       for (const { peer, time, seq } of forget) await forgetBefore(tx.objectStore("messages"), peer, time, seq);
       for (const [name, list] of Object.entries(keys)) {

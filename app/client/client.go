@@ -36,6 +36,9 @@ type Config struct {
 	Keeper    Keeper             // what is kept on this device; nil keeps nothing
 	Random    func() float64     // jitter of reconnects; random if nil
 	NewID     func() string      // ids of stanzas; 128 random bits if nil
+	// Build is larger in newer builds of the client. Of two tabs that differ the older
+	// one stops.
+	Build int64
 	// Yield is called between slices of long work, so that a page can breathe.
 	Yield func()
 	// Log takes what a programmer should see: a handler that panicked.
@@ -89,8 +92,12 @@ func (c *Client) Do(in state.Intent) {
 // still there, or to try again.
 func (c *Client) Wake(reason stream.Wake) {
 	c.commands <- func() {
-		if c.l.stream != nil {
+		switch {
+		case c.l.stream != nil:
 			c.l.stream.Wake(reason)
+		case !c.l.leads:
+			c.l.say(speech{Kind: wake, Wake: reason})
+			c.l.say(speech{Kind: ask})
 		}
 	}
 }
@@ -99,8 +106,8 @@ func (c *Client) Wake(reason stream.Wake) {
 func (c *Client) Hide(hidden bool) {
 	c.commands <- func() {
 		c.l.hidden = hidden
-		if c.l.stream != nil {
-			c.l.stream.Hide(hidden)
+		if c.l.tellHidden(); !c.l.leads {
+			c.l.say(speech{Kind: hide, Hidden: hidden})
 		}
 	}
 }
@@ -110,7 +117,10 @@ func (c *Client) Hide(hidden bool) {
 // left as it is; whoever comes back goes on with it.
 func (c *Client) Leave() {
 	c.commands <- func() {
-		if c.l.store == nil {
+		switch {
+		case c.l.link != nil && !c.l.leads:
+			c.l.say(speech{Kind: bye})
+		case c.l.store == nil:
 			c.l.leave()
 		}
 	}
@@ -167,6 +177,7 @@ func (c *Client) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			c.l.leave()
+			c.l.part()
 			c.l.leaving.Wait()
 			return ctx.Err()
 		case f := <-c.commands:
@@ -175,6 +186,7 @@ func (c *Client) Run(ctx context.Context) error {
 			c.l.happened(ev)
 		}
 		c.drain()
+		c.l.attend()
 		c.publish(c.l.state)
 		c.l.commit(ctx)
 		c.l.lend()

@@ -17,11 +17,12 @@ import (
 // Keeper keeps on this device what somebody who is remembered comes back to. Its
 // methods may be called on any goroutine.
 type Keeper interface {
-	// Open opens the tables of an account. taken is called, on any goroutine but the one
-	// that has called Open, when another tab wants them. It returns when this tab has let
-	// go of them and of the stream; if Open there waits for that, nothing is written or
-	// acknowledged that it has not read.
-	Open(ctx context.Context, account jid.JID, taken func()) (store.Store, error)
+	// Meet joins the tabs of this browser that show the account. hear is called, on one
+	// goroutine, with what the others say. It is nil if tabs cannot meet here.
+	Meet(account jid.JID, hear func(message string)) Link
+
+	// Open opens the tables of an account. Other tabs may have them open too.
+	Open(ctx context.Context, account jid.JID) (store.Store, error)
 
 	// Renew gives the request the Credential that is kept for its account, unless it has
 	// a password or there is none.
@@ -50,8 +51,7 @@ type keeping struct {
 	edges     map[jid.JID]store.Key // the first message read of each conversation; what was missed may come before it
 	moved     bool                  // the stream went on since the last commit
 	unhandled int                   // stanzas dealt with that the stream has not been told of
-	again     func()                // gives up the next try of a commit that failed
-	gone      chan struct{}         // closed when the store was let go of
+	retry     func()                // gives up the next try of a commit that failed
 }
 
 // serverSetting is where the endpoint that the person typed is kept.
@@ -64,42 +64,81 @@ var window = store.Window{Chats: 30, Messages: 50}
 // retryAfter is the wait after a commit that failed.
 const retryAfter = 5 * time.Second
 
-// open opens the tables of the account and puts what they hold in place of the state.
-// Without them the session goes on in memory, and the person is told.
-func (l *loop) open(account jid.JID) *store.Snapshot {
+// open opens the tables of the account, to write to if this tab leads, and puts what
+// they hold in place of the state. Without them the session goes on in memory, and the
+// person is told.
+func (l *loop) open() *store.Snapshot {
 	ctx := context.Background()
-	gone := make(chan struct{})
-	l.gone = gone
-	s, err := l.c.config.Keeper.Open(ctx, account, func() {
-		l.c.commands <- func() {
-			if l.gone == gone {
-				l.yield()
-			}
+	if l.store == nil {
+		s, err := l.c.config.Keeper.Open(ctx, l.request.Account)
+		if err != nil {
+			l.trouble(err)
+			return nil
 		}
-		<-gone
-	})
+		l.store = s
+	}
+	if l.leads {
+		if err := l.store.Lead(ctx); err != nil {
+			l.lose(err)
+			return nil
+		}
+	}
+	return l.load()
+}
+
+// lose goes on without the store.
+func (l *loop) lose(err error) {
+	_ = l.store.Close()
+	l.store = nil
+	l.trouble(err)
+}
+
+// load puts what the tables hold in place of the state, of each conversation as much as
+// is in memory. It is nil if they cannot be read.
+func (l *loop) load() *store.Snapshot {
+	ctx := context.Background()
+	snapshot, err := l.store.Load(ctx, window)
 	if err != nil {
-		l.trouble(err)
+		l.lose(err)
 		return nil
 	}
-	snapshot, err := s.Load(ctx, window)
-	if err != nil {
-		s.Close()
-		l.trouble(err)
-		return nil
+	l.server = snapshot.Settings[serverSetting]
+	if snapshot.Account == nil {
+		return snapshot
 	}
-	l.store, l.server = s, snapshot.Settings[serverSetting]
-	if snapshot.Account != nil {
-		l.Emit(state.Returned{State: snapshot.State()})
-		l.kept = l.state
-		l.edges = map[jid.JID]store.Key{}
-		for c := range l.state.Chats {
-			if first := c.Timeline.First(); first != nil {
-				l.edges[c.Peer] = store.Key(first.Key)
-			}
+	s := snapshot.State()
+	for c := range l.state.Chats {
+		if ev := l.readBack(c, s.Chat(c.Peer)); ev != nil {
+			s = s.With(ev)
+		}
+	}
+	l.Emit(state.Returned{State: s})
+	l.kept = l.state
+	l.edges = map[jid.JID]store.Key{}
+	for c := range l.state.Chats {
+		if first := c.Timeline.First(); first != nil {
+			l.edges[c.Peer] = store.Key(first.Key)
 		}
 	}
 	return snapshot
+}
+
+// readBack reads what is in memory of a conversation and was not just read.
+func (l *loop) readBack(old, c *state.Chat) state.Event {
+	first := old.Timeline.First()
+	if c == nil || first == nil || !c.Earlier {
+		return nil
+	}
+	edge := c.Timeline.First()
+	if edge == nil || !first.Key.Before(edge.Key) {
+		return nil
+	}
+	n := old.Timeline.Len() - len(old.Timeline.From(edge.Key, old.Timeline.Len()))
+	rows, err := l.store.Messages(context.Background(), c.Peer, store.Key(edge.Key), n)
+	if err != nil {
+		return nil // it is on disk still
+	}
+	return state.HistoryRead{Peer: c.Peer, Messages: store.States(rows), Earlier: old.Earlier || len(rows) == n}
 }
 
 func (l *loop) trouble(err error) {
@@ -107,19 +146,27 @@ func (l *loop) trouble(err error) {
 	l.Emit(state.StorageChanged{Problem: &p})
 }
 
-// comeBack shows what was kept and goes on with the stream that was left.
+// comeBack shows what was kept and goes on with the stream that was left, or follows the
+// tab that did.
 func (l *loop) comeBack(account jid.JID) {
-	if l.c.config.Keeper == nil || l.stream != nil {
+	if l.c.config.Keeper == nil || l.stream != nil || l.link != nil {
 		return
 	}
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.Connecting}})
-	snapshot := l.open(account)
-	if l.state.Me == "" {
-		// Nothing was kept, or it cannot be read: the server knows the rest.
-		l.Emit(state.SessionStarted{Me: account})
+	l.request = connect.Request{Account: account, Remember: true}
+	l.meet(account, l.takeOver)
+	if l.link == nil {
+		l.takeOver()
+		return
 	}
-	l.c.publish(l.state) // on screen before anything is asked of the network
-	l.run(connect.Request{Account: account, Server: l.server, Remember: true}, l.left(snapshot))
+	l.bid(IfNone, func() {
+		l.open()
+		if l.state.Me == "" {
+			l.Emit(state.SessionStarted{Me: account})
+		}
+		l.follow()
+		l.bid(InTurn, nil)
+	})
 }
 
 // left is the stream that was left. Nobody waits any more for what it asked: if the
@@ -165,35 +212,11 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 	return sn
 }
 
-// yield lets go of everything, for another tab to go on with.
-func (l *loop) yield() {
-	if l.stream == nil {
-		return
-	}
-	l.save(context.Background())
-	l.end() // the socket is dropped, the stream not closed
-	request, gone, ran := l.request, l.gone, l.ran
-	l.stream, l.end, l.session, l.gone = nil, nil, nil, nil
-	l.close()
-	l.leaving.Go(func() {
-		<-ran
-		close(gone)
-	})
-	l.request = request // for a sign-out that may still come
-	l.Emit(state.ConnectionChanged{Connection: state.Connection{
-		Phase: state.Stopped,
-		Problem: &state.Problem{
-			Kind:   "another-tab",
-			Text:   "Natter is open in another tab.",
-			Advice: "Go on there, or reconnect to go on here.",
-		},
-	}})
-}
-
-// forget removes every trace of the account from this device.
+// forget removes every trace of the account from this device. Until that is done no
+// other tab leads.
 func (l *loop) forget() {
-	s, request := l.store, l.request
-	l.store = nil // Delete closes it
+	s, request, link, ran := l.store, l.request, l.link, l.ran
+	l.store, l.link = nil, nil // Delete closes it
 	l.close()
 	if l.c.config.Keeper == nil || !request.Remember {
 		return
@@ -201,14 +224,19 @@ func (l *loop) forget() {
 	l.leaving.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
 		defer cancel()
+		if ran != nil {
+			<-ran // it might still keep a credential
+		}
 		if s == nil {
-			// Another tab has it, or it failed.
-			s, _ = l.c.config.Keeper.Open(ctx, request.Account, func() {})
+			s, _ = l.c.config.Keeper.Open(ctx, request.Account) // it was not opened yet, or failed
 		}
 		if s != nil {
 			_ = s.Delete(ctx) // what fails here has failed before, and was said
 		}
 		l.c.config.Keeper.Forget(ctx, request)
+		if link != nil {
+			link.Close()
+		}
 	})
 }
 
@@ -216,37 +244,42 @@ func (l *loop) forget() {
 // stays good until it expires, but is no longer here.
 const forgetTimeout = 15 * time.Second
 
-// close ends the use of the store. What was committed stays.
+// close ends the use of the store, and the company of other tabs. What was committed
+// stays.
 func (l *loop) close() {
 	if l.store != nil {
 		s := l.store
 		l.leaving.Go(func() { _ = s.Close() })
 	}
-	if l.again != nil {
-		l.again()
+	if l.retry != nil {
+		l.retry()
 	}
-	if l.gone != nil {
-		close(l.gone)
-	}
+	l.part()
 	l.keeping = keeping{}
 }
 
 // commit ends a turn of the loop.
 func (l *loop) commit(ctx context.Context) {
-	if l.store != nil && l.again == nil && !l.save(ctx) {
+	if l.link != nil && !l.leads {
+		return // a mirror writes nothing
+	}
+	if l.store != nil && l.retry == nil && !l.save(ctx) {
 		return
 	}
 	if l.stream == nil {
 		l.unhandled, l.moved = 0, false
-		return
-	}
-	if l.store == nil || l.again == nil {
-		for range l.unhandled {
-			l.stream.Handled()
+	} else {
+		if l.store == nil || l.retry == nil {
+			for range l.unhandled {
+				l.stream.Handled()
+			}
+			l.unhandled = 0
 		}
-		l.unhandled = 0
+		l.stream.Release()
 	}
-	l.stream.Release()
+	if l.link != nil {
+		l.tell()
+	}
 }
 
 // save writes what the turn has changed and reports whether it could. While it
@@ -272,11 +305,15 @@ func (l *loop) save(ctx context.Context) bool {
 	}
 	now := l.state
 	err := l.store.Commit(ctx, b)
+	if errors.Is(err, store.ErrTaken) {
+		l.stolen()
+		l.c.publish(l.state)
+		return false
+	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		l.trouble(err)
 		l.c.publish(l.state)
-		cancel := l.After(retryAfter, func() { l.again = nil })
-		l.again = cancel
+		l.retry = l.After(retryAfter, func() { l.retry = nil })
 		return true
 	}
 	l.kept, l.server, l.moved = now, server, false

@@ -33,7 +33,9 @@ type loop struct {
 	paged   bool           // a page of an archive has come in this turn
 	leaving sync.WaitGroup // sessions that are being closed
 
-	keeping // what is kept on this device, see keep.go
+	keeping      // what is kept on this device, see keep.go
+	tabs         // the other tabs of this browser, see tabs.go
+	hushed  bool // what features send goes nowhere
 }
 
 func newLoop(c *Client) *loop {
@@ -80,16 +82,6 @@ func (l *loop) do(in state.Intent) {
 	case state.Return:
 		l.comeBack(in.Account)
 		return
-	case state.SignOut:
-		l.signOut()
-		return
-	case state.Reconnect:
-		if l.stream != nil {
-			l.stream.Wake(stream.Manual)
-		} else if l.state.Connection.Phase == state.Stopped {
-			l.comeBack(l.state.Account()) // another tab had taken over
-		}
-		return
 	case state.LoadBack:
 		l.reach(in.Peer.Bare(), in.To)
 		return
@@ -98,6 +90,41 @@ func (l *loop) do(in state.Intent) {
 			return
 		}
 	}
+	if l.link != nil {
+		if m, ok := in.(state.SendMessage); ok && m.ID == "" {
+			m.ID, m.At = l.NewID(), l.Now() // by which it is known if it is done again
+			in = m
+		}
+		if l.wish(in); !l.leads {
+			return
+		}
+	}
+	l.perform(in)
+}
+
+// perform carries out an intent of whichever tab.
+func (l *loop) perform(in state.Intent) {
+	switch in := in.(type) {
+	case state.SignOut:
+		l.signOut()
+	case state.Reconnect:
+		if l.stream != nil {
+			l.stream.Wake(stream.Manual)
+		} else if l.state.Connection.Phase == state.Stopped {
+			l.comeBack(l.state.Account()) // another tab had taken over
+		}
+	case state.LoadOlder:
+		for l.readOlder(in.Peer) {
+			// Another tab has more of it in memory. No hole may come between the page
+			// that is asked for and what is here.
+		}
+		l.feature(in)
+	default:
+		l.feature(in)
+	}
+}
+
+func (l *loop) feature(in state.Intent) {
 	for _, f := range l.features {
 		if f.Do != nil {
 			l.guard(f.Name, func() { f.Do(l, in) })
@@ -168,6 +195,9 @@ func (l *loop) Emit(ev state.Event) {
 }
 
 func (l *loop) Send(st *framing.Element) error {
+	if l.hushed {
+		return nil
+	}
 	if l.stream == nil {
 		return stream.ErrDisconnected
 	}
@@ -183,6 +213,9 @@ func (l *loop) Settle(again []*framing.Element) {
 }
 
 func (l *loop) Request(iq *framing.Element, done func(*framing.Element, error)) {
+	if l.hushed {
+		return
+	}
 	if l.stream == nil {
 		done(nil, stream.ErrDisconnected)
 		return

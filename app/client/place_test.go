@@ -158,7 +158,7 @@ func trialPlace(t testing.TB) *place {
 		// Tests are quicker than people.
 		s := trial.New(trial.Options{Domain: domain, Limits: trial.Limits{
 			Stanzas: 1e6, StanzaBurst: 1e6, Bytes: 1e9, ByteBurst: 1e9, Fanout: 1e6, FanoutBurst: 1e6,
-			Failures: 1000, Accounts: 1000, PerAddress: 1000, Connections: 1000,
+			Failures: 1000, Accounts: 1000, PerAddress: 1000, Connections: 1000, Queue: 1e6,
 		}})
 		for _, local := range locals {
 			if err := s.AddAccount(local, password); err != nil {

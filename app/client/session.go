@@ -8,6 +8,7 @@ import (
 	"natter/app/connect"
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/store"
 	"natter/app/stream"
 	"natter/framing"
 )
@@ -27,17 +28,37 @@ func (l *loop) signIn(in state.SignIn) {
 	l.close()
 	l.Emit(state.Cleared{})
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.SigningIn}})
-	request := connect.Request{
+	l.request = connect.Request{
 		Account: account.Bare(), Password: in.Password, Server: in.Server,
 		Remember: in.Remember && l.c.config.Keeper != nil,
 	}
-	var left *stream.Snapshot
-	if request.Remember {
-		// What waits to be sent since the last time. Whether the stream of then is ours
-		// is for the password to show.
-		if left = l.left(l.open(account.Bare())); left != nil {
-			left.ID = ""
-		}
+	if !l.request.Remember {
+		l.run(l.request, nil)
+		return
+	}
+	l.meet(account.Bare(), l.begun)
+	if l.link == nil {
+		l.begun()
+		return
+	}
+	l.bid(IfNone, func() {
+		l.signing = true
+		l.bid(InTurn, nil)
+		l.say(speech{Kind: yield})
+		l.stopLook = l.After(takeLead, func() { l.bid(Now, nil) })
+	})
+}
+
+// begun goes on with a sign-in of somebody who wants to be remembered, as the only tab
+// that has the account.
+func (l *loop) begun() {
+	request := l.request
+	l.begin()
+	// What waits to be sent since the last time. Whether the stream of then is ours is
+	// for the password to show.
+	left := l.left(l.open())
+	if left != nil {
+		left.ID = ""
 	}
 	l.run(request, left)
 }
@@ -47,6 +68,7 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 	l.request = request
 	ctx, end := context.WithCancel(context.Background())
 	l.end = end
+	fence := l.fence
 	l.stream = stream.New(stream.Config{
 		Connect: func(ctx context.Context, resume *connect.Resume, redirect, from string) (*connect.Session, error) {
 			r := request
@@ -58,6 +80,10 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 				}
 			}
 			s, err := l.c.config.Connector.Connect(ctx, r)
+			if err == nil && fence != nil && fence.Load() {
+				s.Conn.Drop()
+				return nil, &connect.Error{Phase: connect.Established, Err: store.ErrTaken}
+			}
 			if err == nil && s.Credential != nil {
 				// Before the session is used: a token that replaces another is the only
 				// one that will do next time (XEP-0484 §3.4).
@@ -71,7 +97,7 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 		Restore: restore,
 		Hold:    l.store != nil,
 	})
-	l.stream.Hide(l.hidden)
+	l.tellHidden()
 	l.loss = 0
 	s, ran := l.stream, make(chan struct{})
 	l.ran = ran
@@ -82,6 +108,10 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 }
 
 func (l *loop) signOut() {
+	if l.link == nil && l.request.Remember {
+		l.meet(l.request.Account, nil) // an outdated tab, that keeps to itself
+	}
+	l.say(speech{Kind: over})
 	l.leave()
 	l.forget()
 	l.Emit(state.Cleared{})
@@ -158,6 +188,7 @@ func (l *loop) offline(ev stream.Offline) {
 		if unusable.Gone() {
 			l.c.config.Keeper.Drop(context.Background(), l.request.Account)
 		}
+		l.say(speech{Kind: over, Problem: &p})
 		l.leave()
 		l.close()
 		l.Emit(state.Cleared{})

@@ -3,6 +3,7 @@
 package browser
 
 import (
+	"strconv"
 	"syscall/js"
 	"time"
 
@@ -130,6 +131,12 @@ func (s Storage) Save(key, value string) {
 // Remove forgets what was saved under key.
 func (s Storage) Remove(key string) {
 	try(func() js.Value { return global.Get(s.name).Call("removeItem", key) })
+}
+
+// Build returns the number of the build that this page is of, 0 if it has none.
+func Build() int64 {
+	n, _ := strconv.ParseInt(global.Get("document").Get("documentElement").Get("dataset").Get("build").String(), 10, 64)
+	return n
 }
 
 // Log writes to the console.

@@ -286,7 +286,7 @@ var (
 	whenUsed = map[string]error{
 		"QuotaExceededError": store.ErrQuota,
 		"InvalidStateError":  store.ErrClosed,
-		"TakenError":         store.ErrTaken,
+		"ConstraintError":    store.ErrTaken, // our name is among those that led before
 	}
 )
 

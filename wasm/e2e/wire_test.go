@@ -26,6 +26,8 @@ type wire struct {
 	mu      sync.Mutex
 	cut     bool
 	sockets map[framing.Socket]bool
+	pages   int // connections from pages
+	most    int // at a time
 	all     sync.WaitGroup
 }
 
@@ -84,6 +86,9 @@ func (w *wire) serve(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer page.Close(1000, "")
+	w.count(1)
+	gone := sync.OnceFunc(func() { w.count(-1) })
+	defer gone()
 	server, err := dialing()(ctx, w.target)
 	if err != nil {
 		return
@@ -111,8 +116,25 @@ func (w *wire) serve(rw http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	go pass(page, server, &w.up)
+	go func() {
+		pass(page, server, &w.up)
+		gone()
+	}()
 	pass(server, page, &w.down)
+}
+
+func (w *wire) count(more int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pages += more
+	w.most = max(w.most, w.pages)
+}
+
+// peak is how many pages had a connection at a time.
+func (w *wire) peak() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.most
 }
 
 func (w *wire) isCut() bool {

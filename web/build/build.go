@@ -129,6 +129,7 @@ func (b *builder) addPage(o options) error {
 	named := map[string]bool{"boot.js": true, "wasm_exec.js": true}
 	functions := template.FuncMap{
 		"policy": site.MetaPolicy,
+		"number": func() int64 { return o.number },
 		"asset": func(name string) string {
 			if b.hashed[name] == "" {
 				unknown = fmt.Errorf("index.html names %s, which does not exist", name)

@@ -307,9 +307,13 @@ func TestNumber(t *testing.T) {
 		o.best, o.number = false, number
 		bundle := mustBuild(t, o)
 		versions[bundle.Version] = true
-		worker := contents(t, o.out)["worker.js"]
+		files := contents(t, o.out)
+		worker, page := files["worker.js"], files["index.html"]
 		if bundle.Number != number || !strings.Contains(worker, fmt.Sprintf(`"number":%d,`, number)) {
 			t.Errorf("%d: the list says %d, the worker %.200s", number, bundle.Number, worker)
+		}
+		if !strings.Contains(page, fmt.Sprintf(`data-build="%d"`, number)) {
+			t.Errorf("%d: the page says %.100s", number, page)
 		}
 	}
 	if len(versions) != 3 {

@@ -444,7 +444,9 @@ type bound struct {
 	desk
 }
 
-func (d desk) Open(ctx context.Context, account jid.JID, _ func()) (store.Store, error) {
+func (desk) Meet(jid.JID, func(string)) client.Link { return nil }
+
+func (d desk) Open(ctx context.Context, account jid.JID) (store.Store, error) {
 	s, err := d.a.disk.Open(ctx, account)
 	return bound{s, d}, err
 }

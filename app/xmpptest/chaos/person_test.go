@@ -231,7 +231,9 @@ func (w watched) Read(ctx context.Context) (string, error) {
 
 // The tab is its client's Keeper.
 
-func (tb *tab) Open(ctx context.Context, account jid.JID, _ func()) (store.Store, error) {
+func (tb *tab) Meet(jid.JID, func(string)) client.Link { return nil }
+
+func (tb *tab) Open(ctx context.Context, account jid.JID) (store.Store, error) {
 	s, err := tb.p.disk.Open(ctx, account)
 	return mortal{s, tb}, err
 }

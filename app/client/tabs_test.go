@@ -1,0 +1,425 @@
+//go:build linux
+
+package client_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"natter/app/client"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/store"
+)
+
+// here opens a tab of somebody who is remembered and waits until it shows that it is
+// connected, by itself or through the tab that leads.
+func (d *device) tab() *page {
+	d.t.Helper()
+	return d.page().back()
+}
+
+// shown is all that a person can see of a state.
+func shown(s *state.State) string {
+	var lines []string
+	for c := range s.Contacts {
+		plain := *c
+		plain.Rev = 0
+		lines = append(lines, fmt.Sprintf("contact %+v %v", plain, maps.Collect(c.Presences())))
+	}
+	for c := range s.Chats {
+		lines = append(lines, fmt.Sprint("chat ", c.Peer, c.Resource, c.Unread, c.ReadTo, c.Seam, c.Typing, s.Gaps(c.Peer)))
+		for _, m := range c.Timeline.Newest(10_000) {
+			lines = append(lines, fmt.Sprint(c.Peer, m.Key, m.ID, m.ArchiveID, m.Author, m.Mine, m.Body, m.At.UnixMicro(), m.Delivery, m.Problem))
+		}
+	}
+	slices.Sort(lines)
+	c := s.Connection
+	return fmt.Sprintf("%s %+v %v %v %v %s\n%s", s.Me, s.OwnPresence, s.RosterLoaded, s.CaughtUp, c.Phase, c.Endpoint,
+		strings.Join(lines, "\n"))
+}
+
+// agree waits until all tabs show the same.
+func agree(t *testing.T, tabs ...*page) {
+	t.Helper()
+	late := time.Now().Add(patience)
+	for {
+		want := shown(tabs[0].State())
+		if !slices.ContainsFunc(tabs, func(pg *page) bool { return shown(pg.State()) != want }) {
+			return
+		}
+		if time.Now().After(late) {
+			for i, pg := range tabs {
+				t.Errorf("tab %d shows %s", i, shown(pg.State()))
+			}
+			t.FailNow()
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func TestP16_AMirrorDoesEverything(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		befriend(ada.person, grace)
+		mirror, third := d.tab(), d.tab()
+		agree(t, ada, mirror, third)
+
+		mirror.says(grace, "from the mirror")
+		grace.hears(mirror.person, "from the mirror")
+		mirror.sees(grace.account, "from the mirror", state.Delivered)
+		grace.says(mirror.person, "to all")
+		for _, pg := range []*page{ada, mirror, third} {
+			pg.hears(grace, "to all")
+		}
+		third.Do(state.ReadChat{Peer: grace.account})
+		ada.until("read there", func(s *state.State) bool { return s.Chat(grace.account).Unread == 0 })
+		agree(t, ada, mirror, third)
+
+		mirror.Do(state.SetPresence{Presence: state.Presence{Show: state.DND, Status: "in the mirror"}})
+		grace.until("her presence", func(s *state.State) bool {
+			return s.Contact(d.account).Presence().Status == "in the mirror"
+		})
+		mirror.Do(state.RenameContact{JID: grace.account, Name: "Amazing"})
+		for _, pg := range []*page{ada, mirror, third} {
+			pg.until("the name", func(s *state.State) bool { return s.Name(grace.account) == "Amazing" })
+		}
+		grace.Do(state.Typing{Peer: d.account, Typing: true})
+		third.until("she types", func(s *state.State) bool { return s.Chat(grace.account).Typing })
+		third.Do(state.Typing{Peer: grace.account, Typing: true})
+		grace.until("we type", func(s *state.State) bool { return s.Chat(d.account).Typing })
+		agree(t, ada, mirror, third)
+
+		d.network.cut()
+		mirror.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		mirror.says(grace, "in the tunnel")
+		third.until("queued", func(s *state.State) bool {
+			m := last(s, grace.account)
+			return m.Body == "in the tunnel" && m.Delivery == state.Queued
+		})
+		d.network.mend()
+		mirror.Do(state.Reconnect{})
+		grace.hears(mirror.person, "in the tunnel")
+		third.sees(grace.account, "in the tunnel", state.Delivered)
+		agree(t, ada, mirror, third)
+		if mirror.wire.Dials()+third.wire.Dials() != 0 {
+			t.Error("a mirror has dialed")
+		}
+		ada.wants(grace.account, "from the mirror", "to all", "in the tunnel")
+		grace.wants(d.account, "from the mirror", "to all", "in the tunnel")
+	})
+}
+
+// A tab that opens while another one hangs shows what is kept, and takes over when that
+// one has not answered for long enough. The one that hung finds itself a mirror.
+func TestP16_ASuspendedLeader(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		grace.says(ada.person, "before")
+		ada.hears(grace, "before")
+		eventually(t, "it is kept", func() bool { return len(d.kept().Newest[grace.account].Messages) == 1 })
+		resume := d.bus.suspend()
+		mirror := d.page()
+		mirror.Do(state.Return{Account: d.account})
+		s := mirror.until("what is kept", func(s *state.State) bool { return s.Chat(grace.account) != nil })
+		if s.Connection.Phase != state.Connecting {
+			t.Errorf("it says %+v", s.Connection)
+		}
+		mirror.says(grace, "is nobody there?")
+		grace.hears(mirror.person, "is nobody there?")
+		if d.bus.leader() != mirror {
+			t.Error("the mirror does not lead")
+		}
+		ada.says(grace, "from the suspended")
+		grace.says(mirror.person, "after")
+		mirror.until("after", func(s *state.State) bool { return slices.Contains(mirror.bodies(grace.account), "after") })
+		resume()
+		for _, pg := range []*page{ada, mirror} {
+			pg.until("all of it", func(*state.State) bool { return len(pg.bodies(grace.account)) == 4 })
+		}
+		grace.hears(ada.person, "from the suspended")
+		agree(t, ada, mirror)
+		if count(mirror.wire.received(0), "<conflict")+count(ada.wire.sent(0), "<resume ") > 0 {
+			t.Error("they fought over the stream")
+		}
+	})
+}
+
+// Whoever signs in with the password where another tab leads gets to do it, and if the
+// password is wrong the other one goes on.
+func TestP16_SignInBesideALeader(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		other := d.page()
+		other.Do(state.SignIn{Address: string(d.account), Password: "battery staple", Server: other.server, Remember: true})
+		s := other.until("an answer", func(s *state.State) bool { return s.Connection.Problem != nil })
+		blank(t, s)
+		ada.until("back", settled)
+		ada.says(grace, "still here")
+		grace.hears(ada.person, "still here")
+		other.here()
+		ada.until("back", settled)
+		other.says(grace, "both")
+		ada.sees(grace.account, "both", state.OnServer)
+		grace.hears(ada.person, "both")
+		agree(t, ada, other)
+		if d.bus.leader() != other {
+			t.Error("who signed in does not lead")
+		}
+	})
+}
+
+func TestP16_AnotherBuild(t *testing.T) {
+	p := trialPlace(t)
+	d, old := p.remembering(t)
+	grace := p.person(t).here()
+	d.build = 1
+	next := d.tab()
+	s := old.until("the update", func(s *state.State) bool { return s.Connection.Phase == state.Stopped })
+	if pr := s.Connection.Problem; pr == nil || pr.Kind != "another-build" || pr.Text == "" || pr.Advice == "" {
+		t.Errorf("told %+v", pr)
+	}
+	resumed(t, next.wire.sent(0))
+	next.says(grace, "hello")
+	grace.hears(next.person, "hello")
+	d.build = 0
+	late := d.page()
+	late.Do(state.Return{Account: d.account})
+	late.until("the update", func(s *state.State) bool { return s.Connection.Phase == state.Stopped })
+	next.says(grace, "still here")
+	grace.hears(next.person, "still here")
+	if d.bus.leader() != next {
+		t.Error("the newer tab does not lead")
+	}
+	t.Run("and can sign out all the same", func(t *testing.T) {
+		late.Do(state.SignOut{})
+		blank(t, next.until("out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
+	})
+}
+
+// The server ends the session because another client has taken the stream. No tab comes
+// back by itself, and all say why.
+func TestP16_ConflictIsFinalForAllTabs(t *testing.T) {
+	p := trialPlace(t)
+	d, ada := p.remembering(t)
+	mirror := d.tab()
+	eventually(t, "the stream is kept", func() bool { return d.kept().Stream != nil })
+	thief := &device{t: t, place: p, account: d.account, network: dig(t, p), credential: d.credential}
+	s, err := thief.Memory.Open(t.Context(), d.account)
+	if err == nil {
+		err = s.Commit(t.Context(), &store.Batch{Account: d.kept().Account, Stream: d.kept().Stream})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	thief.tab()
+	for _, pg := range []*page{ada, mirror} {
+		s := pg.until("the end", func(s *state.State) bool { return s.Connection.Phase == state.Stopped })
+		if s.Connection.Problem == nil || s.Connection.Problem.Kind != "signed-in-elsewhere" || s.Connection.Problem.Text == "" {
+			t.Errorf("told %+v", s.Connection)
+		}
+	}
+	if dials := ada.wire.Dials() + mirror.wire.Dials(); dials != 1 {
+		t.Errorf("dialed %d times", dials)
+	}
+}
+
+// crowd is the tabs of a device, some of which die.
+type crowd struct {
+	*device
+	mu   sync.Mutex
+	tabs []*page
+}
+
+func (c *crowd) open() *page {
+	pg := c.page()
+	pg.Do(state.Return{Account: c.account})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tabs = append(c.tabs, pg)
+	return pg
+}
+
+// alive drops the tabs that are dead.
+func (c *crowd) alive() []*page {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tabs = slices.DeleteFunc(c.tabs, (*page).isDead)
+	return slices.Clone(c.tabs)
+}
+
+// Five tabs, in which somebody writes now here, now there. The one that leads dies
+// again and again: between two turns, or just before or after it commits.
+func TestP16_TheLeaderDies(t *testing.T) {
+	deaths := 40
+	if os.Getenv("PROVE") == "full" {
+		deaths = 500
+	}
+	p := trialPlace(t)
+	const seed = 16
+	random := rand.New(rand.NewPCG(seed, seed))
+	d, first := p.remembering(t)
+	grace := p.person(t).here()
+	first.says(grace, "ours, the first")
+	grace.hears(first.person, "ours, the first")
+	c := &crowd{device: d, tabs: []*page{first}}
+	for range 4 {
+		c.open()
+	}
+	ours, hers := []string{"ours, the first"}, []string{}
+	typed := map[*page][]string{}
+	for i := range deaths {
+		leader := d.bus.leader()
+		if leader == nil || leader.isDead() {
+			eventually(t, "somebody leads", func() bool { l := d.bus.leader(); return l != nil && !l.isDead() })
+			leader = d.bus.leader()
+		}
+		// What somebody has typed into a page that is killed in the same moment nobody
+		// promises. It may be killed when the others have heard of it.
+		for _, body := range typed[leader] {
+			leader.onDisk(body)
+		}
+		commits, at := random.IntN(6), beforeIt
+		if random.IntN(2) == 1 {
+			at = afterIt
+		}
+		leader.mu.Lock()
+		leader.cut = func(*store.Batch) moment {
+			if commits--; commits == 0 {
+				return at
+			}
+			return never
+		}
+		leader.mu.Unlock()
+		for k := range random.IntN(4) {
+			mirrors := slices.DeleteFunc(c.alive(), func(pg *page) bool { return pg == leader })
+			body := fmt.Sprintf("ours %d.%d", i, k)
+			ours = append(ours, body)
+			here := mirrors[random.IntN(len(mirrors))]
+			typed[here] = append(typed[here], body)
+			here.says(grace, body)
+			hers = append(hers, fmt.Sprintf("hers %d.%d", i, k))
+			grace.Do(state.SendMessage{Peer: d.account, Body: hers[len(hers)-1]})
+		}
+		leader.die()
+		d.network.mend()
+		c.open()
+	}
+	tabs := func() []*page { return c.alive() }()
+	last := tabs[len(tabs)-1]
+	last.says(grace, "ours, the last")
+	ours = append(ours, "ours, the last")
+	for late := time.After(patience); ; {
+		if got := grace.by(d.account, false); len(got) >= len(ours) {
+			break
+		}
+		select {
+		case <-grace.changed:
+			continue
+		case <-late:
+		}
+		got, kept := grace.by(d.account, false), onDisk(t, d, grace.account, true)
+		for _, body := range ours {
+			if !slices.Contains(got, body) {
+				t.Errorf("%q did not arrive; it is on disk: %v", body, slices.Contains(kept, body))
+			}
+		}
+		t.Logf("%s\n%s", last.describe(), d.bus.leader().wire)
+		t.FailNow()
+	}
+	grace.Do(state.SendMessage{Peer: d.account, Body: "hers, the last"})
+	hers = append(hers, "hers, the last")
+	for _, pg := range tabs {
+		pg.until("the last of hers", func(s *state.State) bool {
+			theirs := pg.by(grace.account, false)
+			return settled(s) && len(theirs) > 0 && theirs[len(theirs)-1] == "hers, the last"
+		})
+	}
+	agreeOnEnd(t, grace.account, tabs)
+	lost, doubled := compare(grace.by(d.account, false), ours)
+	lostHere, doubledHere := compare(onDisk(t, d, grace.account, false), hers)
+	lostMine, doubledMine := compare(onDisk(t, d, grace.account, true), ours)
+	if lost+lostHere+lostMine+doubled+doubledHere+doubledMine > 0 {
+		t.Errorf("lost %d, %d and %d, doubled %d, %d and %d", lost, lostHere, lostMine, doubled, doubledHere, doubledMine)
+	}
+	d.mu.Lock()
+	peak := d.peak
+	d.mu.Unlock()
+	if peak != 1 {
+		t.Errorf("%d sockets at a time", peak)
+	}
+	for _, pg := range tabs {
+		if pg.State().Connection.Phase == state.SignedOut {
+			t.Error("a sign-in form")
+		}
+	}
+	t.Logf("P-16, natively: 5 tabs, %d leaders killed, %d messages out, %d in; lost 0, doubled 0, at most %d socket at a time",
+		deaths, len(ours), len(hers), peak)
+}
+
+// agreeOnEnd waits until all tabs show the same newest messages.
+func agreeOnEnd(t *testing.T, peer jid.JID, tabs []*page) {
+	t.Helper()
+	newest := func(pg *page) string {
+		var b strings.Builder
+		for _, m := range pg.State().Chat(peer).Timeline.Newest(20) {
+			fmt.Fprintln(&b, m.Key, m.ID, m.ArchiveID, m.Body, m.Delivery)
+		}
+		return b.String()
+	}
+	eventually(t, "all tabs agree", func() bool {
+		for _, pg := range tabs {
+			if newest(pg) != newest(tabs[0]) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func onDisk(t *testing.T, d *device, peer jid.JID, mine bool) (bodies []string) {
+	t.Helper()
+	s, err := d.Memory.Open(t.Context(), d.account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	rows, err := s.Messages(t.Context(), peer, store.Key{}, 100_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if r.Mine == mine {
+			bodies = append(bodies, r.Body)
+		}
+	}
+	return bodies
+}
+
+func compare(got, want []string) (lost, doubled int) {
+	seen := map[string]int{}
+	for _, body := range got {
+		seen[body]++
+		if seen[body] > 1 {
+			doubled++
+		}
+	}
+	for _, body := range want {
+		if seen[body] == 0 {
+			lost++
+		}
+	}
+	return lost, doubled
+}
+
+var _ client.Link = (*end)(nil)

@@ -1,0 +1,152 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/go-rod/rod/lib/proto"
+
+	"natter/app/state"
+)
+
+// crowd is the tabs of a device. One of them has the socket.
+type crowd struct {
+	*device
+	address string
+	wire    *wire
+	tabs    []*person
+}
+
+// open opens one more tab, in the conversation with somebody.
+func (c *crowd) open(name string) *person {
+	c.t.Helper()
+	p := c.visit(c.address)
+	p.find("navigation", "Conversations")
+	p.unasked()
+	p.chat(name)
+	c.tabs = append(c.tabs, p)
+	return p
+}
+
+// leader waits until a tab has the socket.
+func (c *crowd) leader() *person {
+	c.t.Helper()
+	for late := time.Now().Add(2 * patience); time.Now().Before(late); time.Sleep(5 * time.Millisecond) {
+		for _, p := range c.tabs {
+			if p.asked(c.wire.URL) {
+				return p
+			}
+		}
+	}
+	c.t.Fatal("no tab has opened a socket")
+	return nil
+}
+
+// kill ends a tab: it is closed, or what draws it crashes.
+func (c *crowd) kill(p *person, crash bool) {
+	c.t.Helper()
+	c.tabs = slices.DeleteFunc(c.tabs, func(o *person) bool { return o == p })
+	if crash {
+		// Nobody is left to answer.
+		_ = proto.PageCrash{}.Call(p.page.Timeout(time.Second))
+		return
+	}
+	_, err := proto.TargetCloseTarget{TargetID: p.page.TargetID}.Call(c.browser)
+	p.must(err)
+}
+
+// P-16: five tabs of a real browser, in which somebody writes now here, now there, and
+// the one that has the connection is closed or crashes all the time.
+func TestP16_Tabs(t *testing.T) {
+	deaths := count(5, 100)
+	one, two := trialAccounts(t)
+	w := lay(t, one.server)
+	c := &crowd{device: newDevice(t), address: natter(t), wire: w}
+	other := talk(t, two.server, string(two.jid), two.password)
+	first := c.visit(c.address)
+	first.remember(string(one.jid), one.password, w.URL)
+	first.startChat(string(two.jid))
+	first.say("ours, the first")
+	first.marked("Sent")
+	c.tabs = []*person{first}
+	name := string(two.jid.Local())
+	for range 4 {
+		c.open(name)
+	}
+
+	random := rand.New(rand.NewPCG(16, 16))
+	ours, hers := []string{"ours, the first"}, []string{}
+	for i := range deaths {
+		leader := c.leader()
+		mirrors := slices.DeleteFunc(slices.Clone(c.tabs), func(p *person) bool { return p == leader })
+		for k := range 3 {
+			hers = append(hers, fmt.Sprintf("hers %d.%d", i, k))
+			other.say(one.jid, hers[len(hers)-1])
+			ours = append(ours, fmt.Sprintf("ours %d.%d", i, k))
+			mirrors[random.IntN(len(mirrors))].say(ours[len(ours)-1])
+		}
+		time.Sleep(time.Duration(random.IntN(50)) * time.Millisecond) // at any moment
+		c.kill(leader, i%2 == 1)
+		c.open(name)
+	}
+	last := c.tabs[len(c.tabs)-1]
+	last.say("ours, the last")
+	ours = append(ours, "ours, the last")
+	last.marked("Sent")
+	other.until("to have all", func(*state.State) bool { return len(other.heard(one.jid)) >= len(ours) })
+	other.say(one.jid, "hers, the last")
+	hers = append(hers, "hers, the last")
+	for _, p := range c.tabs {
+		p.until(`() => e2e.bodies().includes("hers, the last")`)
+		p.in()
+		p.unasked()
+	}
+	all := c.leader()
+	heard := slices.Sorted(slices.Values(other.heard(one.jid)))
+	same(t, "the other has heard", heard, slices.Sorted(slices.Values(ours)))
+	kept := stored(all)
+	same(t, "on the disk there is", slices.Sorted(slices.Values(kept)), slices.Sorted(slices.Values(slices.Concat(ours, hers))))
+	most := w.peak()
+	if most != 1 {
+		t.Errorf("%d sockets were open at a time", most)
+	}
+	if !t.Failed() {
+		t.Logf("P-16, in Chromium: 5 tabs, %d leaders killed, %d messages out, %d in; 0 lost, 0 doubled, %d socket at a time, 0 sign-in forms",
+			deaths, len(ours), len(hers), most)
+	}
+
+	t.Run("signing out in one signs out all", func(t *testing.T) {
+		leader := c.leader()
+		for _, p := range c.tabs {
+			if p != leader {
+				p.signOut()
+				break
+			}
+		}
+		for _, p := range c.tabs {
+			p.find("button", "Sign in")
+		}
+	})
+}
+
+// stored returns the bodies of all messages in the page's database.
+func stored(p *person) (bodies []string) {
+	p.t.Helper()
+	list := p.eval(`async () => {
+		const result = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error) });
+		const { name } = (await indexedDB.databases()).find(({ name }) => /^natter[.][0-9a-f]+$/.test(name));
+		const db = await result(indexedDB.open(name));
+		const rows = await result(db.transaction("messages").objectStore("messages").getAll());
+		db.close();
+		return rows.map((row) => row.body);
+	}`)
+	for _, body := range list.Arr() {
+		bodies = append(bodies, body.Str())
+	}
+	return bodies
+}
