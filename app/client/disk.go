@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 
 	"natter/app/jid"
 	"natter/app/state"
@@ -56,6 +57,26 @@ func (l *loop) deepen(page state.ArchivePage) *state.Chat {
 		if n, err := l.readPage(page.Peer, backPage); n == 0 || err != nil {
 			return l.state.Chat(page.Peer)
 		}
+	}
+}
+
+// readEnds reads the ends of the conversations in which something was said last. It
+// does so in one turn of the loop: what the stream brings is about them.
+func (l *loop) readEnds() {
+	var chats []*state.Chat
+	for c := range l.state.Chats {
+		if c.Earlier && c.Timeline.Last() != nil && c.Timeline.Len() < window.Messages {
+			chats = append(chats, c)
+		}
+	}
+	slices.SortFunc(chats, func(a, b *state.Chat) int {
+		if a.Timeline.Last().Key.Before(b.Timeline.Last().Key) {
+			return 1
+		}
+		return -1
+	})
+	for _, c := range chats[:min(window.Chats, len(chats))] {
+		_, _ = l.readPage(c.Peer, window.Messages-c.Timeline.Len()) // what fails here is tried again by who asks
 	}
 }
 

@@ -57,8 +57,9 @@ type keeping struct {
 // serverSetting is where the endpoint that the person typed is kept.
 const serverSetting = "server"
 
-// window is what a start reads: more conversations than fit on a screen, and more of
-// each than fit on one.
+// window is what a start reads once the list is on screen: of more conversations than
+// fit on one, more than fits on one. The list itself needs only the last message of
+// each, which is with it, and what waits to be sent is always read.
 var window = store.Window{Chats: 30, Messages: 50}
 
 // retryAfter is the wait after a commit that failed.
@@ -97,7 +98,7 @@ func (l *loop) lose(err error) {
 // is in memory. It is nil if they cannot be read.
 func (l *loop) load() *store.Snapshot {
 	ctx := context.Background()
-	snapshot, err := l.store.Load(ctx, window)
+	snapshot, err := l.store.Load(ctx, store.Window{})
 	if err != nil {
 		l.lose(err)
 		return nil
@@ -120,6 +121,8 @@ func (l *loop) load() *store.Snapshot {
 			l.edges[c.Peer] = store.Key(first.Key)
 		}
 	}
+	l.c.publish(l.state) // the list is on screen before more is read
+	l.readEnds()
 	return snapshot
 }
 

@@ -28,6 +28,14 @@ func count(short, long int) int {
 	return short
 }
 
+// killed is how often the browser is killed: KILLS says so, for a machine that is slow.
+func killed() int {
+	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
+		return n
+	}
+	return count(4, 200)
+}
+
 // counted looks at a wire to see what the page has acknowledged (XEP-0198): the highest
 // number among messages "n 1", "n 2", … that the server may forget.
 type counted struct {
@@ -113,7 +121,7 @@ func TestP3_KilledWhileReceiving(t *testing.T) {
 	p := d.visit(page)
 	p.remember(string(one.jid), one.password, w.URL)
 	written, atKill, ahead := 0, 0, 0
-	kills := count(4, 200)
+	kills := killed()
 	for round := range kills {
 		// Ten at a time, so that some are always on their way when the browser dies.
 		moment := 1 + rand.IntN(15)
@@ -181,7 +189,7 @@ func TestP4_KilledAfterEnter(t *testing.T) {
 	p.startChat(string(two.jid))
 	var written []string
 	drafts := 0
-	kills := count(4, 200)
+	kills := killed()
 	for round := range kills {
 		text := fmt.Sprintf("message %d", round)
 		written = append(written, text)

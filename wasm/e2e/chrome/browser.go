@@ -68,7 +68,6 @@ func Start(o Options) (*Browser, error) {
 	b.run = launcher.New().Bin(path).NoSandbox(true).Leakless(false).
 		Set("headless", "new").Set("disable-gpu").Set("disable-quic").Set("disable-component-update").
 		Set("force-device-scale-factor", "1").Set("lang", "en-GB")
-	b.run.Append("disable-features", "PreloadTopChromeWebUI") // a page of its own for nothing
 	if !b.own {
 		b.run.UserDataDir(o.Profile)
 	}
