@@ -27,6 +27,7 @@ type desk struct {
 	details bool
 	window  window
 	seek    seek
+	sight   string // the data-key of the first message in sight
 	opened  string // the draft the open conversation began with
 	news    string // what screen readers are told
 	told    state.Key
@@ -129,6 +130,7 @@ func (d *desk) follow(old, c *state.Chat) {
 			w.from = page[0].Key
 		}
 	}
+	d.window.keep(c, d.sight)
 	if c.Unread > 0 && old.Unread == 0 {
 		d.window.unread = firstUnread(c)
 	}

@@ -42,29 +42,23 @@ func (g *gapRows) end() (here []state.Gap) {
 	return here
 }
 
-// gap is where messages may be missing.
+// gap is where messages may be missing. Its button stays in its place, so that it keeps
+// the focus while it works.
 func (c *chat) gap(g state.Gap) app.UI {
 	row := app.Div().Class("gap").Attr("role", "group").Aria("label", "Messages may be missing here")
-	load := func(words string) app.UI {
-		b := app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "load-missing").DataSet("text", g.After.ID).Text(words)
-		if c.Phase != state.Online {
-			b = b.Disabled(true)
-		}
-		return b
-	}
+	text := app.Span().Class("gap-text")
+	button := app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "load-missing").DataSet("text", g.After.ID)
 	switch f := g.Fill; {
 	case f.Loading:
 		words := "Loading missing messages…"
 		if f.Loaded > 0 {
 			words = "Loading missing messages… " + strconv.Itoa(f.Loaded) + " so far"
 		}
-		return row.Body(app.Span().Class("gap-text").Attr("role", "status").Body(
-			app.Span().Class("typing").Aria("hidden", "true").Body(app.I(), app.I(), app.I()), app.Text(words)))
-	case f.Failed != "":
-		return row.Class("gap-failed").Body(icon("alert"),
-			app.Span().Class("gap-text").Attr("role", "alert").Text("Missing messages could not be loaded. "+f.Failed), load("Retry"))
+		return row.Body(text.Attr("role", "status").Text(words), button.Aria("disabled", "true").Text("Loading…"))
 	case c.Phase != state.Online:
-		return row.Body(app.Span().Class("gap-text").Text("Messages may be missing here. They can be loaded when you are online."))
+		return row.Body(text.Text("Messages may be missing here. They can be loaded when you are online."))
+	case f.Failed != "":
+		return row.Class("gap-failed").Body(text.Attr("role", "alert").Text("Missing messages could not be loaded. "+f.Failed), button.Text("Retry"))
 	}
-	return row.Body(app.Span().Class("gap-text").Text("Messages may be missing here"), load("Load missing"))
+	return row.Body(text.Text("Messages may be missing here"), button.Text("Load missing"))
 }

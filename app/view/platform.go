@@ -7,8 +7,9 @@ import "github.com/maxence-charriere/go-app/v10/pkg/app"
 type Platform interface {
 	// Listen calls f for everything the person does, on any goroutine.
 	Listen(f func(Signal)) (stop func())
-	// Hold remembers what stands where, before the page changes.
-	Hold()
+	// Hold remembers what stands where, before the page changes, and returns the data-key
+	// of the first message in sight, "" if there is none.
+	Hold() string
 	// Settle puts it back after the change and does what Settling asks for.
 	Settle(Settling)
 	// Attentive reports whether the page is visible and has the focus.
@@ -66,7 +67,7 @@ func (Page) Listen(f func(Signal)) (stop func()) {
 }
 
 // Hold implements Platform.
-func (Page) Hold() { helper().Call("hold") }
+func (Page) Hold() string { return helper().Call("hold").String() }
 
 // Settle implements Platform.
 func (Page) Settle(s Settling) { helper().Call("settle", s.Scroll, s.Focus, s.Enter, s.Empty) }

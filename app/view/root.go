@@ -66,7 +66,7 @@ func (r *Root) change(f func()) {
 	}()
 	if !r.settling {
 		r.settling = true
-		d.platform.Hold()
+		d.sight = d.platform.Hold()
 		r.ctx.Defer(func(app.Context) {
 			r.settling = false
 			s := d.settling

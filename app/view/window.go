@@ -174,6 +174,19 @@ func (w *window) newer(c *state.Chat) bool {
 	return true
 }
 
+// keep moves the window if what is in sight has been pushed out of it, as it is when a
+// gap above it is filled.
+func (w *window) keep(c *state.Chat, sight string) {
+	k, ok := parseKey(sight)
+	rows, _ := w.rows(c)
+	if !ok || len(rows) == 0 || !rows[len(rows)-1].Key.Before(k) {
+		return
+	}
+	if above := c.Timeline.Before(k, most/2); len(above) > 0 {
+		w.from = above[0].Key
+	}
+}
+
 func (w *window) showEnd(c *state.Chat) {
 	w.atEnd = true
 	if newest := c.Timeline.Newest(fresh); len(newest) > 0 && w.from.Before(newest[0].Key) {

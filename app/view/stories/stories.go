@@ -269,8 +269,10 @@ func gapLoading(now time.Time) *state.State {
 		IDs: make([]string, 50), Before: until.Format(time.RFC3339),
 	}
 	page.IDs[0] = "letter"
+	older := talk(now, grace, said{false, day, "The ninetieth letter."}).(state.ArchivePage)
+	older.Older = true
 	return play(hole(now), state.ArchiveAsked{Part: missing, After: from.Format(time.RFC3339)},
-		talk(now, grace, said{false, day, "The ninetieth letter."}), state.ArchiveRead{Part: missing, Page: page})
+		older, state.ArchiveRead{Part: missing, Page: page})
 }
 
 func gapFailed(now time.Time) *state.State {

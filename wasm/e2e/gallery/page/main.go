@@ -11,6 +11,7 @@ import (
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
+	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/view"
 	"natter/app/view/stories"
@@ -47,10 +48,37 @@ func (m *model) Do(in state.Intent) {
 		m.play(state.MessageAdded{Peer: in.Peer, Message: state.Message{
 			ID: fmt.Sprint(m.s.Rev), Author: m.s.Account(), Mine: true, Delivery: state.Queued, Body: in.Body, At: time.Now(),
 		}})
+	case state.LoadMissing:
+		m.play(state.ArchiveAsked{Part: state.Part{Archive: m.s.Account(), With: in.Peer}, After: in.After})
 	case state.SignOut:
 		m.play(state.Cleared{})
 	}
 	app.Window().Get("did").Call("push", fmt.Sprintf("%T", in))
+}
+
+// fill brings a page of what is missing in the newest gap of a conversation; the last
+// one closes it.
+func (m *model) fill(peer jid.JID, n int, last bool) {
+	gaps := m.s.Gaps(peer)
+	gap := gaps[len(gaps)-1]
+	part := state.Part{Archive: m.s.Account(), With: peer}
+	page := state.ArchivePage{Peer: peer, Older: true}
+	read := state.Reading{To: gap.Before, Before: gap.Before.ID}
+	for i := range n {
+		at := gap.Before.At.Add(time.Duration(i-n) * time.Minute)
+		id := fmt.Sprint("letter ", at.Unix())
+		page.Messages = append(page.Messages, state.Message{ID: id, ArchiveID: id, Author: peer, Body: id, At: at})
+		read.IDs = append(read.IDs, id)
+	}
+	read.From = state.Edge{ID: read.IDs[0], At: page.Messages[0].At}
+	if last {
+		read.From, read.After = gap.After, gap.After.ID
+	}
+	m.play(page)
+	m.play(state.ArchiveRead{Part: part, Page: read})
+	if last {
+		m.play(state.ArchiveFilled{Part: part, After: gap.After.ID})
+	}
 }
 
 // Search finds what is in memory, at once.
@@ -100,6 +128,10 @@ func main() {
 		return nil
 	})
 	app.Window().Set("receive", receive)
+	app.Window().Set("fill", app.FuncOf(func(_ app.Value, args []app.Value) any {
+		m.fill("grace@example.org", args[0].Int(), args[1].Bool())
+		return nil
+	}))
 	app.Route("/", func() app.Composer { return view.New(m, page{do: story.Do}) })
 	app.RunWhenOnBrowser()
 }
