@@ -7,6 +7,8 @@
 //	-- wait --    time that passes: 60s
 //	-- sent --    what the client sent since the last such step
 //	-- events --  what happened since the last such step
+//	-- restart -- the connection is lost, and a minute later there is a new stream
+//	-- timeline -- a conversation: each line a message, or … for a gap
 //
 // A story begins signed in as ada@localhost/tab, the stream just started, at noon on
 // 2 January 2026. Ids count up: id1, id2, …
@@ -33,6 +35,7 @@ import (
 	"natter/app/client"
 	"natter/app/connect"
 	"natter/app/feature"
+	"natter/app/jid"
 	"natter/app/state"
 	"natter/framing"
 )
@@ -86,6 +89,12 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 		case "events":
 			s.settle()
 			got = s.takeEvents()
+		case "restart":
+			judged = false
+			s.restart()
+		case "timeline":
+			s.settle()
+			got = s.timeline("grace@localhost")
 		default:
 			t.Fatalf("%s: no step is called %q", path, step.Name)
 		}
@@ -185,6 +194,45 @@ func (s *stage) Connect(context.Context, connect.Request) (*connect.Session, err
 		Endpoint: "ws://localhost/ws",
 		SM:       enabled,
 	}, nil
+}
+
+// restart ends the stream and waits for the next one.
+func (s *stage) restart() {
+	s.until(func(p state.Phase) bool { return p != state.Online }, func() { _ = s.server.Close(1000, "") })
+	s.until(func(p state.Phase) bool { return p == state.Online }, func() { s.clock.turn(time.Minute) })
+}
+
+// until does something and waits for a phase of the connection.
+func (s *stage) until(ok func(state.Phase) bool, do func()) {
+	there := make(chan struct{})
+	var once sync.Once
+	stop := s.client.Watch(func() {
+		if ok(s.client.State().Connection.Phase) {
+			once.Do(func() { close(there) })
+		}
+	})
+	do()
+	<-there
+	stop()
+}
+
+// timeline is a conversation in short.
+func (s *stage) timeline(peer jid.JID) string {
+	var rows []string
+	now := s.client.State()
+	gaps := now.Gaps(peer)
+	if c := now.Chat(peer); c != nil {
+		for _, m := range c.Timeline.Newest(c.Timeline.Len()) {
+			for len(gaps) > 0 && gaps[0].Before.ID != "" && !m.At.Before(gaps[0].Before.At) {
+				rows, gaps = append(rows, "…"), gaps[1:]
+			}
+			rows = append(rows, m.Body)
+		}
+	}
+	for range gaps {
+		rows = append(rows, "…")
+	}
+	return join(rows)
 }
 
 func (s *stage) record(_ feature.Client, ev state.Event) {
