@@ -136,7 +136,7 @@ func realPlace(s *xmpptest.Server) *place {
 }
 
 // trialPlace runs a trial server in this process, with a host-meta of its own.
-func trialPlace(t testing.TB) *place {
+func trialPlace(t testing.TB, change ...func(*trial.Limits)) *place {
 	const domain = "trial.test"
 	authority := xmpptest.NewAuthority()
 	var running atomic.Pointer[trial.Server]
@@ -156,10 +156,14 @@ func trialPlace(t testing.TB) *place {
 	var locals []string
 	start := func() {
 		// Tests are quicker than people.
-		s := trial.New(trial.Options{Domain: domain, Limits: trial.Limits{
+		limits := trial.Limits{
 			Stanzas: 1e6, StanzaBurst: 1e6, Bytes: 1e9, ByteBurst: 1e9, Fanout: 1e6, FanoutBurst: 1e6,
 			Failures: 1000, Accounts: 1000, PerAddress: 1000, Connections: 1000, Queue: 1e6,
-		}})
+		}
+		for _, f := range change {
+			f(&limits)
+		}
+		s := trial.New(trial.Options{Domain: domain, Limits: limits})
 		for _, local := range locals {
 			if err := s.AddAccount(local, password); err != nil {
 				t.Error(err)

@@ -104,6 +104,7 @@ type speech struct {
 
 	// To the leader.
 	Wishes []wish      `json:"wishes,omitempty"`
+	Before uint64      `json:"before,omitempty"` // hello: the number of the last that needs nobody any more
 	Hidden bool        `json:"hidden,omitempty"`
 	All    bool        `json:"all,omitempty"` // the store cannot be read here
 	Wake   stream.Wake `json:"wake,omitempty"`
@@ -318,7 +319,7 @@ func (l *loop) attend() {
 			m = &mirror{}
 			l.mirrors[tab] = m
 		}
-		m.hidden = sp.Hidden
+		m.hidden, m.done = sp.Hidden, max(m.done, sp.Before)
 		l.grant(m, sp.Wishes, l.again)
 		if !l.leads {
 			return
@@ -329,10 +330,11 @@ func (l *loop) attend() {
 	}
 }
 
-// grant has the wishes carried out that were not yet.
+// grant has the wishes carried out that were not yet, in order: if one has not arrived,
+// it comes again, with those after it.
 func (l *loop) grant(m *mirror, wishes []wish, carryOut func(state.Intent)) {
 	for _, w := range wishes {
-		if w.N != 0 && w.N <= m.done {
+		if w.N != 0 && w.N != m.done+1 {
 			continue
 		}
 		in, err := w.In.Intent()
@@ -553,7 +555,7 @@ func (l *loop) follow() {
 }
 
 func (l *loop) hello() {
-	l.say(speech{Kind: hello, Hidden: l.hidden, All: l.store == nil, Wishes: l.wishes()})
+	l.say(speech{Kind: hello, Hidden: l.hidden, All: l.store == nil, Wishes: l.wishes(), Before: l.last - uint64(len(l.wanted))})
 }
 
 // wishes are all that is not confirmed, in words.
@@ -591,8 +593,11 @@ func (l *loop) lookAround() {
 			l.bid(Now, nil)
 			return
 		}
-		if l.leader == "" {
+		switch {
+		case l.leader == "":
 			l.hello()
+		case len(l.wanted) > 0:
+			l.say(speech{Kind: want, To: l.leader, Wishes: l.wishes()})
 		}
 		l.say(speech{Kind: ask})
 	}

@@ -17,6 +17,7 @@ import (
 	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
+	"natter/server/trial"
 )
 
 // here opens a tab of somebody who is remembered and waits until it shows that it is
@@ -154,6 +155,52 @@ func TestP16_ASuspendedLeader(t *testing.T) {
 	})
 }
 
+// What the leader says may come twice or not at all: a mirror notices.
+func TestP16_ABadChannel(t *testing.T) {
+	p := trialPlace(t)
+	d, ada := p.remembering(t)
+	grace := p.person(t).here()
+	befriend(ada.person, grace)
+	mirror := d.tab()
+	const seed = 3
+	random := rand.New(rand.NewPCG(seed, seed))
+	lost, doubled := 0, 0
+	d.bus.mu.Lock()
+	d.bus.copies = func(string) int {
+		switch random.IntN(6) {
+		case 0:
+			lost++
+			return 0
+		case 1:
+			doubled++
+			return 2
+		}
+		return 1
+	}
+	d.bus.mu.Unlock()
+	ours, hers := []string{}, []string{}
+	for i := range 40 {
+		ours, hers = append(ours, fmt.Sprint("ours ", i)), append(hers, fmt.Sprint("hers ", i))
+		mirror.says(grace, ours[i])
+		grace.says(mirror.person, hers[i])
+		if i%10 == 9 {
+			grace.until("ours", func(*state.State) bool { return len(grace.by(d.account, false)) == len(ours) })
+		}
+	}
+	agree(t, ada, mirror)
+	if got := grace.by(d.account, false); !slices.Equal(got, ours) {
+		t.Errorf("she has %q", got)
+	}
+	if got := mirror.by(grace.account, false); !slices.Equal(got, hers) {
+		t.Errorf("the mirror has %q", got)
+	}
+	d.bus.mu.Lock()
+	defer d.bus.mu.Unlock()
+	if lost < 5 || doubled < 5 {
+		t.Errorf("only %d lost and %d doubled", lost, doubled)
+	}
+}
+
 // Whoever signs in with the password where another tab leads gets to do it, and if the
 // password is wrong the other one goes on.
 func TestP16_SignInBesideALeader(t *testing.T) {
@@ -265,7 +312,7 @@ func TestP16_TheLeaderDies(t *testing.T) {
 	if os.Getenv("PROVE") == "full" {
 		deaths = 500
 	}
-	p := trialPlace(t)
+	p := trialPlace(t, func(l *trial.Limits) { l.Rotation = 1 }) // each token is good for one sign-in
 	const seed = 16
 	random := rand.New(rand.NewPCG(seed, seed))
 	d, first := p.remembering(t)
