@@ -107,7 +107,7 @@ func (l *loop) load() *store.Snapshot {
 	if snapshot.Account == nil {
 		return snapshot
 	}
-	s := snapshot.State()
+	s, first := snapshot.State(), l.state.Me == ""
 	for c := range l.state.Chats {
 		if ev := l.readBack(c, s.Chat(c.Peer)); ev != nil {
 			s = s.With(ev)
@@ -121,7 +121,9 @@ func (l *loop) load() *store.Snapshot {
 			l.edges[c.Peer] = store.Key(first.Key)
 		}
 	}
-	l.c.publish(l.state) // the list is on screen before more is read
+	if first {
+		l.c.publish(l.state) // the list is on screen before more is read
+	}
 	l.readEnds()
 	return snapshot
 }
