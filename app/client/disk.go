@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"slices"
+	"time"
 
 	"natter/app/jid"
 	"natter/app/state"
@@ -39,6 +40,21 @@ messages:
 	}
 	page.Messages = fresh
 	return page
+}
+
+// known reports whether a message that comes late is on disk and not in memory. Servers
+// deliver again what a stream that has ended had not acknowledged, however old it is.
+func (l *loop) known(ev state.MessageAdded) bool {
+	m, chat := &ev.Message, l.state.Chat(ev.Peer)
+	if l.store == nil || chat == nil || !chat.Earlier || l.Now().Sub(m.At) < time.Second || chat.Timeline.Find(m) != nil {
+		return false
+	}
+	rows, err := l.store.Find(context.Background(), ev.Peer.Bare(),
+		[]store.Wanted{{Archive: m.ArchiveID}, {Author: m.Author, ID: m.ID}})
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(store.States(rows), func(old state.Message) bool { return state.Same(&old, m) })
 }
 
 // deepen reads back to where a page of the archive begins, if that is before what is in

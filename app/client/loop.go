@@ -180,10 +180,14 @@ func (l *loop) guard(name string, f func()) {
 func (l *loop) State() *state.State { return l.state }
 
 func (l *loop) Emit(ev state.Event) {
-	if page, ok := ev.(state.ArchivePage); ok {
-		ev = l.news(page)
-	}
-	if _, ok := ev.(state.ArchiveRead); ok {
+	switch m := ev.(type) {
+	case state.MessageAdded:
+		if l.known(m) {
+			return
+		}
+	case state.ArchivePage:
+		ev = l.news(m)
+	case state.ArchiveRead:
 		l.paged = true
 	}
 	l.state = l.state.With(ev)

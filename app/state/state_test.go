@@ -161,6 +161,16 @@ func TestOrder(t *testing.T) {
 			expect(t, s, "first", "second", "third", "fourth", "fifth")
 		})
 	}
+	t.Run("what was missed among live messages that were stamped late", func(t *testing.T) {
+		s := signedIn().
+			With(MessageAdded{Peer: grace, Message: from("1", "first", time.Minute)}).
+			With(ArchivePage{Peer: grace, Messages: []Message{archived(from("1", "first", 0), "a")}}).
+			With(MessageAdded{Peer: grace, Message: from("3", "third", 0)}).
+			With(ArchivePage{Peer: grace, Messages: []Message{
+				archived(from("2", "second", 0), "b"), archived(from("3", "third", 0), "c"),
+			}})
+		expect(t, s, "first", "second", "third")
+	})
 	t.Run("our own keep the place where they were written", func(t *testing.T) {
 		s := signedIn().
 			With(MessageAdded{Peer: grace, Message: mine("2", "written offline", 0)}).

@@ -216,11 +216,12 @@ func (t Timeline) ByID(author jid.JID, id string) *Message {
 	return t.Get(k)
 }
 
-// append adds a message that happens now: it goes to the end.
+// append adds a message that happens now: it goes to the end. Its time differs from that
+// of the message before it, so that what turns out to have come between them has a place.
 func (t Timeline) append(m Message) Timeline {
 	m.Key.Time = m.At.UnixMicro()
-	if last := t.Last(); last != nil && m.Key.Time < last.Key.Time {
-		m.Key.Time = last.Key.Time
+	if last := t.Last(); last != nil && m.Key.Time <= last.Key.Time {
+		m.Key.Time = last.Key.Time + 1
 	}
 	t.high++
 	m.Key.Seq = t.high
