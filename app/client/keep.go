@@ -317,6 +317,9 @@ func (l *loop) save(ctx context.Context) bool {
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		l.trouble(err)
+		if errors.Is(err, store.ErrQuota) {
+			l.makeRoom(ctx)
+		}
 		l.c.publish(l.state)
 		l.retry = l.After(retryAfter, func() { l.retry = nil })
 		return true

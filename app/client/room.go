@@ -2,18 +2,21 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"natter/app/state"
 	"natter/app/store"
 )
 
 // What stays on this device. Only what the archive has is removed from it, and nothing
-// that has not been read or is in the outbox.
-const (
+// that has not been read, or was not sent.
+var (
 	// A conversation with more messages than this …
 	hugeChat = 50_000
 	// … keeps so many.
 	hugeKeeps = 40_000
+	// That is looked after when there is time, so long after the start.
+	tidyAfter = time.Minute
 )
 
 // fullKeeps is how many messages each conversation keeps when there is no room left: the
@@ -35,11 +38,18 @@ func (l *loop) makeRoom(ctx context.Context) {
 }
 
 // tidy removes the oldest messages of conversations that have grown huge.
-func (l *loop) tidy(ctx context.Context) { l.forgetOld(ctx, hugeChat, hugeKeeps) }
+func (l *loop) tidy() {
+	if l.store != nil && l.kept != nil {
+		l.forgetOld(context.Background(), hugeChat, hugeKeeps)
+	}
+}
 
 // forgetOld keeps so many of each conversation that has more than most, and reports
 // whether anything was removed.
 func (l *loop) forgetOld(ctx context.Context, most, keep int) bool {
+	if len(l.kept.Coverage(state.Part{Archive: l.kept.Account()}).Ranges) == 0 {
+		return false // there is no archive: what is here is nowhere else
+	}
 	var old []state.Forgotten
 	for c := range l.kept.Chats {
 		// Each message has a number of its own, so there are no more than these.
@@ -84,13 +94,14 @@ func (l *loop) beyond(ctx context.Context, c *state.Chat, most, keep int) (ev st
 			stays = m.Key
 		}
 	}
-	// It has to be one from which the archive can be asked for what comes before.
+	// It has to be one from which the archive can be asked for what comes before, and that
+	// can be told from that by time.
 	rows, err := l.store.Messages(ctx, c.Peer, store.Key{Time: stays.Time, Seq: stays.Seq + 1}, backPage)
 	if err != nil {
 		return ev, false
 	}
 	for i := len(rows) - 1; i > 0; i-- {
-		if m := rows[i]; m.Archive != "" {
+		if m := rows[i]; m.Archive != "" && m.At/1e6 > rows[i-1].At/1e6 {
 			m := m.State()
 			return state.Forgotten{Peer: c.Peer, Before: m.Key, ID: m.ArchiveID, At: m.At}, true
 		}

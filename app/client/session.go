@@ -98,6 +98,7 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 		Hold:    l.store != nil,
 	})
 	l.tellHidden()
+	l.After(tidyAfter, l.tidy)
 	l.loss = 0
 	s, ran := l.stream, make(chan struct{})
 	l.ran = ran

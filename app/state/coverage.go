@@ -22,6 +22,9 @@ type Coverage struct {
 	// Open is when a catch-up began that has not come to its end, by our clock; zero if
 	// the last one has. What was missed before that comes after the last range.
 	Open time.Time
+	// Cut is set for one conversation of our account when this device had no room for what
+	// comes before: from there back only Ranges counts, whatever the whole archive's say.
+	Cut  Edge
 	Fill Fill
 }
 
@@ -198,10 +201,17 @@ func (s *State) Gaps(peer jid.JID) []Gap {
 	}
 	runs := make([]run, 0, len(whole.Ranges)+len(own.Ranges))
 	for _, o := range whole.Ranges {
-		runs = append(runs, run{Range: o, own: own.Part.With == ""})
+		r := run{Range: o, own: own.Part.With == ""}
+		if own.Cut.ID != "" && o.From.At.Before(own.Cut.At) {
+			if !o.reaches(own.Cut) {
+				continue
+			}
+			r.From, r.Start, r.own = own.Cut, false, true
+		}
+		runs = append(runs, r)
 	}
 	for _, o := range own.Ranges {
-		runs = join(runs, o)
+		runs = join(runs, o, own.Cut.ID != "")
 	}
 	var gaps []Gap
 	add := func(g Gap) {
@@ -257,7 +267,7 @@ type run struct {
 }
 
 // join adds a range of the conversation to those of the whole archive.
-func join(runs []run, o Range) []run {
+func join(runs []run, o Range, cut bool) []run {
 	before, after := -1, -1
 	for i, r := range runs {
 		if o.To.ID != "" && r.From.ID == o.To.ID {
@@ -284,6 +294,13 @@ func join(runs []run, o Range) []run {
 			low++
 		}
 		high = low - 1
+	}
+	// What lies within says nothing more, once a cut has taken away what it adjoined.
+	for cut && low > 0 && runs[low-1].From.At.After(n.From.At) && runs[low-1].To.At.Before(n.To.At) {
+		low--
+	}
+	for cut && high+1 < len(runs) && runs[high+1].From.At.After(n.From.At) && runs[high+1].To.At.Before(n.To.At) {
+		high++
 	}
 	if n.Start {
 		low = 0
@@ -387,6 +404,7 @@ type ArchiveForgot struct {
 func (ev ArchiveForgot) apply(s *State) {
 	c := s.Coverage(ev.Part)
 	c.Ranges = c.Ranges.Forget(ev.ID)
+	c.Cut.Gone = c.Cut.Gone || c.Cut.ID == ev.ID
 	s.setCoverage(c)
 }
 
@@ -405,4 +423,19 @@ func (ev ArchiveFilled) apply(s *State) {
 		c.Fill = Fill{After: ev.After, Failed: ev.Text}
 	}
 	s.setCoverage(c)
+}
+
+// reaches reports whether a message is in a range that begins before it. Within a second
+// nothing but ids is sure.
+func (r Range) reaches(e Edge) bool { return r.To.ID == e.ID || r.To.At.After(e.At) }
+
+// cut returns what is left of the coverage of a conversation when what comes before a
+// message is gone from this device. Its own ranges are given up too: they may lean on
+// what the whole archive's say of before that.
+func (c Coverage) cut(at Edge) Coverage {
+	c.Ranges = nil
+	if c.Cut.At.Before(at.At) {
+		c.Cut = at
+	}
+	return c
 }

@@ -270,7 +270,10 @@ type world struct {
 	with   []bool // with mia
 	at     []time.Time
 	got    []bool
-	s      *State
+	here   []bool // as got, but for what was forgotten of mia's
+	// forgets is set when there is little room.
+	forgets bool
+	s       *State
 }
 
 func (w *world) grow(n int) {
@@ -283,6 +286,7 @@ func (w *world) grow(n int) {
 			}
 		}
 		w.at, w.with, w.got = append(w.at, at), append(w.with, w.random.IntN(3) == 0), append(w.got, false)
+		w.here = append(w.here, false)
 	}
 }
 
@@ -299,7 +303,7 @@ func (w *world) read(part Part, indices []int, change func(*Reading)) {
 	var r Reading
 	for _, i := range indices {
 		r.IDs = append(r.IDs, w.edge(i).ID)
-		w.got[i] = true
+		w.got[i], w.here[i] = true, true
 	}
 	if n := len(indices); n > 0 {
 		r.From, r.To = w.edge(indices[0]), w.edge(indices[n-1])
@@ -329,6 +333,10 @@ func (w *world) step() {
 	whole, part := Part{Archive: ada}, Part{ada, mia}
 	size := 1 + w.random.IntN(5)
 	rs := w.s.Coverage(whole).Ranges
+	if w.forgets && w.random.IntN(6) == 0 {
+		w.forget(w.random.IntN(len(w.at) + 1))
+		return
+	}
 	switch w.random.IntN(7) {
 	case 0:
 		w.grow(w.random.IntN(8))
@@ -390,6 +398,24 @@ func (w *world) step() {
 	}
 }
 
+// forget removes what is here of mia's before a message, if that can be told from it.
+func (w *world) forget(i int) {
+	if i == len(w.at) || !w.with[i] || !w.here[i] {
+		return
+	}
+	before := i - 1
+	for before >= 0 && !w.with[before] {
+		before--
+	}
+	if before < 0 || !w.at[before].Before(w.at[i]) {
+		return
+	}
+	w.s = w.s.With(Forgotten{Peer: mia, ID: w.edge(i).ID, At: w.at[i]})
+	for k := range i {
+		w.here[k] = w.here[k] && !w.with[k]
+	}
+}
+
 // check fails if a message is neither here nor in a gap, of all or of mia's.
 func (w *world) check(t *testing.T, step int) {
 	t.Helper()
@@ -421,8 +447,8 @@ func (w *world) check(t *testing.T, step int) {
 	}
 	end := last
 	gaps := w.s.Gaps(mia)
-	for i, got := range w.got[:end+1] {
-		if got || !w.with[i] {
+	for i, here := range w.here[:end+1] {
+		if here || !w.with[i] {
 			continue
 		}
 		if !slices.ContainsFunc(gaps, func(g Gap) bool { return in(i, g.After, g.Before) }) {
@@ -464,6 +490,49 @@ func wander(t *testing.T, seed uint64, steps int) {
 	}
 	if own := w.s.Coverage(Part{ada, mia}).Ranges; len(own) > 0 && !w.jumpy {
 		t.Fatalf("what is covered twice is kept: %v", own)
+	}
+}
+
+// The same with little room: what was forgotten is in a gap, and can be filled in again.
+func TestSec56_CoverageForgets(t *testing.T) {
+	for seed := range uint64(3000) {
+		w := &world{random: rand.New(rand.NewPCG(seed, 5)), forgets: true, s: signedIn()}
+		w.grow(30 + w.random.IntN(30))
+		ids, _ := w.between(Part{Archive: ada}, -1, len(w.at), 5, true)
+		w.read(Part{Archive: ada}, ids, func(r *Reading) { r.End = true }) // as a session begins
+		for i := range 60 {
+			w.step()
+			w.check(t, i)
+		}
+		part := Part{ada, mia}
+		for range 10 * len(w.at) {
+			all := w.s.Gaps(mia)
+			if len(all) == 0 {
+				break
+			}
+			g := all[len(all)-1]
+			before := len(w.at)
+			if g.Before.ID != "" {
+				before = w.index(g.Before.ID)
+			}
+			ids, complete := w.between(part, w.index(g.After.ID), before, 3, true)
+			w.read(part, ids, func(r *Reading) {
+				r.Before = g.Before.ID
+				if g.Before.ID != "" {
+					r.To = g.Before
+				}
+				switch {
+				case complete && w.index(g.After.ID) < 0:
+					r.Start = true
+				case complete:
+					r.From, r.After = g.After, g.After.ID
+				}
+			})
+			w.check(t, -1)
+		}
+		if all := w.s.Gaps(mia); len(all) > 0 {
+			t.Fatalf("seed %d: gaps are left: %+v", seed, all)
+		}
 	}
 }
 

@@ -317,17 +317,26 @@ func (CaughtUp) apply(s *State) { s.CaughtUp = true }
 type Forgotten struct {
 	Peer   jid.JID
 	Before Key
-	ID     string // the archive's id of that message
-	At     time.Time
+	ID     string    // the archive's id of that message
+	At     time.Time // in a later second than the message of the conversation before it
 }
 
 func (ev Forgotten) apply(s *State) {
 	c := s.chat(ev.Peer)
-	c.Floor = ev.Before
-	c.Timeline = c.Timeline.drop(ev.Before)
-	first := c.Timeline.First()
-	c.Earlier = c.Earlier && (first == nil || ev.Before.Before(first.Key))
+	c.forget(ev.Before)
 	s.setChat(c)
+	part := Part{s.Account(), c.Peer}
+	if room := (Part{Archive: c.Peer}); len(s.Coverage(room).Ranges) > 0 {
+		part = room
+	}
+	s.setCoverage(s.Coverage(part).cut(Edge{ID: ev.ID, At: ev.At}))
+}
+
+func (c *Chat) forget(before Key) {
+	c.Floor = before
+	c.Timeline = c.Timeline.drop(before)
+	first := c.Timeline.First()
+	c.Earlier = c.Earlier && (first == nil || before.Before(first.Key))
 }
 
 // Returned: what was kept on this device has been read.

@@ -170,7 +170,9 @@ func (ev Mirrored) apply(s *State) {
 		s.setChat(c)
 	}
 	for peer, before := range ev.Floors {
-		Forgotten{Peer: peer, Before: before}.apply(s)
+		c := s.chat(peer)
+		c.forget(before)
+		s.setChat(c)
 	}
 	for peer, keys := range ev.Removed {
 		c := s.chat(peer)

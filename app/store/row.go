@@ -89,6 +89,9 @@ type Coverage struct {
 	With    jid.JID `json:"with"`
 	Ranges  []Range `json:"ranges"`         // oldest first, apart from each other
 	Open    int64   `json:"open,omitempty"` // when a catch-up began that has not ended; 0 if it has
+	Cut     string  `json:"cut,omitempty"`  // state.Coverage.Cut
+	CutTime int64   `json:"cutTime,omitempty"`
+	CutGone bool    `json:"cutGone,omitempty"`
 }
 
 // Range is a part of an archive without a gap, ends included. Both ends are "" if the

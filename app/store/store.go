@@ -181,7 +181,7 @@ func Explain(err error) state.Problem {
 	case errors.Is(err, ErrQuota):
 		p.Kind = "storage-full"
 		p.Text = "This device has no room left to save your messages."
-		p.Advice = "Free some space. Until then keep this page open: what you write is sent, but not saved."
+		p.Advice = "The oldest ones are being removed from it; your server keeps them. If this stays, free some space. Until then keep this page open: what you write is sent, but not saved."
 	case errors.Is(err, ErrClosed):
 		p.Kind = "storage-closed"
 		p.Text = "What was saved on this device was removed or taken over by another tab."

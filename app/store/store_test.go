@@ -132,7 +132,7 @@ func picture(s *state.State) string {
 		}
 	}
 	for c := range s.Coverages {
-		lines = append(lines, fmt.Sprintf("coverage %v %+v %v", c.Part, c.Ranges, c.Open))
+		lines = append(lines, fmt.Sprintf("coverage %v %+v %v %v", c.Part, c.Ranges, c.Open, c.Cut))
 	}
 	slices.Sort(lines)
 	return fmt.Sprintf("%s %+v %v %v\n%s", s.Me, s.OwnPresence, s.RosterLoaded, s.CaughtUp, strings.Join(lines, "\n"))
@@ -229,6 +229,7 @@ func TestP16_ChangesAddUp(t *testing.T) {
 		state.MessageMarked{Peer: grace, ID: "2", Delivery: state.Failed, Problem: "gone"},
 		state.MessageRemoved{Peer: grace, ID: "1"}, // not ours
 		state.MessageRemoved{Peer: grace, ID: "2"},
+		state.Forgotten{Peer: grace, Before: state.Key{Time: noon.UnixMicro(), Seq: 0}, ID: "cut", At: noon},
 		state.ContactRemoved{JID: "x@y"},
 		state.PresenceChanged{From: grace + "/phone", Presence: state.Presence{}},
 		state.OwnPresenceChanged{Presence: state.Presence{Show: state.DND}},

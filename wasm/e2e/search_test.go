@@ -33,6 +33,7 @@ func TestSearchInTheAir(t *testing.T) {
 	}
 	p.find("button", fmt.Sprintf("…%d unread", read))
 	p.chat(name)
+	p.newest()
 	p.until(`() => !document.querySelector(".badge")`)
 	p.keys(input.Escape)
 	p.until(`() => !document.querySelector("[role=log]")`)

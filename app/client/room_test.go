@@ -1,0 +1,174 @@
+//go:build linux
+
+package client_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"natter/app/client"
+	"natter/app/state"
+	"natter/app/store"
+)
+
+// chatter is a device with a conversation that has a history on the disk, all of which
+// the server has too.
+func chatter(t *testing.T, n int) (d *device, ada *page, grace *person, all []string) {
+	p := trialPlace(t)
+	d, ada = p.remembering(t)
+	grace = p.person(t).here()
+	for i := range n {
+		all = append(all, fmt.Sprint("message ", i))
+		grace.says(ada.person, all[i])
+		if i%100 == 99 || i == n-1 {
+			ada.hears(grace, all[i])
+		}
+	}
+	ada.Do(state.ReadChat{Peer: grace.account})
+	ada.until("read", func(s *state.State) bool { return s.Chat(grace.account).Unread == 0 })
+	eventually(t, "it is on the disk", func() bool { return len(d.rows(grace)) == n && d.kept().Chats[0].Unread == 0 })
+	return d, ada, grace, all
+}
+
+// rows are what is on the disk of a conversation.
+func (d *device) rows(with *person) []store.Message {
+	d.t.Helper()
+	s, err := d.Memory.Open(d.t.Context(), d.account)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer s.Close()
+	rows, err := s.Messages(d.t.Context(), with.account, store.Key{}, 100_000)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return rows
+}
+
+func (d *device) said(with *person) (bodies []string) {
+	d.t.Helper()
+	for _, m := range d.rows(with) {
+		bodies = append(bodies, m.Body)
+	}
+	return bodies
+}
+
+// tail fails unless what there is is the end of what was said, at least so much of it.
+func tail(t *testing.T, what string, got, all []string, least int) {
+	t.Helper()
+	if len(got) < least || len(got) > len(all) || !slices.Equal(got, all[len(all)-len(got):]) {
+		t.Errorf("%s: %d messages, of %d: %q", what, len(got), len(all), got)
+	}
+}
+
+// A device without room lets go of what is old, says so for as long as it lasts, and
+// keeps what is new. What went comes back from the archive without a hole.
+func TestSec56_RoomIsMade(t *testing.T) {
+	d, ada, grace, all := chatter(t, 620)
+	d.Room(620)
+	told := make(chan state.Problem, 100)
+	var last *state.Problem
+	defer ada.Watch(func() {
+		if p := ada.State().Storage; p != nil && p != last {
+			last = p
+			told <- *p
+		}
+	})()
+	all = append(all, "one too many")
+	grace.says(ada.person, "one too many")
+	ada.hears(grace, "one too many")
+	if p := <-told; p.Kind != "storage-full" {
+		t.Errorf("told %+v", p)
+	}
+	ada.until("it works again", func(s *state.State) bool { return s.Storage == nil })
+	on := d.said(grace)
+	tail(t, "on the disk", on, all, 500)
+	if len(on) > 510 {
+		t.Errorf("%d are still on the disk", len(on))
+	}
+	tail(t, "in memory", ada.bodies(grace.account), all, 50)
+	all = append(all, "an answer")
+	ada.says(grace, "an answer")
+	ada.sees(grace.account, "an answer", state.OnServer)
+	eventually(t, "it is on the disk", func() bool { return slices.Contains(d.said(grace), "an answer") })
+
+	t.Log("with room again, and after a reload, the rest comes from the archive")
+	d.Room(0)
+	ada = ada.reload().back()
+	if ada.State().Whole(grace.account) {
+		t.Error("it claims to have all of the conversation")
+	}
+	ada.scrollBack(grace.account)
+	ada.wants(grace.account, all...)
+	eventually(t, "all of it is on the disk", func() bool { return len(d.rows(grace)) == len(all) })
+	tail(t, "on the disk", d.said(grace), all, len(all))
+	ada = ada.reload().back()
+	ada.scrollBack(grace.account)
+	ada.wants(grace.account, all...)
+}
+
+// What was not sent and what was not read stays, whatever room it takes.
+func TestSec56_WhatStays(t *testing.T) {
+	d, ada, grace, _ := chatter(t, 400)
+	d.network.cut()
+	ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+	ada.says(grace, "unsent")
+	ada.onDisk("unsent")
+	ada.die()
+	s, err := d.Memory.Open(t.Context(), d.account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chat := d.kept().Chats[0]
+	last := chat.Last.Time
+	var unread []store.Message
+	for i := range int64(300) {
+		unread = append(unread, store.Message{
+			Peer: grace.account, Key: store.Key{Time: last + i + 1, Seq: 1_000_000 + i}, ID: fmt.Sprint("unread", i), Archive: fmt.Sprint("x", i),
+			Author: grace.account, Body: fmt.Sprint("unread ", i), At: last + i + 1,
+		})
+	}
+	chat.Unread, chat.High, chat.Last = 300, 2_000_000, &unread[299]
+	if err := s.Commit(t.Context(), &store.Batch{Chats: []store.Chat{chat}, Messages: unread}); err != nil {
+		t.Fatal(err)
+	}
+	before := len(d.rows(grace))
+	d.Room(before)
+	ada = d.page()
+	ada.Do(state.Return{Account: d.account})
+	ada.until("no network", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+	ada.says(grace, "one too many")
+	ada.until("told", func(s *state.State) bool { return s.Storage != nil })
+	ada.until("it works again", func(s *state.State) bool { return s.Storage == nil })
+	rows := d.rows(grace)
+	count := map[string]int{}
+	for _, m := range rows {
+		switch {
+		case m.Body == "unsent" || m.Body == "one too many":
+			count["outbox"]++
+		case m.Key.Seq >= 1_000_000:
+			count["unread"]++
+		}
+	}
+	if len(rows) >= before || count["outbox"] != 2 || count["unread"] != 300 {
+		t.Errorf("of %d rows %d are left: %v", before, len(rows), count)
+	}
+}
+
+// A conversation that has grown huge is cut to size when there is time.
+func TestAHugeConversationIsCut(t *testing.T) {
+	d, ada, grace, all := chatter(t, 300)
+	ada.die()
+	defer client.Huge(250, 100, time.Millisecond)()
+	d.network.mend()
+	ada = d.page().back()
+	eventually(t, "it is cut", func() bool { return len(d.rows(grace)) <= 110 })
+	tail(t, "on the disk", d.said(grace), all, 100)
+	if ada.State().Storage != nil {
+		t.Error("there is nothing to worry about")
+	}
+	ada.scrollBack(grace.account)
+	ada.wants(grace.account, all...)
+}
