@@ -96,17 +96,19 @@ func (l *loop) beyond(ctx context.Context, c *state.Chat, most, keep int) (ev st
 	}
 	// It has to be one from which the archive can be asked for what comes before, and that
 	// can be told from that by time.
-	rows, err := l.store.Messages(ctx, c.Peer, store.Key{Time: stays.Time, Seq: stays.Seq + 1}, backPage)
-	if err != nil {
-		return ev, false
-	}
-	for i := len(rows) - 1; i > 0; i-- {
-		if m := rows[i]; m.Archive != "" && m.At/1e6 > rows[i-1].At/1e6 {
-			m := m.State()
-			return state.Forgotten{Peer: c.Peer, Before: m.Key, ID: m.ArchiveID, At: m.At}, true
+	for before := (store.Key{Time: stays.Time, Seq: stays.Seq + 1}); ; {
+		rows, err := l.store.Messages(ctx, c.Peer, before, backPage)
+		if err != nil || len(rows) < 2 {
+			return ev, false
 		}
+		for i := len(rows) - 1; i > 0; i-- {
+			if m := rows[i]; m.Archive != "" && m.At/1e6 > rows[i-1].At/1e6 {
+				m := m.State()
+				return state.Forgotten{Peer: c.Peer, Before: m.Key, ID: m.ArchiveID, At: m.At}, true
+			}
+		}
+		before = rows[1].Key
 	}
-	return ev, false
 }
 
 func next(t state.Timeline, m *state.Message) *state.Message {

@@ -22,8 +22,11 @@ func chatter(t *testing.T, n int) (d *device, ada *page, grace *person, all []st
 	for i := range n {
 		all = append(all, fmt.Sprint("message ", i))
 		grace.says(ada.person, all[i])
-		if i%100 == 99 || i == n-1 {
+		if i%100 == 19 || i == n-1 {
 			ada.hears(grace, all[i])
+			// What was said within a second cannot be told apart by time.
+			second := time.Now().Unix()
+			eventually(t, "the next second", func() bool { return time.Now().Unix() > second })
 		}
 	}
 	ada.Do(state.ReadChat{Peer: grace.account})
@@ -84,8 +87,7 @@ func TestSec56_RoomIsMade(t *testing.T) {
 	}
 	ada.until("it works again", func(s *state.State) bool { return s.Storage == nil })
 	on := d.said(grace)
-	tail(t, "on the disk", on, all, 500)
-	if len(on) > 510 {
+	if tail(t, "on the disk", on, all, 500); len(on) > 605 {
 		t.Errorf("%d are still on the disk", len(on))
 	}
 	tail(t, "in memory", ada.bodies(grace.account), all, 50)
@@ -164,7 +166,7 @@ func TestAHugeConversationIsCut(t *testing.T) {
 	defer client.Huge(250, 100, time.Millisecond)()
 	d.network.mend()
 	ada = d.page().back()
-	eventually(t, "it is cut", func() bool { return len(d.rows(grace)) <= 110 })
+	eventually(t, "it is cut", func() bool { return len(d.rows(grace)) <= 200 })
 	tail(t, "on the disk", d.said(grace), all, 100)
 	if ada.State().Storage != nil {
 		t.Error("there is nothing to worry about")
