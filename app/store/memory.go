@@ -69,6 +69,7 @@ type database struct {
 	account, stream []byte
 	contacts, chats map[jid.JID][]byte
 	messages        map[jid.JID]map[Key][]byte
+	ids             map[string][]Key // of messages, see ids
 	coverage        map[[2]jid.JID][]byte
 	drafts          map[jid.JID][]byte
 	avatars         map[string][]byte
@@ -79,7 +80,7 @@ func newDatabase(of *Memory, name string) *database {
 	return &database{
 		of: of, name: name, gone: make(chan struct{}),
 		contacts: map[jid.JID][]byte{}, chats: map[jid.JID][]byte{},
-		messages: map[jid.JID]map[Key][]byte{}, coverage: map[[2]jid.JID][]byte{},
+		messages: map[jid.JID]map[Key][]byte{}, ids: map[string][]Key{}, coverage: map[[2]jid.JID][]byte{},
 		drafts: map[jid.JID][]byte{}, avatars: map[string][]byte{}, settings: map[string]string{},
 	}
 }
@@ -264,21 +265,12 @@ func (s *memory) Find(ctx context.Context, peer jid.JID, wanted []Wanted) ([]Mes
 	}
 	defer leave()
 	found := map[Key]Message{}
-	all := s.db.page(peer, Key{}, -1)
 	for _, w := range wanted {
-		newest := func(is func(Message) bool) {
-			for _, m := range slices.Backward(all) {
-				if is(m) {
-					found[m.Key] = m
-					return
-				}
+		for _, id := range ids(peer, w.Archive, w.Author, w.ID) {
+			if keys := s.db.ids[id]; len(keys) > 0 {
+				newest := slices.MaxFunc(keys, compare)
+				found[newest] = unpack[Message](s.db.messages[peer][newest])
 			}
-		}
-		if w.Archive != "" {
-			newest(func(m Message) bool { return m.Archive == w.Archive })
-		}
-		if w.ID != "" {
-			newest(func(m Message) bool { return m.ID == w.ID && m.Author == w.Author })
 		}
 	}
 	list := make([]Message, 0, len(found))
@@ -383,7 +375,7 @@ func (db *database) write(b *Batch) {
 	for _, f := range b.Forget {
 		for _, m := range db.page(f.Peer, f.Before, -1) {
 			if m.Out == 0 && compare(m.Key, f.Before) < 0 {
-				delete(db.messages[f.Peer], m.Key)
+				db.remove(f.Peer, m.Key)
 			}
 		}
 	}
@@ -406,10 +398,14 @@ func (db *database) write(b *Batch) {
 		db.chats[c.Peer] = pack(c)
 	}
 	for _, m := range b.Messages {
+		db.remove(m.Peer, m.Key)
 		if db.messages[m.Peer] == nil {
 			db.messages[m.Peer] = map[Key][]byte{}
 		}
 		db.messages[m.Peer][m.Key] = pack(m)
+		for _, id := range ids(m.Peer, m.Archive, m.Author, m.ID) {
+			db.ids[id] = append(db.ids[id], m.Key)
+		}
 	}
 	for _, c := range b.Coverage {
 		db.coverage[[2]jid.JID{c.Archive, c.With}] = pack(c)
@@ -435,6 +431,30 @@ func (db *database) write(b *Batch) {
 		}
 		db.settings[name] = value
 	}
+}
+
+// remove removes a message, if there is one in this place.
+func (db *database) remove(peer jid.JID, k Key) {
+	raw, ok := db.messages[peer][k]
+	if !ok {
+		return
+	}
+	delete(db.messages[peer], k)
+	m := unpack[Message](raw)
+	for _, id := range ids(peer, m.Archive, m.Author, m.ID) {
+		db.ids[id] = slices.DeleteFunc(db.ids[id], func(o Key) bool { return o == k })
+	}
+}
+
+// ids are what a message can be found by.
+func ids(peer jid.JID, archive string, author jid.JID, id string) (all []string) {
+	if archive != "" {
+		all = append(all, string(peer)+"\x00"+archive)
+	}
+	if id != "" {
+		all = append(all, string(peer)+"\x00"+string(author)+"\x00"+id)
+	}
+	return all
 }
 
 func (s *memory) Gone() <-chan struct{} { return s.db.gone }

@@ -611,13 +611,14 @@ func TestP6_HistoryWithoutHoles(t *testing.T) {
 	a.Do(state.SignIn{Address: string(l.account), Password: password, Remember: true})
 	a.until("signed in", func(s *state.State) bool { return s.Connection.Phase == state.Online && s.CaughtUp })
 	for i := range periods {
+		look := !full || i%10 == 0 // at all there is
 		l.network(false)
 		a.until("no network", func(s *state.State) bool { return s.Connection.Phase != state.Online })
 		l.mu.Lock()
 		l.now = l.now.Add(time.Duration(random.IntN(100)) * time.Hour)
 		missed := []int{0, 3, 40, 200, 700}[random.IntN(5)]
 		if random.IntN(20) == 0 {
-			missed = count(2000, 8000) // more than a catch-up reads by itself
+			missed = count(2000, 6000) // more than a catch-up reads by itself
 		}
 		l.archive(missed)
 		if random.IntN(10) == 0 {
@@ -631,12 +632,16 @@ func TestP6_HistoryWithoutHoles(t *testing.T) {
 			a.open()
 			a.Do(state.Return{Account: l.account})
 			s := a.until("what was kept", func(s *state.State) bool { return s.Me != "" && s.Connection.Phase == state.Connecting })
-			a.must(fmt.Sprintf("period %d, offline after a reload", i), a.judge(s))
+			if look {
+				a.must(fmt.Sprintf("period %d, offline after a reload", i), a.judge(s))
+			}
 		}
 		l.network(true)
 		for range 1 + random.IntN(4) {
 			s := a.reconnected()
-			a.must(fmt.Sprintf("period %d", i), a.judge(s))
+			if look {
+				a.must(fmt.Sprintf("period %d", i), a.judge(s))
+			}
 			if s.Connection.Phase != state.Waiting {
 				break
 			}
