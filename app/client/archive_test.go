@@ -34,13 +34,16 @@ func (g garbled) Write(ctx context.Context, doc string) error {
 	doc = previd.ReplaceAllString(doc, `previd="nonsense"`) // each stream is a new one
 	if g.on.Load() {
 		doc = after.ReplaceAllString(doc, "<after>nonsense</after>")
-		doc = strings.ReplaceAll(doc, `var="start"`, `var="nonsense"`)
+		if strings.Contains(doc, `var="start"`) {
+			doc = strings.ReplaceAll(doc, `<query xmlns="urn:xmpp:mam:2"`, `<query xmlns="urn:xmpp:nonsense"`)
+		}
 	}
 	return g.Socket.Write(ctx, doc)
 }
 
-// Every server says that it does not know an id, looks up by time, and has all of it: a
-// catch-up that goes wrong leaves a gap, and Load missing fills it.
+// Asked for what comes after an id they do not know, Prosody 0.12 and the trial server say
+// item-not-found, Prosody 13 says that there is nothing, and ejabberd begins anew. Whatever
+// it is, a catch-up that goes wrong leaves a gap, and Load missing fills it.
 func TestSec66_GapIsLeftAndFilled(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		desk, grace := p.person(t).here(), p.person(t).here()
@@ -79,10 +82,10 @@ func TestSec66_GapIsLeftAndFilled(t *testing.T) {
 		network.mend()
 		ada.Do(state.Reconnect{})
 		s := ada.until("what could be had", func(s *state.State) bool {
-			return settled(s) && len(ada.bodies(grace.account)) > 1
+			return settled(s)
 		})
 		gaps := s.Gaps(grace.account)
-		i := slices.IndexFunc(gaps, func(g state.Gap) bool { return g.Fill.Failed != "" && g.After.Gone })
+		i := slices.IndexFunc(gaps, func(g state.Gap) bool { return g.Fill.Failed != "" })
 		if i < 0 {
 			t.Fatalf("no gap is shown: %+v", gaps)
 		}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,5 +116,41 @@ func TestGapRow(t *testing.T) {
 	shows("They can be loaded when you are online.")
 	if strings.Contains(b.html(), "load-missing") {
 		t.Error("a button that can do nothing")
+	}
+}
+
+// What comes into a gap above what is read does not push it off the page.
+func TestWindow_KeepsWhatIsInSight(t *testing.T) {
+	b := sit(t)
+	page := func(from, to int) state.Event {
+		page := state.ArchivePage{Peer: grace, Older: true}
+		for i := from; i < to; i++ {
+			page.Messages = append(page.Messages, state.Message{ID: fmt.Sprint(i), Author: grace, Body: fmt.Sprint(i), At: noon.Add(time.Duration(i) * time.Minute)})
+		}
+		return page
+	}
+	b.play(page(0, 10), page(1000, 1020))
+	b.sig("open", string(grace), "")
+	b.edgeAt("", false)
+	c := func() *state.Chat { return b.s.Chat(grace) }
+	read := c().Timeline.Newest(20)[0]
+	b.sight = keyText(read.Key)
+	for from := 950; from > 450; from -= 50 {
+		b.play(page(from, from+50))
+		rows, _ := b.window.rows(c())
+		if len(rows) > most || !slices.Contains(rows, read) {
+			t.Fatalf("with what came from %d on, it is not on the page of %d", from, len(rows))
+		}
+		if n := c().Timeline.Len(); len(rows) < min(n, most) {
+			t.Errorf("the page shrank to %d", len(rows))
+		}
+	}
+	// Who reads above the gap stays there.
+	first := c().Timeline.First()
+	b.sight = keyText(first.Key)
+	b.window.from = first.Key
+	b.play(page(400, 450))
+	if b.window.from != first.Key {
+		t.Error("it moved")
 	}
 }

@@ -182,7 +182,10 @@ func (w *window) keep(c *state.Chat, sight string) {
 	if !ok || len(rows) == 0 || !rows[len(rows)-1].Key.Before(k) {
 		return
 	}
-	if above := c.Timeline.Before(k, most/2); len(above) > 0 {
+	// As much as there was stays on the page: the browser takes a page that shrinks for
+	// scrolling.
+	below := len(c.Timeline.From(k, most/2))
+	if above := c.Timeline.Before(k, most-below); len(above) > 0 {
 		w.from = above[0].Key
 	}
 }

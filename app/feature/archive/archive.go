@@ -183,6 +183,10 @@ func (r *reading) forward() {
 			r.over(err)
 			return
 		}
+		if len(p.ids) == 0 && last.To.ID != "" {
+			r.confirm(last.To.ID)
+			return
+		}
 		read := p.reading()
 		read.After, read.Start = last.To.ID, last.To.ID == ""
 		read.End = p.complete
@@ -197,6 +201,22 @@ func (r *reading) forward() {
 			r.newest()
 		default:
 			r.forward()
+		}
+	})
+}
+
+// confirm finds out whether nothing has come after a message, or the archive has
+// forgotten it: Prosody 13 gives the same answer to both.
+func (r *reading) confirm(id string) {
+	r.ask(ask{backward: true, max: 1}, func(p *page, err error) {
+		switch {
+		case err != nil:
+			r.over(err)
+		case len(p.ids) == 1 && p.ids[0] == id:
+			r.add(p, state.Reading{After: id, From: p.reading().From, End: true}, false)
+			r.close()
+		default:
+			r.newest()
 		}
 	})
 }
@@ -305,12 +325,16 @@ func (r *reading) backward(pages int) {
 	}
 	r.ask(ask, func(p *page, err error) {
 		switch {
-		case forgotten(err) && ask.before != "" && ask.before == gap.Before.ID:
+		case ask.before != "" && ask.before == gap.Before.ID && (forgotten(err) || err == nil && len(p.ids) == 0):
+			// An empty page may mean that too: by time there is no doubt.
 			r.c.Emit(state.ArchiveForgot{Part: r.part, ID: ask.before})
 			r.backward(pages)
 			return
 		case err != nil:
 			r.over(err)
+			return
+		case r.cursor != "" && len(p.ids) == 0:
+			r.over(errBroken) // it has come with the page before
 			return
 		}
 		if byTime && !p.complete && !p.stamps[0].Before(gap.Before.At) {
@@ -348,7 +372,7 @@ func (r *reading) probe(id string, pages int) {
 	r.probed = true
 	r.ask(ask{after: id, max: 1}, func(p *page, err error) {
 		switch {
-		case forgotten(err):
+		case forgotten(err), err == nil && len(p.ids) == 0:
 			r.c.Emit(state.ArchiveForgot{Part: r.part, ID: id})
 		case err != nil:
 			r.over(err)

@@ -43,6 +43,7 @@ type library struct {
 	online  chan struct{}  // closed and replaced when open changes
 	bad     bool           // it misbehaves
 	faults  map[string]int // what it did
+	silent  bool           // it says of an id it does not know that nothing comes after it, as Prosody 13 does
 	queries int            // it has answered
 	forged  int            // messages that must never be seen
 }
@@ -269,11 +270,19 @@ func (l *library) answer(id string, query *framing.Element, send func(string)) b
 	case "refused":
 		return refuse("internal-server-error")
 	case "forgotten":
+		if l.silent {
+			send(fmt.Sprintf(`<iq xmlns='jabber:client' type='result' id='%s'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'/></fin></iq>`, id))
+			return true
+		}
 		return refuse("item-not-found")
 	}
 
 	low, high := l.expired, len(l.entries)
 	for _, bound := range []string{after, before.Text()} {
+		if k, ok := l.index[bound]; l.silent && bound != "" && (!ok || k < l.expired || with != "" && l.entries[k].peer != with) {
+			send(fmt.Sprintf(`<iq xmlns='jabber:client' type='result' id='%s'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'/></fin></iq>`, id))
+			return true
+		}
 		if k, ok := l.index[bound]; bound != "" && (!ok || k < l.expired || with != "" && l.entries[k].peer != with) {
 			return refuse("item-not-found")
 		}
@@ -601,6 +610,7 @@ func TestP6_HistoryWithoutHoles(t *testing.T) {
 	})
 	began := time.Now()
 	l := newLibrary(t, seed)
+	l.silent = seed%2 == 0
 	a := &reader{t: t, library: l, changed: make(chan struct{}, 1)}
 	random := rand.New(rand.NewPCG(seed, 7))
 	l.archive(random.IntN(count(300, 100_000)) * random.IntN(2))
@@ -713,7 +723,7 @@ func TestP6_HistoryWithoutHoles(t *testing.T) {
 	settle()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := l.queries - asked; n > 1 {
+	if n := l.queries - asked; n > 2 {
 		t.Errorf("running it again asks for %d pages", n)
 	}
 	bad := 0
