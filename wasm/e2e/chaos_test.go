@@ -43,7 +43,7 @@ func dropping(t *testing.T, name string, up func(string) string) {
 			t.Logf("NATTER_SEED=%d", seed)
 		}
 	})
-	messages, drops := count(60, 1000), count(8, 100)
+	messages, drops := count(40, 1000), count(5, 100)
 	one, two := trialAccounts(t)
 	w := lay(t, one.server)
 	w.up = up
