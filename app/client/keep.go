@@ -52,6 +52,7 @@ type keeping struct {
 	moved     bool                  // the stream went on since the last commit
 	unhandled int                   // stanzas dealt with that the stream has not been told of
 	retry     func()                // gives up the next try of a commit that failed
+	unwatch   func()                // see watch
 }
 
 // serverSetting is where the endpoint that the person typed is kept.
@@ -77,6 +78,7 @@ func (l *loop) open() *store.Snapshot {
 			return nil
 		}
 		l.store = s
+		l.watch(s)
 	}
 	if l.leads {
 		if err := l.store.Lead(ctx); err != nil {
@@ -258,6 +260,9 @@ func (l *loop) close() {
 	}
 	if l.retry != nil {
 		l.retry()
+	}
+	if l.unwatch != nil {
+		l.unwatch()
 	}
 	l.part()
 	l.keeping = keeping{}

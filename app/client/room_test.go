@@ -174,3 +174,53 @@ func TestAHugeConversationIsCut(t *testing.T) {
 	ada.scrollBack(grace.account)
 	ada.wants(grace.account, all...)
 }
+
+// The database goes away under a running page. What is in memory goes into a new one,
+// and what was only on the disk comes from the archive again.
+func TestTheTablesAreTakenAway(t *testing.T) {
+	d, ada, grace, all := chatter(t, 150)
+	ada = ada.reload().back()
+	tail(t, "in memory", ada.bodies(grace.account), all, 50)
+	ada.Do(state.KeepDraft{Peer: grace.account, Text: "half a sen"})
+	ada.until("the draft", func(s *state.State) bool { return s.Chat(grace.account).Draft != "" })
+	take := func() {
+		t.Helper()
+		other, err := d.Memory.Open(t.Context(), d.account)
+		if err == nil {
+			err = other.Delete(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	take()
+	eventually(t, "it is on the disk again", func() bool { return d.kept().Account != nil })
+	ada.until("all is well", func(s *state.State) bool { return s.Storage == nil })
+	sn := d.kept()
+	if len(sn.Drafts) != 1 || sn.Stream == nil || len(sn.Contacts) != len(slices.Collect(ada.State().Contacts)) || sn.Settings["server"] == "" {
+		t.Errorf("kept %+v", sn)
+	}
+	tail(t, "on the disk", d.said(grace), all, 50)
+	all = append(all, "after that")
+	grace.says(ada.person, "after that")
+	ada.hears(grace, "after that")
+	ada = ada.reload().back()
+	ada.scrollBack(grace.account)
+	ada.wants(grace.account, all...)
+
+	t.Run("not if nothing signs in here any more", func(t *testing.T) {
+		d.mu.Lock()
+		d.credential = nil
+		d.mu.Unlock()
+		take()
+		s := ada.until("told", func(s *state.State) bool { return s.Storage != nil })
+		if s.Storage.Kind != "storage-closed" {
+			t.Errorf("told %+v", s.Storage)
+		}
+		grace.says(ada.person, "in memory only")
+		ada.hears(grace, "in memory only")
+		if sn := d.kept(); sn.Account != nil {
+			t.Errorf("kept %+v", sn)
+		}
+	})
+}

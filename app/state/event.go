@@ -319,6 +319,7 @@ type Forgotten struct {
 	Before Key
 	ID     string    // the archive's id of that message
 	At     time.Time // in a later second than the message of the conversation before it
+	Gone   bool      // the archive cannot be asked by the id, only by the time
 }
 
 func (ev Forgotten) apply(s *State) {
@@ -329,7 +330,7 @@ func (ev Forgotten) apply(s *State) {
 	if room := (Part{Archive: c.Peer}); len(s.Coverage(room).Ranges) > 0 {
 		part = room
 	}
-	s.setCoverage(s.Coverage(part).cut(Edge{ID: ev.ID, At: ev.At}))
+	s.setCoverage(s.Coverage(part).cut(Edge{ID: ev.ID, At: ev.At, Gone: ev.Gone}))
 }
 
 func (c *Chat) forget(before Key) {

@@ -1,0 +1,78 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"natter/app/connect"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/store"
+)
+
+// watch notices when the tables are taken away: the browser cleared up, or somebody
+// deleted them.
+func (l *loop) watch(s store.Store) {
+	if l.unwatch != nil {
+		l.unwatch()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.unwatch = cancel
+	go func() {
+		select {
+		case <-s.Gone():
+			l.c.commands <- func() { l.rescue(s) }
+		case <-ctx.Done():
+		}
+	}()
+}
+
+// rescue writes what is in memory to new tables, after those there were are gone. It
+// does not if nothing signs in to the account here any more: then somebody wanted them
+// gone. A mirror leaves it to the tab that leads. Both are told.
+func (l *loop) rescue(s store.Store) {
+	if l.store != s {
+		return
+	}
+	ctx := context.Background()
+	l.lose(store.ErrClosed)
+	request := connect.Request{Account: l.request.Account}
+	if l.c.config.Keeper.Renew(ctx, &request); request.Credential == nil || l.link != nil && !l.leads {
+		return
+	}
+	s, err := l.c.config.Keeper.Open(ctx, l.request.Account)
+	if err == nil && l.leads {
+		if err = s.Lead(ctx); err != nil {
+			_ = s.Close()
+		}
+	}
+	if err != nil {
+		l.trouble(err)
+		return
+	}
+	if l.retry != nil {
+		l.retry()
+		l.retry = nil
+	}
+	for c := range l.state.Chats {
+		if ev, ok := lost(c); ok {
+			l.Emit(ev)
+		}
+	}
+	l.store, l.kept, l.server, l.moved = s, nil, "", true
+	l.edges = map[jid.JID]store.Key{}
+	l.watch(s)
+}
+
+// lost says of a conversation that what was only in the tables is not here any more.
+func lost(c *state.Chat) (ev state.Forgotten, ok bool) {
+	first := c.Timeline.First()
+	if !c.Earlier || first == nil {
+		return ev, false
+	}
+	return state.Forgotten{
+		Peer: c.Peer, Before: first.Key, ID: "gone", Gone: true,
+		// What else was said in that second is asked for again.
+		At: first.At.Truncate(time.Second).Add(time.Second),
+	}, true
+}
