@@ -330,7 +330,9 @@ func TestSearch_OpensInTheMiddle(t *testing.T) {
 	if again := top(page, key); math.Abs(again-at) > 2 {
 		t.Errorf("the second time it stands at %f, not %f", again, at)
 	}
-	page.Keyboard.MustType(input.Escape, input.Escape)
+	page.Keyboard.MustType(input.Escape)
+	page.MustWait(`() => document.activeElement.id === "hit:1"`)
+	page.Keyboard.MustType(input.Escape)
 	settled(page)
 	if on := page.MustEval(`() => document.activeElement.id + document.activeElement.value`).Str(); on != "filter" {
 		t.Errorf("after Esc and Esc the focus is on %q", on)
