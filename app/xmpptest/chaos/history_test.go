@@ -613,7 +613,7 @@ func TestP6_HistoryWithoutHoles(t *testing.T) {
 	l.silent = seed%2 == 0
 	a := &reader{t: t, library: l, changed: make(chan struct{}, 1)}
 	random := rand.New(rand.NewPCG(seed, 7))
-	l.archive(random.IntN(count(300, 100_000)) * random.IntN(2))
+	l.archive(count(random.IntN(300)*random.IntN(2), 100_000))
 	periods, reloads, breaks := count(12, 200), 0, 0
 	a.open()
 	t.Cleanup(func() { a.close() })
