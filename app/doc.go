@@ -17,7 +17,8 @@
 //	  store/            what outlives the page: tables of an account, rows, a version in memory
 //	    storetest/      what every Store must do, as a test
 //	  client/           the loop that owns the state; features.go is the only registration;
-//	                    keep.go ties it to a store and a credential, tabs.go to other tabs
+//	                    keep.go ties it to a store and a credential, tabs.go to other tabs;
+//	                    search.go finds messages, room.go says what leaves a full device
 //	  view/             go-app components: State in, Intent out
 //	  xmpptest/         scripted peer, real Prosody and ejabberd
 //	    conformance/    which test shows which rule
