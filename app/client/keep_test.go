@@ -156,7 +156,7 @@ func (c hurried) AfterFunc(d time.Duration, f func()) func() {
 	switch d {
 	case 5 * time.Second:
 		d = 50 * time.Millisecond
-	case 4 * time.Second:
+	case 3 * time.Second:
 		d = time.Second
 	}
 	return c.Clock.AfterFunc(d, f)

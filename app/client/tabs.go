@@ -147,7 +147,7 @@ const (
 // A tab that was killed has made room already; one that does not answer so many times
 // is suspended, or hangs.
 const (
-	lookEvery = 4 * time.Second
+	lookEvery = 3 * time.Second
 	patience  = 3
 )
 
