@@ -63,7 +63,7 @@ func (c *crowd) kill(p *person, crash bool) {
 // P-16: five tabs of a real browser, in which somebody writes now here, now there, and
 // the one that has the connection is closed or crashes all the time.
 func TestP16_Tabs(t *testing.T) {
-	deaths := count(5, 100)
+	deaths := killed(5, 100)
 	one, two := trialAccounts(t)
 	w := lay(t, one.server)
 	c := &crowd{device: newDevice(t), address: natter(t), wire: w}
@@ -149,4 +149,47 @@ func stored(p *person) (bodies []string) {
 		bodies = append(bodies, body.Str())
 	}
 	return bodies
+}
+
+// A tab that hangs hears and says nothing. Another one takes over; when the first goes
+// on it is a mirror like the rest. Here a debugger has stopped it.
+func TestP16_ATabHangs(t *testing.T) {
+	one, two := trialAccounts(t)
+	w := lay(t, one.server)
+	c := &crowd{device: newDevice(t), address: natter(t), wire: w}
+	other := talk(t, two.server, string(two.jid), two.password)
+	first := c.visit(c.address)
+	first.remember(string(one.jid), one.password, w.URL)
+	first.startChat(string(two.jid))
+	first.say("one")
+	first.marked("Sent")
+	second := c.open(string(two.jid.Local()))
+	second.in()
+	_, err := proto.DebuggerEnable{}.Call(first.page)
+	first.must(err)
+	stopped := first.page.WaitEvent(&proto.DebuggerPaused{})
+	first.must(proto.DebuggerPause{}.Call(first.page))
+	stopped()
+	second.say("two")
+	second.marked("Sent")
+	if !second.asked(w.URL) {
+		t.Error("the other tab has not taken over")
+	}
+	other.say(one.jid, "three")
+	second.reads("…", "three")
+	first.must(proto.DebuggerResume{}.Call(first.page))
+	first.until(`() => e2e.bodies().includes("three")`)
+	first.in()
+	first.say("four")
+	second.reads("You", "four")
+	other.until("to have all", func(*state.State) bool { return len(other.heard(one.jid)) >= 3 })
+	same(t, "the other has heard", other.heard(one.jid), []string{"one", "two", "four"})
+	for _, p := range []*person{first, second} {
+		same(t, "a tab shows", p.bodies(), []string{"one", "two", "three", "four"})
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pages != 1 {
+		t.Errorf("%d sockets are open", w.pages)
+	}
 }
