@@ -130,22 +130,24 @@ func (l *loop) load() *store.Snapshot {
 	return snapshot
 }
 
-// readBack reads what is in memory of a conversation and was not just read.
+// readBack reads as far back as is in memory of a conversation.
 func (l *loop) readBack(old, c *state.Chat) state.Event {
 	first := old.Timeline.First()
-	if c == nil || first == nil || !c.Earlier {
+	if c == nil || first == nil || !c.Earlier || c.Timeline.Len() == 0 {
 		return nil
 	}
-	edge := c.Timeline.First()
-	if edge == nil || !first.Key.Before(edge.Key) {
-		return nil
+	ev := state.HistoryRead{Peer: c.Peer, Earlier: true}
+	for edge := c.Timeline.First().Key; ev.Earlier && first.Key.Before(edge); {
+		rows, err := l.store.Messages(context.Background(), c.Peer, store.Key(edge), window.Messages)
+		if err != nil {
+			break // it is on disk still
+		}
+		ev.Messages = append(store.States(rows), ev.Messages...)
+		if ev.Earlier = len(rows) == window.Messages; ev.Earlier {
+			edge = state.Key(rows[0].Key)
+		}
 	}
-	n := old.Timeline.Len() - len(old.Timeline.From(edge.Key, old.Timeline.Len()))
-	rows, err := l.store.Messages(context.Background(), c.Peer, store.Key(edge.Key), n)
-	if err != nil {
-		return nil // it is on disk still
-	}
-	return state.HistoryRead{Peer: c.Peer, Messages: store.States(rows), Earlier: old.Earlier || len(rows) == n}
+	return ev
 }
 
 func (l *loop) trouble(err error) {
