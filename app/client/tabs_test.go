@@ -187,6 +187,7 @@ func TestP16_ABadChannel(t *testing.T) {
 			grace.until("ours", func(*state.State) bool { return len(grace.by(d.account, false)) == len(ours) })
 		}
 	}
+	ada.until("all of hers", func(*state.State) bool { return len(ada.by(grace.account, false)) == len(hers) })
 	agree(t, ada, mirror)
 	if got := grace.by(d.account, false); !slices.Equal(got, ours) {
 		t.Errorf("she has %q", got)
