@@ -63,7 +63,7 @@ func (c *crowd) kill(p *person, crash bool) {
 // P-16: five tabs of a real browser, in which somebody writes now here, now there, and
 // the one that has the connection is closed or crashes all the time.
 func TestP16_Tabs(t *testing.T) {
-	deaths := killed(5, 100)
+	deaths := count(5, 100)
 	one, two := trialAccounts(t)
 	w := lay(t, one.server)
 	c := &crowd{device: newDevice(t), address: natter(t), wire: w}
