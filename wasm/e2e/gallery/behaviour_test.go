@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-rod/rod"
 	"github.com/go-rod/rod/lib/input"
@@ -317,9 +318,10 @@ func TestSearch_OpensInTheMiddle(t *testing.T) {
 	}
 	for range 4 {
 		before := look(t, page).Key
-		scroll(page, 2500)
-		if look(t, page).Key == before {
-			t.Error("down from there is nothing")
+		for late := time.Now().Add(20 * time.Second); look(t, page).Key == before; {
+			if scroll(page, 2500); time.Now().After(late) {
+				t.Fatal("down from there is nothing")
+			}
 		}
 	}
 	page.Keyboard.MustType(input.Escape)
