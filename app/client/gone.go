@@ -40,6 +40,9 @@ func (l *loop) rescue(s store.Store) {
 	if l.c.config.Keeper.Renew(ctx, &request); request.Credential == nil || l.link != nil && !l.leads {
 		return
 	}
+	if l.state.Connection.Phase == state.Stopped {
+		return // another tab, that cannot be met, has them, and somebody may be signing out there
+	}
 	s, err := l.c.config.Keeper.Open(ctx, l.request.Account)
 	if err == nil && l.leads {
 		if err = s.Lead(ctx); err != nil {
