@@ -37,11 +37,8 @@ func (l *loop) rescue(s store.Store) {
 	ctx := context.Background()
 	l.lose(store.ErrClosed)
 	request := connect.Request{Account: l.request.Account}
-	if l.c.config.Keeper.Renew(ctx, &request); request.Credential == nil || l.link != nil && !l.leads {
-		return
-	}
-	if l.state.Connection.Phase == state.Stopped {
-		return // another tab, that cannot be met, has them, and somebody may be signing out there
+	if l.c.config.Keeper.Renew(ctx, &request); request.Credential == nil || l.link == nil || !l.leads {
+		return // where tabs cannot meet, somebody may be signing out in another one
 	}
 	s, err := l.c.config.Keeper.Open(ctx, l.request.Account)
 	if err == nil && l.leads {
