@@ -214,22 +214,24 @@ func (ev MessageAdded) apply(s *State) {
 }
 
 // MessageMarked: a message of ours came further. It never goes back, but a failed
-// one may still turn out to have arrived.
+// one may still turn out to have arrived, unless it was sent back: that our server has
+// it then says nothing.
 type MessageMarked struct {
 	Peer     jid.JID
 	ID       string
 	Delivery Delivery
 	Problem  string
+	Bounced  bool // with Failed: it was sent back
 }
 
 func (ev MessageMarked) apply(s *State) {
 	c := s.chat(ev.Peer)
 	old := c.Timeline.ByID(s.Account(), ev.ID)
-	if old == nil || !old.Mine || !further(old.Delivery, ev.Delivery) {
+	if old == nil || !old.Mine || !further(old, ev.Delivery) {
 		return
 	}
 	m := *old
-	m.Rev, m.Delivery, m.Problem = s.Rev, ev.Delivery, ev.Problem
+	m.Rev, m.Delivery, m.Problem, m.Bounced = s.Rev, ev.Delivery, ev.Problem, ev.Bounced
 	c.Timeline = c.Timeline.put(&m)
 	s.setChat(c)
 }
@@ -250,14 +252,14 @@ func (ev MessageRemoved) apply(s *State) {
 	s.setChat(c)
 }
 
-func further(from, to Delivery) bool {
+func further(m *Message, to Delivery) bool {
 	switch {
-	case from == Failed:
-		return to != Failed
+	case m.Delivery == Failed:
+		return to != Failed && (to != OnServer || !m.Bounced)
 	case to == Failed:
-		return from != Delivered
+		return m.Delivery != Delivered
 	}
-	return to > from
+	return to > m.Delivery
 }
 
 // ChatRead: the person has seen the conversation to its end.

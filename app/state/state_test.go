@@ -224,6 +224,10 @@ func TestDuplicates(t *testing.T) {
 
 func TestDelivery(t *testing.T) {
 	mark := func(d Delivery) Event { return MessageMarked{Peer: grace, ID: "1", Delivery: d, Problem: "why"} }
+	bounced := MessageMarked{Peer: grace, ID: "1", Delivery: Failed, Problem: "why", Bounced: true}
+	inArchive := mine("1", "hi", 0)
+	inArchive.ArchiveID, inArchive.Delivery = "x", OnServer
+	page := ArchivePage{Peer: grace, Messages: []Message{inArchive}}
 	for _, tc := range []struct {
 		events []Event
 		want   Delivery
@@ -236,6 +240,12 @@ func TestDelivery(t *testing.T) {
 		{[]Event{mark(Failed), mark(Delivered)}, Delivered},
 		{[]Event{mark(Delivered), mark(Failed)}, Delivered},
 		{[]Event{mark(OnServer), mark(Failed)}, Failed},
+		{[]Event{mark(Failed), mark(OnServer)}, OnServer},
+		{[]Event{mark(Failed), page}, OnServer},
+		{[]Event{bounced, mark(OnServer)}, Failed}, // our server has it, and sent it back
+		{[]Event{bounced, page}, Failed},
+		{[]Event{bounced, mark(Queued), mark(OnServer)}, OnServer},
+		{[]Event{bounced, mark(Delivered)}, Delivered},
 	} {
 		s := signedIn().With(MessageAdded{Peer: grace, Message: mine("1", "hi", 0)})
 		for _, ev := range tc.events {
@@ -252,10 +262,7 @@ func TestDelivery(t *testing.T) {
 		}
 	})
 	t.Run("the archive proves a message arrived", func(t *testing.T) {
-		copied := mine("1", "hi", 0)
-		copied.ArchiveID, copied.Delivery = "x", OnServer
-		s := signedIn().With(MessageAdded{Peer: grace, Message: mine("1", "hi", 0)}).
-			With(ArchivePage{Peer: grace, Messages: []Message{copied}})
+		s := signedIn().With(MessageAdded{Peer: grace, Message: mine("1", "hi", 0)}).With(page)
 		if got := s.Chat(grace).Timeline.Last(); got.Delivery != OnServer || got.ArchiveID != "x" {
 			t.Errorf("got %+v", got)
 		}

@@ -44,6 +44,7 @@ type Message struct {
 	At        time.Time
 	Delivery  Delivery
 	Problem   string // with Failed: one sentence
+	Bounced   bool   // with Failed: it was sent back, wherever it has been
 }
 
 // Chat is one conversation.
@@ -312,7 +313,7 @@ func (t Timeline) merge(old, m *Message, rev uint64) Timeline {
 	if learned.ArchiveID == "" {
 		learned.ArchiveID = m.ArchiveID
 	}
-	if learned.Mine && m.ArchiveID != "" && (learned.Delivery == Queued || learned.Delivery == Failed) {
+	if learned.Mine && m.ArchiveID != "" && (learned.Delivery == Queued || learned.Delivery == Failed && !learned.Bounced) {
 		learned.Delivery, learned.Problem = OnServer, ""
 	}
 	if learned == *old {

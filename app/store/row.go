@@ -23,6 +23,7 @@ type Message struct {
 	At       int64   `json:"at"`
 	Delivery string  `json:"delivery,omitempty"` // "" for one that was received
 	Problem  string  `json:"problem,omitempty"`
+	Bounced  bool    `json:"bounced,omitempty"`
 	// Out is set while the message is in the outbox: when it was put there.
 	Out int64 `json:"out,omitempty"`
 }

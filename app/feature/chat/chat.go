@@ -115,7 +115,7 @@ func bounced(c feature.Client, st *feature.Stanza) {
 			why = known
 		}
 	}
-	c.Emit(state.MessageMarked{Peer: st.From.Bare(), ID: st.ID, Delivery: state.Failed, Problem: why})
+	c.Emit(state.MessageMarked{Peer: st.From.Bare(), ID: st.ID, Delivery: state.Failed, Problem: why, Bounced: true})
 }
 
 // reasons are the stanza errors (RFC 6120 §8.3.3) that say something a person can
