@@ -325,6 +325,28 @@ window.natterPage = (() => {
     fit();
   }
 
+  // ---- The conversation that was open: this tab comes back to it, and a new one too if
+  // the person is remembered and it has room for more than the list. ----
+
+  const placeKey = "natter.open";
+  function place() {
+    try {
+      return sessionStorage.getItem(placeKey) || (!narrow() && localStorage.getItem(placeKey)) || "";
+    } catch {
+      return "";
+    }
+  }
+  function setPlace(peer) {
+    try {
+      if (peer) sessionStorage.setItem(placeKey, peer);
+      else sessionStorage.removeItem(placeKey);
+      if (peer && localStorage.getItem("natter.remembered")) localStorage.setItem(placeKey, peer);
+      else localStorage.removeItem(placeKey);
+    } catch {
+      // Without storage one begins at the list.
+    }
+  }
+
   // ---- Looks. ----
 
   const themeKey = "natter.theme";
@@ -355,6 +377,8 @@ window.natterPage = (() => {
     attentive: () => document.visibilityState === "visible" && document.hasFocus(),
     narrow,
     hour12: Boolean(new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions().hour12),
+    place,
+    setPlace,
     theme,
     setTheme,
     copy: (text) => navigator.clipboard && navigator.clipboard.writeText(text).catch(() => {}),

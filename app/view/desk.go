@@ -23,6 +23,7 @@ type desk struct {
 
 	settling Settling
 
+	placed  bool // what was open last time has been opened, if it is still there
 	open    jid.JID
 	details bool
 	window  window
@@ -67,9 +68,15 @@ const blip = time.Second
 func (d *desk) refresh() {
 	old := d.s
 	d.s = d.model.State()
-	if d.s.Account() == "" && old.Account() != "" {
+	switch {
+	case d.s.Account() == "" && old.Account() != "":
 		d.forget()
 		return
+	case d.s.Account() != "" && !d.placed:
+		d.placed = true
+		if peer := jid.JID(d.platform.Place()); d.s.Chat(peer) != nil {
+			d.show(peer)
+		}
 	}
 	switch online := d.s.Connection.Phase == state.Online; {
 	case online:
@@ -93,6 +100,7 @@ func (d *desk) refresh() {
 // forget drops everything of an account that has signed out.
 func (d *desk) forget() {
 	d.endSearch()
+	d.platform.SetPlace("")
 	*d = desk{
 		model: d.model, platform: d.platform, now: d.now, later: d.later, post: d.post,
 		s: d.s, rev: d.rev + 1, drafts: map[jid.JID]string{},
@@ -180,6 +188,7 @@ func (d *desk) show(peer jid.JID) {
 		d.stopTyping()
 		d.keep()
 		d.open, d.details = peer, false
+		d.platform.SetPlace(string(peer))
 		d.opened = d.draft(peer)
 		d.seek = seek{}
 		d.news = ""
@@ -220,6 +229,7 @@ func (d *desk) leave() {
 		d.settling.Focus = "hit:" + strconv.Itoa(d.search.opened)
 	}
 	d.open, d.details = "", false
+	d.platform.SetPlace("")
 	d.rev++
 }
 

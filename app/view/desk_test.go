@@ -32,6 +32,7 @@ type bench struct {
 	away     bool
 	narrow   bool
 	theme    string
+	place    string
 	copied   string
 	went     int
 	clock    time.Time
@@ -55,6 +56,8 @@ func (b *bench) Settle(Settling)               {}
 func (b *bench) Attentive() bool               { return !b.away }
 func (b *bench) Narrow() bool                  { return b.narrow }
 func (b *bench) Hour12() bool                  { return false }
+func (b *bench) Place() string                 { return b.place }
+func (b *bench) SetPlace(peer string)          { b.place = peer }
 func (b *bench) Theme() string                 { return b.theme }
 func (b *bench) SetTheme(theme string)         { b.theme = theme }
 func (b *bench) Copy(text string)              { b.copied = text }
@@ -167,6 +170,38 @@ func TestOpen(t *testing.T) {
 			t.Error("Back did not lead to the list")
 		}
 	})
+}
+
+// Who comes back finds open what was open.
+func TestPlace(t *testing.T) {
+	b := sit(t)
+	b.receive(grace, "hello")
+	b.sig("open", string(grace), "")
+	if b.place != string(grace) {
+		t.Fatalf("the place is %q", b.place)
+	}
+	again := func(s *state.State, place string) *bench {
+		b := sit(t)
+		b.desk = newDesk(b, b)
+		b.state, b.place = s, place
+		b.refresh()
+		return b
+	}
+	if got := again(b.state, b.place).open; got != grace {
+		t.Errorf("%q is open after a reload", got)
+	}
+	if got := again(state.New().With(state.SessionStarted{Me: "eve@localhost/tab"}), b.place); got.open != "" {
+		t.Errorf("somebody else finds %q open", got.open)
+	}
+	b.sig("back", "", "")
+	if b.place != "" {
+		t.Errorf("after going back to the list the place is %q", b.place)
+	}
+	b.sig("open", string(grace), "")
+	b.play(state.Cleared{})
+	if b.place != "" {
+		t.Errorf("after the sign-out the place is %q", b.place)
+	}
 }
 
 func TestCompose(t *testing.T) {

@@ -18,6 +18,9 @@ type Platform interface {
 	Narrow() bool
 	// Hour12 reports whether the person's clock has twelve hours.
 	Hour12() bool
+	// Place is the conversation that was open when the page was last left, "" if none.
+	Place() string
+	SetPlace(peer string)
 	// Theme is "light", "dark" or "" for the system's choice.
 	Theme() string
 	SetTheme(string)
@@ -80,6 +83,12 @@ func (Page) Narrow() bool { return helper().Call("narrow").Bool() }
 
 // Hour12 implements Platform.
 func (Page) Hour12() bool { return helper().Get("hour12").Bool() }
+
+// Place implements Platform.
+func (Page) Place() string { return helper().Call("place").String() }
+
+// SetPlace implements Platform.
+func (Page) SetPlace(peer string) { helper().Call("setPlace", peer) }
 
 // Theme implements Platform.
 func (Page) Theme() string { return helper().Call("theme").String() }

@@ -105,7 +105,7 @@ func TestReload(t *testing.T) {
 		t.Log("as it comes")
 		p.reload()
 		p.resumed(tokens)
-		p.chat(string(two.jid.Local()))
+		p.find("textbox", "Message") // the conversation is open again
 		same(t, "after a reload there is", p.bodies(), want)
 
 		t.Log("in the middle of a conversation")
@@ -118,7 +118,6 @@ func TestReload(t *testing.T) {
 		p.reads("You", "written just before")
 		p.reload()
 		p.resumed(tokens)
-		p.chat(string(two.jid.Local()))
 		say("written just after")
 		p.marked("Sent")
 		p.until(`() => e2e.bodies().includes("number 19")`)

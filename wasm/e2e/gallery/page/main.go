@@ -113,6 +113,10 @@ func (p page) Listen(f func(view.Signal)) (stop func()) {
 	return stop
 }
 
+// Place is nowhere: a story does not go on where the last one ended.
+func (page) Place() string   { return "" }
+func (page) SetPlace(string) {}
+
 func main() {
 	name := app.Window().URL().Query().Get("story")
 	story, ok := stories.Find(name)
