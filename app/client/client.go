@@ -178,6 +178,9 @@ func (c *Client) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			c.l.leave()
 			c.l.part()
+			if c.l.unwatch != nil {
+				c.l.unwatch()
+			}
 			c.l.leaving.Wait()
 			return ctx.Err()
 		case f := <-c.commands:

@@ -18,13 +18,13 @@ func (l *loop) watch(s store.Store) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l.unwatch = cancel
-	go func() {
+	l.leaving.Go(func() {
 		select {
 		case <-s.Gone():
 			l.c.commands <- func() { l.rescue(s) }
 		case <-ctx.Done():
 		}
-	}()
+	})
 }
 
 // rescue writes what is in memory to new tables, after those there were are gone. It
