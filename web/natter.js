@@ -183,6 +183,7 @@ window.natterPage = (() => {
         remember();
       } else {
         if (scroll === "end" || scroll === "new") atEnd = true;
+        if (scroll === "stay") atEnd = false; // it was the end of the page, not of the conversation
         restore();
       }
       edges();

@@ -214,6 +214,7 @@ func (d *desk) edge(which string, atEnd bool) {
 	case which == "top":
 		d.older(d.open)
 	case which == "bottom" && d.window.newer(c):
+		d.settling.Scroll = "stay"
 		d.rev++
 	}
 	if was != d.window.atEnd {
