@@ -18,7 +18,8 @@
 //	    storetest/      what every Store must do, as a test
 //	  client/           the loop that owns the state; features.go is the only registration;
 //	                    keep.go ties it to a store and a credential, tabs.go to other tabs;
-//	                    search.go finds messages, room.go says what leaves a full device
+//	                    search.go finds messages, disk.go reads back what memory lacks,
+//	                    room.go says what leaves a full device, gone.go what if all is gone
 //	  view/             go-app components: State in, Intent out
 //	  xmpptest/         scripted peer, real Prosody and ejabberd
 //	    conformance/    which test shows which rule
@@ -28,6 +29,7 @@
 //	  browser/          the only syscall/js: socket, fetch, WebCrypto, tabs, the page's life and form
 //	  e2e/              drives a real Chromium against the real binary and real servers
 //	    chrome/         starts Chromium and serves small pages to it
+//	    chrome/         starts the browser for all of them, builds and serves the page
 //	    gallery/        opens every story of the view, wide and narrow, light and dark
 //	    storetest/      the contract of a Store on the real IndexedDB
 //	    vaulttest/      what the vault leaves behind
