@@ -29,7 +29,6 @@
 //	  browser/          the only syscall/js: socket, fetch, WebCrypto, tabs, the page's life and form
 //	  e2e/              drives a real Chromium against the real binary and real servers
 //	    chrome/         starts Chromium and serves small pages to it
-//	    chrome/         starts the browser for all of them, builds and serves the page
 //	    gallery/        opens every story of the view, wide and narrow, light and dark
 //	    storetest/      the contract of a Store on the real IndexedDB
 //	    vaulttest/      what the vault leaves behind
