@@ -53,8 +53,9 @@ window.natterPage = (() => {
     if (!anchor) return;
     const row = log.querySelector(`[data-key="${anchor.key}"]`);
     if (!row) return;
-    // What the person has scrolled since then is theirs to keep.
-    const scrolled = log.scrollTop - anchor.at;
+    // What the person has scrolled since then is theirs to keep; that a page which has
+    // shrunk has no room left below is not their doing.
+    const scrolled = log.scrollTop - Math.min(anchor.at, log.scrollHeight - log.clientHeight);
     const moved = row.getBoundingClientRect().top - log.getBoundingClientRect().top - anchor.top + scrolled;
     if (Math.abs(moved) > 0.5) log.scrollTop += moved;
     anchor = { key: anchor.key, top: anchor.top - scrolled, at: log.scrollTop };
@@ -148,9 +149,11 @@ window.natterPage = (() => {
   let focusedRow = ""; // the row of the list that has the focus
 
   function hold() {
-    if (log && log.isConnected) remember();
+    const watched = log && log.isConnected;
+    if (watched) remember();
     const active = document.activeElement;
     focusedRow = active && active.classList.contains("row") ? active.id : "";
+    return watched && anchor ? anchor.key : "";
   }
 
   function settle(scroll, focus, enter, empty) {

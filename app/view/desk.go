@@ -127,15 +127,14 @@ func (d *desk) follow(old, c *state.Chat) {
 		return
 	}
 	if old == nil || old.Timeline.Len() == 0 {
-		d.window = newWindow(c)
+		d.jump(newWindow(c), "end")
 		d.told = last.Key
-		d.settling.Scroll = "end"
 		return
 	}
-	if w := &d.window; old.Timeline.First().Key == w.from {
-		// What was above the window has just come: it belongs in sight.
-		if page := c.Timeline.Before(w.from, stride); len(page) > 0 {
-			w.from = page[0].Key
+	if old.Timeline.First().Key == d.window.from {
+		// What has just come above the window may be near what is in sight.
+		if page := c.Timeline.Before(d.window.from, stride); len(page) > 0 {
+			d.window.from = page[0].Key
 		}
 	}
 	d.window.keep(c, d.sight)
@@ -145,9 +144,8 @@ func (d *desk) follow(old, c *state.Chat) {
 	if d.told.Before(last.Key) {
 		d.told = last.Key
 		if last.Mine {
-			d.window.showEnd(c)
 			d.window.unread = state.Key{}
-			d.settling.Scroll = "end"
+			d.toEnd(c)
 			return
 		}
 		d.news = plain(d.s.Name(last.Author)) + ": " + straight(last.Body)
@@ -195,18 +193,15 @@ func (d *desk) show(peer jid.JID) {
 		c := d.s.Chat(peer)
 		if c == nil {
 			d.model.Do(state.StartChat{Peer: peer})
-			d.window, d.told = window{atEnd: true}, state.Key{}
+			d.jump(window{atEnd: true}, "")
+			d.told = state.Key{}
 		} else {
-			d.window = newWindow(c)
+			d.begin(c)
 			d.told = state.Key{}
 			if last := c.Timeline.Last(); last != nil {
 				d.told = last.Key
 			} else {
 				d.older(peer)
-			}
-			d.settling.Scroll = "end"
-			if d.window.unread != (state.Key{}) {
-				d.settling.Scroll = "new"
 			}
 			if unreadAbove(c) {
 				d.seekTo(c, state.Key{})
@@ -377,8 +372,7 @@ func (d *desk) happened(sig Signal) {
 	case "newest":
 		if c := d.s.Chat(d.open); c != nil {
 			d.seek = seek{}
-			d.window.showEnd(c)
-			d.settling.Scroll = "end"
+			d.toEnd(c)
 			d.rev++
 			d.read()
 		}

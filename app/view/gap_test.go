@@ -154,3 +154,49 @@ func TestWindow_KeepsWhatIsInSight(t *testing.T) {
 		t.Error("it moved")
 	}
 }
+
+// However fast older pages come, and whatever the person scrolls meanwhile, a screenful
+// from what is in sight stays on the page: a browser cannot scroll to where nothing is.
+func TestWindow_KeepsAScreenful(t *testing.T) {
+	b := sit(t)
+	page := func(from int) state.Event {
+		page := state.ArchivePage{Peer: grace, Older: true}
+		for i := from; i < from+50; i++ {
+			page.Messages = append(page.Messages, state.Message{ID: fmt.Sprint(i), Author: grace, Body: fmt.Sprint(i), At: noon.Add(time.Duration(i) * time.Minute)})
+		}
+		return page
+	}
+	b.play(page(950))
+	b.sig("open", string(grace), "")
+	c := func() *state.Chat { return b.s.Chat(grace) }
+	check := func(when string, read *state.Message) {
+		t.Helper()
+		rows, _ := b.window.rows(c())
+		at := slices.Index(rows, read)
+		if at < 0 || len(rows)-at < len(c().Timeline.From(read.Key, most/2)) || len(rows) > most {
+			t.Fatalf("%s: of %d messages on the page, what is in sight is number %d", when, len(rows), at)
+		}
+	}
+	read := c().Timeline.Newest(25)[0]
+	b.sight = keyText(read.Key)
+	b.edgeAt("top", false)
+	for from := 900; from >= 500; from -= 50 {
+		b.play(page(from))
+		check(fmt.Sprint("a page from ", from), read)
+		b.edgeAt("top", false)
+		check(fmt.Sprint("the top after ", from), read)
+	}
+	scroll := func(way string, at int) {
+		rows, _ := b.window.rows(c())
+		read := rows[(at+len(rows))%len(rows)]
+		b.sight = keyText(read.Key)
+		b.edgeAt(way, false)
+		check(way+" at "+read.Body, read)
+	}
+	for b.window.from != c().Timeline.First().Key {
+		scroll("top", 10)
+	}
+	for end := false; !end; _, end = b.window.rows(c()) {
+		scroll("bottom", -80)
+	}
+}

@@ -14,6 +14,8 @@ const (
 	fresh = 70
 	// stride is how far the window moves when the person comes near its edge.
 	stride = 50
+	// margin is how many messages above what is in sight stay on the page.
+	margin = 20
 )
 
 // window is the part of a conversation that is on the page. It begins at from and
@@ -101,7 +103,7 @@ const above = 25
 // read, as soon as that is in memory.
 func (d *desk) seekTo(c *state.Chat, key state.Key) {
 	d.seek = seek{true, key}
-	d.window, d.settling.Scroll = window{}, ""
+	d.jump(window{}, "")
 	if d.sought(c) {
 		return
 	}
@@ -118,22 +120,18 @@ func (d *desk) sought(c *state.Chat) bool {
 	unread := key == (state.Key{})
 	switch {
 	case d.s.Storage != nil || unread && !unreadAbove(c):
-		d.window = newWindow(c)
-		d.settling.Scroll = "end"
-		if d.window.unread != (state.Key{}) {
-			d.settling.Scroll = "new"
-		}
+		d.begin(c)
 	case unread || c.Earlier && len(c.Timeline.Before(key, above)) < above:
 		return false
 	case c.Timeline.Get(key) == nil:
-		d.window = newWindow(c)
-		d.settling.Scroll = "end"
+		d.jump(newWindow(c), "end")
 	default:
-		d.window = window{from: key, found: key}
+		w := window{from: key, found: key}
 		if before := c.Timeline.Before(key, above); len(before) > 0 {
-			d.window.from = before[0].Key
+			w.from = before[0].Key
 		}
-		d.settling.Scroll, d.settling.Focus = "found", "found"
+		d.jump(w, "found")
+		d.settling.Focus = "found"
 	}
 	d.seek = seek{}
 	d.rev++
@@ -154,40 +152,70 @@ func (w *window) rows(c *state.Chat) (rows []*state.Message, end bool) {
 	return rows[:most], false
 }
 
-// older moves the window towards the beginning and reports whether it could.
-func (w *window) older(c *state.Chat) bool {
+// older moves the window towards the beginning, as far as it can without what is in
+// sight leaving it, and reports whether it could.
+func (w *window) older(c *state.Chat, sight string) bool {
 	page := c.Timeline.Before(w.from, stride)
 	if len(page) == 0 {
 		return false
 	}
+	was := w.from
 	w.from, w.atEnd = page[0].Key, false
-	return true
+	w.keep(c, sight)
+	return w.from.Before(was)
 }
 
 // newer moves the window towards the end and reports whether it could.
-func (w *window) newer(c *state.Chat) bool {
+func (w *window) newer(c *state.Chat, sight string) bool {
 	rows := c.Timeline.From(w.from, most+1)
 	if len(rows) <= most {
 		return false
 	}
+	was := w.from
 	w.from = rows[stride].Key
-	return true
+	if k, ok := sightKey(c, sight); ok {
+		if above := append(c.Timeline.Before(k, margin), c.Timeline.Get(k)); above[0].Key.Before(w.from) {
+			w.from = above[0].Key
+		}
+	}
+	return was.Before(w.from)
 }
 
-// keep moves the window if what is in sight has been pushed out of it, as it is when a
-// gap above it is filled.
+// keep moves the window if too little of it comes after what is in sight: what comes
+// before has pushed it down, or out, as it does when a gap above it is filled. As much
+// as there was stays on the page: the browser takes a page that shrinks for scrolling.
 func (w *window) keep(c *state.Chat, sight string) {
-	k, ok := parseKey(sight)
-	rows, _ := w.rows(c)
-	if !ok || len(rows) == 0 || !rows[len(rows)-1].Key.Before(k) {
+	k, ok := sightKey(c, sight)
+	if !ok {
 		return
 	}
-	// As much as there was stays on the page: the browser takes a page that shrinks for
-	// scrolling.
 	below := len(c.Timeline.From(k, most/2))
-	if above := c.Timeline.Before(k, most-below); len(above) > 0 {
+	if above := c.Timeline.Before(k, most-below); len(above) > 0 && w.from.Before(above[0].Key) {
 		w.from = above[0].Key
 	}
+}
+
+// sightKey returns the key of the first message in sight, if it is one of c's.
+func sightKey(c *state.Chat, sight string) (state.Key, bool) {
+	k, ok := parseKey(sight)
+	return k, ok && c.Timeline.Get(k) != nil
+}
+
+// jump shows another place, wherever the person was.
+func (d *desk) jump(w window, scroll string) { d.window, d.sight, d.settling.Scroll = w, "", scroll }
+
+// begin shows a conversation where reading stopped.
+func (d *desk) begin(c *state.Chat) {
+	d.jump(newWindow(c), "end")
+	if d.window.unread != (state.Key{}) {
+		d.settling.Scroll = "new"
+	}
+}
+
+// toEnd shows the newest message.
+func (d *desk) toEnd(c *state.Chat) {
+	d.window.showEnd(c)
+	d.jump(d.window, "end")
 }
 
 func (w *window) showEnd(c *state.Chat) {
@@ -209,11 +237,11 @@ func (d *desk) edge(which string, atEnd bool) {
 	was := d.window.atEnd
 	d.window.atEnd = atEnd && end
 	switch {
-	case which == "top" && d.window.older(c):
+	case which == "top" && d.window.older(c, d.sight):
 		d.rev++
 	case which == "top":
 		d.older(d.open)
-	case which == "bottom" && d.window.newer(c):
+	case which == "bottom" && d.window.newer(c, d.sight):
 		d.settling.Scroll = "stay"
 		d.rev++
 	}

@@ -113,6 +113,64 @@ func TestScrollback_NothingJumps(t *testing.T) {
 	})
 }
 
+// The person presses Load missing with the keyboard, with the message after the gap in
+// sight. It stays where it is, whatever comes between.
+func TestGap_IsFilledAndNothingJumps(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "gap", 900, 300, false)
+	page.MustEval(`() => {
+		const log = document.querySelector("[role=log]");
+		log.scrollTop += document.querySelector(".gap").getBoundingClientRect().top - log.getBoundingClientRect().top - 10;
+	}`)
+	settled(page)
+	page.MustEval(`() => document.querySelector("[role=log]").focus()`)
+	focused := func() string { return page.MustEval(`() => document.activeElement.dataset.do || ""`).Str() }
+	for range 5 {
+		if focused() != "load-missing" {
+			page.Keyboard.MustType(input.Tab)
+		}
+	}
+	if focused() != "load-missing" {
+		t.Fatal("the keyboard does not lead to the button")
+	}
+	button := page.MustElement(".gap button")
+	page.Keyboard.MustType(input.Enter)
+	settled(page)
+	if name := page.MustElement(".gap [role=status]").MustText(); !strings.HasPrefix(name, "Loading missing messages") {
+		t.Errorf("told %q", name)
+	}
+	if focused() != "load-missing" || *button.MustAttribute("aria-disabled") != "true" {
+		t.Error("the button does not keep the focus while it works")
+	}
+	before := page.MustEval(`() => {
+		const y = document.querySelector(".gap").getBoundingClientRect().bottom;
+		const r = [...document.querySelectorAll("[data-key]")].find((r) => r.getBoundingClientRect().top > y);
+		return { key: r.dataset.key, top: r.getBoundingClientRect().top };
+	}`)
+	key, at := before.Get("key").Str(), before.Get("top").Num()
+	for i, fill := range []struct {
+		n    int
+		last bool
+	}{{20, false}, {50, false}, {50, false}, {50, false}, {50, true}} {
+		page.MustEval(`(n, last) => fill(n, last)`, fill.n, fill.last)
+		settled(page)
+		if moved := top(page, key) - at; !(math.Abs(moved) <= 1.5) {
+			t.Fatalf("page %d: what was read moved by %f", i, moved)
+		}
+		if s := look(t, page); s.Messages > 150 {
+			t.Fatalf("%d messages are on the page", s.Messages)
+		}
+	}
+	for range 40 {
+		scroll(page, -2000)
+	}
+	if page.MustHas(".gap") {
+		t.Error("it is filled and still there")
+	}
+	if n := page.MustEval(`() => document.querySelectorAll(".log-begin").length`).Int(); n != 1 {
+		t.Error("the beginning is not reached")
+	}
+}
+
 func TestCompose(t *testing.T) {
 	page := visit(t, browser(t), serve(t), "conversation", 1280, 800, false)
 	box := page.MustElement(`textarea[aria-label="Message"]`)
