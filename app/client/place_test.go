@@ -207,7 +207,8 @@ func portOf(address string) string {
 
 // tunnel is a network that can fail: a TCP proxy to a place.
 type tunnel struct {
-	wss string // the place's endpoint by way of the tunnel
+	wss    string           // the place's endpoint by way of the tunnel
+	server *xmpptest.Server // at its end, nil for the trial server
 
 	mu     sync.Mutex
 	closed bool
@@ -228,7 +229,7 @@ func dig(t testing.TB, p *place) *tunnel {
 		t.Fatal(err)
 	}
 	to.Host = "localhost:" + portOf(l.Addr().String())
-	tun := &tunnel{wss: to.String(), conns: map[net.Conn]bool{}}
+	tun := &tunnel{wss: to.String(), server: p.server, conns: map[net.Conn]bool{}}
 	tun.none.L = &tun.mu
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -271,9 +272,19 @@ func (tun *tunnel) carry(here net.Conn, target string) {
 }
 
 // cut ends all connections, and those that are tried, until mend. The server has been
-// told when it returns: ejabberd 23 loses messages when a stream is resumed that it
-// believes to be connected ("Session state copying timed out").
+// told when it returns.
 func (tun *tunnel) cut() {
+	tun.mu.Lock()
+	n := len(tun.conns)
+	tun.mu.Unlock()
+	if tun.server == nil || n == 0 {
+		tun.close()
+		return
+	}
+	tun.server.Noticed(n, tun.close)
+}
+
+func (tun *tunnel) close() {
 	tun.mu.Lock()
 	defer tun.mu.Unlock()
 	tun.closed = true

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -389,6 +390,23 @@ func (s *Server) ready(p *process) error {
 	return nil
 }
 
+// Noticed carries out cut, which ends that many connections of clients, and returns when the
+// server has seen that, or does not after all. ejabberd never comes to its senses if it sends to
+// a WebSocket at the moment that one is cut: it refuses the resume ("Session state copying timed
+// out") and what it had for the stream is lost.
+func (s *Server) Noticed(n int, cut func()) {
+	from := size(s.Log)
+	cut()
+	if s.Kind != KindEjabberd && s.Kind != KindEjabberd24 {
+		return
+	}
+	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		if bytes.Count(s.logTail(from), []byte(" Closing c2s ")) >= n {
+			return
+		}
+	}
+}
+
 // logTail returns the end of what the log says after this position.
 func (s *Server) logTail(from int64) []byte {
 	b, err := os.ReadFile(s.Log)
@@ -463,19 +481,22 @@ func (p *process) kill() {
 	}
 }
 
-// freePorts returns ports of 127.0.0.1 that nobody listens on. All are held until
-// the last is found, so they differ.
+// freePorts returns ports of 127.0.0.1 that nobody listens on. They are below those that
+// a system gives to connections (RFC 6335 §6: from 49152, Linux from 32768), so that no
+// connection takes one while the server is still starting, or starts again.
 func freePorts(n int) ([]int, error) {
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+	var ports []int
+	for range 1000 {
+		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)))
 		if err != nil {
-			return nil, err
+			continue
 		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		defer l.Close() // all are held until the last is found, so they differ
+		if ports = append(ports, l.Addr().(*net.TCPAddr).Port); len(ports) == n {
+			return ports, nil
+		}
 	}
-	return ports, nil
+	return nil, errors.New("no free ports")
 }
 
 // run executes a program beside the server, in its root, and waits.
