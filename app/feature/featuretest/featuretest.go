@@ -196,10 +196,11 @@ func (s *stage) Connect(context.Context, connect.Request) (*connect.Session, err
 	}, nil
 }
 
-// restart ends the stream and waits for the next one.
+// restart ends the stream and waits for the next one, and for what the features do then.
 func (s *stage) restart() {
 	s.until(func(p state.Phase) bool { return p != state.Online }, func() { _ = s.server.Close(1000, "") })
 	s.until(func(p state.Phase) bool { return p == state.Online }, func() { s.clock.turn(time.Minute) })
+	s.settle()
 }
 
 // until does something and waits for a phase of the connection.
