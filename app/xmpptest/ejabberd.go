@@ -129,6 +129,10 @@ modules:
   mod_version: {}
 `
 
+// ejabberdArchive has the archive in memory as well as on disk. On disk alone, the default,
+// it takes a tenth of a second to file a message once somebody has a thousand.
+const ejabberdArchive = "mnesia:change_table_copy_type(archive_msg, node(), disc_copies)."
+
 // ejabberdCommand runs Erlang without a node name: no distribution, no epmd, no
 // cookie. That also takes the command line tool away; accounts come by HTTP.
 func ejabberdCommand(s *Server, dir string) []string {
@@ -153,6 +157,7 @@ func ejabberdCommand(s *Server, dir string) []string {
 		// erlexec is what the shell script erl ends in.
 		first("/usr/lib/erlang/erts-*/bin") + "/erlexec",
 		"-noinput", "+sbwt", "none", "+S", "2:2", "-mnesia", "dir", `"` + dir + `/spool"`, "-s", "ejabberd",
+		"-eval", ejabberdArchive,
 	}
 }
 
