@@ -171,6 +171,30 @@ func TestOrder(t *testing.T) {
 			}})
 		expect(t, s, "first", "second", "third")
 	})
+	t.Run("what the archive has among messages that the server delivered in another order", func(t *testing.T) {
+		s := signedIn().
+			With(MessageAdded{Peer: grace, Message: archived(from("1", "first", time.Minute), "a")}).
+			With(MessageAdded{Peer: grace, Message: archived(from("4", "fourth", 4*time.Minute), "d")}).
+			With(MessageAdded{Peer: grace, Message: archived(from("6", "sixth", 6*time.Minute), "f")}).
+			With(MessageAdded{Peer: grace, Message: archived(from("2", "second", 2*time.Minute), "b")}).
+			With(ArchivePage{Peer: grace, Messages: []Message{
+				archived(from("1", "first", time.Minute), "a"), archived(from("2", "second", 2*time.Minute), "b"),
+				archived(from("3", "third", 3*time.Minute), "c"), archived(from("4", "fourth", 4*time.Minute), "d"),
+				archived(from("5", "fifth", 5*time.Minute), "e"), archived(from("6", "sixth", 6*time.Minute), "f"),
+			}})
+		expect(t, s, "first", "fourth", "fifth", "sixth", "second", "third")
+	})
+	t.Run("what an archive filed late", func(t *testing.T) {
+		s := signedIn().
+			With(ArchivePage{Peer: grace, Messages: []Message{
+				archived(from("1", "first", time.Minute), "a"), archived(from("3", "third", 3*time.Minute), "c"),
+			}}).
+			With(ArchivePage{Peer: grace, Messages: []Message{
+				archived(from("2", "second", 2*time.Minute), "b"), archived(from("3", "third", 3*time.Minute), "c"),
+				archived(from("4", "fourth", 4*time.Minute), "d"),
+			}})
+		expect(t, s, "first", "second", "third", "fourth")
+	})
 	t.Run("our own keep the place where they were written", func(t *testing.T) {
 		s := signedIn().
 			With(MessageAdded{Peer: grace, Message: mine("2", "written offline", 0)}).

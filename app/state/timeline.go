@@ -236,10 +236,16 @@ func (t Timeline) append(m Message) Timeline {
 // pages are given a Seq below all that is there, newer ones above. insert returns how
 // many of the page were new, not ours, and come later than read, and the floor of the
 // next page.
+//
+// What is new goes behind the message that the archive has before it, also where that was
+// delivered late and stands behind later ones.
 func (t Timeline) insert(page []Message, floor Key, before string, older bool, read Key, rev uint64) (_ Timeline, unseen int, _ Key) {
 	known := make([]*Message, len(page), len(page)+1)
 	for i := range page {
 		known[i] = t.Find(&page[i])
+		if known[i] != nil && known[i].Key == floor {
+			floor = Key{} // the page begins before it: some of it has come again
+		}
 	}
 	if k, ok := t.ids.Get(archiveKey(before)); ok {
 		known = append(known, t.Get(k))
@@ -258,10 +264,13 @@ func (t Timeline) insert(page []Message, floor Key, before string, older bool, r
 			old = t.Find(&page[i]) // on the page twice
 		}
 		if old != nil {
-			t = t.merge(old, &page[i], rev)
-			if floor.Before(old.Key) {
+			switch copied := old.ArchiveID != "" && old.ArchiveID != page[i].ArchiveID; {
+			case !old.Mine && !copied:
+				floor = old.Key
+			case floor.Before(old.Key):
 				floor = old.Key
 			}
+			t = t.merge(old, &page[i], rev)
 			continue
 		}
 		m := page[i]

@@ -10,6 +10,11 @@
 // A catch-up reads forward from where we were. If that is far back it reads the newest
 // page next, so that there is something to look at, and then closes the gap between,
 // from its newer end. One page is asked for at a time.
+//
+// An archive may file a message before others that have been read: ejabberd gives it its
+// id, a time, when it is routed, and files it when the session it goes to has taken it. So
+// the newest seconds of an archive are read and shown, but they are no part of the
+// coverage: the next catch-up reads them again.
 package archive
 
 import (
@@ -35,6 +40,11 @@ const (
 	most = 100
 	// overlap makes up for clocks that are set, when an archive is asked by time.
 	overlap = 10 * time.Second
+	// settling is for how long an archive may file messages before those it has: ejabberd
+	// waits 15 seconds for a session whose socket broke at a bad moment.
+	settling = 20 * time.Second
+	// unsettled is how many messages of that time are read again at most.
+	unsettled = 2 * pageSize
 )
 
 // New returns the feature.
@@ -91,6 +101,8 @@ type reading struct {
 	// cursor is where the next page ends while pages, asked for by time, have only brought
 	// what comes after the gap.
 	cursor string
+	// fresh is what pages have brought after the last range, and is too new to be part of it.
+	fresh run
 	// Where a page stands in each conversation: the last message before the gap and the
 	// first after it.
 	tails, heads map[jid.JID]string
@@ -168,31 +180,38 @@ func (a *archive) catchUp(c feature.Client, part state.Part) {
 
 func (r *reading) ranges() state.Ranges { return r.c.State().Coverage(r.part).Ranges }
 
-// forward reads on from the last range.
+// forward reads on from the last range, and from what was too new for it.
 func (r *reading) forward() {
 	ranges := r.ranges()
-	last := ranges[len(ranges)-1]
-	r.after = last.To.ID
-	r.ask(ask{after: last.To.ID}, func(p *page, err error) {
+	last := ranges[len(ranges)-1].To
+	r.after = last.ID
+	from := last.ID
+	if n := len(r.fresh.ids); n > 0 {
+		from = r.fresh.ids[n-1]
+	}
+	r.ask(ask{after: from}, func(p *page, err error) {
 		switch {
-		case forgotten(err) && last.To.ID != "":
-			r.c.Emit(state.ArchiveForgot{Part: r.part, ID: last.To.ID})
+		case forgotten(err) && from != "":
+			r.c.Emit(state.ArchiveForgot{Part: r.part, ID: from})
 			r.newest()
 			return
 		case err != nil:
 			r.over(err)
 			return
 		}
-		if len(p.ids) == 0 && last.To.ID != "" {
-			r.confirm(last.To.ID)
+		if len(p.ids) == 0 && from != "" {
+			r.confirm(last, from)
 			return
 		}
-		read := p.reading()
-		read.After, read.Start = last.To.ID, last.To.ID == ""
+		all := r.fresh.and(p.run)
+		n := all.settled()
+		read := all.first(n).reading()
+		read.After, read.Start = last.ID, last.ID == ""
 		read.End = p.complete
-		if last.To.ID != "" {
-			read.From = last.To
+		if last.ID != "" {
+			read.From = last
 		}
+		r.fresh = all.from(n)
 		r.add(p, read, false)
 		switch {
 		case read.End:
@@ -207,13 +226,13 @@ func (r *reading) forward() {
 
 // confirm finds out whether nothing has come after a message, or the archive has
 // forgotten it: Prosody 13 gives the same answer to both.
-func (r *reading) confirm(id string) {
+func (r *reading) confirm(last state.Edge, id string) {
 	r.ask(ask{backward: true, max: 1}, func(p *page, err error) {
 		switch {
 		case err != nil:
 			r.over(err)
 		case len(p.ids) == 1 && p.ids[0] == id:
-			r.add(p, state.Reading{After: id, From: p.reading().From, End: true}, false)
+			r.add(p, state.Reading{After: last.ID, From: last, End: true}, false)
 			r.close()
 		default:
 			r.newest()
@@ -233,12 +252,24 @@ func (r *reading) newest() {
 		}
 		first := len(r.ranges()) == 0
 		r.past, r.tails, r.heads = first, r.seams(), map[jid.JID]string{}
-		read := p.reading()
+		n := p.settled()
+		for i, id := range p.ids {
+			// It has to have something, and what adjoins a range has to stay.
+			if i == 0 || r.edge(id) {
+				n = max(n, i+1)
+			}
+		}
+		read := p.first(n).reading()
 		read.Start, read.End = p.complete, true
 		r.add(p, read, first)
 		r.past = false
 		r.close()
 	})
+}
+
+// edge reports whether a range ends at a message.
+func (r *reading) edge(id string) bool {
+	return slices.ContainsFunc(r.ranges(), func(o state.Range) bool { return o.From.ID == id || o.To.ID == id })
 }
 
 // seams are the archive's ids of the messages up to which catch-ups have brought each

@@ -27,28 +27,50 @@ var errBroken = errors.New("archive: the page is not whole")
 
 // query is a page on its way.
 type query struct {
+	run
 	part    state.Part
-	ids     []string // of all results, also of those that are no message to us
-	stamps  []time.Time
 	results []*feature.Stanza
+}
+
+// run is what an archive has in a row.
+type run struct {
+	ids    []string // of all results, also of those that are no message to us
+	stamps []time.Time
 }
 
 // page is one that arrived.
 type page struct {
+	run
 	*feature.Page
-	ids      []string
-	stamps   []time.Time
 	complete bool // nothing comes beyond it, in the direction of reading
 }
 
-// reading is what the page says of the archive by itself.
-func (p *page) reading() (r state.Reading) {
-	if n := len(p.ids); n > 0 {
-		r.From = state.Edge{ID: p.ids[0], At: p.stamps[0]}
-		r.To = state.Edge{ID: p.ids[n-1], At: p.stamps[n-1]}
-		r.IDs = p.ids
+// reading is what it says of the archive by itself.
+func (u run) reading() (r state.Reading) {
+	if n := len(u.ids); n > 0 {
+		r.From = state.Edge{ID: u.ids[0], At: u.stamps[0]}
+		r.To = state.Edge{ID: u.ids[n-1], At: u.stamps[n-1]}
+		r.IDs = u.ids
 	}
 	return r
+}
+
+// settled returns how many come before the newest seconds, by the archive's clock.
+func (u run) settled() int {
+	if len(u.ids) == 0 {
+		return 0
+	}
+	newest := slices.MaxFunc(u.stamps, time.Time.Compare)
+	n := slices.IndexFunc(u.stamps, func(at time.Time) bool { return at.Add(settling).After(newest) })
+	return max(n, len(u.ids)-unsettled)
+}
+
+func (u run) first(n int) run { return run{u.ids[:n], u.stamps[:n]} }
+
+func (u run) from(n int) run { return run{u.ids[n:], u.stamps[n:]} }
+
+func (u run) and(o run) run {
+	return run{slices.Concat(u.ids, o.ids), slices.Concat(u.stamps, o.stamps)}
 }
 
 // ask is what page is asked for.
@@ -118,7 +140,7 @@ func (r *reading) ask(k ask, done func(*page, error)) {
 			return
 		}
 		r.pages++
-		p := &page{Page: &feature.Page{}, ids: q.ids, stamps: q.stamps}
+		p := &page{run: q.run, Page: &feature.Page{}}
 		for _, st := range q.results {
 			st.Page = p.Page
 			r.c.Dispatch(st)
