@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"slices"
-	"time"
 
 	"natter/app/jid"
 	"natter/app/state"
@@ -42,11 +41,12 @@ messages:
 	return page
 }
 
-// known reports whether a message that comes late is on disk and not in memory. Servers
-// deliver again what a stream that has ended had not acknowledged, however old it is.
+// known reports whether a message that comes live is on disk and not in memory. Servers
+// deliver again what a stream that has ended had not acknowledged, and take again what
+// somebody sends again, however old it is.
 func (l *loop) known(ev state.MessageAdded) bool {
 	m, chat := &ev.Message, l.state.Chat(ev.Peer)
-	if l.store == nil || chat == nil || !chat.Earlier || l.Now().Sub(m.At) < time.Second || chat.Timeline.Find(m) != nil {
+	if l.store == nil || chat == nil || !chat.Earlier || m.Delivery == state.Queued || chat.Timeline.Find(m) != nil {
 		return false
 	}
 	rows, err := l.store.Find(context.Background(), ev.Peer.Bare(),

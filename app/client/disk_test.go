@@ -38,6 +38,7 @@ func TestADeliveryThatIsOnTheDisk(t *testing.T) {
 	}{
 		"the same":            {message("old", "hello", now.Add(-time.Hour)), 1},
 		"with later stamp":    {message("old", "hello", now.Add(-30*time.Minute)), 1},
+		"sent again just now": {message("old", "hello", now), 1},
 		"another one":         {message("other", "hello", now.Add(-time.Hour)), 2},
 		"the id used again":   {message("old", "something else", now.Add(-time.Hour)), 2},
 		"what is in memory":   {message("new", "again", now.Add(-time.Minute)), 1},
