@@ -190,7 +190,7 @@ func TestP11_DeadLink(t *testing.T) {
 							t.Error("there is no new connection")
 						}
 						b.rest()
-						b.verdict()
+						b.verdict(t.Errorf)
 						runs++
 						if hidden {
 							slowestHidden = max(slowestHidden, n)
@@ -321,7 +321,7 @@ func TestP14_ClockJumps(t *testing.T) {
 						b.say(b.grace, b.ada)
 					}
 					b.rest()
-					b.verdict()
+					b.verdict(t.Errorf)
 					first, dials := b.link, b.dials
 					time.Sleep(10 * time.Minute)
 					synctest.Wait()

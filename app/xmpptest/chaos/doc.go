@@ -30,8 +30,14 @@
 //   - shown twice: there more than once
 //   - order kept: nobody's messages stand in another order than they were written in,
 //     or, where the server has delivered some late, in the order it has delivered them:
-//     what a socket brings is noted before the client reads it. ejabberd does that
-//     while it resumes a stream
+//     what a socket brings is noted before the client reads it, and again if the server
+//     repeats it because no page had acknowledged it. What never came but from the archive
+//     belongs behind the one that it is behind there. ejabberd is late while it resumes a
+//     stream, and when a new session takes the place of one that is still there
+//   - lost by the server: not there, never acknowledged, not in the archive of who it was
+//     for, but in that of who wrote it. Both archives are read on fresh devices, if
+//     something is missing. It is printed only when it happens, and does not fail the
+//     test. ejabberd loses what is on its way to a session while another takes its place
 //   - damaged: there, but not as it was written, or under another name; it is printed
 //     only when it happens
 //
@@ -48,7 +54,7 @@
 //     in this process, whose archive is the ledger. Whenever the client has caught up or
 //     lost the connection over it, what is missing has to lie in a gap that the person is
 //     shown; what does not is a hidden hole. In the end all of the archive is here, and
-//     running it again asks for one page and changes nothing
+//     running it again asks for its newest messages only and changes nothing
 //   - P-13: a disk that is full, and a page killed while it is
 //   - P-17: a real server that is killed and started again
 //   - P-11: a connection that is dead and does not say so, and P-14: clocks that jump,
@@ -60,8 +66,7 @@
 // database before the page that wrote it comes back.
 //
 // Conversations are between two people; there are no rooms yet. A server that is killed
-// between two writes has a message in one archive and not in the other: P-17 reads both
-// archives on fresh devices, and counts apart what is in neither's power to show. ejabberd keeps its
+// between two writes has a message in one archive and not in the other. ejabberd keeps its
 // archive in memory for seconds and loses them when it is killed, although it has
 // acknowledged the messages; no client can make good for that, so ejabberd is asked to
 // stop in P-17. The trial server keeps nothing over its end and has no P-17.

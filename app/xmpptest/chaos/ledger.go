@@ -18,6 +18,7 @@ type Ledger struct {
 	random  *rand.Rand
 	written map[way]int
 	arrived map[arrival]int
+	taken   map[arrival]bool
 	late    map[arrival]bool
 	gone    map[arrival]bool
 }
@@ -34,7 +35,7 @@ type way struct{ from, to jid.JID }
 // NewLedger returns an empty ledger. The seed decides how long messages are and what
 // is in them.
 func NewLedger(seed uint64) *Ledger {
-	return &Ledger{random: rand.New(rand.NewPCG(seed, 1)), written: map[way]int{}, arrived: map[arrival]int{}, late: map[arrival]bool{}, gone: map[arrival]bool{}}
+	return &Ledger{random: rand.New(rand.NewPCG(seed, 1)), written: map[way]int{}, arrived: map[arrival]int{}, taken: map[arrival]bool{}, late: map[arrival]bool{}, gone: map[arrival]bool{}}
 }
 
 // Write enters the next message and returns its text.
@@ -76,7 +77,7 @@ func (l *Ledger) Arrived(at, from, to jid.JID, body string) {
 	defer l.mu.Unlock()
 	newest := arrival{way{from, to}, at.Bare(), 0}
 	one := arrival{way{from, to}, at.Bare(), n + 1}
-	if _, again := l.arrived[one]; again {
+	if l.taken[one] {
 		return
 	}
 	l.arrived[one] = n
@@ -86,6 +87,17 @@ func (l *Ledger) Arrived(at, from, to jid.JID, body string) {
 	l.arrived[newest] = max(l.arrived[newest], n+1)
 }
 
+// Taken notes that somebody has acknowledged a message. One that nobody has may have been
+// lost with a page that was killed: what counts is when it comes again.
+func (l *Ledger) Taken(at, from, to jid.JID, body string) {
+	from, to = from.Bare(), to.Bare()
+	if n, ok := read(from, to, body); ok {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.taken[arrival{way{from, to}, at.Bare(), n + 1}] = true
+	}
+}
+
 // Late returns how many messages servers have delivered after newer ones.
 func (l *Ledger) Late() int {
 	l.mu.Lock()
@@ -93,8 +105,9 @@ func (l *Ledger) Late() int {
 	return len(l.late)
 }
 
-// Kept notes what a server that was killed still has, after everything came to rest, in
-// somebody's archive: what is not there is not for a client to bring back.
+// Kept notes what a server has, after everything came to rest, in somebody's archive. What
+// is not there, was never acknowledged by them, and is in the archive of who wrote it, is
+// not for a client to bring back.
 func (l *Ledger) Kept(at, from, to jid.JID, rows []Row) {
 	from, to = from.Bare(), to.Bare()
 	kept := map[int]bool{}
@@ -106,8 +119,8 @@ func (l *Ledger) Kept(at, from, to jid.JID, rows []Row) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for n := range l.written[way{from, to}] {
-		if !kept[n] {
-			l.gone[arrival{way{from, to}, at.Bare(), n + 1}] = true
+		if one := (arrival{way{from, to}, at.Bare(), n + 1}); !kept[n] && !l.taken[one] {
+			l.gone[one] = true
 		}
 	}
 }
@@ -194,7 +207,7 @@ func (l *Ledger) judge(at, from, to jid.JID, rows []Row, first int) (v Verdict) 
 	for n := first; n < written; n++ {
 		switch {
 		case seen[n]:
-		case l.gone[arrival{way{from, to}, at.Bare(), n + 1}]:
+		case l.gone[arrival{way{from, to}, at.Bare(), n + 1}] && !l.gone[arrival{way{from, to}, from, n + 1}]:
 			v.Gone++
 		default:
 			v.Lost++
@@ -203,10 +216,17 @@ func (l *Ledger) judge(at, from, to jid.JID, rows []Row, first int) (v Verdict) 
 	return v
 }
 
+// wasLate reports whether a server has delivered a message after newer ones. What it has not
+// delivered at all, but has in its archive, is where the one before it is.
 func (l *Ledger) wasLate(a arrival) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.late[a]
+	for ; a.n > 0; a.n-- {
+		if _, came := l.arrived[a]; came {
+			return l.late[a]
+		}
+	}
+	return false
 }
 
 // read returns the number of a message that is as it was written.

@@ -70,6 +70,41 @@ func TestLedger_Late(t *testing.T) {
 	}
 }
 
+// What is delivered again counts as late only if nobody had acknowledged it before, and what
+// only the archive has is where the one before it is.
+func TestLedger_LateAgain(t *testing.T) {
+	const ada, grace = "ada@test", "grace@test"
+	for _, tc := range []struct {
+		taken   bool
+		shown   []int
+		verdict Verdict
+	}{
+		{false, []int{0, 3, 1, 2}, Verdict{}},
+		{true, []int{0, 3, 1, 2}, Verdict{Reordered: 2}},
+		{true, []int{0, 1, 2, 3}, Verdict{}},
+		{false, []int{3, 0, 1, 2}, Verdict{Reordered: 1}},
+	} {
+		l := NewLedger(1)
+		var rows []Row
+		for range 4 {
+			rows = append(rows, Row{ada, l.Write(ada, grace)})
+		}
+		for _, i := range []int{0, 1, 3, 1} {
+			l.Arrived(grace, ada, grace, rows[i].Body)
+			if i != 1 || tc.taken {
+				l.Taken(grace, ada, grace, rows[i].Body)
+			}
+		}
+		var shown []Row
+		for _, i := range tc.shown {
+			shown = append(shown, rows[i])
+		}
+		if v := l.All(grace, ada, grace, shown); v != tc.verdict {
+			t.Errorf("%+v: %+v", tc, v)
+		}
+	}
+}
+
 func TestLedger_Kept(t *testing.T) {
 	const ada, grace = "ada@test", "grace@test"
 	l := NewLedger(1)
@@ -78,6 +113,7 @@ func TestLedger_Kept(t *testing.T) {
 		rows = append(rows, Row{ada, l.Write(ada, grace)})
 	}
 	l.Kept(grace, ada, grace, rows[:3])
+	l.Kept(ada, ada, grace, rows)
 	for _, tc := range []struct {
 		at         jid.JID
 		rows       []Row
@@ -91,5 +127,16 @@ func TestLedger_Kept(t *testing.T) {
 		if v := l.All(tc.at, ada, grace, tc.rows); v != (Verdict{Lost: tc.lost, Gone: tc.gone}) {
 			t.Errorf("%s with %d: %+v", tc.at, len(tc.rows), v)
 		}
+	}
+
+	// What the client acknowledged, or the server never had, is no fault of the server's.
+	l.Taken(grace, ada, grace, rows[2].Body)
+	l.Kept(grace, ada, grace, rows[:2])
+	if v := l.All(grace, ada, grace, rows[:2]); v != (Verdict{Lost: 1, Gone: 1}) {
+		t.Errorf("one was acknowledged: %+v", v)
+	}
+	l.Kept(ada, ada, grace, rows[:3])
+	if v := l.All(grace, ada, grace, rows[:2]); v != (Verdict{Lost: 2}) {
+		t.Errorf("one was never sent: %+v", v)
 	}
 }

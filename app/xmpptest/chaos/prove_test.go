@@ -256,9 +256,9 @@ func (q *pair) rest() {
 	})
 }
 
-// verdict is what became of all messages, wherever one looks; the test fails unless
-// it is good.
-func (q *pair) verdict() (sum Verdict) {
+// verdict is what became of all messages, wherever one looks; each that is not good is
+// told.
+func (q *pair) verdict(tell func(format string, args ...any)) (sum Verdict) {
 	q.t.Helper()
 	for i, p := range q.people {
 		other := q.people[1-i].account
@@ -272,7 +272,7 @@ func (q *pair) verdict() (sum Verdict) {
 		for _, w := range []way{{p.account, other}, {other, p.account}} {
 			on, in := q.ledger.All(p.account, w.from, w.to, disk), q.ledger.Newest(p.account, w.from, w.to, screen)
 			if !on.Good() || !in.Good() {
-				q.t.Errorf("%s has of %s: stored %s; on screen %s", p.account, w.from, on, in)
+				tell("%s has of %s: stored %s; on screen %s", p.account, w.from, on, in)
 			}
 			sum = sum.Add(on).Add(in)
 		}
@@ -283,7 +283,12 @@ func (q *pair) verdict() (sum Verdict) {
 // judge prints the line, and fails the test unless it is a good one.
 func (q *pair) judge(what string) {
 	q.t.Helper()
-	sum := q.verdict()
+	if q.place.server != nil && q.verdict(func(string, ...any) {}).Lost > 0 {
+		for i := range q.people {
+			q.audit(i)
+		}
+	}
+	sum := q.verdict(q.t.Errorf)
 	reloads := q.people[0].reloads + q.people[1].reloads
 	n := q.ledger.Written(q.people[0].account, q.people[1].account) + q.ledger.Written(q.people[1].account, q.people[0].account)
 	more := ""
@@ -427,9 +432,6 @@ func TestP17_ServerKilled(t *testing.T) {
 			}
 		})
 		q.rest()
-		for i := range q.people {
-			q.audit(i)
-		}
 		q.judge(fmt.Sprintf("P-17 (%d kills)", kills))
 	})
 }
