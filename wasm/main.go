@@ -48,7 +48,10 @@ func main() {
 	hinted := storage.Load(rememberedKey) != ""
 	switch who := keep.who(context.Background()); {
 	case who.Account != "":
-		c.Do(state.Return{Account: who.Account})
+		c.Do(state.Return{Account: who.Account, Out: who.Out})
+		if who.Out && hinted {
+			form.Show("")
+		}
 	case hinted:
 		form.Show("") // the page has hidden it
 	}

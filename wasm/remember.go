@@ -20,6 +20,7 @@ type remembered struct {
 	Account   jid.JID `json:"account"`
 	UserAgent string  `json:"userAgent"`
 	Mechanism string  `json:"mechanism"`
+	Out       bool    `json:"out,omitempty"` // the person has signed out, see client.Keeper
 }
 
 // rememberedKey is where a copy of it is for web/trusted.js and web/signin.js, so that
@@ -38,12 +39,10 @@ type keeper struct {
 func (k keeper) who(ctx context.Context) (r remembered) {
 	note := k.vault.Note(ctx)
 	_ = json.Unmarshal([]byte(note), &r) // nobody, if it cannot be read
-	if k.storage.Load(rememberedKey) == note {
-		return r
-	}
-	if note == "" {
+	switch {
+	case note == "" || r.Out:
 		k.storage.Remove(rememberedKey)
-	} else {
+	case k.storage.Load(rememberedKey) != note:
 		k.storage.Save(rememberedKey, note)
 	}
 	return r
@@ -108,6 +107,29 @@ func (k keeper) Drop(ctx context.Context, account jid.JID) {
 	if err := k.vault.Delete(ctx, store.Name(account)); err != nil {
 		browser.Log(err.Error())
 	}
+}
+
+// SignOut implements client.Keeper.
+func (k keeper) SignOut(ctx context.Context, account jid.JID) {
+	r := k.who(ctx)
+	if r.Account != "" && r.Account != account {
+		return // somebody else is remembered since
+	}
+	r.Account, r.Out = account, true
+	note, err := json.Marshal(r)
+	if err == nil {
+		err = k.vault.Mark(ctx, string(note))
+	}
+	if err != nil {
+		browser.Log(err.Error())
+	}
+	k.storage.Remove(rememberedKey)
+}
+
+// SignedOut implements client.Keeper.
+func (k keeper) SignedOut(ctx context.Context, account jid.JID) bool {
+	r := k.who(ctx)
+	return r.Account == account && r.Out
 }
 
 // Forget implements client.Keeper.

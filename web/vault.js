@@ -5,6 +5,7 @@
 //                                   it a note is kept, in plain, unless it is ""
 //   natterVault.load(name, bound)   a promise of the bytes, null if there are none
 //   natterVault.note()              a promise of the last note, "" if there is none
+//   natterVault.mark(note)          a promise; when it is kept, this note is on disk
 //   natterVault.remove(name)        a promise; the note stays
 //   natterVault.forget(name)        a promise; the note goes too
 //
@@ -68,6 +69,8 @@ window.natterVault = (() => {
     return new Uint8Array(await window.crypto.subtle.decrypt(gcm(row.iv, bound), row.key, row.sealed));
   }
 
+  const mark = (note) => within("readwrite", (secrets) => secrets.put({ name: noted, note }));
+
   const remove = (name) => within("readwrite", (secrets) => secrets.delete(name));
 
   const forget = (name) => within("readwrite", (secrets) => {
@@ -93,5 +96,5 @@ window.natterVault = (() => {
     }
   }
 
-  return { save, load, note, remove, forget };
+  return { save, load, note, mark, remove, forget };
 })();

@@ -119,7 +119,7 @@ func (c *Client) Leave() {
 	c.commands <- func() {
 		switch {
 		case c.l.link != nil && !c.l.leads:
-			c.l.say(speech{Kind: bye})
+			c.l.bye()
 		case c.l.store == nil:
 			c.l.leave()
 		}

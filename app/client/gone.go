@@ -40,6 +40,9 @@ func (l *loop) rescue(s store.Store) {
 	if l.c.config.Keeper.Renew(ctx, &request); request.Credential == nil || l.link == nil || !l.leads {
 		return // where tabs cannot meet, somebody may be signing out in another one
 	}
+	if l.c.config.Keeper.SignedOut(ctx, request.Account) {
+		return
+	}
 	s, err := l.c.config.Keeper.Open(ctx, l.request.Account)
 	if err == nil && l.leads {
 		if err = s.Lead(ctx); err != nil {

@@ -35,6 +35,14 @@ type Keeper interface {
 	// Drop removes a Credential that will never work again. The tables stay.
 	Drop(ctx context.Context, account jid.JID)
 
+	// SignOut notes, before anything is removed, that the person signs out of the
+	// account: whatever ends the tabs meanwhile, it is carried out by the next one that
+	// leads. The note goes with Forget, or when a new Credential is kept.
+	SignOut(ctx context.Context, account jid.JID)
+
+	// SignedOut reports whether that is noted.
+	SignedOut(ctx context.Context, account jid.JID) bool
+
 	// Forget removes the Credential and the name of the account, after making it
 	// worthless where the server can do that.
 	Forget(ctx context.Context, request connect.Request)
@@ -156,22 +164,30 @@ func (l *loop) trouble(err error) {
 }
 
 // comeBack shows what was kept and goes on with the stream that was left, or follows the
-// tab that did.
-func (l *loop) comeBack(account jid.JID) {
+// tab that did. If the person has signed out it sees to that.
+func (l *loop) comeBack(in state.Return) {
 	if l.c.config.Keeper == nil || l.stream != nil || l.link != nil {
 		return
 	}
-	l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.Connecting}})
-	l.request = connect.Request{Account: account, Remember: true}
-	l.meet(account, l.takeOver)
+	if !in.Out {
+		l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.Connecting}})
+	}
+	l.request = connect.Request{Account: in.Account, Remember: true}
+	l.meet(in.Account, l.takeOver)
+	l.out = in.Out
 	if l.link == nil {
 		l.takeOver()
 		return
 	}
 	l.bid(IfNone, func() {
-		l.open()
-		if l.state.Me == "" {
-			l.Emit(state.SessionStarted{Me: account})
+		l.claim = l.inherit
+		if l.out {
+			l.wish(state.SignOut{})
+		} else {
+			l.open()
+			if l.state.Me == "" {
+				l.Emit(state.SessionStarted{Me: in.Account})
+			}
 		}
 		l.follow()
 		l.bid(InTurn, nil)
@@ -239,19 +255,27 @@ func (l *loop) forget() {
 		if s == nil {
 			s, _ = l.c.config.Keeper.Open(ctx, request.Account) // it was not opened yet, or failed
 		}
+		var err error
 		if s != nil {
-			_ = s.Delete(ctx) // what fails here has failed before, and was said
+			// It waits for tabs that hang: not for longer than the rest can wait.
+			ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
+			defer cancel()
+			err = s.Delete(ctx)
 		}
 		l.c.config.Keeper.Forget(ctx, request)
+		if err != nil {
+			l.c.config.Keeper.SignOut(ctx, request.Account) // the tables are there still
+		}
 		if link != nil {
 			link.Close()
 		}
 	})
 }
 
-// forgetTimeout is how long making a token worthless may take. Without network it
+// forgetTimeout is how long making a token worthless may take, with deleteTimeout for
+// the tables. Without network it
 // stays good until it expires, but is no longer here.
-const forgetTimeout = 15 * time.Second
+const forgetTimeout, deleteTimeout = 15 * time.Second, 5 * time.Second
 
 // close ends the use of the store, and the company of other tabs. What was committed
 // stays.

@@ -39,6 +39,7 @@ type device struct {
 	build      int64
 	mu         sync.Mutex
 	credential *connect.Credential
+	out        bool // noted that the person signs out
 	dropped    int
 	forgotten  bool
 	ours       []string // what was written here, as it reached the disk
@@ -299,7 +300,24 @@ func (pg *page) Keep(_ context.Context, c *connect.Credential) {
 	}
 	pg.device.mu.Lock()
 	defer pg.device.mu.Unlock()
-	pg.credential = c
+	pg.credential, pg.out = c, false
+}
+
+// SignOut implements client.Keeper.
+func (pg *page) SignOut(context.Context, jid.JID) {
+	if pg.isDead() {
+		return
+	}
+	pg.device.mu.Lock()
+	defer pg.device.mu.Unlock()
+	pg.out = true
+}
+
+// SignedOut implements client.Keeper.
+func (pg *page) SignedOut(context.Context, jid.JID) bool {
+	pg.device.mu.Lock()
+	defer pg.device.mu.Unlock()
+	return pg.out
 }
 
 // Drop implements client.Keeper.
@@ -319,7 +337,7 @@ func (pg *page) Forget(ctx context.Context, request connect.Request) {
 	}
 	pg.device.mu.Lock()
 	defer pg.device.mu.Unlock()
-	pg.credential, pg.forgotten = nil, true
+	pg.credential, pg.forgotten, pg.out = nil, true, false
 }
 
 // kept reads all that is on the disk.

@@ -33,9 +33,10 @@ type loop struct {
 	paged   bool           // a page of an archive has come in this turn
 	leaving sync.WaitGroup // sessions that are being closed
 
-	keeping      // what is kept on this device, see keep.go
-	tabs         // the other tabs of this browser, see tabs.go
-	hushed  bool // what features send goes nowhere
+	keeping         // what is kept on this device, see keep.go
+	tabs            // the other tabs of this browser, see tabs.go
+	awaits  jid.JID // see await
+	hushed  bool    // what features send goes nowhere
 }
 
 func newLoop(c *Client) *loop {
@@ -80,7 +81,7 @@ func (l *loop) do(in state.Intent) {
 		l.signIn(in)
 		return
 	case state.Return:
-		l.comeBack(in.Account)
+		l.comeBack(in)
 		return
 	case state.LoadBack:
 		l.reach(in.Peer.Bare(), in.To)
@@ -111,7 +112,7 @@ func (l *loop) perform(in state.Intent) {
 		if l.stream != nil {
 			l.stream.Wake(stream.Manual)
 		} else if l.state.Connection.Phase == state.Stopped {
-			l.comeBack(l.state.Account()) // another tab had taken over
+			l.comeBack(state.Return{Account: l.state.Account()}) // another tab had taken over
 		}
 	case state.LoadOlder:
 		for l.readOlder(in.Peer) {

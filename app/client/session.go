@@ -112,11 +112,23 @@ func (l *loop) signOut() {
 	if l.link == nil && l.request.Remember {
 		l.meet(l.request.Account, nil) // an outdated tab, that keeps to itself
 	}
+	l.noteOut()
 	l.say(speech{Kind: over})
 	l.leave()
 	l.forget()
+	l.awaits = ""
 	l.Emit(state.Cleared{})
 	l.Emit(state.ConnectionChanged{})
+}
+
+// noteOut notes on this device that the person signs out.
+func (l *loop) noteOut() {
+	if l.c.config.Keeper == nil || !l.request.Remember {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	l.c.config.Keeper.SignOut(ctx, l.request.Account)
 }
 
 // closeTimeout bounds the good-bye: the person has left already.
@@ -163,6 +175,7 @@ func (l *loop) online(ev stream.Online) {
 	if ev.Resumed {
 		return
 	}
+	l.awaits = ""
 	l.Emit(state.SessionStarted{Me: ev.Session.JID})
 	for _, f := range l.features {
 		if f.Start != nil {
@@ -181,6 +194,7 @@ func (l *loop) offline(ev stream.Offline) {
 	case l.state.Connection.Phase == state.SigningIn:
 		l.leave()
 		l.close()
+		l.await(l.awaits)
 		l.Emit(state.Cleared{})
 		c.Phase, c.RetryAt = state.SignedOut, time.Time{}
 	case errors.As(ev.Err, &unusable):
@@ -190,8 +204,10 @@ func (l *loop) offline(ev stream.Offline) {
 			l.c.config.Keeper.Drop(context.Background(), l.request.Account)
 		}
 		l.say(speech{Kind: over, Problem: &p})
+		account := l.request.Account
 		l.leave()
 		l.close()
+		l.await(account)
 		l.Emit(state.Cleared{})
 		c.Phase, c.RetryAt = state.SignedOut, time.Time{}
 	case ev.RetryAt.IsZero():

@@ -65,11 +65,13 @@ type tabs struct {
 	told    *state.State
 	mirrors map[string]*mirror
 	greet   map[string]speech // those who have said hello
+	awaited bool              // somebody has said await
 
 	// Of a mirror:
 	leader     string // the term it follows, "" while it knows of none
 	signing    bool   // a sign-in waits for the leader to make room
 	out        bool   // the person has signed out here, the leader has yet to
+	awaiting   bool   // nobody is signed in here, see await
 	unanswered int    // looks for the leader since it was heard
 	stopLook   func()
 }
@@ -132,13 +134,15 @@ const (
 	hide  = "hide"
 	wake  = "wake"
 	ask   = "ask"   // are you there?
+	await = "await" // by one at the sign-in form: has the server let you in?
 	yield = "yield" // by one where somebody signs in
-	bye   = "bye"
+	bye   = "bye"   // with what was not confirmed
 
 	lead    = "lead"    // it is me from now on
 	welcome = "welcome" // what the store does not say
 	news    = "news"    // what has changed
 	here    = "here"
+	online  = "online"
 	yielded = "yielded"
 	over    = "over" // signed out
 )
@@ -202,9 +206,17 @@ func (l *loop) part() {
 		l.stopLook()
 	}
 	if l.link != nil {
+		l.bye()
 		l.link.Close()
 	}
 	l.tabs = tabs{}
+}
+
+// bye tells the one that leads that this tab, which does not, is no longer there.
+func (l *loop) bye() {
+	if !l.leads && !l.awaiting {
+		l.say(speech{Kind: bye, Wishes: l.wishes(), Before: l.confirmed()})
+	}
 }
 
 func (l *loop) say(sp speech) {
@@ -236,6 +248,8 @@ func (l *loop) hear(message string) {
 		l.say(speech{Kind: here}) // so that it knows
 	case l.leads:
 		l.hearMirror(sp)
+	case l.awaiting:
+		l.hearSignIn(sp)
 	default:
 		l.hearLeader(sp)
 	}
@@ -249,9 +263,9 @@ func (l *loop) begin() {
 		l.stopLook()
 	}
 	l.leads, l.term, l.seq, l.told = true, l.NewID(), 0, nil
-	l.mirrors, l.greet = map[string]*mirror{}, map[string]speech{}
+	l.mirrors, l.greet, l.awaited = map[string]*mirror{}, map[string]speech{}, false
 	l.leader, l.signing = "", false
-	l.claim = l.takeOver // should this tab ever have to again
+	l.claim = l.inherit // should this tab ever have to again
 	l.say(speech{Kind: lead})
 }
 
@@ -279,6 +293,12 @@ func (l *loop) takeOver() {
 	}
 }
 
+// inherit takes over from a tab that has led while this one was there already.
+func (l *loop) inherit() {
+	l.out = l.out || l.c.config.Keeper.SignedOut(context.Background(), l.request.Account)
+	l.takeOver()
+}
+
 func (l *loop) hearMirror(sp speech) {
 	m := l.mirrors[sp.From]
 	switch sp.Kind {
@@ -299,9 +319,17 @@ func (l *loop) hearMirror(sp speech) {
 		}
 	case ask:
 		l.say(speech{Kind: here, Seq: l.seq})
+	case await:
+		l.awaited = true
 	case yield:
 		l.yield(sp.From)
 	case bye:
+		if l.greet[sp.From] = sp; len(sp.Wishes) > 0 {
+			l.attend()
+		}
+		if !l.leads {
+			return
+		}
 		delete(l.mirrors, sp.From)
 		delete(l.greet, sp.From)
 		l.tellHidden()
@@ -365,6 +393,10 @@ func (l *loop) again(in state.Intent) {
 // tell ends a turn of the one that leads: what is committed now is told to the others.
 func (l *loop) tell() {
 	l.wanted = nil
+	if l.awaited && l.state.Connection.Phase == state.Online {
+		l.awaited = false
+		l.say(speech{Kind: online})
+	}
 	if l.told != nil {
 		l.tellNews()
 	}
@@ -513,12 +545,18 @@ func (l *loop) stolen() {
 	request := l.request
 	l.close()
 	l.request = request
-	l.stop("another-tab", "Natter is open in another tab.", "Go on there, or reconnect to go on here.")
+	l.stop(anotherTab)
 }
 
 // outdated: another tab runs a newer build, which may say things this one does not know.
 // It gets the lead and all the rest.
 func (l *loop) outdated() {
+	if l.awaiting {
+		l.close()
+		l.awaits = ""
+		l.Emit(state.ConnectionChanged{Connection: state.Connection{Problem: &anotherBuild}})
+		return
+	}
 	request, link, ran := l.request, l.link, l.ran
 	if l.leads {
 		if l.store != nil {
@@ -535,14 +573,16 @@ func (l *loop) outdated() {
 		link.Close()
 	})
 	l.request = request
-	l.stop("another-build", "Natter was updated in another tab.", "Reload this page.")
+	l.stop(anotherBuild)
 }
 
-func (l *loop) stop(kind, text, advice string) {
-	l.Emit(state.ConnectionChanged{Connection: state.Connection{
-		Phase:   state.Stopped,
-		Problem: &state.Problem{Kind: kind, Text: text, Advice: advice},
-	}})
+var (
+	anotherTab   = state.Problem{Kind: "another-tab", Text: "Natter is open in another tab.", Advice: "Go on there, or reconnect to go on here."}
+	anotherBuild = state.Problem{Kind: "another-build", Text: "Natter was updated in another tab.", Advice: "Reload this page."}
+)
+
+func (l *loop) stop(p state.Problem) {
+	l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.Stopped, Problem: &p}})
 }
 
 // ---- A mirror. ----
@@ -555,8 +595,13 @@ func (l *loop) follow() {
 }
 
 func (l *loop) hello() {
-	l.say(speech{Kind: hello, Hidden: l.hidden, All: l.store == nil, Wishes: l.wishes(), Before: l.last - uint64(len(l.wanted))})
+	l.say(speech{
+		Kind: hello, Hidden: l.hidden, All: l.store == nil, Wishes: l.wishes(), Before: l.confirmed(),
+	})
 }
+
+// confirmed is the number of the last wish that nobody has to carry out any more.
+func (l *loop) confirmed() uint64 { return l.last - uint64(len(l.wanted)) }
 
 // wishes are all that is not confirmed, in words.
 func (l *loop) wishes() (all []wish) {
@@ -670,7 +715,14 @@ func (l *loop) mirror(sp speech) {
 
 // ended: the account was signed out in another tab, or its password is needed again.
 func (l *loop) ended(p *state.Problem) {
-	out := l.out
+	switch {
+	case l.signing:
+		return // whoever signs in has the lead next
+	case p != nil && (l.out || l.awaiting):
+		return // nobody has signed out yet: this tab does when it has the lead; or waits on
+	}
+	out, account := l.out || l.awaiting, l.request.Account
+	l.awaits = ""
 	l.leave()
 	l.close()
 	if out {
@@ -678,6 +730,33 @@ func (l *loop) ended(p *state.Problem) {
 	}
 	l.Emit(state.Cleared{})
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Problem: p}})
+	if p != nil {
+		l.await(account)
+	}
+}
+
+// await follows, from the sign-in form, whoever signs in to the account in another tab:
+// the password was needed in all of them.
+func (l *loop) await(account jid.JID) {
+	if l.awaits = account; account == "" {
+		return
+	}
+	l.meet(account, nil)
+	if l.awaiting = l.link != nil; l.awaiting {
+		l.say(speech{Kind: await}) // it may be under way
+	}
+}
+
+func (l *loop) hearSignIn(sp speech) {
+	switch sp.Kind {
+	case lead:
+		l.say(speech{Kind: await})
+	case online:
+		account := l.awaits
+		l.close()
+		l.awaits = ""
+		l.comeBack(state.Return{Account: account})
+	}
 }
 
 // wish notes what the person wants, until that is confirmed, and tells the leader.
@@ -702,6 +781,7 @@ func (l *loop) wish(in state.Intent) {
 func (l *loop) show(in state.Intent) {
 	switch in.(type) {
 	case state.SignOut:
+		l.noteOut() // whatever becomes of this tab
 		l.out = true
 		l.Emit(state.Cleared{})
 		l.Emit(state.ConnectionChanged{})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"natter/app/client"
+	"natter/app/connect"
 	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
@@ -224,6 +225,160 @@ func TestP16_SignInBesideALeader(t *testing.T) {
 		if d.bus.leader() != other {
 			t.Error("who signed in does not lead")
 		}
+	})
+}
+
+// spoil makes the credential that is kept one that the server refuses, or the client.
+func (d *device) spoil(pg *page) {
+	d.t.Helper()
+	d.mu.Lock()
+	old := *d.credential
+	if old.Token == "" {
+		spent := old
+		spent.Expiry = time.Now().Add(-time.Hour)
+		d.credential = &spent
+	}
+	d.mu.Unlock()
+	if old.Token == "" {
+		return
+	}
+	if err := pg.connector.Invalidate(d.t.Context(), connect.Request{Account: d.account, Credential: &old, Server: d.network.wss}); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// The password is needed in all tabs, and typed in one: the others are there again too.
+// They wait for the server to say that it is right.
+func TestP16_SignInForAll(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		grace.says(ada.person, "before")
+		ada.hears(grace, "before")
+		ada = ada.reload().back() // without the password
+		second, third := d.tab(), d.tab()
+		tabs := []*page{ada, second, third}
+		agree(t, tabs...)
+		expired := func(s *state.State) bool {
+			return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil && s.Connection.Problem.Kind == "sign-in-expired"
+		}
+		d.spoil(ada)
+		d.network.cut()
+		d.network.mend()
+		for _, pg := range tabs {
+			blank(t, pg.until("the form", expired))
+		}
+		ada.die() // and is loaded again
+		tabs[0] = d.page()
+		d.network.mend()
+		tabs[0].Do(state.Return{Account: d.account})
+		blank(t, tabs[0].until("the form", expired))
+
+		second.Do(state.SignIn{Address: string(d.account), Password: "battery staple", Server: second.server, Remember: true})
+		second.until("refused", func(s *state.State) bool {
+			return s.Connection.Problem != nil && s.Connection.Problem.Kind != "sign-in-expired"
+		})
+		for _, pg := range []*page{tabs[0], third} {
+			if s := pg.State(); !expired(s) {
+				t.Errorf("a wrong password elsewhere, and it is %+v", s.Connection)
+			}
+		}
+		third.here()
+		for _, pg := range tabs {
+			pg.until("signed in", settled)
+			pg.hears(grace, "before")
+		}
+		agree(t, tabs...)
+		tabs[0].says(grace, "from one that followed")
+		grace.hears(tabs[0].person, "from one that followed")
+		if d.bus.leader() != third {
+			t.Error("who signed in does not lead")
+		}
+		t.Run("but not who has signed out", func(t *testing.T) {
+			tabs[0].Do(state.SignOut{})
+			for _, pg := range tabs {
+				blank(t, pg.until("out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
+			}
+			second.here()
+			second.says(grace, "alone")
+			grace.hears(second.person, "alone")
+			for _, pg := range []*page{tabs[0], third} {
+				blank(t, pg.State())
+			}
+		})
+	})
+}
+
+// Somebody signs out in a mirror and closes it while the tab that leads hangs. It is
+// carried out by whoever leads next, if that is days later; or by the one that hung.
+func TestP16_SignOutBesideALeaderThatHangs(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		for _, tc := range []struct {
+			name string
+			next func(t *testing.T, d *device, leader, third *page, resume func())
+		}{
+			{"the browser is started again", func(t *testing.T, d *device, leader, third *page, _ func()) {
+				third.die()
+				leader.die()
+				d.network.mend()
+				d.mu.Lock()
+				out := d.out
+				d.mu.Unlock()
+				next := d.page()
+				stop := next.Watch(func() {
+					if s := next.State(); s.Connection.Phase != state.SignedOut || s.Me != "" {
+						t.Errorf("it shows %s, %v", s.Me, s.Connection.Phase)
+					}
+				})
+				defer stop()
+				next.Do(state.Return{Account: d.account, Out: out})
+				d.removed(t)
+			}},
+			{"another tab takes over", func(t *testing.T, d *device, leader, third *page, _ func()) {
+				leader.die()
+				d.network.mend()
+				d.removed(t)
+				blank(t, third.until("out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
+			}},
+			{"the one that hung goes on", func(t *testing.T, d *device, leader, third *page, resume func()) {
+				third.die()
+				d.network.mend()
+				resume()
+				d.removed(t)
+				blank(t, leader.until("out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
+			}},
+		} {
+			t.Run(tc.name, func(t *testing.T) {
+				d, leader := p.remembering(t)
+				grace := p.person(t).here()
+				leader.says(grace, "secret")
+				leader.onDisk("secret")
+				third, mirror := d.tab(), d.tab()
+				agree(t, leader, third, mirror)
+				third.Hide(true) // nobody looks at it, it takes nothing over by itself
+				resume := d.bus.suspend()
+				mirror.Do(state.SignOut{})
+				blank(t, mirror.until("out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
+				mirror.Leave()
+				mirror.leave()
+				d.bus.gone(mirror)
+				if d.kept().Account == nil || d.credential == nil {
+					t.Fatal("it is done already: the test cannot fail")
+				}
+				tc.next(t, d, leader, third, resume)
+			})
+		}
+	})
+}
+
+// removed waits until nothing of the account is left.
+func (d *device) removed(t *testing.T) {
+	t.Helper()
+	eventually(t, "nothing is left", func() bool {
+		d.mu.Lock()
+		forgotten, credential := d.forgotten, d.credential
+		d.mu.Unlock()
+		return forgotten && credential == nil && d.kept().Account == nil
 	})
 }
 

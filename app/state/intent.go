@@ -65,7 +65,10 @@ type SignIn struct {
 
 // Return comes back to an account that is remembered on this device: what was kept of
 // it is on screen first, the connection follows.
-type Return struct{ Account jid.JID }
+type Return struct {
+	Account jid.JID
+	Out     bool // the person has signed out, and not all of it is done yet
+}
 
 // SignOut ends the session and forgets the account.
 type SignOut struct{}

@@ -58,6 +58,12 @@ func (Vault) Note(ctx context.Context) string {
 	return note.String()
 }
 
+// Mark puts a note in place of the last one, when it returns nil on disk too.
+func (Vault) Mark(ctx context.Context, note string) error {
+	_, err := await(ctx, global.Get("natterVault").Call("mark", note))
+	return vaultError("mark", err)
+}
+
 // Forget is Delete, of the note too.
 func (Vault) Forget(ctx context.Context, name string) error {
 	_, err := await(ctx, global.Get("natterVault").Call("forget", name))

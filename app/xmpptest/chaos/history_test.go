@@ -475,6 +475,8 @@ func (d desk) Renew(_ context.Context, r *connect.Request) {
 func (desk) Keep(context.Context, *connect.Credential) {}
 func (desk) Drop(context.Context, jid.JID)             {}
 func (desk) Forget(context.Context, connect.Request)   {}
+func (desk) SignOut(context.Context, jid.JID)          {}
+func (desk) SignedOut(context.Context, jid.JID) bool   { return false }
 
 // here are the texts a state and the disk have, by peer, in order.
 func (a *reader) here(s *state.State, peer jid.JID) (texts []string) {

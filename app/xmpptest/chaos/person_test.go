@@ -324,6 +324,8 @@ func (tb *tab) Keep(_ context.Context, c *connect.Credential) {
 
 func (tb *tab) Drop(context.Context, jid.JID)           { tb.p.t.Error("the credential was refused") }
 func (tb *tab) Forget(context.Context, connect.Request) {}
+func (tb *tab) SignOut(context.Context, jid.JID)        {}
+func (tb *tab) SignedOut(context.Context, jid.JID) bool { return false }
 
 // mortal is a store that a killed page no longer writes to.
 type mortal struct {
