@@ -17,6 +17,7 @@ type device struct {
 	profile string
 	browser *chrome.Browser
 	people  []*person
+	torn    int // how often a kill left a journal that Chromium cannot go on with
 }
 
 func newDevice(t testing.TB) *device {
@@ -38,8 +39,20 @@ func (d *device) start() {
 }
 
 // kill ends the browser as a crash would. What its pages have said until then is
-// judged all the same.
+// judged all the same. What Chromium makes of half a record in its own journal is not:
+// see chrome.Mend and TestTheBrowserLosesEverything.
 func (d *device) kill() {
+	d.t.Helper()
+	d.crash()
+	torn, err := chrome.Mend(d.profile)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.torn += torn
+}
+
+// crash is kill with nothing mended.
+func (d *device) crash() {
 	d.t.Helper()
 	for _, p := range d.people {
 		if d.t.Failed() {

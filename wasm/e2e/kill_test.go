@@ -17,6 +17,7 @@ import (
 	"github.com/go-rod/rod/lib/input"
 
 	"natter/app/state"
+	"natter/wasm/e2e/chrome"
 )
 
 // count is how many of something there are: few with all other tests, many in make
@@ -170,8 +171,8 @@ func TestP3_KilledWhileReceiving(t *testing.T) {
 	if atKill == 0 || ahead == 0 {
 		t.Errorf("nothing was acknowledged (%d), or nothing on its way (%d kills): the test cannot fail", atKill, ahead)
 	}
-	t.Logf("P-3 chromium: %d of %d kills: what was acknowledged is stored (%d messages, %d kills with some on their way) in %s",
-		kills, kills, written, ahead, time.Since(began).Round(time.Second))
+	t.Logf("P-3 chromium: %d of %d kills: what was acknowledged is stored (%d messages, %d kills with some on their way, %d journals of Chromium mended) in %s",
+		kills, kills, written, ahead, d.torn, time.Since(began).Round(time.Second))
 }
 
 // P-4: a message is delivered once, or it is there to see that it was not; also when
@@ -233,6 +234,69 @@ func TestP4_KilledAfterEnter(t *testing.T) {
 		mine = append(mine, row.Get("body").Str())
 	}
 	same(t, "stored is", mine, append(written, "the last"))
-	t.Logf("P-4 chromium: %d of %d kills: delivered once, none silent (%d came back as a draft) in %s",
-		kills, kills, drafts, time.Since(began).Round(time.Second))
+	t.Logf("P-4 chromium: %d of %d kills: delivered once, none silent (%d came back as a draft, %d journals of Chromium mended) in %s",
+		kills, kills, drafts, d.torn, time.Since(began).Round(time.Second))
+}
+
+// A kill in the middle of writing may leave half a record, over which Chromium removes
+// all that Natter has kept (see chrome.Mend). The person signs in again, and what the
+// server has is there again.
+func TestTheBrowserLosesEverything(t *testing.T) {
+	t.Parallel()
+	page := natter(t)
+	one, two := trialAccounts(t)
+	other := talk(t, two.server, string(two.jid), two.password)
+	d := newDevice(t)
+	p := d.visit(page)
+	p.remember(string(one.jid), one.password, one.server)
+	p.startChat(string(two.jid))
+	var want []string
+	converse := func(n int) {
+		for i := range n {
+			want = append(want, fmt.Sprintf("hers %d", len(want)), fmt.Sprintf("ours %d", len(want)))
+			other.say(one.jid, want[len(want)-2])
+			p.until(`(body) => e2e.bodies().includes(body)`, want[len(want)-2])
+			p.say(want[len(want)-1])
+			if p.marked("Sent"); i == n-1 {
+				p.until(`async (n) => (await e2e.rows("messages")).length === n`, len(want))
+			}
+		}
+	}
+	back := func() {
+		d.start()
+		p = d.visit(page)
+	}
+	converse(4)
+	d.crash()
+	if err := chrome.Tear(d.profile); err != nil {
+		t.Fatal(err)
+	}
+	back()
+	p.in()
+	p.chat(string(two.jid.Local()))
+	converse(4)
+	d.crash()
+
+	back()
+	lost := p.until(`async () => e2e.all("navigation", "Conversations")[0] ? "kept" : e2e.all("button", "Sign in")[0] && (await e2e.rows("secrets").catch(() => [0])).length === 0 && "lost"`).Str()
+	t.Logf("Chromium has %s what was on the disk", lost)
+	if lost == "lost" {
+		p.remember(string(one.jid), one.password, one.server)
+	}
+	p.in()
+	p.chat(string(two.jid.Local()))
+	p.until(`(n) => e2e.bodies().length >= n`, len(want))
+	same(t, "there is", p.bodies(), want)
+	converse(1)
+	same(t, "the other has", other.heard(one.jid), mine(want))
+}
+
+// mine are those of our messages.
+func mine(bodies []string) (ours []string) {
+	for _, b := range bodies {
+		if strings.HasPrefix(b, "ours") {
+			ours = append(ours, b)
+		}
+	}
+	return ours
 }
