@@ -228,7 +228,8 @@ func (p *place) reached(t *testing.T, n int) (said int) {
 		select {
 		case said = <-p.progress:
 		case <-late:
-			t.Fatalf("the page got to %d of %d", said, n)
+			result, err := p.page.Timeout(time.Second).Eval(`() => JSON.stringify({ at: location.href, lines, violations, exited })`)
+			t.Fatalf("the page got to %d of %d: %v %v", said, n, result, err)
 		}
 	}
 	return said
