@@ -7,6 +7,7 @@ import (
 	"natter/app/feature/chat"
 	"natter/app/feature/chatstates"
 	"natter/app/feature/disco"
+	"natter/app/feature/markers"
 	"natter/app/feature/ping"
 	"natter/app/feature/presence"
 	"natter/app/feature/receipts"
@@ -25,6 +26,7 @@ func All() []*feature.Feature {
 		carbons.New(), // before the archive for the same reason
 		chat.New(),
 		receipts.New(),
+		markers.New(),
 		chatstates.New(),
 		disco.New(),
 		ping.New(),

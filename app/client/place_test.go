@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"natter/app/jid"
 	"natter/app/xmpptest"
@@ -213,7 +214,8 @@ type tunnel struct {
 	mu     sync.Mutex
 	closed bool
 	conns  map[net.Conn]bool
-	none   sync.Cond // told when a connection has ended
+	heard  atomic.Int64 // when the server said something last, in ns
+	none   sync.Cond    // told when a connection has ended
 }
 
 // dig makes a tunnel. It ends with the test.
@@ -268,7 +270,31 @@ func (tun *tunnel) carry(here net.Conn, target string) {
 	if err != nil {
 		return
 	}
-	splice(here, there)
+	splice(here, &heard{there, tun})
+}
+
+// heard notes when the server says something.
+type heard struct {
+	net.Conn
+	tun *tunnel
+}
+
+func (h *heard) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	h.tun.heard.Store(time.Now().UnixNano())
+	return n, err
+}
+
+// hush waits until the server has nothing to say for a moment.
+func (tun *tunnel) hush() {
+	const moment = 200 * time.Millisecond
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		silent := time.Since(time.Unix(0, tun.heard.Load()))
+		if silent >= moment {
+			return
+		}
+		time.Sleep(moment - silent)
+	}
 }
 
 // cut ends all connections, and those that are tried, until mend. The server has been
@@ -281,7 +307,7 @@ func (tun *tunnel) cut() {
 		tun.close()
 		return
 	}
-	tun.server.Noticed(n, tun.close)
+	tun.server.Cut(n, tun.hush, tun.close)
 }
 
 func (tun *tunnel) close() {

@@ -279,6 +279,49 @@ func (ev ChatRead) apply(s *State) {
 	s.setChat(&read)
 }
 
+// Displayed: the peer has seen the conversation up to a message of ours or, with Mine, the
+// person has, up to one of theirs, on another device. It never goes back.
+type Displayed struct {
+	Peer jid.JID
+	ID   string
+	Mine bool
+}
+
+func (ev Displayed) apply(s *State) {
+	c, author := s.chat(ev.Peer), s.Account()
+	if ev.Mine {
+		author = ev.Peer.Bare()
+	}
+	m := c.Timeline.ByID(author, ev.ID)
+	switch {
+	case m == nil:
+		return
+	case !ev.Mine:
+		if !c.SeenTo.Before(m.Key) {
+			return
+		}
+		c.SeenTo = m.Key
+	default:
+		if !c.ReadTo.Before(m.Key) {
+			return
+		}
+		c.ReadTo = m.Key
+		left := 0
+		for _, later := range c.Timeline.From(m.Key, c.Timeline.Len()) {
+			if !later.Mine && later != m {
+				left++
+			}
+		}
+		c.Unread = min(c.Unread, left)
+	}
+	s.setChat(c)
+}
+
+// DiscretionChanged: from now on nobody is told, or contacts are, what has been read here.
+type DiscretionChanged struct{ On bool }
+
+func (ev DiscretionChanged) apply(s *State) { s.Discreet = ev.On }
+
 // DraftChanged: this is what is written to the peer now, and not sent.
 type DraftChanged struct {
 	Peer jid.JID

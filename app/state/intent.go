@@ -19,7 +19,7 @@ var told = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
 		SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, LoadMissing{},
-		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContact{}, SetPresence{},
+		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContact{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
 	}
@@ -113,6 +113,10 @@ type Typing struct {
 	Typing bool
 }
 
+// SetDiscreet stops contacts from being told what has been read here, or lets them be told
+// again.
+type SetDiscreet struct{ On bool }
+
 // ReadChat says that the conversation is in front of the person's eyes.
 type ReadChat struct{ Peer jid.JID }
 
@@ -166,6 +170,7 @@ func (KeepDraft) intent()      {}
 func (RetryMessage) intent()   {}
 func (DeleteMessage) intent()  {}
 func (Typing) intent()         {}
+func (SetDiscreet) intent()    {}
 func (ReadChat) intent()       {}
 func (LoadOlder) intent()      {}
 func (LoadBack) intent()       {}

@@ -16,6 +16,7 @@ type Kept struct {
 	OwnPresence  Presence
 	RosterLoaded bool
 	CaughtUp     bool
+	Discreet     bool
 	Contacts     []KeptContact
 	Chats        []KeptChat
 	Coverage     []Coverage
@@ -67,7 +68,7 @@ func Restore(k Kept) *State {
 // know takes what is kept of the account as a whole.
 func (s *State) know(k *Kept) {
 	s.Me, s.OwnPresence, s.RosterLoaded = k.Me, k.OwnPresence, k.RosterLoaded
-	s.CaughtUp = k.CaughtUp
+	s.CaughtUp, s.Discreet = k.CaughtUp, k.Discreet
 }
 
 func (kc *KeptContact) contact() *Contact {

@@ -25,6 +25,9 @@ type State struct {
 	// OwnPresence is what contacts are told.
 	OwnPresence Presence
 
+	// Discreet is set when nobody is to be told what has been read here.
+	Discreet bool
+
 	// RosterLoaded tells an empty contact list from one that has not arrived yet.
 	RosterLoaded bool
 

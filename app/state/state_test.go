@@ -95,6 +95,56 @@ func TestUnread(t *testing.T) {
 	check("ours, on its way", queued.With(ArchivePage{Peer: grace, Unread: true, Messages: story[2:]}), 2, "on its way")
 }
 
+// What peers say to have read is true of what has arrived, and never goes back; what the
+// person has read elsewhere is read here.
+func TestDisplayed(t *testing.T) {
+	s := signedIn()
+	for i, m := range []Message{mine("1", "one", 0), mine("2", "two", time.Second), mine("3", "failed", 2*time.Second), mine("4", "queued", 3*time.Second)} {
+		s = s.With(MessageAdded{Peer: grace, Message: m})
+		if d := []Delivery{OnServer, Delivered, Failed, Queued}[i]; d != Queued {
+			s = s.With(MessageMarked{Peer: grace, ID: m.ID, Delivery: d})
+		}
+	}
+	seen := func(s *State) (all string) {
+		c := s.Chat(grace)
+		for _, m := range c.Timeline.Newest(10) {
+			if c.Seen(m) {
+				all += m.ID
+			}
+		}
+		return all
+	}
+	for _, tc := range []struct{ id, want string }{{"2", "12"}, {"1", "1"}, {"4", "12"}, {"no", ""}} {
+		if got := seen(s.With(Displayed{Peer: grace, ID: tc.id})); got != tc.want {
+			t.Errorf("up to %s: seen are %q, not %q", tc.id, got, tc.want)
+		}
+	}
+	if got := seen(s.With(Displayed{Peer: grace, ID: "2"}).With(Displayed{Peer: grace, ID: "1"})); got != "12" {
+		t.Errorf("it went back to %q", got)
+	}
+
+	s = s.With(MessageAdded{Peer: grace, Message: from("1", "theirs", 4*time.Second)}).
+		With(MessageAdded{Peer: grace, Message: from("5", "five", 5*time.Second)}).
+		With(MessageAdded{Peer: grace, Message: from("6", "six", 6*time.Second)})
+	if got := seen(s.With(Displayed{Peer: grace, ID: "5"})); got != "" {
+		t.Errorf("a peer who has read their own message has seen %q", got)
+	}
+	for _, tc := range []struct {
+		id     string
+		unread int
+	}{{"1", 2}, {"5", 1}, {"6", 0}, {"no", 3}, {"2", 3}} {
+		if got := s.With(Displayed{Peer: grace, ID: tc.id, Mine: true}).Chat(grace).Unread; got != tc.unread {
+			t.Errorf("with %s read elsewhere %d are unread, not %d", tc.id, got, tc.unread)
+		}
+	}
+	if got := s.With(ChatRead{Peer: grace}).With(Displayed{Peer: grace, ID: "5", Mine: true}).Chat(grace); got.Unread != 0 || got.ReadTo != got.Timeline.Last().Key {
+		t.Error("what was read is unread again")
+	}
+	if s.With(Displayed{Peer: "mallory@example.org", ID: "1"}).Chat("mallory@example.org") != nil {
+		t.Error("a marker began a conversation")
+	}
+}
+
 func TestRemoved_OnlyWhatFailed(t *testing.T) {
 	failed := MessageMarked{Peer: grace, ID: "2", Delivery: Failed, Problem: "gone"}
 	s := signedIn().

@@ -45,6 +45,7 @@ type Message struct {
 	Delivery  Delivery
 	Problem   string // with Failed: one sentence
 	Bounced   bool   // with Failed: it was sent back, wherever it has been
+	Asks      bool   // its author would like to be told when it is read (XEP-0333)
 }
 
 // Chat is one conversation.
@@ -55,6 +56,7 @@ type Chat struct {
 	Timeline Timeline
 	Unread   int
 	ReadTo   Key    // the newest message that has been seen
+	SeenTo   Key    // the newest message of ours that the peer says to have seen (XEP-0333)
 	Typing   bool   // the peer is writing right now
 	Draft    string // what was written to the peer and not sent
 	Seam     Key    // the pages of catch-ups have come up to here
@@ -63,6 +65,11 @@ type Chat struct {
 	Floor Key
 	// Earlier is set while the store has messages before the first of Timeline.
 	Earlier bool
+}
+
+// Seen reports whether a message of ours has arrived and the peer has seen it.
+func (c *Chat) Seen(m *Message) bool {
+	return m.Mine && (m.Delivery == OnServer || m.Delivery == Delivered) && !c.SeenTo.Before(m.Key)
 }
 
 // Timeline is the ordered messages of one conversation. The zero value is not

@@ -52,7 +52,7 @@ func Changes(before, after *state.State) *Batch {
 func accountRow(s *state.State) Account {
 	return Account{
 		Me: s.Me, Presence: presenceRow(s.OwnPresence), Roster: s.RosterLoaded,
-		CaughtUp: s.CaughtUp,
+		CaughtUp: s.CaughtUp, Discreet: s.Discreet,
 	}
 }
 
@@ -131,7 +131,7 @@ func (b *Batch) addChats(before, after *state.State) {
 func chatRow(c *state.Chat) Chat {
 	low, high := c.Timeline.Seqs()
 	return Chat{
-		Peer: c.Peer, Resource: c.Resource, Unread: c.Unread, Read: Key(c.ReadTo),
+		Peer: c.Peer, Resource: c.Resource, Unread: c.Unread, Read: Key(c.ReadTo), Seen: Key(c.SeenTo),
 		Low: low, High: high, Seam: Key(c.Seam),
 	}
 }
@@ -179,7 +179,7 @@ func (row *Coverage) state() state.Coverage {
 func messageRow(peer jid.JID, m *state.Message) Message {
 	row := Message{
 		Peer: peer, Key: Key(m.Key), ID: m.ID, Archive: m.ArchiveID, Author: m.Author, Mine: m.Mine,
-		Body: m.Body, At: m.At.UnixMicro(), Delivery: deliveries[m.Delivery], Problem: m.Problem, Bounced: m.Bounced,
+		Body: m.Body, At: m.At.UnixMicro(), Delivery: deliveries[m.Delivery], Problem: m.Problem, Bounced: m.Bounced, Asks: m.Asks,
 	}
 	if m.Delivery == state.Queued {
 		row.Out = max(m.Key.Time, 1)
@@ -213,7 +213,7 @@ func (m *Message) State() state.Message {
 	}
 	return state.Message{
 		Key: state.Key(m.Key), ID: m.ID, ArchiveID: m.Archive, Author: m.Author, Mine: m.Mine,
-		Body: m.Body, At: time.UnixMicro(m.At).UTC(), Delivery: delivery, Problem: m.Problem, Bounced: m.Bounced,
+		Body: m.Body, At: time.UnixMicro(m.At).UTC(), Delivery: delivery, Problem: m.Problem, Bounced: m.Bounced, Asks: m.Asks,
 	}
 }
 
@@ -302,14 +302,14 @@ func (b *Batch) Mirrored() state.Mirrored {
 func (a *Account) kept() state.Kept {
 	return state.Kept{
 		Me: a.Me, OwnPresence: a.Presence.state(), RosterLoaded: a.Roster,
-		CaughtUp: a.CaughtUp,
+		CaughtUp: a.CaughtUp, Discreet: a.Discreet,
 	}
 }
 
 func (row *Chat) kept() state.KeptChat {
 	return state.KeptChat{
 		Chat: state.Chat{
-			Peer: row.Peer, Resource: row.Resource, Unread: row.Unread, ReadTo: state.Key(row.Read),
+			Peer: row.Peer, Resource: row.Resource, Unread: row.Unread, ReadTo: state.Key(row.Read), SeenTo: state.Key(row.Seen),
 			Seam: state.Key(row.Seam),
 		},
 		Low: row.Low, High: row.High,

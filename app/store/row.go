@@ -24,6 +24,7 @@ type Message struct {
 	Delivery string  `json:"delivery,omitempty"` // "" for one that was received
 	Problem  string  `json:"problem,omitempty"`
 	Bounced  bool    `json:"bounced,omitempty"`
+	Asks     bool    `json:"asks,omitempty"`
 	// Out is set while the message is in the outbox: when it was put there.
 	Out int64 `json:"out,omitempty"`
 }
@@ -34,6 +35,7 @@ type Chat struct {
 	Resource string   `json:"resource,omitempty"`
 	Unread   int      `json:"unread,omitempty"`
 	Read     Key      `json:"read"`
+	Seen     Key      `json:"seen"` // state.Chat.SeenTo
 	Low      int64    `json:"low"`
 	High     int64    `json:"high"`
 	Seam     Key      `json:"seam"`
@@ -67,6 +69,7 @@ type Account struct {
 	Roster   bool     `json:"roster,omitempty"` // it has arrived once
 	Version  string   `json:"version,omitempty"`
 	CaughtUp bool     `json:"caughtUp,omitempty"`
+	Discreet bool     `json:"discreet,omitempty"`
 }
 
 // Stream is what takes a stream up again (XEP-0198). Its id is a credential: it goes

@@ -112,7 +112,8 @@ func (c *chat) rows(name string) []app.UI {
 			day = append(day, app.Div().Class("unread-mark").ID("unread").Attr("role", "separator").Aria("label", "New messages").
 				Body(app.Span().Aria("hidden", "true").Text("New")))
 		}
-		r := &message{Rev: m.Rev, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found}
+		r := &message{Rev: m.Rev, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found,
+			Mark: progress(c.Chat, m, c.Phase == state.Online)}
 		if i > 0 && !divided {
 			r.Head = !together(rows[i-1], m)
 		}
@@ -232,6 +233,7 @@ type message struct {
 	Name       string // of the peer
 	Head, Tail bool   // first and last of its author's group
 	Found      bool   // it was looked for
+	Mark       string // how far it has come, if it is ours
 }
 
 // Render implements app.Composer.
@@ -261,7 +263,7 @@ func (r *message) Render() app.UI {
 	}
 	meta := []app.UI{app.Time().DateTime(m.At.UTC().Format("2006-01-02T15:04:05Z")).Title(m.At.Local().Format("2 January 2006, 15:04:05")).Text(r.Desk.clock(m.At))}
 	if m.Mine {
-		meta = append(meta, mark(m.Delivery))
+		meta = append(meta, mark(r.Mark))
 	}
 	body := []app.UI{
 		app.Div().Class("bubble").Body(
@@ -310,20 +312,40 @@ func text(body string) []app.UI {
 	return out
 }
 
+// progress says how far a message of ours has come: a key of marks, "" for one of theirs.
+func progress(c *state.Chat, m *state.Message, online bool) string {
+	switch {
+	case !m.Mine:
+		return ""
+	case m.Delivery == state.Failed:
+		return "failed"
+	case m.Delivery == state.Queued && online:
+		return "leaving"
+	case m.Delivery == state.Queued:
+		return "queued"
+	case c.Seen(m):
+		return "read"
+	case m.Delivery == state.Delivered:
+		return "delivered"
+	}
+	return "sent"
+}
+
+// marks are an icon and what it means.
+var marks = map[string][2]string{
+	"queued":    {"clock", "Waiting to be sent"},
+	"leaving":   {"clock", "Sending"},
+	"sent":      {"check", "Sent"},
+	"delivered": {"checks", "Delivered"},
+	"read":      {"read", "Read"},
+	"failed":    {"alert", "Not delivered"},
+}
+
 // mark shows how far a message of ours has come.
-func mark(at state.Delivery) app.UI {
-	name, words := "", ""
-	switch at {
-	case state.Queued:
-		name, words = "clock", "Waiting to be sent"
-	case state.OnServer:
-		name, words = "check", "Sent"
-	case state.Delivered:
-		name, words = "checks", "Delivered"
-	case state.Failed:
-		name, words = "alert", "Not delivered"
-	default:
+func mark(progress string) app.UI {
+	m, ok := marks[progress]
+	if !ok {
 		return app.Span()
 	}
-	return app.Span().Class("mark mark-"+name).Attr("role", "img").Aria("label", words).Title(words).Body(icon(name))
+	return app.Span().Class("mark mark-"+m[0]).Attr("role", "img").Aria("label", m[1]).Title(m[1]).Body(icon(m[0]))
 }

@@ -396,6 +396,8 @@ func (d *desk) happened(sig Signal) {
 		d.model.Do(state.Reconnect{})
 	case "presence":
 		d.model.Do(state.SetPresence{Presence: state.Presence{Show: state.Show(sig.Text), Status: d.s.OwnPresence.Status}})
+	case "discreet":
+		d.model.Do(state.SetDiscreet{On: sig.Text == "on"})
 	case "theme":
 		d.platform.SetTheme(sig.Text)
 		d.rev++

@@ -764,10 +764,23 @@ func TestWhen(t *testing.T) {
 
 func TestMarks(t *testing.T) {
 	b := sit(t)
-	for at, want := range map[state.Delivery]string{
-		state.Queued: "Waiting to be sent", state.OnServer: "Sent", state.Delivered: "Delivered", state.Failed: "Not delivered",
+	seen := state.Key{Time: noon.UnixMicro()}
+	for _, tc := range []struct {
+		at           state.Delivery
+		seen, online bool
+		want         string
+	}{
+		{state.Queued, false, false, "Waiting to be sent"}, {state.Queued, true, false, "Waiting to be sent"},
+		{state.Queued, false, true, "Sending"}, {state.OnServer, false, true, "Sent"}, {state.Delivered, false, true, "Delivered"},
+		{state.OnServer, true, true, "Read"}, {state.Delivered, true, true, "Read"},
+		{state.Failed, false, true, "Not delivered"}, {state.Failed, true, true, "Not delivered"},
 	} {
-		m := &message{Desk: b.desk, Name: "Grace", Tail: true, Message: &state.Message{Author: ada, Mine: true, Body: "x", At: noon, Delivery: at}}
+		at, want := tc.at, tc.want
+		chat, row := &state.Chat{}, &state.Message{Key: seen, Author: ada, Mine: true, Body: "x", At: noon, Delivery: at}
+		if tc.seen {
+			chat.SeenTo = seen
+		}
+		m := &message{Desk: b.desk, Name: "Grace", Tail: true, Message: row, Mark: progress(chat, row, tc.online)}
 		html := app.HTMLString(m.Render())
 		if !strings.Contains(html, `aria-label="`+want+`"`) {
 			t.Errorf("%v has no words: %s", at, html)

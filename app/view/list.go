@@ -230,7 +230,7 @@ func (l *list) row(it item, index, count int) app.UI {
 	case it.last != nil:
 		r.Line = oneLine(it.last.Body)
 		if it.last.Mine {
-			r.Kind, r.Mark = "mine", it.last.Delivery
+			r.Kind, r.Mark = "mine", progress(it.chat, it.last, d.s.Connection.Phase == state.Online)
 		}
 	case it.chat == nil:
 		r.Line = string(it.peer)
@@ -261,7 +261,7 @@ type row struct {
 	Show   state.Show
 	Line   string
 	Kind   string // of Line: "typing", "draft", "mine" or ""
-	Mark   state.Delivery
+	Mark   string // how far that one has come: a key of marks
 	When   string
 	Unread int
 	Open   bool
@@ -445,6 +445,8 @@ func menu(d *desk) app.UI {
 			{"available", "Online"}, {"away", "Away"}, {"dnd", "Do not disturb"}}),
 		choices("Appearance", "theme", d.platform.Theme(), [][2]string{
 			{"", "System"}, {"light", "Light"}, {"dark", "Dark"}}),
+		choices("Tell contacts what I have read", "discreet", map[bool]string{true: "on"}[d.s.Discreet], [][2]string{
+			{"", "Yes"}, {"on", "No"}}),
 		app.Div().Class("menu-actions").Body(
 			app.Button().Type("button").Class("menu-item").DataSet("do", "key").DataSet("text", "keys").Body(icon("panel"), app.Text("Keyboard shortcuts")),
 			app.Button().Type("button").Class("menu-item").DataSet("do", "leaving").Body(icon("leave"), app.Text("Sign out")),

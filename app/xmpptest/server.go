@@ -390,16 +390,18 @@ func (s *Server) ready(p *process) error {
 	return nil
 }
 
-// Noticed carries out cut, which ends that many connections of clients, and returns when the
-// server has seen that, or does not after all. ejabberd never comes to its senses if it sends to
-// a WebSocket at the moment that one is cut: it refuses the resume ("Session state copying timed
-// out") and what it had for the stream is lost.
-func (s *Server) Noticed(n int, cut func()) {
-	from := size(s.Log)
-	cut()
+// Cut ends that many connections of clients, with cut. ejabberd's stream never comes to its
+// senses if it sends to a WebSocket at the moment that one is cut: the resume is refused ("Session
+// state copying timed out") and what was there for the stream is lost. So with ejabberd it first waits
+// with hush until nothing is being sent, and then until the server has seen what happened.
+func (s *Server) Cut(n int, hush, cut func()) {
 	if s.Kind != KindEjabberd && s.Kind != KindEjabberd24 {
+		cut()
 		return
 	}
+	hush()
+	from := size(s.Log)
+	cut()
 	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if bytes.Count(s.logTail(from), []byte(" Closing c2s ")) >= n {
 			return

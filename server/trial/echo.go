@@ -69,7 +69,8 @@ func (s *Server) echo(x *session, st *framing.Element) {
 				framing.New(nsInfo, "feature").Set("var", nsInfo),
 				framing.New(nsInfo, "feature").Set("var", nsStates),
 				framing.New(nsInfo, "feature").Set("var", nsPing),
-				framing.New(nsInfo, "feature").Set("var", nsReceipts))))
+				framing.New(nsInfo, "feature").Set("var", nsReceipts),
+				framing.New(nsInfo, "feature").Set("var", nsMarkers))))
 		case st.Attr("type") == "get" && p.Is(nsPing, "ping"):
 			s.route(x, result(st))
 		default:
@@ -86,6 +87,9 @@ func (s *Server) repeatMessage(x *session, m *framing.Element) {
 	to := m.Attr("from")
 	if m.Child(nsReceipts, "request") != nil && m.Attr("id") != "" {
 		s.route(x, x.signal(to).Add(framing.New(nsReceipts, "received").Set("id", m.Attr("id"))))
+	}
+	if m.Child(nsMarkers, "markable") != nil && m.Attr("id") != "" {
+		s.route(x, x.signal(to).Add(framing.New(nsMarkers, "displayed").Set("id", m.Attr("id"))))
 	}
 	s.route(x, x.signal(to).Add(framing.New(nsStates, "composing")))
 	answer := x.message(to, body.Text())

@@ -26,6 +26,7 @@ const (
 	nsHints    = "urn:xmpp:hints"                         // XEP-0334
 	nsStates   = "http://jabber.org/protocol/chatstates"  // XEP-0085
 	nsReceipts = "urn:xmpp:receipts"                      // XEP-0184
+	nsMarkers  = "urn:xmpp:chat-markers:0"                // XEP-0333
 	nsOffline  = "msgoffline"                             // XEP-0160
 	nsOccupant = "urn:xmpp:occupant-id:0"                 // XEP-0421
 )

@@ -301,14 +301,15 @@ func TestEcho(t *testing.T) {
 	f := demo(t)
 	ada := f.online(t, "ada", "a")
 	ada.all()
-	ada.send(`<message xmlns='jabber:client' type='chat' id='m1' to='echo@localhost'><body>Hello?</body><request xmlns='urn:xmpp:receipts'/></message>`)
+	ada.send(`<message xmlns='jabber:client' type='chat' id='m1' to='echo@localhost'><body>Hello?</body><request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/></message>`)
 	got := ada.all()
-	if len(got) != 3 {
+	if len(got) != 4 {
 		t.Fatalf("got %v", got)
 	}
 	if got[0].Child(nsReceipts, "received").Attr("id") != "m1" ||
-		got[1].Child(nsStates, "composing") == nil ||
-		got[2].Child(framing.NSClient, "body").Text() != "Hello?" || got[2].Child(nsStates, "active") == nil {
+		got[1].Child(nsMarkers, "displayed").Attr("id") != "m1" ||
+		got[2].Child(nsStates, "composing") == nil ||
+		got[3].Child(framing.NSClient, "body").Text() != "Hello?" || got[3].Child(nsStates, "active") == nil {
 		t.Errorf("got %v", got)
 	}
 	t.Run("takes its time", func(t *testing.T) {

@@ -66,7 +66,7 @@ func TestHostMeta(t *testing.T) {
 			b.find("button", one.Local()+", Online.…")
 			b.say("I am!")
 			a.reads(two.Local(), "I am!")
-			b.marked("Delivered")
+			b.marked("Read")
 		})
 	}
 }

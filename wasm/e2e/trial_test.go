@@ -19,7 +19,7 @@ func TestTrialServer(t *testing.T) {
 	ada.reads("You", "hello there")
 	ada.eval(`() => window.typing`)
 	ada.reads("Echo", "hello there")
-	ada.marked("Delivered")
+	ada.marked("Read")
 	ada.signOut()
 
 	t.Run("S27 S29 nothing secret stays behind", func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestTwoBrowsers(t *testing.T) {
 	grace.chat("Ada")
 	grace.reads("Ada", "Good morning")
 	grace.gone("button", "…1 unread")
-	ada.marked("Delivered")
+	ada.marked("Read")
 
 	t.Log("each sees the other typing, and stop")
 	grace.fill("Message", "And a good")

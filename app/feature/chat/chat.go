@@ -21,6 +21,7 @@ import (
 const (
 	nsOriginID = "urn:xmpp:sid:0"
 	nsDelay    = "urn:xmpp:delay"
+	nsMarkers  = "urn:xmpp:chat-markers:0"
 )
 
 // stale is the age from which a message does not go out without asking, because the
@@ -60,6 +61,7 @@ func receive(c feature.Client, st *feature.Stanza) {
 		Mine:      st.Mine(c),
 		Body:      body,
 		At:        st.At,
+		Asks:      st.Child(nsMarkers, "markable") != nil,
 	}
 	if m.Mine {
 		m.Delivery = state.OnServer

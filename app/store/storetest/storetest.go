@@ -182,12 +182,12 @@ func empty(t *testing.T, open Open) {
 func full() store.Batch {
 	m := store.Message{
 		Peer: grace, Key: store.Key{Time: 1_700_000_000_000_001, Seq: -3}, ID: "1", Archive: "x",
-		Author: ada, Mine: true, Body: "Zeile\n\"<&>\u2028 ☃ 👩‍💻", At: 1_700_000_000_000_000, Delivery: "failed", Problem: "why",
+		Author: ada, Mine: true, Body: "Zeile\n\"<&>\u2028 ☃ 👩‍💻", At: 1_700_000_000_000_000, Delivery: "failed", Problem: "why", Bounced: true, Asks: true,
 	}
 	return store.Batch{
 		Account: &store.Account{
 			Me: ada + "/tab", Presence: store.Presence{Show: "away", Status: "tea", Priority: -1},
-			Roster: true, Version: "v7", CaughtUp: true,
+			Roster: true, Version: "v7", CaughtUp: true, Discreet: true,
 		},
 		Stream: &store.Stream{
 			ID: "sm", JID: ada + "/tab", H: 1<<32 - 1, Acked: 7, Unacked: []string{"<a/>", "<b>&amp;</b>"}, Sent: 1,
@@ -198,7 +198,7 @@ func full() store.Batch {
 			Asked: true, AsksUs: true, AskText: "please", Presences: map[string]store.Presence{"phone": {Show: "dnd", Priority: 5}},
 		}},
 		Chats: []store.Chat{{
-			Peer: grace, Resource: "phone", Unread: 3, Read: store.Key{Time: 5, Seq: -1},
+			Peer: grace, Resource: "phone", Unread: 3, Read: store.Key{Time: 5, Seq: -1}, Seen: store.Key{Time: 3, Seq: -2},
 			Low: -9, High: 12, Seam: store.Key{Time: 4, Seq: 2}, Last: &m,
 		}},
 		Messages: []store.Message{m},
