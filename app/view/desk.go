@@ -138,7 +138,7 @@ func (d *desk) follow(old, c *state.Chat) {
 		}
 	}
 	d.window.keep(c, d.sight)
-	if c.Unread > 0 && old.Unread == 0 {
+	if c.Unread > 0 && old.Unread == 0 && !d.watching() {
 		d.window.unread = firstUnread(c)
 	}
 	if d.told.Before(last.Key) {
@@ -152,10 +152,13 @@ func (d *desk) follow(old, c *state.Chat) {
 	}
 }
 
+// watching reports whether what comes is in front of the person's eyes.
+func (d *desk) watching() bool { return d.window.atEnd && d.platform.Attentive() }
+
 // read says that the open conversation has been seen, if it has.
 func (d *desk) read() {
 	c := d.s.Chat(d.open)
-	if c != nil && c.Unread > 0 && d.window.atEnd && d.platform.Attentive() {
+	if c != nil && c.Unread > 0 && d.watching() {
 		d.model.Do(state.ReadChat{Peer: d.open})
 	}
 }

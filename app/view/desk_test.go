@@ -153,6 +153,20 @@ func TestOpen(t *testing.T) {
 			t.Error("nothing leads to the newest message")
 		}
 	})
+	t.Run("what comes meanwhile is divided off", func(t *testing.T) {
+		b := sit(t)
+		b.receive(grace, "hello")
+		b.play(state.ChatRead{Peer: grace})
+		b.sig("open", string(grace), "")
+		for _, away := range []bool{false, true} {
+			b.away = away
+			b.receive(grace, "more")
+			if divided := strings.Contains(b.html(), "unread-mark"); divided != away {
+				t.Errorf("looking elsewhere: %v, divided: %v", away, divided)
+			}
+			b.play(state.ChatRead{Peer: grace})
+		}
+	})
 	t.Run("on a phone the keyboard stays away", func(t *testing.T) {
 		b := sit(t)
 		b.narrow = true
