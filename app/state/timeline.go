@@ -203,9 +203,10 @@ func same(old, m *Message) bool {
 		return old.Mine == m.Mine
 	}
 	if old.ArchiveID != "" && m.ArchiveID != "" && old.ArchiveID != m.ArchiveID {
-		// Servers archive a resent stanza twice under two ids; five minutes is
-		// the window in which the same text with the same id is one message.
-		if apart(old.At, m.At) > 5*time.Minute {
+		// Servers archive a resent stanza twice under two ids, and deliver the second
+		// when nobody has resumed its stream, after five minutes by default. For twice
+		// as long the same text with the same id is one message.
+		if apart(old.At, m.At) > 10*time.Minute {
 			return false
 		}
 	}
@@ -250,8 +251,14 @@ func (t Timeline) insert(page []Message, floor Key, before string, older bool, r
 	known := make([]*Message, len(page), len(page)+1)
 	for i := range page {
 		known[i] = t.Find(&page[i])
-		if known[i] != nil && known[i].Key == floor {
-			floor = Key{} // the page begins before it: some of it has come again
+	}
+	seam := floor
+	for i, m := range known {
+		if m != nil && !m.Mine && !copied(m, &page[i]) {
+			if !floor.Before(m.Key) {
+				floor = Key{} // the page begins before it: some of it has come again
+			}
+			break
 		}
 	}
 	if k, ok := t.ids.Get(archiveKey(before)); ok {
@@ -271,11 +278,11 @@ func (t Timeline) insert(page []Message, floor Key, before string, older bool, r
 			old = t.Find(&page[i]) // on the page twice
 		}
 		if old != nil {
-			switch copied := old.ArchiveID != "" && old.ArchiveID != page[i].ArchiveID; {
-			case !old.Mine && !copied:
+			if !old.Mine && !copied(old, &page[i]) || floor.Before(old.Key) {
 				floor = old.Key
-			case floor.Before(old.Key):
-				floor = old.Key
+			}
+			if seam.Before(floor) {
+				seam = floor
 			}
 			t = t.merge(old, &page[i], rev)
 			continue
@@ -292,13 +299,20 @@ func (t Timeline) insert(page []Message, floor Key, before string, older bool, r
 			m.Key = Key{floor.Time, t.high}
 		}
 		floor = m.Key
+		if seam.Before(floor) {
+			seam = floor
+		}
 		if !m.Mine && read.Before(m.Key) {
 			unseen++
 		}
 		t = t.put(&m)
 	}
-	return t, unseen, floor
+	return t, unseen, seam
 }
+
+// copied reports whether the archive has filed a message twice, and m is not the one that
+// is here.
+func copied(old, m *Message) bool { return old.ArchiveID != "" && old.ArchiveID != m.ArchiveID }
 
 // placeOf returns the place of the message with this id of the archive, the zero Key if
 // it is not here or on the page itself.
