@@ -14,7 +14,9 @@
 // An archive may file a message before others that have been read: ejabberd gives it its
 // id, a time, when it is routed, and files it when the session it goes to has taken it. So
 // the newest seconds of an archive are read and shown, but they are no part of the
-// coverage: the next catch-up reads them again.
+// coverage: the next catch-up reads them again. And when a connection has lasted for those
+// seconds they are read once more, also after a resume: ejabberd 23 does not deliver, but
+// only files, what was on its way to the broken socket.
 package archive
 
 import (
@@ -57,9 +59,16 @@ func New() *feature.Feature {
 		},
 		Start: func(c feature.Client) { a.catchUp(c, state.Part{Archive: c.State().Account()}) },
 		Do:    a.do,
-		Observe: func(_ feature.Client, ev state.Event) {
-			if _, ok := ev.(state.Cleared); ok {
+		Observe: func(c feature.Client, ev state.Event) {
+			switch ev := ev.(type) {
+			case state.Cleared:
+				a.wait()
 				*a = *newArchive()
+			case state.ConnectionChanged:
+				a.wait()
+				if ev.Connection.Phase == state.Online {
+					a.wait = c.After(settling, func() { a.again(c) })
+				}
 			}
 		},
 	}
@@ -68,9 +77,10 @@ func New() *feature.Feature {
 type archive struct {
 	open map[string]*query // by queryid
 	last *reading          // the newest catch-up
+	wait func()            // stops the timer of again
 }
 
-func newArchive() *archive { return &archive{open: map[string]*query{}} }
+func newArchive() *archive { return &archive{open: map[string]*query{}, wait: func() {}} }
 
 func (a *archive) do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
@@ -94,6 +104,7 @@ type reading struct {
 	after  string // the gap that is filled: the id of the message before it
 	peer   jid.JID
 	past   bool // what comes has been read long ago
+	brief  bool // gaps are left to others
 	pages  int
 	news   int             // pages with something that was not here
 	seen   map[string]bool // where pages began and ended
@@ -178,6 +189,24 @@ func (a *archive) catchUp(c feature.Client, part state.Part) {
 	r.forward()
 }
 
+// again reads the end of our archive once more, which may have settled only now. Nobody
+// waits for it.
+func (a *archive) again(c feature.Client) {
+	part := state.Part{Archive: c.State().Account()}
+	cover := c.State().Coverage(part)
+	switch n := len(cover.Ranges); {
+	case !c.State().CaughtUp || cover.Fill.Loading:
+		a.wait = c.After(settling, func() { a.again(c) })
+		return
+	case n == 0 || cover.Ranges[n-1].To.Gone || !cover.Open.IsZero():
+		return // there is nothing to go on from
+	}
+	r := &reading{a: a, c: c, part: part, brief: true, seen: map[string]bool{}, heads: map[jid.JID]string{}}
+	r.over = func(error) {}
+	a.last = r
+	r.forward()
+}
+
 func (r *reading) ranges() state.Ranges { return r.c.State().Coverage(r.part).Ranges }
 
 // forward reads on from the last range, and from what was too new for it.
@@ -242,6 +271,7 @@ func (r *reading) confirm(last state.Edge, id string) {
 
 // newest reads the last page. If it does not adjoin what is here there is a gap now.
 func (r *reading) newest() {
+	r.brief = false
 	if ranges := r.ranges(); len(ranges) > 0 {
 		r.after = ranges[len(ranges)-1].To.ID
 	}
@@ -287,7 +317,7 @@ func (r *reading) seams() map[jid.JID]string {
 // close fills the gaps that there are, the newest first.
 func (r *reading) close() {
 	ranges := r.ranges()
-	if len(ranges) < 2 {
+	if len(ranges) < 2 || r.brief {
 		r.over(nil)
 		return
 	}
