@@ -257,6 +257,9 @@ func (d *deliveries) read(p *person, doc string) {
 	case strings.HasPrefix(doc, "<message"):
 		d.n++
 		if el, err := framing.Parse(doc, framing.DefaultLimits); err == nil {
+			if carbon := el.Child("urn:xmpp:carbons:2", "received"); carbon != nil {
+				el = carbon.Child("urn:xmpp:forward:0", "forwarded").Child(framing.NSClient, "message")
+			}
 			from, body := jid.JID(el.Attr("from")), el.Child(framing.NSClient, "body").Text()
 			p.ledger.Arrived(p.account, from, p.account, body)
 			d.open = append(d.open, delivery{d.n, from, body})
