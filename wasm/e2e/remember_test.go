@@ -136,8 +136,8 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// Without any network the app opens, shows what there was, and takes what is written;
-// the browser may be killed meanwhile. Then all of it is sent.
+// Without any network the app opens, shows what there was, finds something in it, and
+// takes what is written; the browser may be killed meanwhile. Then all of it is sent.
 func TestAirplane(t *testing.T) {
 	t.Parallel()
 	remembering(t, func(t *testing.T, one, two account, tokens bool) {
@@ -155,9 +155,15 @@ func TestAirplane(t *testing.T) {
 			return doc
 		}
 		other := talk(t, toOther.URL, string(two.jid), two.password)
-		const before = 120
+		const before, lisbon = 120, 17
+		body := func(i int) string {
+			if i == lisbon {
+				return fmt.Sprintf("message %d: the suitcase is in Lisbon", i)
+			}
+			return fmt.Sprintf("message %d", i)
+		}
 		for i := range before {
-			other.say(one.jid, fmt.Sprintf("message %d", i))
+			other.say(one.jid, body(i))
 		}
 		p.find("button", fmt.Sprintf("…%d unread", before))
 		p.installed()
@@ -182,8 +188,11 @@ func TestAirplane(t *testing.T) {
 		for last := before; last > 0; {
 			var seen struct{ Bodies []string }
 			p.must(p.eval(stepUp, 2000).Unmarshal(&seen))
-			last = follow(t, seen.Bodies, last, func(i int) string { return fmt.Sprintf("message %d", i) })
+			last = follow(t, seen.Bodies, last, body)
 		}
+		p.fill("Search conversations and messages", "suitcase lisbon")
+		p.click("button", name+".…"+body(lisbon)+"…")
+		p.until(`(body) => document.activeElement.id === "found" && document.activeElement.querySelector(".text").textContent === body`, body(lisbon))
 		p.newest()
 		var written []string
 		for i := range 3 {
