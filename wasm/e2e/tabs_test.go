@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -33,12 +34,12 @@ func (c *crowd) open(name string) *person {
 	return p
 }
 
-// leader waits until a tab has the socket.
-func (c *crowd) leader() *person {
+// leader waits until a tab has the socket that is not among others.
+func (c *crowd) leader(others ...*person) *person {
 	c.t.Helper()
 	for late := time.Now().Add(2 * patience); time.Now().Before(late); time.Sleep(5 * time.Millisecond) {
 		for _, p := range c.tabs {
-			if p.asked(c.wire.URL) {
+			if p.asked(c.wire.URL) && !slices.Contains(others, p) {
 				return p
 			}
 		}
@@ -58,6 +59,25 @@ func (c *crowd) kill(p *person, crash bool) {
 	}
 	_, err := proto.TargetCloseTarget{TargetID: p.page.TargetID}.Call(c.browser)
 	p.must(err)
+}
+
+// hang stops a tab in the middle of what it does, until wake is called. It keeps its
+// socket and its lock.
+func (c *crowd) hang(p *person) (wake func()) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	events := p.page.Context(ctx).Event()
+	_, err := proto.DebuggerEnable{}.Call(p.page)
+	p.must(err)
+	p.must(proto.DebuggerPause{}.Call(p.page))
+	for e := range events {
+		if e.Load(&proto.DebuggerPaused{}) {
+			return func() { p.must(proto.DebuggerDisable{}.Call(p.page)) }
+		}
+	}
+	c.t.Fatal("the tab does not stop")
+	return nil
 }
 
 // P-16: five tabs of a real browser, in which somebody writes now here, now there, and
@@ -106,11 +126,12 @@ func TestP16_Tabs(t *testing.T) {
 		p.in()
 		p.unasked()
 	}
-	all := c.leader()
-	heard := slices.Sorted(slices.Values(other.heard(one.jid)))
-	same(t, "the other has heard", heard, slices.Sorted(slices.Values(ours)))
-	kept := stored(all)
-	same(t, "on the disk there is", slices.Sorted(slices.Values(kept)), slices.Sorted(slices.Values(slices.Concat(ours, hers))))
+	compare := func() {
+		t.Helper()
+		same(t, "the other has heard", slices.Sorted(slices.Values(other.heard(one.jid))), slices.Sorted(slices.Values(ours)))
+		same(t, "on the disk there is", slices.Sorted(slices.Values(stored(last))), slices.Sorted(slices.Values(slices.Concat(ours, hers))))
+	}
+	compare()
 	most := w.peak()
 	if most != 1 {
 		t.Errorf("%d sockets were open at a time", most)
@@ -119,6 +140,33 @@ func TestP16_Tabs(t *testing.T) {
 		t.Logf("P-16, in Chromium: 5 tabs, %d leaders killed, %d messages out, %d in; 0 lost, 0 doubled, %d socket at a time, 0 sign-in forms",
 			deaths, len(ours), len(hers), most)
 	}
+
+	t.Run("the leader hangs", func(t *testing.T) {
+		hung := c.leader()
+		wake := c.hang(hung)
+		mirrors := slices.DeleteFunc(slices.Clone(c.tabs), func(p *person) bool { return p == hung })
+		ours, hers = append(ours, "ours, beside it", "ours, in it"), append(hers, "hers, beside it")
+		mirrors[0].say("ours, beside it")
+		other.say(one.jid, "hers, beside it")
+		c.leader(hung)
+		for _, p := range mirrors {
+			p.until(`() => e2e.bodies().includes("hers, beside it")`)
+		}
+		wake()
+		hung.until(`() => e2e.bodies().includes("ours, beside it") && e2e.bodies().includes("hers, beside it")`)
+		hung.in()
+		hung.say("ours, in it")
+		hung.marked("Sent")
+		other.until("to have all", func(*state.State) bool { return len(other.heard(one.jid)) >= len(ours) })
+		compare()
+		for _, p := range c.tabs {
+			p.unasked()
+		}
+		if n := w.connected(); n != 1 {
+			t.Errorf("%d tabs are connected", n)
+		}
+		hung.forget() // its socket is gone
+	})
 
 	t.Run("signing out in one signs out all", func(t *testing.T) {
 		leader := c.leader()

@@ -130,6 +130,13 @@ func (w *wire) count(more int) {
 	w.most = max(w.most, w.pages)
 }
 
+// connected is how many pages have a connection.
+func (w *wire) connected() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pages
+}
+
 // peak is how many pages had a connection at a time.
 func (w *wire) peak() int {
 	w.mu.Lock()
