@@ -365,7 +365,7 @@ func (l *loop) save(ctx context.Context) bool {
 
 // pack and unpack turn what a stream goes on from into a row and back.
 func pack(sn *stream.Snapshot) *store.Stream {
-	row := &store.Stream{ID: sn.ID, JID: sn.JID, H: sn.H, Acked: sn.Acked, Sent: sn.Sent}
+	row := &store.Stream{ID: sn.ID, JID: sn.JID, Server: sn.At, H: sn.H, Acked: sn.Acked, Sent: sn.Sent}
 	for _, st := range sn.Unacked {
 		row.Unacked = append(row.Unacked, st.String())
 	}
@@ -382,7 +382,7 @@ func unpack(row *store.Stream) *stream.Snapshot {
 	if row == nil {
 		return nil
 	}
-	sn := &stream.Snapshot{ID: row.ID, JID: row.JID, H: row.H, Acked: row.Acked, Sent: row.Sent}
+	sn := &stream.Snapshot{ID: row.ID, JID: row.JID, At: row.Server, H: row.H, Acked: row.Acked, Sent: row.Sent}
 	for _, doc := range row.Unacked {
 		st, err := framing.Parse(doc, framing.DefaultLimits)
 		if err != nil {

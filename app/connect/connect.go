@@ -104,6 +104,10 @@ type Resume struct {
 	ID  string  // the SM-ID, sent as previd
 	H   uint32  // stanzas handled by us
 	JID jid.JID // the full address the stream is bound to
+	// At is the host, or host:port, where the server would like the stream to be taken up
+	// again, "" for anywhere. It names no WebSocket, so of the endpoints that the domain has it
+	// says which to try first, and no other.
+	At string
 }
 
 // Session is a bound stream. Nothing but the negotiation has been read from or

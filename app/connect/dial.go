@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"natter/app/connect/discover"
@@ -35,6 +37,9 @@ func (c *Connector) Connect(ctx context.Context, req Request) (*Session, error) 
 	if failure != nil {
 		return nil, failure
 	}
+	if req.Resume != nil {
+		prefer(endpoints, req.Resume.At)
+	}
 	var failed []*Error
 	for _, endpoint := range endpoints {
 		s, err := c.try(ctx, req, endpoint)
@@ -52,6 +57,26 @@ func (c *Connector) Connect(ctx context.Context, req Request) (*Session, error) 
 		c.Find.Forget(domain) // what was found may be out of date
 	}
 	return nil, last
+}
+
+// prefer puts the endpoints at a host, or host:port, first (XEP-0198 §3).
+func prefer(endpoints []string, at string) {
+	if at == "" {
+		return
+	}
+	rank := func(endpoint string) int {
+		u, err := url.Parse(endpoint)
+		if err != nil {
+			return 1
+		}
+		for _, name := range []string{u.Hostname(), u.Host, u.Host + ":443"} {
+			if strings.EqualFold(name, at) {
+				return 0
+			}
+		}
+		return 1
+	}
+	slices.SortStableFunc(endpoints, func(a, b string) int { return rank(a) - rank(b) })
 }
 
 // find returns the endpoints of a domain, at least one.

@@ -47,6 +47,31 @@ const (
 	third  = "wss://three.example.com/ws"
 )
 
+func TestM12_Location(t *testing.T) {
+	for _, tc := range []struct {
+		at   string
+		want []string
+	}{
+		{"", []string{first, second, third}},
+		{"two.example.com", []string{second, first, third}},
+		{"THREE.example.com:443", []string{third, first, second}},
+		{"three.example.com:5222", []string{first, second, third}},
+		{"evil.example:443", []string{first, second, third}},
+		{"wss://two.example.com/ws", []string{first, second, third}},
+	} {
+		n := newNetwork(t, nil)
+		c, _ := at(n, first, second, third)
+		resume := account
+		resume.Resume = &Resume{ID: "sm", JID: account.Account.WithResource("tab"), At: tc.at}
+		if _, err := c.Connect(context.Background(), resume); err == nil {
+			t.Fatal("connected")
+		}
+		if !slices.Equal(n.hosts(), tc.want) {
+			t.Errorf("with %q dialed %v", tc.at, n.hosts())
+		}
+	}
+}
+
 func TestO11_Candidates(t *testing.T) {
 	hostUnknown := func(w *wire) {
 		w.want(openFrom)

@@ -83,7 +83,7 @@ type Stream struct {
 	Sent     int      `json:"sent,omitempty"`
 	Until    int64    `json:"until,omitempty"` // 0 if the server did not say
 	Features string   `json:"features,omitempty"`
-	Server   string   `json:"server,omitempty"` // where the stream waits, "" for anywhere
+	Server   string   `json:"server,omitempty"` // where it is best taken up, "" for anywhere
 }
 
 // Coverage is which parts of an archive are here: of the account's own, With one peer

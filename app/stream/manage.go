@@ -34,6 +34,7 @@ type management struct {
 	counting bool // <enabled/> has come
 	id       string
 	max      time.Duration // how long the server keeps the stream, 0 if it did not say
+	location string        // where the server would like it to be resumed, "" for anywhere
 }
 
 // manage turns Stream Management on for a new stream, if the server has it. It is
@@ -81,10 +82,9 @@ func (l *loop) managed(e *framing.Element) {
 	}
 }
 
-// enabled reads <enabled/>. Its location is not used: it names a host and a port
-// but no WebSocket endpoint, and the one we came by is asked first anyway.
+// enabled reads <enabled/>.
 func (l *loop) enabled(e *framing.Element) {
-	l.sm = management{counting: true}
+	l.sm = management{counting: true, location: e.Attr("location")}
 	if r := e.Attr("resume"); r == "true" || r == "1" {
 		l.sm.id = e.Attr("id")
 	}
@@ -312,7 +312,7 @@ func (l *loop) quarantine(e *framing.StreamError) {
 // snapshot copies what resuming takes.
 func (l *loop) snapshot(handled int) *Snapshot {
 	sn := &Snapshot{
-		ID: l.sm.id, JID: l.me, H: l.h, Acked: l.acked, Sent: l.sent,
+		ID: l.sm.id, JID: l.me, At: l.sm.location, H: l.h, Acked: l.acked, Sent: l.sent,
 		Features: l.features,
 	}
 	for _, m := range l.inbound {
@@ -341,7 +341,7 @@ func (l *loop) snapshot(handled int) *Snapshot {
 
 // restore takes up what snapshot has copied. Nobody waits for answers any more.
 func (l *loop) restore(sn *Snapshot) {
-	l.sm = management{counting: sn.ID != "", id: sn.ID}
+	l.sm = management{counting: sn.ID != "", id: sn.ID, location: sn.At}
 	l.me, l.h, l.acked, l.features = sn.JID, sn.H, sn.Acked, sn.Features
 	l.lost = l.now()
 	if !sn.Until.IsZero() {

@@ -59,7 +59,7 @@ func (l *loop) resume() *connect.Resume {
 		l.lose(l.startOver())
 		return nil
 	}
-	return &connect.Resume{ID: l.sm.id, H: l.h, JID: l.me}
+	return &connect.Resume{ID: l.sm.id, H: l.h, JID: l.me, At: l.sm.location}
 }
 
 func (l *loop) connected(sess *connect.Session, err error, tried *connect.Resume) {

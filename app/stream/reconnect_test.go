@@ -542,9 +542,10 @@ func TestSnapshot_Restore(t *testing.T) {
 		sn = w.s.Snapshot(0)
 	})
 	sn.Until = time.Time{} // the next bubble has its own time
+	sn.At = "near.example"
 	bubble(t, Config{Restore: sn}, func(t *testing.T, w *world) {
 		c := w.next()
-		if *c.resume != (connect.Resume{ID: "stream1", H: 1, JID: me}) {
+		if *c.resume != (connect.Resume{ID: "stream1", H: 1, JID: me, At: "near.example"}) {
 			t.Fatalf("%+v", c.resume)
 		}
 		sv := c.resumed(1)

@@ -451,7 +451,7 @@ func TestM12_Location(t *testing.T) {
 		sv.say(strings.Replace(enabled, "max", `location="evil.example:443" max`, 1))
 		sv.cut()
 		w.pass(10 * time.Second)
-		if c := w.next(); c.redirect != "" || c.resume == nil {
+		if c := w.next(); c.redirect != "" || c.resume == nil || c.resume.At != "evil.example:443" {
 			t.Fatalf("%+v", c)
 		}
 	})

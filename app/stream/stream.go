@@ -82,6 +82,7 @@ const (
 type Snapshot struct {
 	ID       string             // the SM-ID, "" if the stream cannot be resumed
 	JID      jid.JID            // the full address the stream is bound to
+	At       string             // connect.Resume.At
 	H        uint32             // stanzas of the server handled by us
 	Acked    uint32             // stanzas of ours handled by the server
 	Unacked  []*framing.Element // stanzas of ours the server has not confirmed, in order
