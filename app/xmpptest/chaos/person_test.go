@@ -6,9 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"regexp"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -233,68 +230,6 @@ func (w watched) Read(ctx context.Context) (string, error) {
 func (w watched) Write(ctx context.Context, doc string) error {
 	w.p.to.wrote(w.p, doc)
 	return w.Socket.Write(ctx, doc)
-}
-
-// deliveries are the messages on a stream, over all its sockets, that the client has not
-// yet acknowledged (XEP-0198 §4).
-type deliveries struct {
-	mu     sync.Mutex
-	n      int // stanzas on the stream
-	resume int // what the client says it has, when it resumes
-	open   []delivery
-}
-
-type delivery struct {
-	n    int
-	from jid.JID
-	body string
-}
-
-func (d *deliveries) read(p *person, doc string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case strings.HasPrefix(doc, "<message"):
-		d.n++
-		if el, err := framing.Parse(doc, framing.DefaultLimits); err == nil {
-			if carbon := el.Child("urn:xmpp:carbons:2", "received"); carbon != nil {
-				el = carbon.Child("urn:xmpp:forward:0", "forwarded").Child(framing.NSClient, "message")
-			}
-			from, body := jid.JID(el.Attr("from")), el.Child(framing.NSClient, "body").Text()
-			p.ledger.Arrived(p.account, from, p.account, body)
-			d.open = append(d.open, delivery{d.n, from, body})
-		}
-	case strings.HasPrefix(doc, "<iq"), strings.HasPrefix(doc, "<presence"):
-		d.n++
-	case strings.Contains(doc, "<resumed "):
-		d.n, d.open = d.resume, nil
-	case strings.Contains(doc, "<enabled "):
-		d.n, d.open = 0, nil
-	}
-}
-
-var (
-	answer = regexp.MustCompile(`^<a [^>]*\bh="(\d+)"`)
-	resume = regexp.MustCompile(`<resume [^>]*\bh="(\d+)"`)
-)
-
-func (d *deliveries) wrote(p *person, doc string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	h := answer.FindStringSubmatch(doc)
-	if h == nil && !strings.HasPrefix(doc, "<message") {
-		if h = resume.FindStringSubmatch(doc); h != nil {
-			d.resume, _ = strconv.Atoi(h[1])
-		}
-	}
-	if h == nil {
-		return
-	}
-	n, _ := strconv.Atoi(h[1])
-	for len(d.open) > 0 && d.open[0].n <= n {
-		p.ledger.Taken(p.account, d.open[0].from, p.account, d.open[0].body)
-		d.open = d.open[1:]
-	}
 }
 
 // The tab is its client's Keeper.

@@ -413,7 +413,9 @@ func (q *pair) audit(i int) {
 	})
 	var rows []Row
 	for _, m := range p.shown(other, 1_000_000) {
-		rows = append(rows, Row{m.Author, m.Body})
+		if m.Mine || !known.to.leftOut(m.ArchiveID) {
+			rows = append(rows, Row{m.Author, m.Body})
+		}
 	}
 	for _, w := range []way{{p.account, other}, {other, p.account}} {
 		q.ledger.Kept(p.account, w.from, w.to, rows)
