@@ -16,7 +16,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"natter/app/jid"
 	"natter/app/xmpptest"
@@ -211,11 +210,11 @@ type tunnel struct {
 	wss    string           // the place's endpoint by way of the tunnel
 	server *xmpptest.Server // at its end, nil for the trial server
 
-	mu     sync.Mutex
-	closed bool
-	conns  map[net.Conn]bool
-	heard  atomic.Int64 // when the server said something last, in ns
-	none   sync.Cond    // told when a connection has ended
+	mu      sync.Mutex
+	closed  bool
+	conns   map[net.Conn]bool
+	silence xmpptest.Silence // of the server
+	none    sync.Cond        // told when a connection has ended
 }
 
 // dig makes a tunnel. It ends with the test.
@@ -281,20 +280,8 @@ type heard struct {
 
 func (h *heard) Read(p []byte) (int, error) {
 	n, err := h.Conn.Read(p)
-	h.tun.heard.Store(time.Now().UnixNano())
+	h.tun.silence.Broken()
 	return n, err
-}
-
-// hush waits until the server has nothing to say for a moment.
-func (tun *tunnel) hush() {
-	const moment = 200 * time.Millisecond
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
-		silent := time.Since(time.Unix(0, tun.heard.Load()))
-		if silent >= moment {
-			return
-		}
-		time.Sleep(moment - silent)
-	}
 }
 
 // cut ends all connections, and those that are tried, until mend. The server has been
@@ -307,7 +294,7 @@ func (tun *tunnel) cut() {
 		tun.close()
 		return
 	}
-	tun.server.Cut(n, tun.hush, tun.close)
+	tun.server.Cut(n, &tun.silence, tun.close)
 }
 
 func (tun *tunnel) close() {

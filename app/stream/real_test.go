@@ -47,7 +47,7 @@ func TestReal_M07_C06_Resume(t *testing.T) {
 			}
 			// The server has taken these, and cannot pass them on.
 			grace.waitFor("acknowledged to-ada-" + lost[2])
-			network.cut()
+			s.Cut(1, &network.silence, network.cut)
 			ada.waitFor("resumed")
 			for _, id := range lost {
 				grace.waitFor("received " + id)
@@ -276,6 +276,8 @@ type network struct {
 	url string
 	to  string
 
+	silence xmpptest.Silence
+
 	mu    sync.Mutex
 	ways  []net.Conn
 	stuck *bool
@@ -327,6 +329,7 @@ func (n *network) carry(from, to net.Conn, stuck *bool) {
 		n.mu.Lock()
 		lost := *stuck
 		n.mu.Unlock()
+		n.silence.Broken()
 		if lost {
 			return len(b), nil
 		}

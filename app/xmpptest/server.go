@@ -390,16 +390,34 @@ func (s *Server) ready(p *process) error {
 	return nil
 }
 
-// Cut ends that many connections of clients, with cut. ejabberd's stream never comes to its
-// senses if it sends to a WebSocket at the moment that one is cut: the resume is refused ("Session
-// state copying timed out") and what was there for the stream is lost. So with ejabberd it first waits
-// with hush until nothing is being sent, and then until the server has seen what happened.
-func (s *Server) Cut(n int, hush, cut func()) {
+// Silence is since when a server has said nothing.
+type Silence struct{ since atomic.Int64 } // ns
+
+// Broken is to be called whenever the server says something.
+func (s *Silence) Broken() { s.since.Store(time.Now().UnixNano()) }
+
+// wait returns when there has been silence for a moment, or there is none after all.
+func (s *Silence) wait() {
+	const moment = 250 * time.Millisecond
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		silent := time.Since(time.Unix(0, s.since.Load()))
+		if silent >= moment {
+			return
+		}
+		time.Sleep(moment - silent)
+	}
+}
+
+// Cut ends that many connections of clients, with cut. What ejabberd sends to a WebSocket at
+// the very moment that it is cut holds its stream up for half a minute; a resume before that
+// is refused ("Session state copying timed out"), and what waited for the stream is lost. So
+// with ejabberd it is done in silence, and returns when the server has seen it.
+func (s *Server) Cut(n int, silence *Silence, cut func()) {
 	if s.Kind != KindEjabberd && s.Kind != KindEjabberd24 {
 		cut()
 		return
 	}
-	hush()
+	silence.wait()
 	from := size(s.Log)
 	cut()
 	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
