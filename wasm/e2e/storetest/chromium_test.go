@@ -235,6 +235,19 @@ func (p *place) reached(t *testing.T, n int) (said int) {
 	return said
 }
 
+// kill ends the browser, and mends what Chromium does not.
+func kill(t *testing.T, c *chrome.Browser, profile string) {
+	t.Helper()
+	c.Kill()
+	torn, err := chrome.Mend(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if torn > 0 {
+		t.Logf("mended %d journals of Chromium", torn)
+	}
+}
+
 // What a commit has reported as kept is there after the browser was killed, with the
 // count that belongs to it.
 func TestSec59_KilledWhileWriting(t *testing.T) {
@@ -244,14 +257,14 @@ func TestSec59_KilledWhileWriting(t *testing.T) {
 		c := start(t, profile)
 		p.visit(t, c, "part", "write")
 		said := p.reached(t, total+30+17*(round%7))
-		c.Kill()
+		kill(t, c, profile)
 		select { // what came in between counts too
 		case said = <-p.progress:
 		default:
 		}
 		c = start(t, profile)
 		found, err := strconv.Atoi(p.said(t, c, "count"))
-		c.Kill()
+		kill(t, c, profile)
 		if err != nil || found < said {
 			t.Fatalf("round %d: %d messages were said to be kept, %d are (%v)", round, said, found, err)
 		}
@@ -266,17 +279,17 @@ func TestSec57_KilledWhileMigrating(t *testing.T) {
 	p, profile := serve(t), t.TempDir()
 	c := start(t, profile)
 	p.said(t, c, "fill")
-	c.Kill()
+	kill(t, c, profile)
 	for round := range kills(t) {
 		c := start(t, profile)
 		p.visit(t, c, "part", "migrate")
 		p.reached(t, 20+100*(round%10))
-		c.Kill()
+		kill(t, c, profile)
 		c = start(t, profile)
 		if got := p.said(t, c, "count"); got != "2000" {
 			t.Fatalf("round %d: the old build finds %s", round, got)
 		}
-		c.Kill()
+		kill(t, c, profile)
 	}
 	c = start(t, profile)
 	if got := p.said(t, c, "migrate"); got != "2000" {
