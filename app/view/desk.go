@@ -39,6 +39,7 @@ type desk struct {
 	keyed   int                // keystrokes; tells a late timer that it is late
 
 	filter   string
+	listed   listed
 	search   search
 	firstRow int // of the list, for its window
 	lostAt   time.Time

@@ -24,8 +24,26 @@ type item struct {
 }
 
 // items are the conversations, the latest first, then the contacts there is no
-// conversation with, by name; all that match the filter.
+// conversation with, by name; all that match the filter. They are not to be changed: as
+// long as what they come from stays, so do they.
 func (d *desk) items() []item {
+	l := &d.listed
+	if l.s == nil || !l.s.SameChats(d.s) || !l.s.SameContacts(d.s) || l.rev != d.rev || l.filter != d.filter || l.open != d.open {
+		*l = listed{d.s, d.rev, d.filter, d.open, d.collect()}
+	}
+	return l.items
+}
+
+// listed is what items has returned, and for what.
+type listed struct {
+	s      *state.State
+	rev    uint64
+	filter string
+	open   jid.JID
+	items  []item
+}
+
+func (d *desk) collect() []item {
 	wanted := strings.ToLower(strings.TrimSpace(d.filter))
 	var out []item
 	add := func(it item) {

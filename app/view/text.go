@@ -13,6 +13,9 @@ import (
 // plain makes a name that a stranger chose safe to stand beside other text, and no
 // longer than anyone reads.
 func plain(s string) string {
+	if len(s) <= 100 && tidy(s) {
+		return s
+	}
 	name := []rune(clean(s))
 	if len(name) > 100 {
 		return string(name[:100]) + "…"
@@ -24,6 +27,9 @@ func plain(s string) string {
 // makes it one line. Addresses are cleaned and never shortened: their end is what
 // tells whose they are.
 func clean(s string) string {
+	if tidy(s) {
+		return s
+	}
 	var b strings.Builder
 	for _, r := range s {
 		switch {
@@ -35,6 +41,18 @@ func clean(s string) string {
 		}
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// tidy reports whether a name is as most are: nothing in it has to be cleaned away.
+func tidy(s string) bool {
+	space := true
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == ' ' && space {
+			return false
+		}
+		space = s[i] == ' '
+	}
+	return !space || s == ""
 }
 
 // straight takes the overrides out of a body: "gpj.exe" must not read as "exe.jpg".
