@@ -174,6 +174,7 @@ func typical(now time.Time) *state.State {
 			said{true, 3 * minute, "Four is fine. I will bring the table, you bring the moth."},
 		),
 		state.TypingChanged{Peer: emmy, Typing: true},
+		state.Displayed{Peer: grace, ID: "grace-8-26"}, // up to "Please tell me you kept it"
 	)
 	return play(s,
 		state.MessageAdded{Peer: "margaret@example.org/x", Message: state.Message{ID: "m1", Author: "margaret@example.org", Body: "The rope memory arrived!", At: now.Add(-12 * minute)}},
