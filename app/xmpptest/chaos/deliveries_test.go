@@ -83,6 +83,7 @@ func (d *deliveries) read(p *person, doc string) {
 		}
 	case strings.Contains(doc, "<resumed "):
 		d.n, d.open = d.resume, nil
+		p.ledger.Resumed(p.account)
 	case strings.Contains(doc, "<enabled "):
 		d.n, d.open = 0, nil
 	}
@@ -159,6 +160,10 @@ func TestDeliveries(t *testing.T) {
 	}
 	d.wrote(p, `<resume xmlns="urn:xmpp:sm:3" previd="x" h="2"/>`)
 	d.read(p, `<resumed xmlns="urn:xmpp:sm:3" previd="x"/>`)
+	d.read(p, live(0))
+	if n := p.ledger.Late(); n != 2 {
+		t.Errorf("%d came late", n)
+	}
 	d.read(p, carbon)
 	d.wrote(p, `<a xmlns="urn:xmpp:sm:3" h="3"/>`)
 	if taken() != 2 {

@@ -17,13 +17,15 @@ type Ledger struct {
 	mu      sync.Mutex
 	random  *rand.Rand
 	written map[way]int
-	arrived map[arrival]int
+	arrived map[arrival]bool
 	taken   map[arrival]bool
+	newest  map[arrival]int // that has come, with n 0
+	known   map[arrival]int // that was acknowledged
 	late    map[arrival]bool
 	gone    map[arrival]bool
 }
 
-// arrival is a message that came to somebody: one of them, or the newest of all.
+// arrival is a message that came to somebody, by its number; 0 is none of them.
 type arrival struct {
 	way
 	at jid.JID
@@ -35,7 +37,7 @@ type way struct{ from, to jid.JID }
 // NewLedger returns an empty ledger. The seed decides how long messages are and what
 // is in them.
 func NewLedger(seed uint64) *Ledger {
-	return &Ledger{random: rand.New(rand.NewPCG(seed, 1)), written: map[way]int{}, arrived: map[arrival]int{}, taken: map[arrival]bool{}, late: map[arrival]bool{}, gone: map[arrival]bool{}}
+	return &Ledger{random: rand.New(rand.NewPCG(seed, 1)), written: map[way]int{}, arrived: map[arrival]bool{}, taken: map[arrival]bool{}, newest: map[arrival]int{}, known: map[arrival]int{}, late: map[arrival]bool{}, gone: map[arrival]bool{}}
 }
 
 // Write enters the next message and returns its text.
@@ -80,11 +82,11 @@ func (l *Ledger) Arrived(at, from, to jid.JID, body string) {
 	if l.taken[one] {
 		return
 	}
-	l.arrived[one] = n
-	if n+1 < l.arrived[newest] {
+	l.arrived[one] = true
+	if n+1 < l.newest[newest] {
 		l.late[one] = true
 	}
-	l.arrived[newest] = max(l.arrived[newest], n+1)
+	l.newest[newest] = max(l.newest[newest], n+1)
 }
 
 // Taken notes that somebody has acknowledged a message. One that nobody has may have been
@@ -95,6 +97,20 @@ func (l *Ledger) Taken(at, from, to jid.JID, body string) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.taken[arrival{way{from, to}, at.Bare(), n + 1}] = true
+		newest := arrival{way{from, to}, at.Bare(), 0}
+		l.known[newest] = max(l.known[newest], n+1)
+	}
+}
+
+// Resumed notes that a stream goes on: what somebody has not acknowledged now comes again,
+// in order.
+func (l *Ledger) Resumed(at jid.JID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for a := range l.newest {
+		if a.at == at.Bare() {
+			l.newest[a] = l.known[a]
+		}
 	}
 }
 
@@ -222,7 +238,7 @@ func (l *Ledger) wasLate(a arrival) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for ; a.n > 0; a.n-- {
-		if _, came := l.arrived[a]; came {
+		if l.arrived[a] {
 			return l.late[a]
 		}
 	}

@@ -105,6 +105,30 @@ func TestLedger_LateAgain(t *testing.T) {
 	}
 }
 
+// What a stream repeats from where it was acknowledged is not late.
+func TestLedger_Resumed(t *testing.T) {
+	const ada, grace = "ada@test", "grace@test"
+	l := NewLedger(1)
+	var bodies []string
+	for range 4 {
+		bodies = append(bodies, l.Write(ada, grace))
+	}
+	for _, i := range []int{0, 1, 2, 3} {
+		l.Arrived(grace, ada, grace, bodies[i])
+	}
+	l.Taken(grace, ada, grace, bodies[0])
+	l.Resumed(grace)
+	for _, i := range []int{1, 3} {
+		l.Arrived(grace, ada, grace, bodies[i])
+	}
+	if n := l.Late(); n != 0 {
+		t.Errorf("%d came late", n)
+	}
+	if l.Arrived(grace, ada, grace, bodies[2]); l.Late() != 1 {
+		t.Errorf("%d came late, want one", l.Late())
+	}
+}
+
 func TestLedger_Kept(t *testing.T) {
 	const ada, grace = "ada@test", "grace@test"
 	l := NewLedger(1)
