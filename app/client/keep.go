@@ -241,6 +241,9 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 // other tab leads.
 func (l *loop) forget() {
 	s, request, link, ran := l.store, l.request, l.link, l.ran
+	if request.Server == "" {
+		request.Server = l.server
+	}
 	l.store, l.link = nil, nil // Delete closes it
 	l.close()
 	if l.c.config.Keeper == nil || !request.Remember {
@@ -254,6 +257,11 @@ func (l *loop) forget() {
 		}
 		if s == nil {
 			s, _ = l.c.config.Keeper.Open(ctx, request.Account) // it was not opened yet, or failed
+			if s != nil && request.Server == "" {
+				if snapshot, err := s.Load(ctx, store.Window{}); err == nil {
+					request.Server = snapshot.Settings[serverSetting]
+				}
+			}
 		}
 		var err error
 		if s != nil {

@@ -325,17 +325,30 @@ func (p *person) token() (token, agent string) {
 	return token, agent
 }
 
-// redeem signs in with a token.
-func redeem(who account, token, agent string) error {
-	c := &connect.Connector{
-		Find: &discover.Finder{AllowLoopback: true}, Dial: dialing(), Crypto: sasl.Standard{}, Pins: noPins{}, NewID: rand.Text,
-		UserAgent: connect.UserAgent{ID: agent, Software: "Natter"},
-	}
+// showing is a client that has a token.
+func showing(who account, token, agent string) (*connect.Connector, connect.Request) {
+	return &connect.Connector{
+			Find: &discover.Finder{AllowLoopback: true}, Dial: dialing(), Crypto: sasl.Standard{}, Pins: noPins{}, NewID: rand.Text,
+			UserAgent: connect.UserAgent{ID: agent, Software: "Natter"},
+		}, connect.Request{Account: who.jid, Server: who.server, Remember: true, Credential: &connect.Credential{
+			Account: who.jid, UserAgent: agent, Mechanism: sasl.HTSHA256None, Token: token, Expiry: time.Now().Add(time.Hour),
+		}}
+}
+
+// invalidate makes a token worthless.
+func invalidate(who account, token, agent string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s, err := c.Connect(ctx, connect.Request{Account: who.jid, Server: who.server, Remember: true, Credential: &connect.Credential{
-		Account: who.jid, UserAgent: agent, Mechanism: sasl.HTSHA256None, Token: token, Expiry: time.Now().Add(time.Hour),
-	}})
+	c, request := showing(who, token, agent)
+	return c.Invalidate(ctx, request)
+}
+
+// redeem signs in with a token.
+func redeem(who account, token, agent string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, request := showing(who, token, agent)
+	s, err := c.Connect(ctx, request)
 	if err == nil {
 		_ = s.Conn.Close(ctx)
 	}

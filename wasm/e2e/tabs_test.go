@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/go-rod/rod/lib/proto"
 
+	"natter/app/connect"
 	"natter/app/state"
 )
 
@@ -197,4 +199,88 @@ func stored(p *person) (bodies []string) {
 		bodies = append(bodies, body.Str())
 	}
 	return bodies
+}
+
+// shut closes a tab.
+func (c *crowd) shut(p *person) {
+	c.t.Helper()
+	c.people = slices.DeleteFunc(c.people, func(o *person) bool { return o == p })
+	p.judge()
+	c.kill(p, false)
+}
+
+// Somebody signs out in a tab and closes it while the one that leads hangs. The browser is
+// killed, and started days later.
+func TestP16_SignOutBesideALeaderThatHangs(t *testing.T) {
+	t.Parallel()
+	one, two := trialAccounts(t)
+	c := &crowd{device: newDevice(t), address: natter(t), wire: lay(t, one.server)}
+	first := c.visit(c.address)
+	first.remember(string(one.jid), one.password, c.wire.URL)
+	first.startChat(string(two.jid))
+	first.say("only between us")
+	first.marked("Sent")
+	token, agent := first.token()
+	c.tabs = []*person{first}
+	mirror := c.open(string(two.jid.Local()))
+	mirror.find("status", "Connected…")
+	c.hang(first)
+	mirror.signOut()
+	c.shut(mirror)
+	c.kill(first, true)
+	c.device.kill()
+
+	c.start()
+	p := c.visit(c.address)
+	p.find("button", "Sign in")
+	for _, trace := range []string{string(one.jid), string(two.jid), "only between us"} {
+		p.until(`async (text) => !(await e2e.stored()).includes(text)`, trace)
+	}
+	p.until(`async () => (await e2e.rows("secrets")).length === 0`)
+	if p.there("navigation", "Conversations") {
+		t.Error("the conversations are to be seen")
+	}
+	var refused *connect.CredentialError
+	if err := redeem(one, token, agent); !errors.As(err, &refused) || refused.Reason != connect.Refused {
+		t.Errorf("the token of before gives %v", err)
+	}
+}
+
+// The password is needed again in two tabs, and typed in one.
+func TestP16_SignInForAll(t *testing.T) {
+	t.Parallel()
+	one, two := trialAccounts(t)
+	c := &crowd{device: newDevice(t), address: natter(t), wire: lay(t, one.server)}
+	first := c.visit(c.address)
+	first.remember(string(one.jid), one.password, c.wire.URL)
+	first.startChat(string(two.jid))
+	first.say("before")
+	first.marked("Sent")
+	token, agent := first.token()
+	first.reload() // without the password
+	first.in()
+	c.tabs = []*person{first}
+	second := c.open(string(two.jid.Local()))
+	if err := invalidate(one, token, agent); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range c.tabs {
+		p.forgives(failedSocket)
+	}
+	c.wire.broken(true)
+	second.find("status", "Offline…")
+	c.wire.broken(false)
+	first.until(`() => { const b = e2e.all("button", "Retry now")[0]; if (b) b.click(); return e2e.all("button", "Sign in")[0] }`)
+	for _, p := range c.tabs {
+		p.until(`() => document.getElementById("signin-notice").checkVisibility()`)
+	}
+	second.signIn(string(one.jid), one.password, c.wire.URL)
+	for _, p := range c.tabs {
+		p.in()
+	}
+	first.chat(string(two.jid.Local()))
+	first.reads("You", "before")
+	first.say("after")
+	second.chat(string(two.jid.Local()))
+	second.reads("You", "after")
 }
