@@ -7,7 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +20,8 @@ import (
 
 	"natter/app/connect"
 	"natter/app/state"
+	hosting "natter/server/site"
+	"natter/wasm/e2e/chrome"
 )
 
 // crowd is the tabs of a device. One of them has the socket.
@@ -283,4 +290,75 @@ func TestP16_SignInForAll(t *testing.T) {
 	first.say("after")
 	second.chat(string(two.jid.Local()))
 	second.reads("You", "after")
+}
+
+// The server has a new build, and somebody opens a second tab: that one goes on with the
+// stream, and the first says why it does not. What is written in it is not lost.
+func TestP16_AnotherBuild(t *testing.T) {
+	t.Parallel()
+	one, two := trialAccounts(t)
+	older, newer := t.TempDir(), t.TempDir()
+	program, err := filepath.Glob(filepath.Join(bundle, "*.wasm"))
+	if err != nil || len(program) != 1 {
+		t.Fatal(program, err)
+	}
+	var sites []http.Handler
+	web := httptest.NewUnstartedServer(nil)
+	for number, dir := range []string{older, newer} {
+		if err := chrome.Go("run", "./web/build", "-out", dir, "-level", "fast", "-wasm", program[0], "-build", fmt.Sprint(number+1)); err != nil {
+			t.Fatal(err)
+		}
+		s, err := hosting.New(os.DirFS(dir), &hosting.Config{AnyServer: true, Listen: web.Listener.Addr().String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sites = append(sites, s)
+	}
+	var build atomic.Int32
+	web.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { sites[build.Load()].ServeHTTP(w, r) })
+	web.Start()
+	t.Cleanup(web.Close)
+	t.Cleanup(web.CloseClientConnections)
+
+	c := &crowd{device: newDevice(t), address: web.URL, wire: lay(t, one.server)}
+	first := c.visit(c.address)
+	first.remember(string(one.jid), one.password, c.wire.URL)
+	first.startChat(string(two.jid))
+	first.say("in the first build")
+	first.marked("Sent")
+	first.fill("Message", "half a sentence")
+	first.until(`async () => (await e2e.rows("drafts")).some((d) => d.text === "half a sentence")`)
+
+	build.Store(1)
+	name := string(two.jid.Local())
+	second := c.open(name)
+	first.find("status", "…Natter was updated in another tab.…")
+	second.in()
+	second.reads("You", "in the first build")
+	if draft := second.holds("Message"); draft != "half a sentence" {
+		t.Errorf("in the other tab there is %q", draft)
+	}
+	second.fill("Message", "")
+	second.say("in the second build")
+	second.marked("Sent")
+
+	t.Log("a tab of the old build comes late")
+	build.Store(0)
+	late := c.visit(c.address)
+	late.find("status", "…Natter was updated in another tab.…")
+	second.say("and still there")
+	second.marked("Sent")
+
+	t.Log("the first is loaded again")
+	build.Store(1)
+	first.reload()
+	first.in()
+	first.unasked()
+	first.chat(name)
+	first.reads("You", "and still there")
+	first.say("in both")
+	second.reads("You", "in both")
+	if n := c.wire.connected(); n != 1 {
+		t.Errorf("%d tabs are connected", n)
+	}
 }
