@@ -136,7 +136,7 @@ window.natterPage = (() => {
 
   function send() {
     const text = $("message");
-    if (!text || !text.value.trim()) return;
+    if (!text || text.readOnly || !text.value.trim()) return;
     const value = text.value;
     text.value = "";
     grow(text);
@@ -226,6 +226,7 @@ window.natterPage = (() => {
     const menu = target.closest("[popover]");
     if (menu && !target.classList.contains("choice")) menu.hidePopover();
     if (target.dataset.do === "send-button") send();
+    else if (target.dataset.do === "reload") location.reload();
     else tell(target.dataset.do, target.dataset.peer, target.dataset.text, "", false, Number(target.dataset.number || 0));
   });
 

@@ -578,7 +578,7 @@ func (l *loop) outdated() {
 
 var (
 	anotherTab   = state.Problem{Kind: "another-tab", Text: "Natter is open in another tab.", Advice: "Go on there, or reconnect to go on here."}
-	anotherBuild = state.Problem{Kind: "another-build", Text: "Natter was updated in another tab.", Advice: "Reload this page."}
+	anotherBuild = state.Problem{Kind: "another-build", Text: "Natter was updated in another tab.", Advice: "Reload to go on here."}
 )
 
 func (l *loop) stop(p state.Problem) {

@@ -318,9 +318,8 @@ func TestP16_SignOutBesideALeaderThatHangs(t *testing.T) {
 			next func(t *testing.T, d *device, leader, third *page, resume func())
 		}{
 			{"the browser is started again", func(t *testing.T, d *device, leader, third *page, _ func()) {
-				third.die()
-				leader.die()
-				d.network.mend()
+				third.vanish()
+				leader.vanish()
 				d.mu.Lock()
 				out := d.out
 				d.mu.Unlock()
@@ -335,14 +334,12 @@ func TestP16_SignOutBesideALeaderThatHangs(t *testing.T) {
 				d.removed(t)
 			}},
 			{"another tab takes over", func(t *testing.T, d *device, leader, third *page, _ func()) {
-				leader.die()
-				d.network.mend()
+				leader.vanish()
 				d.removed(t)
 				blank(t, third.until("out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
 			}},
 			{"the one that hung goes on", func(t *testing.T, d *device, leader, third *page, resume func()) {
-				third.die()
-				d.network.mend()
+				third.vanish()
 				resume()
 				d.removed(t)
 				blank(t, leader.until("out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
@@ -360,8 +357,7 @@ func TestP16_SignOutBesideALeaderThatHangs(t *testing.T) {
 				mirror.Do(state.SignOut{})
 				blank(t, mirror.until("out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
 				mirror.Leave()
-				mirror.leave()
-				d.bus.gone(mirror)
+				mirror.vanish()
 				if d.kept().Account == nil || d.credential == nil {
 					t.Fatal("it is done already: the test cannot fail")
 				}
@@ -369,6 +365,12 @@ func TestP16_SignOutBesideALeaderThatHangs(t *testing.T) {
 			})
 		}
 	})
+}
+
+// vanish is to die while the network stays: somebody needs it at once.
+func (pg *page) vanish() {
+	pg.leave()
+	pg.bus.gone(pg)
 }
 
 // removed waits until nothing of the account is left.

@@ -155,6 +155,12 @@ type Connection struct {
 	Delegated bool
 }
 
+// Elsewhere reports whether another tab has the account, and nothing is kept of what is
+// done in this one.
+func (c Connection) Elsewhere() bool {
+	return c.Phase == Stopped && c.Problem != nil && (c.Problem.Kind == "another-tab" || c.Problem.Kind == "another-build")
+}
+
 // Problem is a failure in words a person understands.
 type Problem struct {
 	Kind   string // stable, for tests and for drawing: "wrong-password", "no-websocket", …

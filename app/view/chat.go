@@ -13,13 +13,14 @@ import (
 type chat struct {
 	app.Compo
 
-	Rev     uint64
-	Desk    *desk
-	Peer    jid.JID
-	Chat    *state.Chat
-	Contact *state.Contact
-	Phase   state.Phase
-	Gaps    []state.Gap
+	Rev       uint64
+	Desk      *desk
+	Peer      jid.JID
+	Chat      *state.Chat
+	Contact   *state.Contact
+	Phase     state.Phase
+	Elsewhere bool // what is written here would not be kept
+	Gaps      []state.Gap
 }
 
 // CompoID implements app.DismountEnforcer: another peer is another conversation,
@@ -49,6 +50,8 @@ func (c *chat) head(name string) app.UI {
 	switch {
 	case c.Chat != nil && c.Chat.Typing:
 		now = now.Class("chat-typing").Body(app.Text("typing"), app.Span().Class("typing").Aria("hidden", "true").Body(app.I(), app.I(), app.I()))
+	case c.Elsewhere:
+		now = now.Text("Go on in the other tab")
 	case c.Phase != state.Online:
 		now = now.Text("You are offline; messages wait here")
 	case c.Contact == nil || !c.Contact.InRoster:
@@ -217,7 +220,7 @@ func (c *chat) composer() app.UI {
 	return app.Footer().Class("composer").Body(
 		app.Div().Class("composer-box").Body(
 			app.Textarea().ID("message").Class("composer-text").Aria("label", "Message").Placeholder("Message").
-				Rows(1).Dir("auto").Attr("enterkeyhint", "send").DataSet("input", "message").DataSet("peer", string(d.open)).Text(d.opened),
+				Rows(1).Dir("auto").ReadOnly(c.Elsewhere).Attr("enterkeyhint", "send").DataSet("input", "message").DataSet("peer", string(d.open)).Text(d.opened),
 			app.Button().Type("button").Class("composer-send").DataSet("do", "send-button").Aria("label", "Send").Title("Send").Body(icon("send")),
 		),
 	)

@@ -468,6 +468,17 @@ func TestConnection_BlipIsSilent(t *testing.T) {
 			t.Errorf("%q is missing", want)
 		}
 	}
+
+	b.sig("open", string(grace), "")
+	b.play(state.ConnectionChanged{Connection: state.Connection{
+		Phase: state.Stopped, Problem: &state.Problem{Kind: "another-build", Text: "Updated elsewhere.", Advice: "Reload."},
+	}})
+	html = b.html()
+	for _, want := range []string{`data-do="reload"`, "Go on in the other tab", "readonly"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
 }
 
 func TestWindow(t *testing.T) {

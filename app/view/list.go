@@ -397,7 +397,11 @@ func status(d *desk) app.HTMLDiv {
 		if c.Problem != nil {
 			text, advice = c.Problem.Text, c.Problem.Advice
 		}
-		body := []app.UI{icon("alert"), app.Span().Class("status-text").Text(text), app.Button().Type("button").Class("status-retry").DataSet("do", "reconnect").Text("Reconnect")}
+		do, word := "reconnect", "Reconnect"
+		if c.Problem != nil && c.Problem.Kind == "another-build" {
+			do, word = "reload", "Reload"
+		}
+		body := []app.UI{icon("alert"), app.Span().Class("status-text").Text(text), app.Button().Type("button").Class("status-retry").DataSet("do", do).Text(word)}
 		if advice != "" {
 			body = append(body, app.Span().Class("status-why").Text(advice))
 		}

@@ -111,7 +111,7 @@ func (r *Root) stage(rev uint64) app.UI {
 	return &chat{
 		Rev: d.rev, Desk: d, Peer: d.open,
 		Chat: d.s.Chat(d.open), Contact: d.s.Contact(d.open),
-		Phase: d.s.Connection.Phase, Gaps: d.s.Gaps(d.open),
+		Phase: d.s.Connection.Phase, Elsewhere: d.s.Connection.Elsewhere(), Gaps: d.s.Gaps(d.open),
 	}
 }
 
