@@ -245,6 +245,19 @@ func TestOrder(t *testing.T) {
 			}})
 		expect(t, s, "first", "second", "third", "fourth")
 	})
+	t.Run("what an archive filed late, by a clock that is behind ours", func(t *testing.T) {
+		s := signedIn().
+			With(MessageAdded{Peer: grace, Message: archived(from("1", "first", 2*time.Minute), "a")}).
+			With(MessageAdded{Peer: grace, Message: archived(from("3", "third", 3*time.Minute), "c")}).
+			With(ArchivePage{Peer: grace, Messages: []Message{
+				archived(from("1", "first", 0), "a"), archived(from("3", "third", time.Minute), "c"),
+			}}).
+			With(ArchivePage{Peer: grace, Messages: []Message{
+				archived(from("2", "second", 30*time.Second), "b"), archived(from("3", "third", time.Minute), "c"),
+				archived(from("4", "fourth", 70*time.Second), "d"),
+			}})
+		expect(t, s, "first", "second", "third", "fourth")
+	})
 	t.Run("our own keep the place where they were written", func(t *testing.T) {
 		s := signedIn().
 			With(MessageAdded{Peer: grace, Message: mine("2", "written offline", 0)}).
@@ -266,6 +279,7 @@ func TestDuplicates(t *testing.T) {
 		{"live, then from the archive", from("1", "hi", 0), archived(from("1", "hi", 0), "x"), true},
 		{"ours, then from the archive", mine("1", "hi", 0), archived(mine("1", "hi", 0), "x"), true},
 		{"archived twice under two ids", archived(from("1", "hi", 0), "x"), archived(from("1", "hi", time.Minute), "y"), true},
+		{"delivered again, as nobody resumed the stream", archived(from("1", "hi", 0), "x"), archived(from("1", "hi", 12*time.Minute), "y"), true},
 		{"archived twice, hours apart", archived(from("1", "hi", 0), "x"), archived(from("1", "hi", time.Hour), "y"), false},
 		{"an id used again for other words", from("1", "hi", 0), from("1", "ho", 0), false},
 		{"an id used again days later", from("1", "hi", 0), from("1", "hi", 48*time.Hour), false},

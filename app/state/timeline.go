@@ -204,9 +204,9 @@ func same(old, m *Message) bool {
 	}
 	if old.ArchiveID != "" && m.ArchiveID != "" && old.ArchiveID != m.ArchiveID {
 		// Servers archive a resent stanza twice under two ids, and deliver the second
-		// when nobody has resumed its stream, after five minutes by default. For twice
-		// as long the same text with the same id is one message.
-		if apart(old.At, m.At) > 10*time.Minute {
+		// when nobody has resumed its stream: ejabberd after five minutes, and again
+		// after five more. For half an hour the same text with the same id is one message.
+		if apart(old.At, m.At) > 30*time.Minute {
 			return false
 		}
 	}
@@ -253,10 +253,13 @@ func (t Timeline) insert(page []Message, floor Key, before string, older bool, r
 		known[i] = t.Find(&page[i])
 	}
 	seam := floor
+	// A newer page may begin before its floor: some of it has come again. What is new there
+	// goes right before the first that is not.
+	var again *Message
 	for i, m := range known {
 		if m != nil && !m.Mine && !copied(m, &page[i]) {
-			if !floor.Before(m.Key) {
-				floor = Key{} // the page begins before it: some of it has come again
+			if !older && !floor.Before(m.Key) {
+				again, floor = m, Key{}
 			}
 			break
 		}
@@ -278,6 +281,9 @@ func (t Timeline) insert(page []Message, floor Key, before string, older bool, r
 			old = t.Find(&page[i]) // on the page twice
 		}
 		if old != nil {
+			if again != nil && old.Key == again.Key {
+				again = nil
+			}
 			if !old.Mine && !copied(old, &page[i]) || floor.Before(old.Key) {
 				floor = old.Key
 			}
@@ -290,7 +296,11 @@ func (t Timeline) insert(page []Message, floor Key, before string, older bool, r
 		m := page[i]
 		m.Rev = rev
 		m.Key = Key{m.At.UnixMicro(), seq}
-		if next := theirs(known[i+1:]); next != nil && !m.Key.Before(next.Key) && floor.Time < next.Key.Time {
+		next := theirs(known[i+1:])
+		if again != nil {
+			next, m.Key = again, again.Key
+		}
+		if next != nil && !m.Key.Before(next.Key) && floor.Time < next.Key.Time {
 			t.high++
 			m.Key = Key{next.Key.Time - 1, t.high}
 		}
