@@ -17,7 +17,8 @@
 //	  store/            what outlives the page: tables of an account, rows, a version in memory
 //	    storetest/      what every Store must do, as a test
 //	  client/           the loop that owns the state; features.go is the only registration;
-//	                    keep.go ties it to a store and a credential, tabs.go to other tabs;
+//	                    keep.go ties it to a store and a credential; tabs.go says which tab
+//	                    leads, speech.go what tabs tell each other;
 //	                    search.go finds messages, disk.go reads back what memory lacks,
 //	                    room.go says what leaves a full device, gone.go what if all is gone
 //	  view/             go-app components: State in, Intent out
@@ -72,6 +73,7 @@
 //	store.Changes     after each commit: the same rows go to the others, which mirror it
 //	Client.Do         elsewhere: the intent goes to the one that leads, until it confirms
 //	the leader dies   the next tab has the lock, opens the store and resumes the stream
+//	signing out       is noted on the disk first; if nobody gets to it, whoever leads next does
 //
 // What a change touches:
 //
