@@ -413,7 +413,7 @@ func (q *pair) audit(i int) {
 	})
 	var rows []Row
 	for _, m := range p.shown(other, 1_000_000) {
-		if m.Mine || !known.to.leftOut(m.ArchiveID) {
+		if m.Mine || m.ArchiveID != "" && !known.to.leftOut(m.ArchiveID) { // what has no id came live just now
 			rows = append(rows, Row{m.Author, m.Body})
 		}
 	}
