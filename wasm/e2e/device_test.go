@@ -128,11 +128,15 @@ func (p *person) offline(is bool) {
 	p.must(proto.NetworkEmulateNetworkConditions{Offline: is, DownloadThroughput: -1, UploadThroughput: -1}.Call(p.page))
 }
 
-// remember ticks Remember me and signs in.
+// remember ticks Remember me, unless the page has, and signs in.
 func (p *person) remember(address, password string, server ...string) {
 	p.t.Helper()
-	p.click("checkbox", "Remember me")
-	p.until(`() => document.querySelector("input[type=checkbox]").checked`)
+	const ticked = `() => document.querySelector("input[type=checkbox]").checked`
+	p.find("checkbox", "Remember me")
+	if !p.eval(ticked).Bool() {
+		p.click("checkbox", "Remember me")
+		p.until(ticked)
+	}
 	p.signIn(address, password, server...)
 	p.in()
 }
