@@ -65,7 +65,10 @@
 // The real page in Chromium does P-1 and P-2 with fewer messages, P-3 (killed while it
 // receives) and P-4 (killed after Enter) in wasm/e2e: a few times with all other tests,
 // 200 times in make prove. P-3 looks at the acknowledgements on the wire, and at the
-// database before the page that wrote it comes back.
+// database before the page that wrote it comes back. "Journals mended" are kills that
+// left half a record in Chromium's own journal, over which it would later remove all that
+// the page has kept (wasm/e2e/chrome says why): the tests cut it off and go on. P-16 there
+// kills a hundred leaders among five tabs, and lets one hang.
 //
 // Conversations are between two people; there are no rooms yet. A server that is killed
 // between two writes has a message in one archive and not in the other. ejabberd keeps its
