@@ -46,7 +46,7 @@ test:
 # How to read what it prints: app/xmpptest/chaos/doc.go.
 prove:
 	PROVE=full $(GO) test -count=1 -timeout 5h -v ./app/xmpptest/chaos
-	PROVE=full $(GO) test -count=1 -timeout 2h -v -run '^TestP[0-9]+_' ./app/client ./wasm/e2e
+	PROVE=full $(GO) test -count=1 -timeout 2h -v -run '^TestPromise[0-9]+_' ./app/client ./wasm/e2e
 
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/.tools $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.6.1

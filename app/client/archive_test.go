@@ -109,7 +109,7 @@ func TestSec66_GapIsLeftAndFilled(t *testing.T) {
 }
 
 // A catch-up of thousands of messages leaves the page to breathe between any two pages.
-func TestP6_SlicesOfACatchUp(t *testing.T) {
+func TestPromise6_SlicesOfACatchUp(t *testing.T) {
 	const n, size = 5000, 50
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
 		if c.N == 0 {

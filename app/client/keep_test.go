@@ -569,7 +569,7 @@ func TestM07_M11_AReloadedPageResumes(t *testing.T) {
 	})
 }
 
-func TestSec61_P5_TheOutboxOutlivesThePage(t *testing.T) {
+func TestSec61_Promise5_TheOutboxOutlivesThePage(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		const n = 50
 		d, ada := p.remembering(t)
@@ -687,7 +687,7 @@ func highest(sent []string) (h uint64) {
 	return h
 }
 
-func TestSec56_Sec59_P13_FullDisk(t *testing.T) {
+func TestSec56_Sec59_Promise13_FullDisk(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
 		grace := p.person(t).here()
@@ -739,7 +739,7 @@ func TestSec56_Sec59_P13_FullDisk(t *testing.T) {
 
 // A page that dies at any commit, just before or just after it, loses nothing that was
 // on the disk or had been received, and doubles nothing.
-func TestSec59_Sec61_P3_DyingAnywhere(t *testing.T) {
+func TestSec59_Sec61_Promise3_DyingAnywhere(t *testing.T) {
 	t.Run("trial", func(t *testing.T) {
 		p := trialPlace(t)
 		const deaths = 30
@@ -820,7 +820,7 @@ func TestSec59_Sec61_P3_DyingAnywhere(t *testing.T) {
 	})
 }
 
-func TestSec52_P16_SignOutForgets(t *testing.T) {
+func TestSec52_Promise16_SignOutForgets(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		for _, tc := range []struct {
 			name         string

@@ -67,7 +67,7 @@ func agree(t *testing.T, tabs ...*page) {
 	}
 }
 
-func TestP16_AMirrorDoesEverything(t *testing.T) {
+func TestPromise16_AMirrorDoesEverything(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
 		grace := p.person(t).here()
@@ -122,7 +122,7 @@ func TestP16_AMirrorDoesEverything(t *testing.T) {
 
 // A tab that opens while another one hangs shows what is kept, and takes over when that
 // one has not answered for long enough. The one that hung finds itself a mirror.
-func TestP16_ASuspendedLeader(t *testing.T) {
+func TestPromise16_ASuspendedLeader(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
 		grace := p.person(t).here()
@@ -157,7 +157,7 @@ func TestP16_ASuspendedLeader(t *testing.T) {
 }
 
 // What the leader says may come twice or not at all: a mirror notices.
-func TestP16_ABadChannel(t *testing.T) {
+func TestPromise16_ABadChannel(t *testing.T) {
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
 	grace := p.person(t).here()
@@ -205,7 +205,7 @@ func TestP16_ABadChannel(t *testing.T) {
 
 // Whoever signs in with the password where another tab leads gets to do it, and if the
 // password is wrong the other one goes on.
-func TestP16_SignInBesideALeader(t *testing.T) {
+func TestPromise16_SignInBesideALeader(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
 		grace := p.person(t).here()
@@ -249,7 +249,7 @@ func (d *device) spoil(pg *page) {
 
 // The password is needed in all tabs, and typed in one: the others are there again too.
 // They wait for the server to say that it is right.
-func TestP16_SignInForAll(t *testing.T) {
+func TestPromise16_SignInForAll(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
 		grace := p.person(t).here()
@@ -311,7 +311,7 @@ func TestP16_SignInForAll(t *testing.T) {
 
 // Somebody signs out in a mirror and closes it while the tab that leads hangs. It is
 // carried out by whoever leads next, if that is days later; or by the one that hung.
-func TestP16_SignOutBesideALeaderThatHangs(t *testing.T) {
+func TestPromise16_SignOutBesideALeaderThatHangs(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		for _, tc := range []struct {
 			name string
@@ -384,7 +384,7 @@ func (d *device) removed(t *testing.T) {
 	})
 }
 
-func TestP16_AnotherBuild(t *testing.T) {
+func TestPromise16_AnotherBuild(t *testing.T) {
 	p := trialPlace(t)
 	d, old := p.remembering(t)
 	grace := p.person(t).here()
@@ -414,7 +414,7 @@ func TestP16_AnotherBuild(t *testing.T) {
 
 // The server ends the session because another client has taken the stream. No tab comes
 // back by itself, and all say why.
-func TestP16_ConflictIsFinalForAllTabs(t *testing.T) {
+func TestPromise16_ConflictIsFinalForAllTabs(t *testing.T) {
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
 	mirror := d.tab()
@@ -465,7 +465,7 @@ func (c *crowd) alive() []*page {
 
 // Five tabs, in which somebody writes now here, now there. The one that leads dies
 // again and again: between two turns, or just before or after it commits.
-func TestP16_TheLeaderDies(t *testing.T) {
+func TestPromise16_TheLeaderDies(t *testing.T) {
 	deaths := 40
 	if os.Getenv("PROVE") == "full" {
 		deaths = 500

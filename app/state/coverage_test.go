@@ -534,7 +534,7 @@ func TestSec56_CoverageForgets(t *testing.T) {
 	}
 }
 
-func TestP6_CoverageClaimsNothingThatIsNotHere(t *testing.T) {
+func TestPromise6_CoverageClaimsNothingThatIsNotHere(t *testing.T) {
 	for seed := range uint64(3000) {
 		wander(t, seed, 60)
 	}

@@ -12,7 +12,7 @@ import (
 
 // Every intent can be told to another tab, but for those that are a tab's own. A
 // password is in one of these.
-func TestP16_IntentsAreTold(t *testing.T) {
+func TestPromise16_IntentsAreTold(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "intent.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)

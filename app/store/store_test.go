@@ -174,7 +174,7 @@ func TestAStateComesBack(t *testing.T) {
 
 // Whatever happens, committing what changed is as good as committing all, and telling
 // another tab of it as good as being there, once or twice.
-func TestP16_ChangesAddUp(t *testing.T) {
+func TestPromise16_ChangesAddUp(t *testing.T) {
 	s := open(t)
 	now := state.New()
 	save(t, s, store.Changes(nil, now))

@@ -21,13 +21,13 @@ import (
 // P-1 and P-2 with the real page: one of the two people sits in front of it, its
 // network breaks all the time, and the ledger judges what it shows and has stored.
 // What the figures mean says app/xmpptest/chaos.
-func TestP1_ChromiumDrops(t *testing.T) {
+func TestPromise1_ChromiumDrops(t *testing.T) {
 	t.Parallel()
 	dropping(t, "P-1", func(doc string) string { return doc })
 }
 
 // The same when no stream can ever be resumed.
-func TestP2_ChromiumRefusedResume(t *testing.T) {
+func TestPromise2_ChromiumRefusedResume(t *testing.T) {
 	t.Parallel()
 	dropping(t, "P-2", func(doc string) string { return strings.Replace(doc, `previd="`, `previd="lost`, 1) })
 }

@@ -109,7 +109,7 @@ const newestStored = `async () => {
 
 // P-3: whatever the page has told the server it has, it has, also when the browser is
 // killed in the middle of 200 messages a second.
-func TestP3_KilledWhileReceiving(t *testing.T) {
+func TestPromise3_KilledWhileReceiving(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	page := natter(t)
@@ -177,7 +177,7 @@ func TestP3_KilledWhileReceiving(t *testing.T) {
 
 // P-4: a message is delivered once, or it is there to see that it was not; also when
 // the browser is killed just after Enter, with a network and without.
-func TestP4_KilledAfterEnter(t *testing.T) {
+func TestPromise4_KilledAfterEnter(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	page := natter(t)

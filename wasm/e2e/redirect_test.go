@@ -40,7 +40,7 @@ func TestR02_RedirectFollowed(t *testing.T) {
 }
 
 // Redirects that would take security away are not followed, and the person is told.
-func TestR03_P18_DowngradeRefused(t *testing.T) {
+func TestR03_Promise18_DowngradeRefused(t *testing.T) {
 	t.Parallel()
 	address := natter(t)
 	listener := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) { c.ExpectGone() })

@@ -92,7 +92,7 @@ func (c *crowd) hang(p *person) (wake func()) {
 
 // P-16: five tabs of a real browser, in which somebody writes now here, now there, and
 // the one that has the connection is closed or crashes all the time.
-func TestP16_Tabs(t *testing.T) {
+func TestPromise16_Tabs(t *testing.T) {
 	deaths := count(5, 100)
 	one, two := trialAccounts(t)
 	w := lay(t, one.server)
@@ -219,7 +219,7 @@ func (c *crowd) shut(p *person) {
 
 // Somebody signs out in a tab and closes it while the one that leads hangs. The browser is
 // killed, and started days later.
-func TestP16_SignOutBesideALeaderThatHangs(t *testing.T) {
+func TestPromise16_SignOutBesideALeaderThatHangs(t *testing.T) {
 	t.Parallel()
 	one, two := trialAccounts(t)
 	c := &crowd{device: newDevice(t), address: natter(t), wire: lay(t, one.server)}
@@ -255,7 +255,7 @@ func TestP16_SignOutBesideALeaderThatHangs(t *testing.T) {
 }
 
 // The password is needed again in two tabs, and typed in one.
-func TestP16_SignInForAll(t *testing.T) {
+func TestPromise16_SignInForAll(t *testing.T) {
 	t.Parallel()
 	one, two := trialAccounts(t)
 	c := &crowd{device: newDevice(t), address: natter(t), wire: lay(t, one.server)}
@@ -295,7 +295,7 @@ func TestP16_SignInForAll(t *testing.T) {
 
 // The server has a new build, and somebody opens a second tab: that one goes on with the
 // stream, and the first says why it does not. What is written in it is not lost.
-func TestP16_AnotherBuild(t *testing.T) {
+func TestPromise16_AnotherBuild(t *testing.T) {
 	t.Parallel()
 	one, two := trialAccounts(t)
 	older, newer := t.TempDir(), t.TempDir()

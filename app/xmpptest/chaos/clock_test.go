@@ -160,7 +160,7 @@ func (c *clock) Now() time.Time {
 
 // A dead connection is noticed: in 40 s by a page that is seen, in 150 s by one that is
 // not, and one that wakes up asks within 5 s.
-func TestP11_DeadLink(t *testing.T) {
+func TestPromise11_DeadLink(t *testing.T) {
 	runs, slowest, slowestHidden := 0, 0, 0
 	for _, kind := range []struct {
 		name              string
@@ -297,7 +297,7 @@ var moments = map[string]func(b *bubble, jump func()) int{
 
 // A clock that jumps changes nothing: no connection is lost over it, timers run as they
 // would have, and messages stay in their order.
-func TestP14_ClockJumps(t *testing.T) {
+func TestPromise14_ClockJumps(t *testing.T) {
 	runs := 0
 	for moment, play := range moments {
 		usual := 0

@@ -10,6 +10,8 @@
 //
 // # How to read the figures
 //
+// A test of P-6 is called TestPromise6_…: P06 would be a rule of conformance.
+//
 // All run in a short form with all other tests, against the trial server (P-17 against
 // Prosody), and in full, against Prosody 0.12 and 13 and ejabberd 23 and 24 too, with
 //

@@ -600,7 +600,7 @@ func (a *reader) reconnected() *state.State {
 
 // P-6: whatever an archive does, in the end all of it is here, and until then the person
 // is told where something is missing.
-func TestP6_HistoryWithoutHoles(t *testing.T) {
+func TestPromise6_HistoryWithoutHoles(t *testing.T) {
 	seed := rand.Uint64()
 	if s := os.Getenv("NATTER_SEED"); s != "" {
 		seed, _ = strconv.ParseUint(s, 10, 64)

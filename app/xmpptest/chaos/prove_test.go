@@ -315,7 +315,7 @@ func (q *pair) judge(what string) {
 	q.t.Log(line)
 }
 
-func TestP1_Drops(t *testing.T) {
+func TestPromise1_Drops(t *testing.T) {
 	everywhere(t, func(t *testing.T, where *place) {
 		q := meet(t, where)
 		q.talk(count(400, 10_000), count(40, 1000), count(4, 100), nil)
@@ -324,7 +324,7 @@ func TestP1_Drops(t *testing.T) {
 	})
 }
 
-func TestP2_RefusedResume(t *testing.T) {
+func TestPromise2_RefusedResume(t *testing.T) {
 	everywhere(t, func(t *testing.T, where *place) {
 		q := meet(t, where, func(p *person) { p.amnesia = true })
 		q.talk(count(100, 2000), count(10, 200), count(2, 20), nil)
@@ -333,7 +333,7 @@ func TestP2_RefusedResume(t *testing.T) {
 	})
 }
 
-func TestP5_OfflineOutbox(t *testing.T) {
+func TestPromise5_OfflineOutbox(t *testing.T) {
 	everywhere(t, func(t *testing.T, where *place) {
 		q := meet(t, where)
 		a, b := q.people[0], q.people[1]
@@ -362,7 +362,7 @@ func TestP5_OfflineOutbox(t *testing.T) {
 	})
 }
 
-func TestP13_DiskFull(t *testing.T) {
+func TestPromise13_DiskFull(t *testing.T) {
 	everywhere(t, func(t *testing.T, where *place) {
 		q := meet(t, where)
 		a, b := q.people[0], q.people[1]
@@ -422,7 +422,7 @@ func (q *pair) audit(i int) {
 	}
 }
 
-func TestP17_ServerKilled(t *testing.T) {
+func TestPromise17_ServerKilled(t *testing.T) {
 	kinds := xmpptest.Kinds
 	if !full {
 		kinds = kinds[:1]
