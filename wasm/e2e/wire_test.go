@@ -4,11 +4,14 @@ package e2e
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"natter/framing"
 	"natter/framing/native"
@@ -26,15 +29,17 @@ type wire struct {
 	mu      sync.Mutex
 	cut     bool
 	sockets map[framing.Socket]bool
-	pages   int // connections from pages
-	most    int // at a time
+	pages   map[int]bool // connections from pages
+	last    int          // the number of the newest
+	most    int          // at a time
+	looks   sync.WaitGroup
 	all     sync.WaitGroup
 }
 
 // lay lays a wire to an endpoint. It is there as long as the test.
 func lay(t testing.TB, target string) *wire {
 	t.Helper()
-	w := &wire{target: target, sockets: map[framing.Socket]bool{}}
+	w := &wire{target: target, sockets: map[framing.Socket]bool{}, pages: map[int]bool{}}
 	w.up = func(doc string) string { return doc }
 	w.down = w.up
 	s := httptest.NewServer(http.HandlerFunc(w.serve))
@@ -86,8 +91,7 @@ func (w *wire) serve(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer page.Close(1000, "")
-	w.count(1)
-	gone := sync.OnceFunc(func() { w.count(-1) })
+	gone := w.count()
 	defer gone()
 	server, err := dialing()(ctx, w.target)
 	if err != nil {
@@ -123,22 +127,44 @@ func (w *wire) serve(rw http.ResponseWriter, r *http.Request) {
 	pass(server, page, &w.down)
 }
 
-func (w *wire) count(more int) {
+// dying is how long the socket of a tab that is dead may still seem to be there: its
+// browser gives the lock to the next tab at the same moment.
+const dying = 5 * time.Second
+
+// count counts one more connection, until gone is called.
+func (w *wire) count() (gone func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.pages += more
-	w.most = max(w.most, w.pages)
+	w.last++
+	me := w.last
+	w.pages[me] = true
+	w.most = max(w.most, 1)
+	if together := slices.Collect(maps.Keys(w.pages)); len(together) > 1 {
+		w.looks.Add(1)
+		time.AfterFunc(dying, func() {
+			defer w.looks.Done()
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.most = max(w.most, len(slices.DeleteFunc(together, func(n int) bool { return !w.pages[n] })))
+		})
+	}
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.pages, me)
+	}
 }
 
 // connected is how many pages have a connection.
 func (w *wire) connected() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.pages
+	return len(w.pages)
 }
 
-// peak is how many pages had a connection at a time.
+// peak is how many pages had a connection at a time, for longer than a dead one takes.
 func (w *wire) peak() int {
+	w.looks.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.most
