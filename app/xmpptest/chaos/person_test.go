@@ -158,16 +158,24 @@ func (p *person) tell() {
 // happened for long.
 func until(t testing.TB, people []*person, ok func() bool) bool {
 	t.Helper()
+	if wait(people, ok) {
+		return true
+	}
+	for _, p := range people {
+		c := p.State().Connection
+		t.Errorf("%s: nothing happens any more: %+v, problem %+v", p.account, c, c.Problem)
+	}
+	return false
+}
+
+// wait is until for what need not come.
+func wait(people []*person, ok func() bool) bool {
 	for !ok() {
 		late := time.NewTimer(patience)
 		select {
 		case <-people[0].changed:
 			late.Stop()
 		case <-late.C:
-			for _, p := range people {
-				c := p.State().Connection
-				t.Errorf("%s: nothing happens any more: %+v, problem %+v", p.account, c, c.Problem)
-			}
 			return false
 		}
 	}
