@@ -211,8 +211,8 @@ func (l *Ledger) judge(at, from, to jid.JID, rows []Row, first int) (v Verdict) 
 		}
 		seen[n] = true
 		newest = max(newest, n)
-		if first < 0 {
-			first = n
+		if first < 0 && !l.wasLate(arrival{way{from, to}, at.Bare(), n + 1}) {
+			first = n // one that came late says nothing about those after it
 		}
 	}
 	if first < 0 {

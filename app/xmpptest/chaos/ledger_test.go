@@ -62,6 +62,12 @@ func TestLedger_Late(t *testing.T) {
 	if v := l.All(grace, ada, grace, asDelivered); !v.Good() {
 		t.Errorf("as it was delivered: %+v", v)
 	}
+	if v := l.Newest(grace, ada, grace, []Row{rows[1], rows[3]}); !v.Good() {
+		t.Errorf("the end of what was delivered: %+v", v)
+	}
+	if v := l.Newest(grace, ada, grace, []Row{rows[0], rows[1], rows[3]}); v != (Verdict{Lost: 1}) {
+		t.Errorf("with a hole: %+v", v)
+	}
 	if v := l.All(ada, ada, grace, asDelivered); v != (Verdict{Reordered: 1}) {
 		t.Errorf("to the other: %+v", v)
 	}
