@@ -287,6 +287,9 @@ func (s *stage) wait(d string) {
 		s.t.Fatal(err)
 	}
 	s.clock.turn(passed)
+	// What the timers bring about comes before this, which brings about nothing.
+	s.client.Do(state.LoadMissing{Peer: "nobody@localhost"})
+	<-s.did
 }
 
 // settle waits until the client has dealt with all it was sent: a request nobody
