@@ -230,6 +230,12 @@ func (c *Contact) Presence() Presence {
 	return best
 }
 
+// SeesUs reports whether a contact may see our presence. A receipt or a marker for anybody
+// else would tell them that we are there.
+func (c *Contact) SeesUs() bool {
+	return c != nil && (c.Subscription == SubscriptionFrom || c.Subscription == SubscriptionBoth)
+}
+
 // Resource returns what one resource says, Unavailable if it is not there.
 func (c *Contact) Resource(resource string) Presence {
 	if c == nil {

@@ -60,7 +60,7 @@ func (r *reader) observe(c feature.Client, ev state.Event) {
 	case state.ChatRead:
 		peer := ev.Peer.Bare()
 		m := newest(c.State().Chat(peer))
-		if m == nil || m.ID == "" || r.told[peer] == m.ID || c.State().Discreet || !trusted(c.State().Contact(peer)) {
+		if m == nil || m.ID == "" || r.told[peer] == m.ID || c.State().Discreet || !c.State().Contact(peer).SeesUs() {
 			return
 		}
 		if r.told == nil {
@@ -87,8 +87,4 @@ func newest(chat *state.Chat) *state.Message {
 		}
 	}
 	return nil
-}
-
-func trusted(contact *state.Contact) bool {
-	return contact != nil && (contact.Subscription == state.SubscriptionFrom || contact.Subscription == state.SubscriptionBoth)
 }

@@ -30,11 +30,7 @@ func New() *feature.Feature {
 // give answers a request, once, to people who may see our presence anyway: to
 // anybody else a receipt would tell that we are there.
 func give(c feature.Client, st *feature.Stanza) {
-	contact := c.State().Contact(st.From)
-	if st.Source != feature.Live || st.ID == "" || st.Mine(c) || contact == nil {
-		return
-	}
-	if contact.Subscription != state.SubscriptionFrom && contact.Subscription != state.SubscriptionBoth {
+	if st.Source != feature.Live || st.ID == "" || st.Mine(c) || !c.State().Contact(st.From).SeesUs() {
 		return
 	}
 	c.Send(framing.New(framing.NSClient, "message").
