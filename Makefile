@@ -1,7 +1,7 @@
 # make run      the page and a trial server on http://localhost:8080 (ADDR=host:port)
 # make test     everything; installs what it lacks where it may
 # make bundle   the page for any static host, in dist/
-# make prove    that nothing is lost when networks, pages and servers fail; takes hours
+# make prove    that nothing is lost when networks, pages and servers fail; takes an hour
 # make natter   the server with the page in it, for a real deployment
 
 GO ?= go
@@ -17,7 +17,7 @@ NODE = $$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec
 
 export GO
 
-.PHONY: all run natter bundle test prove check bench size fuzz conformance clean
+.PHONY: all run natter bundle test prove prove/chaos prove/client prove/e2e check bench size fuzz conformance clean
 all: natter
 
 # Compressed quickly: on this machine nobody waits for the network.
@@ -43,10 +43,22 @@ test:
 	$(MAKE) size
 	$(GO) run ./app/xmpptest/conformance
 
-# How to read what it prints: app/xmpptest/chaos/doc.go.
+# Three packages beside each other, for they mostly wait. Figures and failures are printed as
+# they come and once more, sorted, at the end; all else is in prove/*.log. How to read them:
+# app/xmpptest/chaos/doc.go.
 prove:
-	PROVE=full $(GO) test -count=1 -timeout 5h -v ./app/xmpptest/chaos
-	PROVE=full $(GO) test -count=1 -timeout 2h -v -run '^TestPromise[0-9]+_' ./app/client ./wasm/e2e
+	@rm -rf prove && mkdir prove
+	@$(MAKE) -skj3 prove/chaos prove/client prove/e2e; failed=$$?; \
+	printf '\nmake prove:\n'; $(FIGURES) prove/*.log | sort -Vu; exit $$failed
+
+FIGURES = sed -unE 's/.*_test.go:[0-9]+: (P-[0-9])/\1/p; /^ *--- (FAIL|SKIP)|^(ok|FAIL)[[:space:]]|^panic:/p'
+
+prove/chaos: PACKAGE = ./app/xmpptest/chaos -parallel 8
+prove/client: PACKAGE = ./app/client
+prove/e2e: PACKAGE = ./wasm/e2e
+prove/chaos prove/client prove/e2e:
+	PROVE=full $(GO) test -count=1 -timeout 3h -v -run '^TestPromise[0-9]+_' $(PACKAGE) 2>&1 | tee $@.log | $(FIGURES)
+	@grep -q '^ok' $@.log
 
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/.tools $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.6.1

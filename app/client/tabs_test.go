@@ -568,7 +568,7 @@ func TestPromise16_TheLeaderDies(t *testing.T) {
 			t.Error("a sign-in form")
 		}
 	}
-	t.Logf("P-16, natively: 5 tabs, %d leaders killed, %d messages out, %d in; lost 0, doubled 0, at most %d socket at a time",
+	t.Logf("P-16 natively: 5 tabs, %d leaders killed, %d messages out, %d in; lost 0, doubled 0, at most %d socket at a time",
 		deaths, len(ours), len(hers), peak)
 }
 

@@ -22,7 +22,7 @@ func ejabberdConfig(s *Server, dir string) map[string]string {
 	}
 	config := strings.NewReplacer("DIR", dir, "DOMAIN", s.Domain, "WEBPORT", fmt.Sprint(s.webPort), "WSPORT", fmt.Sprint(s.wsPort),
 		"WSS", s.WSS, "WEB", s.Web, "    SASL2\n", sasl2, "  MODULES\n", modules).Replace(ejabberdYAML)
-	return map[string]string{"ejabberd.yml": config, "spool/keep": "", "inetrc": "{lookup,[\"file\",\"native\"]}.\n"}
+	return map[string]string{"ejabberd.yml": config, "spool/ejabberd.schema": ejabberdSchema, "inetrc": "{lookup,[\"file\",\"native\"]}.\n"}
 }
 
 const ejabberdYAML = `
@@ -129,9 +129,9 @@ modules:
   mod_version: {}
 `
 
-// ejabberdArchive has the archive in memory as well as on disk. On disk alone, the default,
+// ejabberdSchema has the archive in memory as well as on disk. On disk alone, the default,
 // it takes a tenth of a second to file a message once somebody has a thousand.
-const ejabberdArchive = "mnesia:change_table_copy_type(archive_msg, node(), disc_copies)."
+const ejabberdSchema = "archive_msg: {storage_type: disc_copies}\n"
 
 // ejabberdCommand runs Erlang without a node name: no distribution, no epmd, no
 // cookie. That also takes the command line tool away; accounts come by HTTP.
@@ -157,7 +157,6 @@ func ejabberdCommand(s *Server, dir string) []string {
 		// erlexec is what the shell script erl ends in.
 		first("/usr/lib/erlang/erts-*/bin") + "/erlexec",
 		"-noinput", "+sbwt", "none", "+S", "2:2", "-mnesia", "dir", `"` + dir + `/spool"`, "-s", "ejabberd",
-		"-eval", ejabberdArchive,
 	}
 }
 

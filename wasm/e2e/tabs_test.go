@@ -147,7 +147,7 @@ func TestPromise16_Tabs(t *testing.T) {
 		t.Errorf("%d sockets were open at a time", most)
 	}
 	if !t.Failed() {
-		t.Logf("P-16, in Chromium: 5 tabs, %d leaders killed, %d messages out, %d in; 0 lost, 0 doubled, %d socket at a time, 0 sign-in forms",
+		t.Logf("P-16 chromium: 5 tabs, %d leaders killed, %d messages out, %d in; 0 lost, 0 doubled, %d socket at a time, 0 sign-in forms",
 			deaths, len(ours), len(hers), most)
 	}
 
