@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -79,20 +80,21 @@ func (l *loop) deepen(page state.ArchivePage) *state.Chat {
 // readEnds reads the ends of the conversations in which something was said last. It
 // does so in one turn of the loop: what the stream brings is about them.
 func (l *loop) readEnds() {
-	var chats []*state.Chat
+	type end struct {
+		chat *state.Chat
+		last state.Key
+	}
+	var ends []end
 	for c := range l.state.Chats {
-		if c.Earlier && c.Timeline.Last() != nil && c.Timeline.Len() < window.Messages {
-			chats = append(chats, c)
+		if last := c.Timeline.Last(); c.Earlier && last != nil && c.Timeline.Len() < window.Messages {
+			ends = append(ends, end{c, last.Key})
 		}
 	}
-	slices.SortFunc(chats, func(a, b *state.Chat) int {
-		if a.Timeline.Last().Key.Before(b.Timeline.Last().Key) {
-			return 1
-		}
-		return -1
+	slices.SortFunc(ends, func(a, b end) int {
+		return cmp.Or(cmp.Compare(b.last.Time, a.last.Time), cmp.Compare(b.last.Seq, a.last.Seq))
 	})
-	for _, c := range chats[:min(window.Chats, len(chats))] {
-		_, _ = l.readPage(c.Peer, window.Messages-c.Timeline.Len()) // what fails here is tried again by who asks
+	for _, e := range ends[:min(window.Chats, len(ends))] {
+		_, _ = l.readPage(e.chat.Peer, window.Messages-e.chat.Timeline.Len()) // what fails here is tried again by who asks
 	}
 }
 
