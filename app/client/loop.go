@@ -148,6 +148,9 @@ func (l *loop) happened(ev stream.Event) {
 		l.unhandled++
 	case stream.Replied:
 		l.guard("reply", func() { ev.Done(ev.Reply, ev.Err) })
+		if ev.Reply != nil {
+			l.unhandled++
+		}
 	case stream.Acknowledged:
 		for _, st := range ev.Stanzas {
 			for _, f := range l.features {

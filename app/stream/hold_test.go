@@ -42,13 +42,13 @@ func TestSnapshot_CountsWhatIsAboutToBeHandled(t *testing.T) {
 	l := newLoop(New(Config{}))
 	l.h = 7
 	l.inbound = []*mark{
-		{counted: true, owners: true},
-		{counted: true, handled: true}, // an answer that has been delivered
-		{counted: true, owners: true},
-		{counted: true}, // one that has not
-		{counted: true, owners: true},
+		{counted: true},
+		{counted: true, handled: true}, // an answer that nobody asked for
+		{counted: true},
+		{},
+		{counted: true},
 	}
-	for handled, want := range map[int]uint32{0: 7, 1: 9, 2: 10, 3: 10} {
+	for handled, want := range map[int]uint32{0: 7, 1: 9, 2: 10, 3: 10, 4: 11} {
 		if got := l.snapshot(handled).H; got != want {
 			t.Errorf("with %d handled: %d, want %d", handled, got, want)
 		}

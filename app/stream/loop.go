@@ -33,8 +33,8 @@ type loop struct {
 	wg     sync.WaitGroup // all that Run started
 
 	phase  phase
-	link   *link // the socket; after a loss until it is closed
-	events []outgoing
+	link   *link   // the socket; after a loss until it is closed
+	events []Event // for the owner
 	hidden bool
 
 	me       jid.JID
@@ -79,12 +79,6 @@ type loop struct {
 	due       bool   // connect as soon as nothing is in the way
 	redirect  string // where the server sent us, from which endpoint
 	from      string
-}
-
-// outgoing is an event for the owner, and what its delivery settles.
-type outgoing struct {
-	event Event
-	mark  *mark
 }
 
 func newLoop(s *Stream) *loop {
@@ -135,7 +129,7 @@ func (l *loop) step() {
 	var events chan Event
 	var first Event
 	if len(l.events) > 0 {
-		events, first = l.s.events, l.events[0].event
+		events, first = l.s.events, l.events[0]
 	}
 	select {
 	case <-l.s.box.ready:
@@ -162,16 +156,11 @@ func (l *loop) behind() bool { return len(l.inbound) > l.config.Backlog }
 
 func (l *loop) now() time.Time { return l.config.Clock.Now() }
 
-func (l *loop) emit(ev Event) { l.events = append(l.events, outgoing{event: ev}) }
+func (l *loop) emit(ev Event) { l.events = append(l.events, ev) }
 
 func (l *loop) delivered() {
-	o := l.events[0]
-	l.events[0] = outgoing{}
+	l.events[0] = nil
 	l.events = l.events[1:]
-	if o.mark != nil {
-		o.mark.handled = true
-		l.advance()
-	}
 	if l.parting.running() && len(l.events) == 0 {
 		l.finish()
 	}
@@ -236,12 +225,11 @@ func (l *loop) received(r received) {
 	m := &mark{counted: l.sm.counting}
 	l.inbound = append(l.inbound, m)
 	if e.Name.Local != "iq" || e.Attr("type") != "result" && e.Attr("type") != "error" {
-		m.owners = true
 		l.emit(Received{Stanza: e})
 		return
 	}
 	if ours, ok := l.replied(e); ok {
-		l.events = append(l.events, outgoing{event: ours, mark: m})
+		l.emit(ours)
 		return
 	}
 	m.handled = true // nobody asked, or it was us

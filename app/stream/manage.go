@@ -19,10 +19,10 @@ type entry struct {
 	held    bool     // not to be written before Release
 }
 
-// mark is a stanza of the server that has not been handled, or not by us alone.
+// mark is a stanza of the server that has not been handled, or has one before it that
+// has not.
 type mark struct {
 	counted bool // Stream Management was on when it came
-	owners  bool // waits for Handled
 	handled bool
 }
 
@@ -108,7 +108,7 @@ func (l *loop) ack() *framing.Element {
 
 // handled: the owner has dealt with one more.
 func (l *loop) handled() {
-	i := slices.IndexFunc(l.inbound, func(m *mark) bool { return m.owners && !m.handled })
+	i := slices.IndexFunc(l.inbound, func(m *mark) bool { return !m.handled })
 	if i < 0 {
 		return
 	}
@@ -317,7 +317,7 @@ func (l *loop) snapshot(handled int) *Snapshot {
 	}
 	for _, m := range l.inbound {
 		if !m.handled {
-			if !m.owners || handled == 0 {
+			if handled == 0 {
 				break
 			}
 			handled--

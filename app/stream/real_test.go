@@ -189,6 +189,9 @@ func (p *person) own(ctx context.Context) {
 				p.s.Handled()
 			case Replied:
 				ev.Done(ev.Reply, ev.Err)
+				if ev.Reply != nil {
+					p.s.Handled()
+				}
 			case Unsent:
 				p.s.Settle(ev.Loss, nil)
 			}

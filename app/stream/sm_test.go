@@ -512,7 +512,7 @@ func TestM15_Handled(t *testing.T) {
 		sv.say(r)
 		sv.got(a(2))
 	})
-	t.Run("M15 replies count in their turn", func(t *testing.T) {
+	t.Run("M15 replies are handled by the owner too", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
 			w.busy = true
 			sv := w.managed()
@@ -522,6 +522,9 @@ func TestM15_Handled(t *testing.T) {
 				`<iq xmlns="jabber:client" type="result" id="q1" from="example.org"/>`, r)
 			w.happened("received in1", "replied q1 <nil>")
 			sv.got(a(0))
+			w.s.Handled()
+			sv.say(r)
+			sv.got(a(1))
 			w.s.Handled()
 			sv.got(a(2))
 		})

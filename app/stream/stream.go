@@ -208,7 +208,7 @@ func (s *Stream) entry(st *framing.Element) (entry, error) {
 	return en, nil
 }
 
-// Handled says that the oldest Received not yet handled has been dealt with.
+// Handled says that the oldest Received or Replied not yet handled has been dealt with.
 func (s *Stream) Handled() { s.box.post((*loop).handled) }
 
 // Wake looks whether the connection is alive, or tries to connect again now. At
@@ -237,7 +237,7 @@ func (s *Stream) Close(ctx context.Context) error {
 }
 
 // Snapshot returns what Config.Restore takes, as it will be once so many more of the
-// Received stanzas are Handled: the owner writes it down together with what they
+// stanzas received are Handled: the owner writes it down together with what they
 // meant. It waits until Run has been called and can still be had after Run has
 // returned.
 func (s *Stream) Snapshot(handled int) *Snapshot {

@@ -111,6 +111,9 @@ func (w *world) own(ctx context.Context) {
 				}
 			case Replied:
 				ev.Done(ev.Reply, ev.Err)
+				if ev.Reply != nil && !w.busy {
+					w.s.Handled()
+				}
 			}
 		case <-ctx.Done():
 			return
