@@ -22,6 +22,9 @@ type Coverage struct {
 	// Open is when a catch-up began that has not come to its end, by our clock; zero if
 	// the last one has. What was missed before that comes after the last range.
 	Open time.Time
+	// Settled is the last message up to which nothing has been filed late, as far as can be
+	// known: no later than the end of the last range.
+	Settled Edge
 	// Cut is set for one conversation of our account when this device had no room for what
 	// comes before: from there back only Ranges counts, whatever the whole archive's say.
 	Cut  Edge
@@ -405,6 +408,18 @@ func (ev ArchiveForgot) apply(s *State) {
 	c := s.Coverage(ev.Part)
 	c.Ranges = c.Ranges.Forget(ev.ID)
 	c.Cut.Gone = c.Cut.Gone || c.Cut.ID == ev.ID
+	s.setCoverage(c)
+}
+
+// ArchiveSettled: up to a message an archive has been read when it no longer changed.
+type ArchiveSettled struct {
+	Part Part
+	To   Edge
+}
+
+func (ev ArchiveSettled) apply(s *State) {
+	c := s.Coverage(ev.Part)
+	c.Settled = ev.To
 	s.setCoverage(c)
 }
 

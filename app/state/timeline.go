@@ -298,7 +298,14 @@ func (t Timeline) insert(page []Message, floor Key, before string, older bool, r
 		m.Key = Key{m.At.UnixMicro(), seq}
 		next := theirs(known[i+1:])
 		if again != nil {
-			next, m.Key = again, again.Key
+			next = again
+			for _, k := range known[i+1:] {
+				if k == again || k != nil && m.Key.Before(k.Key) && k.Key.Before(again.Key) {
+					next = k
+					break
+				}
+			}
+			m.Key = next.Key
 		}
 		if next != nil && !m.Key.Before(next.Key) && floor.Time < next.Key.Time {
 			t.high++

@@ -60,7 +60,7 @@ func (b *Batch) addCoverage(before, after *state.State) {
 	for c := range after.Coverages {
 		if before != nil {
 			old := before.Coverage(c.Part)
-			if old.Open.Equal(c.Open) && old.Cut == c.Cut && slices.Equal(old.Ranges, c.Ranges) {
+			if old.Open.Equal(c.Open) && old.Cut == c.Cut && old.Settled == c.Settled && slices.Equal(old.Ranges, c.Ranges) {
 				continue
 			}
 		}
@@ -138,7 +138,8 @@ func chatRow(c *state.Chat) Chat {
 
 func coverageRow(c *state.Coverage) Coverage {
 	row := Coverage{Archive: c.Part.Archive, With: c.Part.With, Ranges: []Range{}, Open: micro(c.Open),
-		Cut: c.Cut.ID, CutTime: micro(c.Cut.At), CutGone: c.Cut.Gone}
+		Cut: c.Cut.ID, CutTime: micro(c.Cut.At), CutGone: c.Cut.Gone,
+		Settled: c.Settled.ID, SettledTime: micro(c.Settled.At)}
 	for _, r := range c.Ranges {
 		row.Ranges = append(row.Ranges, Range{
 			From: r.From.ID, FromTime: micro(r.From.At), FromGone: r.From.Gone,
@@ -165,7 +166,8 @@ func fromMicro(at int64) time.Time {
 
 func (row *Coverage) state() state.Coverage {
 	c := state.Coverage{Part: state.Part{Archive: row.Archive, With: row.With}, Open: fromMicro(row.Open),
-		Cut: state.Edge{ID: row.Cut, At: fromMicro(row.CutTime), Gone: row.CutGone}}
+		Cut:     state.Edge{ID: row.Cut, At: fromMicro(row.CutTime), Gone: row.CutGone},
+		Settled: state.Edge{ID: row.Settled, At: fromMicro(row.SettledTime)}}
 	for _, r := range row.Ranges {
 		c.Ranges = append(c.Ranges, state.Range{
 			From:  state.Edge{ID: r.From, At: fromMicro(r.FromTime), Gone: r.FromGone},

@@ -89,13 +89,15 @@ type Stream struct {
 // Coverage is which parts of an archive are here: of the account's own, With one peer
 // or, if that is "", with all; or of a room's.
 type Coverage struct {
-	Archive jid.JID `json:"archive"`
-	With    jid.JID `json:"with"`
-	Ranges  []Range `json:"ranges"`         // oldest first, apart from each other
-	Open    int64   `json:"open,omitempty"` // when a catch-up began that has not ended; 0 if it has
-	Cut     string  `json:"cut,omitempty"`  // state.Coverage.Cut
-	CutTime int64   `json:"cutTime,omitempty"`
-	CutGone bool    `json:"cutGone,omitempty"`
+	Archive     jid.JID `json:"archive"`
+	With        jid.JID `json:"with"`
+	Ranges      []Range `json:"ranges"`         // oldest first, apart from each other
+	Open        int64   `json:"open,omitempty"` // when a catch-up began that has not ended; 0 if it has
+	Cut         string  `json:"cut,omitempty"`  // state.Coverage.Cut
+	CutTime     int64   `json:"cutTime,omitempty"`
+	CutGone     bool    `json:"cutGone,omitempty"`
+	Settled     string  `json:"settled,omitempty"` // state.Coverage.Settled
+	SettledTime int64   `json:"settledTime,omitempty"`
 }
 
 // Range is a part of an archive without a gap, ends included. Both ends are "" if the

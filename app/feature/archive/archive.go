@@ -13,10 +13,11 @@
 //
 // An archive may file a message before others that have been read: ejabberd gives it its
 // id, a time, when it is routed, and files it when the session it goes to has taken it. So
-// the newest seconds of an archive are read and shown, but they are no part of the
-// coverage: the next catch-up reads them again. And when a connection has lasted for those
-// seconds they are read once more, also after a resume: ejabberd 23 does not deliver, but
-// only files, what was on its way to the broken socket.
+// the newest minutes of an archive are read and shown, but they are no part of the
+// coverage: the next catch-up reads them again. If they have very many messages, those at
+// their end have to do until there is time: Coverage.Settled is from where all of them are
+// read again when a connection has lasted. That is also done after a resume: ejabberd 23
+// does not deliver, but only files, what was on its way to the broken socket.
 package archive
 
 import (
@@ -43,9 +44,12 @@ const (
 	// overlap makes up for clocks that are set, when an archive is asked by time.
 	overlap = 10 * time.Second
 	// settling is for how long an archive may file messages before those it has: ejabberd
-	// waits 15 seconds for a session whose socket broke at a bad moment.
-	settling = 20 * time.Second
-	// unsettled is how many messages of that time are read again at most.
+	// waits 15 seconds for a session whose socket broke at a bad moment, for several one
+	// after the other.
+	settling = 3 * time.Minute
+	// soon is when most of them are there.
+	soon = 20 * time.Second
+	// unsettled is how many messages of that time a catch-up reads again at most.
 	unsettled = 2 * pageSize
 )
 
@@ -67,7 +71,7 @@ func New() *feature.Feature {
 			case state.ConnectionChanged:
 				a.wait()
 				if ev.Connection.Phase == state.Online {
-					a.wait = c.After(settling, func() { a.again(c) })
+					a.wait = c.After(soon, func() { a.again(c, settling-soon) })
 				}
 			}
 		},
@@ -114,6 +118,10 @@ type reading struct {
 	cursor string
 	// fresh is what pages have brought after the last range, and is too new to be part of it.
 	fresh run
+	// sure is set when the reading began where the archive is settled, and tail is what has
+	// come since then and is not.
+	sure bool
+	tail run
 	// Where a page stands in each conversation: the last message before the gap and the
 	// first after it.
 	tails, heads map[jid.JID]string
@@ -181,8 +189,10 @@ func (a *archive) catchUp(c feature.Client, part state.Part) {
 		c.Emit(state.CaughtUp{})
 	}
 	c.Emit(state.CatchUpStarted{Part: part, At: c.Now()})
-	ranges := r.ranges()
-	if len(ranges) == 0 || ranges[len(ranges)-1].To.Gone {
+	cover := c.State().Coverage(part)
+	n := len(cover.Ranges)
+	r.sure = n == 0 || cover.Settled.ID == cover.Ranges[n-1].To.ID
+	if n == 0 || cover.Ranges[n-1].To.Gone {
 		r.newest()
 		return
 	}
@@ -190,24 +200,77 @@ func (a *archive) catchUp(c feature.Client, part state.Part) {
 }
 
 // again reads the end of our archive once more, which may have settled only now. Nobody
-// waits for it.
-func (a *archive) again(c feature.Client) {
+// waits for it. After that time it is done for the last time, for all that was not settled.
+func (a *archive) again(c feature.Client, then time.Duration) {
 	part := state.Part{Archive: c.State().Account()}
 	cover := c.State().Coverage(part)
 	switch n := len(cover.Ranges); {
 	case !c.State().CaughtUp || cover.Fill.Loading:
-		a.wait = c.After(settling, func() { a.again(c) })
+		a.wait = c.After(soon, func() { a.again(c, then) })
 		return
 	case n == 0 || cover.Ranges[n-1].To.Gone || !cover.Open.IsZero():
 		return // there is nothing to go on from
 	}
 	r := &reading{a: a, c: c, part: part, brief: true, seen: map[string]bool{}, heads: map[jid.JID]string{}}
-	r.over = func(error) {}
 	a.last = r
+	if then == 0 {
+		r.over = func(error) {}
+		r.review(cover.Settled.ID)
+		return
+	}
+	r.over = func(err error) {
+		if err == nil && a.last == r {
+			a.wait = c.After(then, func() { a.again(c, 0) })
+		}
+	}
 	r.forward()
 }
 
 func (r *reading) ranges() state.Ranges { return r.c.State().Coverage(r.part).Ranges }
+
+// review reads again, after a message, what had not settled when it was read, and goes on
+// from the last range.
+func (r *reading) review(after string) {
+	ranges := r.ranges()
+	last := ranges[len(ranges)-1].To
+	if after == last.ID {
+		r.sure, r.news, r.pages, r.seen = true, 0, 0, map[string]bool{}
+		r.forward()
+		return
+	}
+	r.ask(ask{after: after}, func(p *page, err error) {
+		switch {
+		case forgotten(err), err == nil && len(p.ids) == 0:
+			r.c.Emit(state.ArchiveSettled{Part: r.part, To: last}) // there is no telling any more
+			r.over(nil)
+			return
+		case err != nil:
+			r.over(err)
+			return
+		}
+		r.deliver(p, false, true)
+		p.Added()
+		n := slices.Index(p.ids, last.ID) + 1
+		if n == 0 {
+			n = len(p.ids)
+		}
+		r.settle(p.first(n))
+		if end := p.ids[n-1]; end == last.ID || !p.complete && r.pages < most {
+			r.review(end)
+			return
+		}
+		r.over(nil) // the next one goes on
+	})
+}
+
+// settle notes how far the archive has settled with what comes after r.tail.
+func (r *reading) settle(u run) {
+	r.tail = r.tail.and(u)
+	if n := r.tail.settled(); n > 0 {
+		r.c.Emit(state.ArchiveSettled{Part: r.part, To: r.tail.first(n).reading().To})
+		r.tail = r.tail.from(n)
+	}
+}
 
 // forward reads on from the last range, and from what was too new for it.
 func (r *reading) forward() {
@@ -233,7 +296,7 @@ func (r *reading) forward() {
 			return
 		}
 		all := r.fresh.and(p.run)
-		n := all.settled()
+		n := max(all.settled(), len(all.ids)-unsettled)
 		read := all.first(n).reading()
 		read.After, read.Start = last.ID, last.ID == ""
 		read.End = p.complete
@@ -242,6 +305,9 @@ func (r *reading) forward() {
 		}
 		r.fresh = all.from(n)
 		r.add(p, read, false)
+		if r.sure {
+			r.settle(p.run)
+		}
 		switch {
 		case read.End:
 			r.close()
@@ -292,6 +358,9 @@ func (r *reading) newest() {
 		read := p.first(n).reading()
 		read.Start, read.End = p.complete, true
 		r.add(p, read, first)
+		if r.sure && n > 0 {
+			r.c.Emit(state.ArchiveSettled{Part: r.part, To: read.To})
+		}
 		r.past = false
 		r.close()
 	})

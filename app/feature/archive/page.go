@@ -55,14 +55,13 @@ func (u run) reading() (r state.Reading) {
 	return r
 }
 
-// settled returns how many come before the newest seconds, by the archive's clock.
+// settled returns how many come before the newest minutes, by the archive's clock.
 func (u run) settled() int {
 	if len(u.ids) == 0 {
 		return 0
 	}
 	newest := slices.MaxFunc(u.stamps, time.Time.Compare)
-	n := slices.IndexFunc(u.stamps, func(at time.Time) bool { return at.Add(settling).After(newest) })
-	return max(n, len(u.ids)-unsettled)
+	return slices.IndexFunc(u.stamps, func(at time.Time) bool { return at.Add(settling).After(newest) })
 }
 
 func (u run) first(n int) run { return run{u.ids[:n], u.stamps[:n]} }

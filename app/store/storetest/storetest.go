@@ -202,7 +202,7 @@ func full() store.Batch {
 			Low: -9, High: 12, Seam: store.Key{Time: 4, Seq: 2}, Last: &m,
 		}},
 		Messages: []store.Message{m},
-		Coverage: []store.Coverage{{Archive: ada, Cut: "cut", CutTime: 8, CutGone: true, Ranges: []store.Range{
+		Coverage: []store.Coverage{{Archive: ada, Cut: "cut", CutTime: 8, CutGone: true, Settled: "settled", SettledTime: 9, Ranges: []store.Range{
 			{From: "a", To: "b", FromTime: 1, ToTime: 2, Start: true}, {From: "c", To: "d", FromTime: 3, ToTime: 4}}}},
 		Drafts:   []store.Draft{{Peer: edith, Text: "half a sen"}},
 		Avatars:  []store.Avatar{{ID: "hash", Type: "image/png", Bytes: []byte{0, 255, 137, 80}}},

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"natter/app/client"
@@ -116,6 +117,23 @@ func (l *library) archive(n int) (filed []record) {
 func (l *library) file(r record) {
 	l.index[r.id] = len(l.entries)
 	l.entries = append(l.entries, r)
+}
+
+// withhold takes messages out, by their places, and returns what files them where they belong.
+func (l *library) withhold(places ...int) (file func()) {
+	all := l.entries
+	l.entries = nil
+	for k, r := range all {
+		if !slices.Contains(places, k) {
+			l.file(r)
+		}
+	}
+	return func() {
+		l.entries = nil
+		for _, r := range all {
+			l.file(r)
+		}
+	}
 }
 
 // Connect is how the client gets its session: bound already, on a stream that nobody can
@@ -734,4 +752,65 @@ func TestPromise6_HistoryWithoutHoles(t *testing.T) {
 	}
 	t.Logf("P-6: %d messages, %d offline periods, %d reloads, %d breaks, %d pages, %d faults in %s: 0 hidden holes, %d gaps before the end, 0 after it, %d here, 0 shown twice, 0 forged, order kept",
 		len(l.entries), periods, reloads, breaks, l.queries, bad, time.Since(began).Round(10*time.Millisecond), left.gaps, end.here)
+}
+
+// What an archive files minutes late, behind what has been read of it, is here when a
+// connection has lasted, however much there was and whether or not the page was reloaded.
+func TestFiledLate(t *testing.T) {
+	for _, reload := range []bool{false, true} {
+		t.Run(fmt.Sprintf("reload %v", reload), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLibrary(t, 1)
+				a := &reader{t: t, library: l, changed: make(chan struct{}, 1)}
+				a.open()
+				t.Cleanup(func() { a.close() })
+				l.archive(3)
+				l.network(true)
+				a.Do(state.SignIn{Address: string(l.account), Password: password, Remember: true})
+				there := func(s *state.State) bool { return s.Connection.Phase == state.Online && s.CaughtUp }
+				a.until("signed in", there)
+
+				l.network(false)
+				synctest.Wait()
+				l.now = l.now.Add(time.Hour)
+				first := len(l.entries)
+				l.archive(130)
+				file := l.withhold(first+5, first+8, first+9, first+60, len(l.entries)-1)
+				l.network(true)
+				a.until("read", there)
+				if reload {
+					a.close()
+					a.open()
+					a.Do(state.Return{Account: l.account})
+					a.until("read again", there)
+				}
+				file()
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				asked := l.queries
+				time.Sleep(3 * time.Minute)
+				synctest.Wait()
+				for _, peer := range l.peers {
+					var want []string
+					for _, r := range l.entries {
+						if r.peer == peer && r.text != "" && !strings.HasSuffix(r.id, "-again") {
+							want = append(want, r.text)
+						}
+					}
+					if got := a.here(a.State(), peer); !slices.Equal(got, want) {
+						t.Errorf("%s: %q, want %q", peer, got, want)
+					}
+				}
+				if n := l.queries - asked; n > 5 {
+					t.Errorf("%d pages were asked for again", n)
+				}
+				asked = l.queries
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if l.queries > asked {
+					t.Errorf("%d pages were asked for later", l.queries-asked)
+				}
+			})
+		})
+	}
 }
