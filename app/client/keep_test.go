@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,6 +64,8 @@ type page struct {
 	*device
 	connector *connect.Connector
 	gate      chan struct{} // dialing waits until it is closed, nil for not at all
+	deaf      atomic.Bool   // a connection breaks where the server says that it is satisfied
+	missed    atomic.Int32  // how many did
 
 	mu   sync.Mutex
 	dead bool
@@ -133,6 +137,10 @@ func (pg *page) count(s framing.Socket) framing.Socket {
 
 func (c *counted) Read(ctx context.Context) (string, error) {
 	doc, err := c.Socket.Read(ctx)
+	if err == nil && c.page.deaf.Load() && strings.HasPrefix(doc, "<success") {
+		c.page.missed.Add(1)
+		doc, err = "", net.ErrClosed
+	}
 	if err != nil {
 		c.page.device.mu.Lock()
 		defer c.page.device.mu.Unlock()
@@ -935,6 +943,28 @@ func TestACredentialThatNoLongerWorks(t *testing.T) {
 		grace.wants(d.account, "history", "unsent")
 		if d.credential == nil {
 			t.Error("no new credential is kept")
+		}
+	})
+}
+
+// A server forgets a token that nobody has used when it issues another (XEP-0484 §5.1). If
+// that one is lost on its way, what is kept has to go on being good.
+func TestP12_ATokenIsLost(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		d.network.cut()
+		ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		ada.deaf.Store(true)
+		d.network.mend()
+		ada.Do(state.Reconnect{})
+		eventually(t, "another sign-in", func() bool { return ada.missed.Load() > 0 })
+		ada = ada.reload()
+		ada.Do(state.Return{Account: d.account})
+		s := ada.until("back", func(s *state.State) bool {
+			return settled(s) || s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil
+		})
+		if !settled(s) || d.dropped > 0 {
+			t.Errorf("dropped %d times, told %+v", d.dropped, s.Connection.Problem)
 		}
 	})
 }

@@ -68,18 +68,29 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 	l.request = request
 	ctx, end := context.WithCancel(context.Background())
 	l.end = end
-	fence := l.fence
+	fence, kept := l.fence, false
 	l.stream = stream.New(stream.Config{
 		Connect: func(ctx context.Context, resume *connect.Resume, redirect, from string) (*connect.Session, error) {
 			r := request
 			r.Resume, r.Redirect, r.From = resume, redirect, from
 			if r.Remember {
+				if kept {
+					// A token is to be used: another takes the place of one that nobody has
+					// used, whether or not it arrives here (XEP-0484 §5.1).
+					r.Password = ""
+				}
 				l.c.config.Keeper.Renew(ctx, &r)
+				r.Password = request.Password
 				if r.Credential == nil && r.Password == "" {
 					return nil, &connect.Error{Phase: connect.Authenticate, Err: &connect.CredentialError{Reason: connect.Expired}}
 				}
 			}
 			s, err := l.c.config.Connector.Connect(ctx, r)
+			var unusable *connect.CredentialError
+			if errors.As(err, &unusable) && request.Password != "" {
+				r.Credential = nil
+				s, err = l.c.config.Connector.Connect(ctx, r)
+			}
 			if err == nil && fence != nil && fence.Load() {
 				s.Conn.Drop()
 				return nil, &connect.Error{Phase: connect.Established, Err: store.ErrTaken}
@@ -88,6 +99,7 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 				// Before the session is used: a token that replaces another is the only
 				// one that will do next time (XEP-0484 §3.4).
 				l.c.config.Keeper.Keep(ctx, s.Credential)
+				kept = true
 			}
 			return s, err
 		},

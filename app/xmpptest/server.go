@@ -369,7 +369,7 @@ func (s *Server) ready(p *process) error {
 	client := s.HTTPClient()
 	defer client.CloseIdleConnections()
 	client.Timeout = 5 * time.Second
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute) // ejabberd works for seconds to get up, on a machine that may have none to spare
 	for _, url := range []string{fmt.Sprintf("http://127.0.0.1:%d/", s.wsPort), s.Web} {
 		for {
 			resp, err := client.Get(url)
