@@ -38,12 +38,11 @@
 //     repeats it because no page had acknowledged it. What never came but from the archive
 //     belongs behind the one that it is behind there. ejabberd is late while it resumes a
 //     stream, and when a new session takes the place of one that is still there
-//   - lost or misfiled by the server: not there, never acknowledged, in the archive of who
-//     wrote it, but not in that of who it was for, or not when that was read past where it
-//     belongs. Both archives are read on fresh devices, if something is missing. It is
-//     printed only when it happens, and does not fail the test. ejabberd loses what is on
-//     its way to a session while another takes its place, or files it minutes later: a
-//     session whose socket breaks while it writes hangs for 15 seconds
+//   - lost by the server: not there, never acknowledged, in the archive of who wrote it, but
+//     not in that of who it was for. Both archives are read on fresh devices, if something
+//     is missing when the client has looked for what is filed late. It is printed only when
+//     it happens, and does not fail the test. ejabberd loses what is on its way to a session
+//     while another takes its place
 //   - damaged: there, but not as it was written, or under another name; it is printed
 //     only when it happens
 //

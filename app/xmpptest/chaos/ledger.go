@@ -150,7 +150,7 @@ type Row struct {
 // Verdict is what became of the messages from one to another.
 type Verdict struct {
 	Lost, Doubled, Reordered, Damaged int
-	Gone                              int // lost or misfiled by the server
+	Gone                              int // lost by the server
 }
 
 // Add returns the sum of two verdicts.
@@ -173,7 +173,7 @@ func (v Verdict) String() string {
 		s += fmt.Sprintf(", %d damaged", v.Damaged)
 	}
 	if v.Gone > 0 {
-		s += fmt.Sprintf(", %d lost or misfiled by the server", v.Gone)
+		s += fmt.Sprintf(", %d lost by the server", v.Gone)
 	}
 	return s
 }
