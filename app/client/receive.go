@@ -106,8 +106,7 @@ func (l *loop) trusted(j jid.JID) bool {
 	if l.own(j.Bare()) || j == jid.JID(l.state.Me.Domain()) {
 		return true
 	}
-	c := l.state.Contact(j)
-	return c != nil && (c.Subscription == state.SubscriptionFrom || c.Subscription == state.SubscriptionBoth)
+	return l.state.Contact(j).SeesUs()
 }
 
 // Dispatch calls the handlers of a message or presence: those for the stanza

@@ -97,7 +97,7 @@ func (item RosterItem) fill(c *Contact) {
 	c.InRoster = true
 	c.Name, c.Groups = item.Name, item.Groups
 	c.Subscription, c.Asked = item.Subscription, item.Asked
-	if item.Subscription == SubscriptionFrom || item.Subscription == SubscriptionBoth {
+	if c.SeesUs() {
 		c.AsksUs, c.AskText = false, ""
 	}
 }

@@ -88,10 +88,7 @@ func (s *states) rest(peer jid.JID) {
 // see it. It is not worth queueing: while offline nothing is said.
 func tell(c feature.Client, in state.Typing) {
 	contact := c.State().Contact(in.Peer)
-	if contact == nil || contact.Presence().Show == state.Unavailable || c.State().Connection.Phase != state.Online {
-		return
-	}
-	if contact.Subscription != state.SubscriptionFrom && contact.Subscription != state.SubscriptionBoth {
+	if !contact.SeesUs() || contact.Presence().Show == state.Unavailable || c.State().Connection.Phase != state.Online {
 		return
 	}
 	name := "paused"

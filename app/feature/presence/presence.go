@@ -41,7 +41,7 @@ func receive(c feature.Client, st *feature.Stanza) {
 			c.Emit(state.PresenceChanged{From: jid.JID(strings.Clone(st.From.String())), Presence: read(st)})
 		}
 	case "subscribe":
-		if contact != nil && (contact.Subscription == state.SubscriptionFrom || contact.Subscription == state.SubscriptionBoth) {
+		if contact.SeesUs() {
 			send(c, st.From, "subscribed") // they have our word already (RFC 6121 §3.1.3)
 			return
 		}
