@@ -177,8 +177,7 @@ func reason(err error) string {
 // catchUp brings in what happened since the last page, or, the first time, the newest
 // page.
 func (a *archive) catchUp(c feature.Client, part state.Part) {
-	r := &reading{a: a, c: c, part: part, seen: map[string]bool{}, heads: map[jid.JID]string{}}
-	a.last = r
+	r := a.begin(c, part)
 	r.over = func(err error) {
 		if a.last != r || errors.Is(err, stream.ErrDisconnected) {
 			return // the next stream begins anew
@@ -189,10 +188,8 @@ func (a *archive) catchUp(c feature.Client, part state.Part) {
 		c.Emit(state.CaughtUp{})
 	}
 	c.Emit(state.CatchUpStarted{Part: part, At: c.Now()})
-	cover := c.State().Coverage(part)
-	n := len(cover.Ranges)
-	r.sure = n == 0 || cover.Settled.ID == cover.Ranges[n-1].To.ID
-	if n == 0 || cover.Ranges[n-1].To.Gone {
+	ranges := r.ranges()
+	if len(ranges) == 0 || ranges[len(ranges)-1].To.Gone {
 		r.newest()
 		return
 	}
@@ -211,8 +208,8 @@ func (a *archive) again(c feature.Client, then time.Duration) {
 	case n == 0 || cover.Ranges[n-1].To.Gone || !cover.Open.IsZero():
 		return // there is nothing to go on from
 	}
-	r := &reading{a: a, c: c, part: part, brief: true, seen: map[string]bool{}, heads: map[jid.JID]string{}}
-	a.last = r
+	r := a.begin(c, part)
+	r.brief = true
 	if then == 0 {
 		r.over = func(error) {}
 		r.review(cover.Settled.ID)
@@ -224,6 +221,16 @@ func (a *archive) again(c feature.Client, then time.Duration) {
 		}
 	}
 	r.forward()
+}
+
+// begin makes the reading that counts from now on.
+func (a *archive) begin(c feature.Client, part state.Part) *reading {
+	r := &reading{a: a, c: c, part: part, seen: map[string]bool{}, heads: map[jid.JID]string{}}
+	cover := c.State().Coverage(part)
+	n := len(cover.Ranges)
+	r.sure = n == 0 || cover.Settled.ID == cover.Ranges[n-1].To.ID
+	a.last = r
+	return r
 }
 
 func (r *reading) ranges() state.Ranges { return r.c.State().Coverage(r.part).Ranges }
