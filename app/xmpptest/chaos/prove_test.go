@@ -202,6 +202,9 @@ func (q *pair) talk(n, drops, reloads int, during func(i int)) {
 		p.proxy.Break(Cut)
 	}
 	for i := range n {
+		if q.t.Failed() {
+			break // somebody may be signed out for good, and each message would be waited for
+		}
 		me, other := q.people[i%2], q.people[(i+1)%2]
 		// A server may have lost them all: what is written next shows it.
 		wait(q.people, func() bool {
