@@ -75,7 +75,7 @@ func (s *database) Load(ctx context.Context, w store.Window) (*store.Snapshot, e
 				Yield()
 			}
 			var part store.Snapshot
-			if err := store.Parse(answer.Index(i).String(), &part); err != nil {
+			if err := json.Unmarshal([]byte(answer.Index(i).String()), &part); err != nil {
 				return err
 			}
 			parts = append(parts, part)
@@ -251,7 +251,7 @@ func (s *database) ask(ctx context.Context, function string, read func(js.Value)
 
 // into reads an answer that is one piece of JSON.
 func into(target any) func(js.Value) error {
-	return func(answer js.Value) error { return store.Parse(answer.String(), target) }
+	return func(answer js.Value) error { return json.Unmarshal([]byte(answer.String()), target) }
 }
 
 func (s *database) call(ctx context.Context, function, text string) (js.Value, error) {
