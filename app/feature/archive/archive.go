@@ -9,7 +9,7 @@
 //
 // A catch-up reads forward from where we were. If that is far back it reads the newest
 // page next, so that there is something to look at, and then closes the gap between,
-// from its newer end. One page is asked for at a time.
+// from its newer end. Of each archive one page is asked for at a time.
 //
 // An archive may file a message before others that have been read: ejabberd gives it its
 // id, a time, when it is routed, and files it when the session it goes to has taken it. So
@@ -54,8 +54,9 @@ const (
 )
 
 // New returns the feature.
-func New() *feature.Feature {
-	a := newArchive()
+func New() *feature.Feature { return newArchive().feature() }
+
+func (a *archive) feature() *feature.Feature {
 	return &feature.Feature{
 		Name: "message archive (XEP-0313)",
 		Messages: map[framing.Name]feature.Handler{
@@ -79,12 +80,14 @@ func New() *feature.Feature {
 }
 
 type archive struct {
-	open map[string]*query // by queryid
-	last *reading          // the newest catch-up
-	wait func()            // stops the timer of again
+	open map[string]*query    // by queryid
+	last map[jid.JID]*reading // the newest catch-up of each archive
+	wait func()               // stops the timer of again
 }
 
-func newArchive() *archive { return &archive{open: map[string]*query{}, wait: func() {}} }
+func newArchive() *archive {
+	return &archive{open: map[string]*query{}, last: map[jid.JID]*reading{}, wait: func() {}}
+}
 
 func (a *archive) do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
@@ -179,13 +182,15 @@ func reason(err error) string {
 func (a *archive) catchUp(c feature.Client, part state.Part) {
 	r := a.begin(c, part)
 	r.over = func(err error) {
-		if a.last != r || errors.Is(err, stream.ErrDisconnected) {
+		if !r.counts() || errors.Is(err, stream.ErrDisconnected) {
 			return // the next stream begins anew
 		}
 		if err != nil {
 			c.Emit(state.ArchiveFilled{Part: part, After: r.after, Text: reason(err)})
 		}
-		c.Emit(state.CaughtUp{})
+		if part.Archive == c.State().Account() {
+			c.Emit(state.CaughtUp{})
+		}
 	}
 	c.Emit(state.CatchUpStarted{Part: part, At: c.Now()})
 	ranges := r.ranges()
@@ -216,7 +221,7 @@ func (a *archive) again(c feature.Client, then time.Duration) {
 		return
 	}
 	r.over = func(err error) {
-		if err == nil && a.last == r {
+		if err == nil && r.counts() {
 			a.wait = c.After(then, func() { a.again(c, 0) })
 		}
 	}
@@ -229,9 +234,12 @@ func (a *archive) begin(c feature.Client, part state.Part) *reading {
 	cover := c.State().Coverage(part)
 	n := len(cover.Ranges)
 	r.sure = n == 0 || cover.Settled.ID == cover.Ranges[n-1].To.ID
-	a.last = r
+	a.last[part.Archive] = r
 	return r
 }
+
+// counts reports whether no other catch-up of the archive has begun, as with another stream.
+func (r *reading) counts() bool { return r.a.last[r.part.Archive] == r }
 
 func (r *reading) ranges() state.Ranges { return r.c.State().Coverage(r.part).Ranges }
 

@@ -131,8 +131,8 @@ func (r *reading) ask(k ask, done func(*page, error)) {
 	}
 	r.c.Request(iq.Add(k.query(r.part, id)), func(reply *framing.Element, err error) {
 		delete(r.a.open, id)
-		if r.peer == "" && r.a.last != r {
-			return // another stream has begun, and another catch-up
+		if r.peer == "" && !r.counts() {
+			return
 		}
 		if err != nil {
 			done(nil, err)
@@ -220,6 +220,9 @@ func (a *archive) result(c feature.Client, st *feature.Stanza) {
 	}
 	if q.part.With != "" && inner.Peer(c).Bare() != q.part.With {
 		return
+	}
+	if q.part.Archive != c.State().Account() && inner.From.Bare() != q.part.Archive {
+		return // a room has nothing to tell of others
 	}
 	inner.ArchiveID = id
 	q.results = append(q.results, inner)

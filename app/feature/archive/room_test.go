@@ -1,0 +1,286 @@
+//go:build linux
+
+package archive_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"natter/app/client"
+	"natter/app/connect"
+	"natter/app/connect/discover"
+	"natter/app/connect/sasl"
+	"natter/app/feature"
+	"natter/app/feature/archive"
+	"natter/app/feature/chat"
+	"natter/app/feature/presence"
+	"natter/app/feature/roster"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/xmpptest"
+	"natter/framing"
+	"natter/framing/native"
+)
+
+func TestMain(m *testing.M) { os.Exit(xmpptest.Main(m)) }
+
+const patience = time.Minute
+
+// occupant is somebody with a client that goes into a room whenever a stream is new.
+type occupant struct {
+	*client.Client
+	t       *testing.T
+	changed chan struct{}
+
+	mu     sync.Mutex
+	socket framing.Socket
+	away   bool   // there is no network
+	heard  string // in the room, last
+}
+
+var previd = regexp.MustCompile(`previd=['"][^'"]*['"]`)
+
+// forgetful is a socket on which no stream is resumed.
+type forgetful struct{ framing.Socket }
+
+func (f forgetful) Write(ctx context.Context, doc string) error {
+	return f.Socket.Write(ctx, previd.ReplaceAllString(doc, `previd="nonsense"`))
+}
+
+// enter signs in at an endpoint and goes into the room.
+func enter(t *testing.T, account jid.JID, endpoint string, room jid.JID) *occupant {
+	t.Helper()
+	o := &occupant{t: t, changed: make(chan struct{}, 1)}
+	change := func() {
+		select {
+		case o.changed <- struct{}{}:
+		default:
+		}
+	}
+	in := &feature.Feature{
+		Name: "rooms",
+		Start: func(c feature.Client) {
+			_ = c.Send(framing.New(framing.NSClient, "presence").Set("to", string(room)+"/"+account.Local()).
+				Add(framing.New("http://jabber.org/protocol/muc", "x").
+					Add(framing.New("http://jabber.org/protocol/muc", "history").Set("maxstanzas", "0"))))
+		},
+		Messages: map[framing.Name]feature.Handler{
+			{Space: framing.NSClient, Local: "body"}: func(_ feature.Client, st *feature.Stanza) {
+				if st.Type == "groupchat" && st.Source == feature.Live {
+					o.mu.Lock()
+					o.heard = st.Child(framing.NSClient, "body").Text()
+					o.mu.Unlock()
+					change()
+				}
+			},
+		},
+	}
+	o.Client = client.New(client.Config{
+		Connector: &connect.Connector{
+			Find: &discover.Finder{AllowLoopback: true},
+			Dial: func(ctx context.Context, url string) (framing.Socket, error) {
+				o.mu.Lock()
+				defer o.mu.Unlock()
+				if o.away {
+					return nil, errors.New("no network")
+				}
+				s, err := native.Dial(ctx, url, native.Options{CloseTimeout: 100 * time.Millisecond})
+				if err != nil {
+					return nil, err
+				}
+				o.socket = s
+				return forgetful{s}, nil
+			},
+			Crypto: sasl.Standard{},
+			Pins:   noPins{},
+			NewID:  rand.Text,
+		},
+		Features: []*feature.Feature{roster.New(), chat.New(), presence.New(), archive.NewInRooms(), in},
+		Random:   func() float64 { return 0.05 },
+		Log:      func(format string, args ...any) { t.Errorf(format, args...) },
+	})
+	o.Watch(change)
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() { _ = o.Run(ctx); close(over) }()
+	t.Cleanup(func() { cancel(); <-over })
+	o.Do(state.SignIn{Address: string(account), Password: "secret", Server: endpoint})
+	return o
+}
+
+type noPins struct{}
+
+func (noPins) SCRAMSeen(jid.JID) bool { return false }
+func (noPins) SetSCRAMSeen(jid.JID)   {}
+
+func (o *occupant) until(what string, ok func(*state.State) bool) *state.State {
+	o.t.Helper()
+	late := time.After(patience)
+	for {
+		s := o.State()
+		if ok(s) {
+			return s
+		}
+		select {
+		case <-o.changed:
+		case <-late:
+			for c := range s.Coverages {
+				o.t.Logf("%+v", *c)
+			}
+			for c := range s.Chats {
+				o.t.Logf("%s: %d messages, gaps %+v", c.Peer, c.Timeline.Len(), s.Gaps(c.Peer))
+			}
+			o.t.Fatalf("%s waited in vain: %s: %+v", s.Me, what, s.Connection)
+		}
+	}
+}
+
+// leave takes the network away, until back.
+func (o *occupant) leave() {
+	o.mu.Lock()
+	o.away = true
+	s := o.socket
+	o.mu.Unlock()
+	_ = s.Close(1000, "")
+	o.until("offline", func(s *state.State) bool { return s.Connection.Phase != state.Online })
+}
+
+func (o *occupant) back() {
+	o.mu.Lock()
+	o.away = false
+	o.mu.Unlock()
+	o.Do(state.Reconnect{})
+}
+
+// has fails the test if what came from somebody is not just these messages.
+func (o *occupant) has(peer jid.JID, from, to int) {
+	o.t.Helper()
+	var got, want []string
+	if c := o.State().Chat(peer); c != nil {
+		for _, m := range c.Timeline.Newest(c.Timeline.Len()) {
+			got = append(got, m.Body)
+		}
+	}
+	for i := range to - from {
+		want = append(want, words(from+i))
+	}
+	if !slices.Equal(got, want) {
+		o.t.Errorf("with %s there is\n%q, want\n%q", peer, got, want)
+	}
+}
+
+func words(i int) string { return fmt.Sprintf("message %d", i) }
+
+func (o *occupant) write(typ string, to jid.JID, body string) {
+	o.Send(framing.New(framing.NSClient, "message").Set("type", typ).Set("to", string(to)).Set("id", rand.Text()).
+		Add(framing.New(framing.NSClient, "body").AddText(body)))
+}
+
+// says writes messages into the room, and returns when all have been passed on.
+func (o *occupant) says(room jid.JID, from, to int) {
+	o.t.Helper()
+	for i := from; i < to; i++ {
+		o.write("groupchat", room, words(i))
+	}
+	o.until("the room has passed it on", func(*state.State) bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.heard == words(to-1)
+	})
+}
+
+// The archive of a room is read through the same code as our own, and at the same time:
+// its newest page, forward after a break, and backward to its beginning.
+func TestSec66_Room(t *testing.T) {
+	xmpptest.All(t, func(t *testing.T, s *xmpptest.Server) {
+		room := jid.JID(strings.ToLower(rand.Text()) + "@" + s.Rooms)
+		friend, account := s.Account(t, "", "secret"), s.Account(t, "", "secret")
+		grace := enter(t, friend, s.WS, room)
+		grace.until("the room", func(s *state.State) bool { return archive.CaughtUp(s, room) })
+		grace.Send(framing.New(framing.NSClient, "iq").Set("type", "set").Set("to", string(room)).Set("id", rand.Text()).
+			Add(framing.New("http://jabber.org/protocol/muc#owner", "query").
+				Add(framing.New("jabber:x:data", "x").Set("type", "submit"))))
+		grace.says(room, 0, 70)
+
+		ada := enter(t, account, s.WS, room)
+		settled := func(n int) func(*state.State) bool {
+			return func(s *state.State) bool {
+				c := s.Chat(room)
+				return s.CaughtUp && archive.CaughtUp(s, account) && archive.CaughtUp(s, room) && c != nil && c.Timeline.Len() >= n
+			}
+		}
+		ada.until("the newest page", settled(50))
+		ada.has(room, 20, 70)
+
+		ada.leave()
+		for i := range 120 { // our own archive takes several pages, too
+			grace.write("chat", account, words(i))
+		}
+		grace.says(room, 70, 190)
+		ada.back()
+		ada.until("what was missed", settled(170))
+		ada.has(room, 20, 190)
+		ada.has(friend, 0, 120)
+
+		for n := 170; !ada.State().Whole(room); n = ada.State().Chat(room).Timeline.Len() {
+			ada.Do(state.LoadOlder{Peer: room})
+			ada.until("an older page", func(s *state.State) bool {
+				return settled(n+1)(s) || s.Whole(room)
+			})
+		}
+		ada.has(room, 0, 190)
+		if gaps := ada.State().Gaps(room); len(gaps) > 0 {
+			t.Errorf("there are gaps left: %+v", gaps)
+		}
+		if ranges := ada.State().Coverage(state.Part{Archive: room}).Ranges; len(ranges) != 1 || !ranges[0].Start {
+			t.Errorf("of the archive there is %+v", ranges)
+		}
+	})
+}
+
+// What the archive of a room has to say of anybody else is forged.
+func TestS13_RoomOfOthers(t *testing.T) {
+	const room, grace = "room@rooms.localhost", "grace@localhost"
+	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
+		c.Login("SCRAM-SHA-256", "ada", "secret")
+		c.Wait(func(e *framing.Element) bool {
+			switch q := e.Child(archive.NS, "query"); {
+			case e.Is(framing.NSFraming, "close"):
+				return true
+			case e.Attr("to") == room+"/ada":
+				c.Sendf(`<presence xmlns='jabber:client' from='%s/ada' to='%s'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='participant'/><status code='110'/></x></presence>`, room, c.JID)
+			case e.Attr("to") == room && q != nil:
+				for i, message := range []string{
+					`type='groupchat' from='` + room + `/grace' id='m1'><body>to all</body>`,
+					`type='chat' from='` + grace + `' id='m2'><body>forged</body>`,
+					`type='chat' from='ada@localhost' to='` + grace + `' id='m3'><body>forged, too</body>`,
+				} {
+					c.Sendf(`<message xmlns='jabber:client' from='%s'><result xmlns='%s' queryid='%s' id='a%d'><forwarded xmlns='urn:xmpp:forward:0'>`+
+						`<delay xmlns='urn:xmpp:delay' stamp='2020-01-01T00:00:0%dZ'/><message xmlns='jabber:client' %s</message></forwarded></result></message>`,
+						room, archive.NS, q.Attr("queryid"), i, i, message)
+				}
+				c.Sendf(`<iq xmlns='jabber:client' type='result' from='%s' id='%s'><fin xmlns='%s' complete='true'/></iq>`, room, e.Attr("id"), archive.NS)
+			case e.Is(framing.NSClient, "iq"):
+				c.Answer(e)
+			}
+			return false
+		})
+	})
+	ada := enter(t, "ada@localhost", peer.URL, room)
+	s := ada.until("what the room has to say", func(s *state.State) bool { return archive.CaughtUp(s, room) })
+	if c := s.Chat(room); c == nil || c.Timeline.Len() != 1 || c.Timeline.Last().Body != "to all" {
+		t.Errorf("in the room: %+v", c)
+	}
+	if c := s.Chat(grace); c != nil {
+		t.Errorf("a room has spoken for somebody else: %+v", c.Timeline.Last())
+	}
+}
