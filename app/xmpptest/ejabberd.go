@@ -129,9 +129,13 @@ modules:
   mod_version: {}
 `
 
-// ejabberdSchema has the archive in memory as well as on disk. On disk alone, the default,
-// it takes a tenth of a second to file a message once somebody has a thousand.
-const ejabberdSchema = "archive_msg: {storage_type: disc_copies}\n"
+// The archive is in memory as well as on disk. On disk alone, the default, it takes a tenth
+// of a second to file a message once somebody has a thousand. ejabberd looks at its schema
+// only when there is a table already, so the first start needs the command.
+const (
+	ejabberdSchema  = "archive_msg: {storage_type: disc_copies}\n"
+	ejabberdArchive = "mnesia:change_table_copy_type(archive_msg, node(), disc_copies)."
+)
 
 // ejabberdCommand runs Erlang without a node name: no distribution, no epmd, no
 // cookie. That also takes the command line tool away; accounts come by HTTP.
@@ -157,6 +161,7 @@ func ejabberdCommand(s *Server, dir string) []string {
 		// erlexec is what the shell script erl ends in.
 		first("/usr/lib/erlang/erts-*/bin") + "/erlexec",
 		"-noinput", "+sbwt", "none", "+S", "2:2", "-mnesia", "dir", `"` + dir + `/spool"`, "-s", "ejabberd",
+		"-eval", ejabberdArchive,
 	}
 }
 
