@@ -44,9 +44,9 @@ const (
 	// overlap makes up for clocks that are set, when an archive is asked by time.
 	overlap = 10 * time.Second
 	// settling is for how long an archive may file messages before those it has: ejabberd
-	// waits 15 seconds for a session whose socket broke at a bad moment, for several one
-	// after the other.
-	settling = 3 * time.Minute
+	// files them when the session that they go to takes them, and may keep one that is dead
+	// and does not answer for the five minutes in which it could be resumed.
+	settling = 6 * time.Minute
 	// soon is when most of them are there.
 	soon = 20 * time.Second
 	// unsettled is how many messages of that time a catch-up reads again at most.
@@ -270,11 +270,11 @@ func (r *reading) review(after string) {
 			n = len(p.ids)
 		}
 		r.settle(p.first(n))
-		if end := p.ids[n-1]; end == last.ID || !p.complete && r.pages < most {
+		if end := p.ids[n-1]; end == last.ID || !p.complete {
 			r.review(end)
 			return
 		}
-		r.over(nil) // the next one goes on
+		r.over(nil) // it has forgotten the end of the range
 	})
 }
 

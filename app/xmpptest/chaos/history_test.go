@@ -788,7 +788,7 @@ func TestFiledLate(t *testing.T) {
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				asked := l.queries
-				time.Sleep(3 * time.Minute)
+				time.Sleep(6 * time.Minute)
 				synctest.Wait()
 				for _, peer := range l.peers {
 					var want []string

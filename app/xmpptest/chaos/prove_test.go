@@ -300,7 +300,7 @@ func (q *pair) verdict(tell func(format string, args ...any)) (sum Verdict) {
 func (q *pair) misses() bool {
 	patience := 45 * time.Second
 	if q.place.ejabberd() {
-		patience = 4 * time.Minute // it files late
+		patience = 7 * time.Minute // it files late
 	}
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(5 * time.Second) {
 		if q.verdict(func(string, ...any) {}).Lost == 0 {
