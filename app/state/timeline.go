@@ -300,7 +300,8 @@ func (t Timeline) insert(page []Message, floor Key, before string, older bool, r
 		if again != nil {
 			next = again
 			for _, k := range known[i+1:] {
-				if k == again || k != nil && m.Key.Before(k.Key) && k.Key.Before(again.Key) {
+				// Among what is ours, what another client of ours has written.
+				if k == again || k != nil && m.Mine && m.Key.Before(k.Key) && k.Key.Before(again.Key) {
 					next = k
 					break
 				}
