@@ -17,7 +17,7 @@
 //
 //	make prove
 //
-// which takes about an hour on two cores. One promise is looked at after the other, on all
+// which takes one or two hours on two cores. One promise is looked at after the other, on all
 // servers at once, and beside them the page in Chromium. Each prints a line for each server,
 // and all lines come once more, sorted, at the end; what else the tests said is in prove/*.log:
 //
@@ -56,7 +56,7 @@
 //   - P-5: messages written offline, and two reloads before the network is back
 //   - P-6: an archive that loses pages, cuts, repeats and forgets them, while others forge
 //     ids and live messages come, over many offline periods and reloads. It is a server
-//     in this process, whose archive is the ledger. Whenever the client has caught up or
+//     in this process with a time of its own, whose archive is the ledger. Whenever the client has caught up or
 //     lost the connection over it, what is missing has to lie in a gap that the person is
 //     shown; what does not is a hidden hole. In the end all of the archive is here, and
 //     running it again asks for its newest messages only and changes nothing
