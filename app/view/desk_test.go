@@ -850,3 +850,17 @@ func TestWordsStayWithTheirPeer(t *testing.T) {
 		}
 	}
 }
+
+// Without a connection nothing is known of anybody, in the details as everywhere.
+func TestDetailsOffline(t *testing.T) {
+	b := sit(t)
+	now := func() string { return app.HTMLString((&details{Desk: b.desk, Peer: grace}).Render()) }
+	b.play(state.PresenceChanged{From: grace + "/x", Presence: state.Presence{Show: state.Available}})
+	if html := now(); !strings.Contains(html, ">Online<") || strings.Contains(html, "offline") {
+		t.Errorf("online: %s", html)
+	}
+	b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
+	if html := now(); !strings.Contains(html, "You are offline") || strings.Contains(html, ">Online<") {
+		t.Errorf("offline: %s", html)
+	}
+}

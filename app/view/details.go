@@ -32,7 +32,7 @@ func (p *details) Render() app.UI {
 		app.Div().Class("details-who").Body(
 			avatar(string(p.Peer), name, "avatar-xl", dot(d.showOf(c))),
 			app.P().Class("details-name").Body(app.Elem("bdi").Text(name)),
-			app.P().Class("details-now").Text(presence(c)),
+			app.P().Class("details-now").Text(d.presence(c)),
 		),
 		app.Div().Class("details-address").Body(
 			app.Span().Class("details-label").Text("XMPP address"),
@@ -63,7 +63,11 @@ func (p *details) Render() app.UI {
 	return app.Aside().Class("details").Aria("label", "Details").Body(body...)
 }
 
-func presence(c *state.Contact) string {
+// presence says what is known of a contact now: nothing without a connection.
+func (d *desk) presence(c *state.Contact) string {
+	if d.s.Connection.Phase != state.Online {
+		return "You are offline"
+	}
 	p := c.Presence()
 	text := presenceWords(p.Show)
 	if s := plain(p.Status); s != "" {
