@@ -19,15 +19,16 @@ window.natterPage = (() => {
   // ---- The log. ----
 
   let log = null; // the element that is watched
-  let anchor = null; // { key, top } of the first message in sight
+  let anchor = null; // { key, bottom, at } of the first message in sight
   let atEnd = true;
   let told = ""; // the last edge that was told, not to tell it twice
   const resized = new ResizeObserver(() => restore());
 
   const distance = () => log.scrollHeight - log.clientHeight - log.scrollTop;
 
-  // remember notes which message is first in sight and where; the rows stand in
-  // order, so halving finds it without measuring them all.
+  // remember notes which message is first in sight and where it ends: what comes
+  // before it decides how much room is above it. The rows stand in order, so halving
+  // finds it without measuring them all.
   function remember() {
     atEnd = distance() <= slack;
     const rows = log.querySelectorAll("[data-key]");
@@ -40,7 +41,7 @@ window.natterPage = (() => {
       else low = middle + 1;
     }
     const row = rows[low];
-    anchor = row ? { key: row.dataset.key, top: row.getBoundingClientRect().top - edge, at: log.scrollTop } : null;
+    anchor = row ? { key: row.dataset.key, bottom: row.getBoundingClientRect().bottom - edge, at: log.scrollTop } : null;
   }
 
   // restore puts that message back where it was, or stays at the end.
@@ -56,9 +57,9 @@ window.natterPage = (() => {
     // What the person has scrolled since then is theirs to keep; that a page which has
     // shrunk has no room left below is not their doing.
     const scrolled = log.scrollTop - Math.min(anchor.at, log.scrollHeight - log.clientHeight);
-    const moved = row.getBoundingClientRect().top - log.getBoundingClientRect().top - anchor.top + scrolled;
+    const moved = row.getBoundingClientRect().bottom - log.getBoundingClientRect().top - anchor.bottom + scrolled;
     if (Math.abs(moved) > 0.5) log.scrollTop += moved;
-    anchor = { key: anchor.key, top: anchor.top - scrolled, at: log.scrollTop };
+    anchor = { key: anchor.key, bottom: anchor.bottom - scrolled, at: log.scrollTop };
   }
 
   // edges tells when the person comes near the end of what is on the page.

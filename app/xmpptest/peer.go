@@ -133,7 +133,14 @@ type PeerConn struct {
 	ws       *websocket.Conn
 	counting bool
 	opened   int
-	mu       sync.Mutex // guards ws against cut
+	early    chan reading // what LiveUntil has begun to read, nil if nothing
+	mu       sync.Mutex   // guards ws against cut
+}
+
+// reading is what one read of the WebSocket returned.
+type reading struct {
+	raw string
+	err error
 }
 
 // Accept completes the WebSocket handshake with this subprotocol, none if it is
@@ -260,6 +267,20 @@ func (c *PeerConn) Read() (string, error) {
 
 func (c *PeerConn) read(ctx context.Context) (string, error) {
 	c.ready()
+	if c.early == nil {
+		return c.receive(ctx)
+	}
+	select {
+	case m := <-c.early:
+		c.early = nil
+		return m.raw, m.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// receive reads the WebSocket, on any goroutine but on one at a time.
+func (c *PeerConn) receive(ctx context.Context) (string, error) {
 	kind, b, err := c.ws.Read(ctx)
 	if err != nil {
 		return "", err
@@ -355,18 +376,36 @@ func (c *PeerConn) Wait(wanted func(*framing.Element) bool) *framing.Element {
 
 // Live is Wait for nothing in particular: it ends when the client closes its
 // stream, which is answered, or is gone, or the test ends.
-func (c *PeerConn) Live() {
+func (c *PeerConn) Live() { c.LiveUntil(nil) }
+
+// LiveUntil is Live, and ends also when done is closed: what the script does then
+// comes in the middle of a session.
+func (c *PeerConn) LiveUntil(done <-chan struct{}) {
+	c.ready()
 	for {
-		raw, err := c.read(c.peer.ctx) // a client may be silent for long
-		if err != nil {
-			return
+		if c.early == nil {
+			next := make(chan reading, 1)
+			go func() {
+				raw, err := c.receive(c.peer.ctx) // a client may be silent for long
+				next <- reading{raw, err}
+			}()
+			c.early = next
 		}
-		e := c.take(raw)
-		if e.Is(framing.NSFraming, "close") {
-			c.CloseStream()
+		select {
+		case <-done:
 			return
+		case m := <-c.early:
+			c.early = nil
+			if m.err != nil {
+				return
+			}
+			e := c.take(m.raw)
+			if e.Is(framing.NSFraming, "close") {
+				c.CloseStream()
+				return
+			}
+			c.Answer(e)
 		}
-		c.Answer(e)
 	}
 }
 

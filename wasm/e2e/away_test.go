@@ -89,8 +89,7 @@ func TestE05_ServerSaysWhy(t *testing.T) {
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
 		if c.N == 0 {
 			c.Login("SCRAM-SHA-256", "ada", "analytical")
-			go c.Live()
-			<-leave
+			c.LiveUntil(leave)
 			c.StreamError("system-shutdown", "")
 			return
 		}

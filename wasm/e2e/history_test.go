@@ -20,7 +20,7 @@ const stepUp = `(by) => new Promise((done) => {
 	const rows = [...log.querySelectorAll("[data-key]")];
 	const row = rows.find((r) => r.getBoundingClientRect().bottom > edge());
 	const key = row.dataset.key;
-	const from = row.getBoundingClientRect().top - edge();
+	const from = row.getBoundingClientRect().bottom - edge();
 	const moved = [];
 	let quiet = 0;
 	const changes = new MutationObserver(() => { quiet = 0 });
@@ -28,7 +28,7 @@ const stepUp = `(by) => new Promise((done) => {
 	// After a frame has been painted, what can be measured is what was seen.
 	const look = () => requestAnimationFrame(() => setTimeout(() => {
 		const now = log.querySelector('[data-key="' + key + '"]');
-		moved.push(now ? Math.abs(now.getBoundingClientRect().top - edge() - from) : Infinity);
+		moved.push(now ? Math.abs(now.getBoundingClientRect().bottom - edge() - from) : Infinity);
 		const loading = log.scrollTop < 900 && !log.querySelector(".log-begin");
 		if (++quiet < (loading ? 40 : 4)) return look();
 		changes.disconnect();

@@ -86,10 +86,8 @@ func TestR05_DowngradeInSession(t *testing.T) {
 			return
 		}
 		c.Login("SCRAM-SHA-256", "ada", "analytical")
-		go c.Live()
-		<-redirect
-		c.Sendf(`<close xmlns='urn:ietf:params:xml:ns:xmpp-framing' see-other-uri='%s'/>`, listener.URL)
-		c.ExpectGone()
+		c.LiveUntil(redirect)
+		c.RedirectNow(listener.URL)
 	})
 	from := secured(t, "session.test", first)
 	p := visit(t, natter(t))
