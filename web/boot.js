@@ -195,10 +195,24 @@
     }
   }
 
-  // A new build waits until somebody says that now is a good time.
-  function offerUpdate({ active, waiting }) {
-    $("update").hidden = !(active && waiting);
+  // A new build waits until somebody says that now is a good time. A page that is of
+  // that build already has come from the network: nothing would change for it, so
+  // nobody is asked, and the worker takes over unless there are other tabs.
+  async function offerUpdate({ active, waiting }) {
+    const here = Number(document.documentElement.dataset.build);
+    const same = Boolean(waiting && here) && (await ask(waiting, "number")) === here;
+    if (same) ask(waiting, "activate");
+    $("update").hidden = same || !(active && waiting);
     document.documentElement.toggleAttribute("data-update", !$("update").hidden);
+  }
+
+  // ask says something to a worker and resolves with its answer.
+  function ask(worker, question) {
+    return new Promise((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = ({ data }) => resolve(data);
+      worker.postMessage(question, [port2]);
+    });
   }
 
   // update lets the waiting build take over and shows it. Messages that are queued
@@ -210,11 +224,9 @@
       return;
     }
     waiting.addEventListener("statechange", showUpdated);
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = ({ data: others }) => {
-      if (others) $("update-text").textContent = "A new version is ready. Close the other tabs with Natter, then update.";
-    };
-    waiting.postMessage("activate", [port2]);
+    if (await ask(waiting, "activate")) {
+      $("update-text").textContent = "A new version is ready. Close the other tabs with Natter, then update.";
+    }
   }
 
   function showUpdated(event) {

@@ -17,7 +17,7 @@ import (
 // sight is the log as the person sees it.
 type sight struct {
 	Key      string // the message at the middle
-	Top      float64
+	Bottom   float64
 	Messages int
 	Left     float64 // px to the end
 	Last     string
@@ -31,7 +31,7 @@ func look(t *testing.T, page *rod.Page) sight {
 		const middle = log.getBoundingClientRect().top + log.clientHeight / 2;
 		const rows = [...log.querySelectorAll("[data-key]")];
 		const row = rows.find((r) => r.getBoundingClientRect().bottom > middle) || rows.at(-1);
-		return { Key: row.dataset.key, Top: row.getBoundingClientRect().top, Messages: rows.length,
+		return { Key: row.dataset.key, Bottom: row.getBoundingClientRect().bottom, Messages: rows.length,
 			Left: log.scrollHeight - log.clientHeight - log.scrollTop, Last: rows.at(-1).querySelector(".text").textContent };
 	}`).Unmarshal(&s)
 	if err != nil {
@@ -40,9 +40,10 @@ func look(t *testing.T, page *rod.Page) sight {
 	return s
 }
 
-// top returns where a message stands, NaN if it is not on the page.
-func top(page *rod.Page, key string) float64 {
-	v := page.MustEval(`(key) => { const r = document.querySelector('[data-key="' + key + '"]'); return r ? r.getBoundingClientRect().top : null }`, key)
+// bottom returns where a message ends, NaN if it is not on the page. What comes before
+// it decides how much room is left above it.
+func bottom(page *rod.Page, key string) float64 {
+	v := page.MustEval(`(key) => { const r = document.querySelector('[data-key="' + key + '"]'); return r ? r.getBoundingClientRect().bottom : null }`, key)
 	if v.Nil() {
 		return math.NaN()
 	}
@@ -62,7 +63,7 @@ func TestScrollback_NothingJumps(t *testing.T) {
 	for step := range 40 {
 		before := look(t, page)
 		scroll(page, -500)
-		if moved := top(page, before.Key) - before.Top; math.Abs(moved-500) > 1.5 {
+		if moved := bottom(page, before.Key) - before.Bottom; math.Abs(moved-500) > 1.5 {
 			t.Fatalf("step %d: scrolled by 500, moved by %f", step, moved)
 		}
 		if s := look(t, page); s.Messages > 150 {
@@ -74,7 +75,7 @@ func TestScrollback_NothingJumps(t *testing.T) {
 		before := look(t, page)
 		page.MustEval(`() => receive("fresh from the wire")`)
 		settled(page)
-		if moved := top(page, before.Key) - before.Top; math.Abs(moved) > 1.5 {
+		if moved := bottom(page, before.Key) - before.Bottom; math.Abs(moved) > 1.5 {
 			t.Errorf("moved by %f", moved)
 		}
 		pill := page.MustElement(".pill")
@@ -88,10 +89,10 @@ func TestScrollback_NothingJumps(t *testing.T) {
 	t.Run("nor does another width", func(t *testing.T) {
 		before := page.MustEval(`() => { const log = document.querySelector("[role=log]"); const y = log.getBoundingClientRect().top;
 			const r = [...log.querySelectorAll("[data-key]")].find((r) => r.getBoundingClientRect().bottom > y); return r.dataset.key }`).Str()
-		at := top(page, before)
+		at := bottom(page, before)
 		page.MustSetViewport(760, 700, 1, false)
 		settled(page)
-		if moved := top(page, before) - at; math.Abs(moved) > 1.5 {
+		if moved := bottom(page, before) - at; math.Abs(moved) > 1.5 {
 			t.Errorf("moved by %f", moved)
 		}
 		page.MustSetViewport(1000, 700, 1, false)
@@ -144,16 +145,16 @@ func TestGap_IsFilledAndNothingJumps(t *testing.T) {
 	before := page.MustEval(`() => {
 		const y = document.querySelector(".gap").getBoundingClientRect().bottom;
 		const r = [...document.querySelectorAll("[data-key]")].find((r) => r.getBoundingClientRect().top > y);
-		return { key: r.dataset.key, top: r.getBoundingClientRect().top };
+		return { key: r.dataset.key, bottom: r.getBoundingClientRect().bottom };
 	}`)
-	key, at := before.Get("key").Str(), before.Get("top").Num()
+	key, at := before.Get("key").Str(), before.Get("bottom").Num()
 	for i, fill := range []struct {
 		n    int
 		last bool
 	}{{20, false}, {50, false}, {50, false}, {50, false}, {50, true}} {
 		page.MustEval(`(n, last) => fill(n, last)`, fill.n, fill.last)
 		settled(page)
-		if moved := top(page, key) - at; !(math.Abs(moved) <= 1.5) {
+		if moved := bottom(page, key) - at; !(math.Abs(moved) <= 1.5) {
 			t.Fatalf("page %d: what was read moved by %f", i, moved)
 		}
 		if s := look(t, page); s.Messages > 150 {
@@ -370,7 +371,7 @@ func TestSearch_OpensInTheMiddle(t *testing.T) {
 		t.Errorf("opened at %q", text())
 	}
 	key := page.MustEval(`() => document.querySelector("#found").dataset.key`).Str()
-	at := top(page, key)
+	at := bottom(page, key)
 	if s := look(t, page); s.Messages > 150 || s.Left < 100 || at < 60 || at > 600 {
 		t.Errorf("it stands at %f: %+v", at, s)
 	}
@@ -387,7 +388,7 @@ func TestSearch_OpensInTheMiddle(t *testing.T) {
 	page.Keyboard.MustType(input.Enter)
 	page.MustWait(`() => document.activeElement.id === "found"`)
 	settled(page)
-	if again := top(page, key); math.Abs(again-at) > 2 {
+	if again := bottom(page, key); math.Abs(again-at) > 2 {
 		t.Errorf("the second time it stands at %f, not %f", again, at)
 	}
 	page.Keyboard.MustType(input.Escape)
