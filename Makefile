@@ -1,7 +1,7 @@
 # make run      the page and a trial server on http://localhost:8080 (ADDR=host:port)
 # make test     everything; installs what it lacks where it may
 # make bundle   the page for any static host, in dist/
-# make prove    that nothing is lost when networks, pages and servers fail; takes one or two hours
+# make prove    that nothing is lost when networks, pages and servers fail; takes two hours
 # make natter   the server with the page in it, for a real deployment
 
 GO ?= go

@@ -413,12 +413,12 @@ type ArchivePage struct {
 
 func (ev ArchivePage) apply(s *State) {
 	c := s.chat(ev.Peer)
-	answer := c.answer(ev.Messages)
+	answer, after := c.answer(ev.Messages), c.Timeline.placeOf(ev.After, ev.Messages)
 	var unseen int
 	if ev.Older {
-		c.Timeline, unseen, _ = c.Timeline.insert(ev.Messages, c.Timeline.placeOf(ev.After, ev.Messages), ev.Before, true, c.ReadTo, s.Rev)
+		c.Timeline, unseen, _ = c.Timeline.insert(ev.Messages, after, Key{}, ev.Before, true, c.ReadTo, s.Rev)
 	} else {
-		c.Timeline, unseen, c.Seam = c.Timeline.insert(ev.Messages, c.Seam, "", false, Key{}, s.Rev)
+		c.Timeline, unseen, c.Seam = c.Timeline.insert(ev.Messages, c.Seam, after, "", false, Key{}, s.Rev)
 	}
 	if ev.Unread {
 		c.Unread += unseen

@@ -258,6 +258,18 @@ func TestOrder(t *testing.T) {
 			}})
 		expect(t, s, "first", "second", "third", "fourth")
 	})
+	t.Run("what an archive filed late, before a page that begins with it and goes on with what was delivered late", func(t *testing.T) {
+		s := signedIn().
+			With(MessageAdded{Peer: grace, Message: archived(from("1", "first", time.Minute), "a")}).
+			With(MessageAdded{Peer: grace, Message: archived(from("5", "fifth", 5*time.Minute), "e")}).
+			With(MessageAdded{Peer: grace, Message: archived(from("4", "fourth", 6*time.Minute), "d")}).
+			With(ArchivePage{Peer: grace, Messages: []Message{archived(from("5", "fifth", 5*time.Minute), "e")}}).
+			With(ArchivePage{Peer: grace, After: "a", Messages: []Message{
+				archived(from("2", "second", 0), "b"), archived(from("3", "third", 3*time.Minute), "c"),
+				archived(from("4", "fourth", 4*time.Minute), "d"), archived(from("6", "sixth", 7*time.Minute), "f"),
+			}})
+		expect(t, s, "first", "second", "third", "fifth", "fourth", "sixth")
+	})
 	t.Run("our own keep the place where they were written", func(t *testing.T) {
 		s := signedIn().
 			With(MessageAdded{Peer: grace, Message: mine("2", "written offline", 0)}).

@@ -240,25 +240,28 @@ func (t Timeline) append(m Message) Timeline {
 // insert adds a page of the archive. Its stamps say where, but stamps are the
 // server's and those of what came live are our own clock's: among what is on the page
 // the archive's order counts. floor is a place that comes before the page, and before
-// the archive's id of a message that comes after it, as far as they are known. Older
-// pages are given a Seq below all that is there, newer ones above. insert returns how
-// many of the page were new, not ours, and come later than read, and the floor of the
-// next page.
+// the archive's id of a message that comes after it, as far as they are known; after is
+// set if what comes right before the page has a place before floor. Older pages are given
+// a Seq below all that is there, newer ones above. insert returns how many of the page
+// were new, not ours, and come later than read, and the floor of the next page.
 //
 // What is new goes behind the message that the archive has before it, also where that was
 // delivered late and stands behind later ones.
-func (t Timeline) insert(page []Message, floor Key, before string, older bool, read Key, rev uint64) (_ Timeline, unseen int, _ Key) {
+func (t Timeline) insert(page []Message, floor, after Key, before string, older bool, read Key, rev uint64) (_ Timeline, unseen int, _ Key) {
 	known := make([]*Message, len(page), len(page)+1)
 	for i := range page {
 		known[i] = t.Find(&page[i])
 	}
 	seam := floor
-	// A newer page may begin before its floor: some of it has come again. What is new there
-	// goes right before the first that is not.
+	// A newer page may begin before its floor: some of it has come again. If it is not known
+	// behind what, what is new there goes right before the first that is not.
 	var again *Message
+	if after != (Key{}) && after.Before(floor) {
+		floor = after
+	}
 	for i, m := range known {
 		if m != nil && !m.Mine && !copied(m, &page[i]) {
-			if !older && !floor.Before(m.Key) {
+			if !older && floor == seam && !floor.Before(m.Key) {
 				again, floor = m, Key{}
 			}
 			break

@@ -45,8 +45,9 @@ const (
 	overlap = 10 * time.Second
 	// settling is for how long an archive may file messages before those it has: ejabberd
 	// files them when the session that they go to takes them, and may keep one that is dead
-	// and does not answer for the five minutes in which it could be resumed.
-	settling = 6 * time.Minute
+	// and does not answer for the five minutes in which it could be resumed, and the one
+	// that was to take its place for another five.
+	settling = 12 * time.Minute
 	// soon is when most of them are there.
 	soon = 20 * time.Second
 	// unsettled is how many messages of that time a catch-up reads again at most.
@@ -128,6 +129,8 @@ type reading struct {
 	// Where a page stands in each conversation: the last message before the gap and the
 	// first after it.
 	tails, heads map[jid.JID]string
+	// ends are the last messages of others on the pages that came forward, up to here.
+	ends map[jid.JID]string
 	// over is called at the end, with what went wrong if something did.
 	over func(error)
 }
@@ -201,8 +204,8 @@ func (a *archive) catchUp(c feature.Client, part state.Part) {
 	r.forward()
 }
 
-// again reads the end of our archive once more, which may have settled only now. Nobody
-// waits for it. After that time it is done for the last time, for all that was not settled.
+// again reads once more what was not settled in our archive, and settles what can be by
+// now. Nobody waits for it. After that time it is done for the last time.
 func (a *archive) again(c feature.Client, then time.Duration) {
 	part := state.Part{Archive: c.State().Account()}
 	cover := c.State().Coverage(part)
@@ -215,22 +218,17 @@ func (a *archive) again(c feature.Client, then time.Duration) {
 	}
 	r := a.begin(c, part)
 	r.brief = true
-	if then == 0 {
-		r.over = func(error) {}
-		r.review(cover.Settled.ID)
-		return
-	}
 	r.over = func(err error) {
-		if err == nil && r.counts() {
+		if err == nil && r.counts() && then > 0 {
 			a.wait = c.After(then, func() { a.again(c, 0) })
 		}
 	}
-	r.forward()
+	r.review(cover.Settled.ID)
 }
 
 // begin makes the reading that counts from now on.
 func (a *archive) begin(c feature.Client, part state.Part) *reading {
-	r := &reading{a: a, c: c, part: part, seen: map[string]bool{}, heads: map[jid.JID]string{}}
+	r := &reading{a: a, c: c, part: part, seen: map[string]bool{}, heads: map[jid.JID]string{}, ends: map[jid.JID]string{}}
 	cover := c.State().Coverage(part)
 	n := len(cover.Ranges)
 	r.sure = n == 0 || cover.Settled.ID == cover.Ranges[n-1].To.ID
@@ -554,8 +552,16 @@ func (r *reading) deliver(p *page, older, whole bool) {
 			news = news || chat == nil || chat.Timeline.Find(&messages[i]) == nil
 		}
 		ev := state.ArchivePage{Peer: peer, Messages: messages, Older: older, Unread: !r.past}
-		if older && whole {
+		switch {
+		case older && whole:
 			ev.After, ev.Before = cmp.Or(r.tails[peer], r.after), r.heads[peer]
+		case !older:
+			ev.After = r.ends[peer]
+			for _, m := range messages {
+				if !m.Mine { // what we write has its place before any archive has it
+					r.ends[peer] = m.ArchiveID
+				}
+			}
 		}
 		if whole {
 			r.heads[peer] = messages[0].ArchiveID

@@ -17,7 +17,7 @@
 //
 //	make prove
 //
-// which takes one or two hours on two cores. One promise is looked at after the other, on all
+// which takes two hours on two cores. One promise is looked at after the other, on all
 // servers at once, and beside them the page in Chromium. Each prints a line for each server,
 // and all lines come once more, sorted, at the end; what else the tests said is in prove/*.log:
 //

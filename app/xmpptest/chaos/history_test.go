@@ -792,7 +792,7 @@ func TestFiledLate(t *testing.T) {
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				asked := l.queries
-				time.Sleep(6 * time.Minute)
+				time.Sleep(12 * time.Minute)
 				synctest.Wait()
 				for _, peer := range l.peers {
 					got := a.here(a.State(), peer)

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/store"
 	"natter/app/stream"
 	"natter/app/xmpptest"
 	"natter/server/trial"
@@ -105,8 +107,9 @@ type pair struct {
 	ledger *Ledger
 	random *rand.Rand
 	began  time.Time
-	asked  int // messages that had to be sent again by hand
-	kills  int // of the server
+	calm   time.Time // since then no connection is broken
+	asked  int       // messages that had to be sent again by hand
+	kills  int       // of the server
 }
 
 func meet(t testing.TB, where *place, change ...func(*person)) *pair {
@@ -235,10 +238,20 @@ func (q *pair) talk(n, drops, reloads int, during func(i int)) {
 	}
 }
 
-// rest returns when nothing more is to come.
+// late is when the client should have found what the server has filed late.
+func (q *pair) late() time.Time {
+	if q.place.ejabberd() {
+		return q.calm.Add(13 * time.Minute)
+	}
+	return q.calm.Add(45 * time.Second)
+}
+
+// rest returns when nothing more is to come. That something is under way for good fails
+// the test; that something has not come is for the verdict.
 func (q *pair) rest() {
+	q.calm = time.Now()
 	asked := map[string]bool{}
-	until(q.t, q.people, func() bool {
+	sent := func() bool {
 		quiet := true
 		for i, p := range q.people {
 			other := q.people[1-i].account
@@ -251,24 +264,29 @@ func (q *pair) rest() {
 				}
 				quiet = quiet && (!m.Mine || m.Delivery == state.OnServer || m.Delivery == state.Delivered)
 			}
-			for _, w := range []way{{p.account, other}, {other, p.account}} {
-				last := q.ledger.Written(w.from, w.to) - 1
-				if last < 0 {
-					continue
-				}
-				quiet = quiet && q.sees(p, w.from, w.to, other) >= last
-				found := false
-				if quiet {
-					for _, r := range p.stored(other, 100) {
-						n, ok := read(w.from, w.to, r.Body)
-						found = found || ok && n == last
-					}
-				}
-				quiet = quiet && found
-			}
 		}
 		return quiet
-	})
+	}
+	last := func(p *person, other jid.JID, w way) bool {
+		n := q.ledger.Written(w.from, w.to) - 1
+		return n < 0 || q.sees(p, w.from, w.to, other) >= n &&
+			slices.ContainsFunc(p.stored(other, 100), func(r store.Message) bool {
+				stored, ok := read(w.from, w.to, r.Body)
+				return ok && stored == n
+			})
+	}
+	quiet := func() bool {
+		for i, p := range q.people {
+			other := q.people[1-i].account
+			if !sent() || !last(p, other, way{p.account, other}) || !last(p, other, way{other, p.account}) {
+				return false
+			}
+		}
+		return true
+	}
+	for !wait(q.people, quiet) && time.Now().Before(q.late()) {
+	}
+	until(q.t, q.people, sent)
 }
 
 // verdict is what became of all messages, wherever one looks; each that is not good is
@@ -296,18 +314,26 @@ func (q *pair) verdict(tell func(format string, args ...any)) (sum Verdict) {
 }
 
 // misses reports whether something is missing, and goes on to be when a connection has
-// lasted for as long as it takes the client to look for it.
+// lasted for as long as it takes the client to look for it, and nothing more comes of that.
 func (q *pair) misses() bool {
-	patience := 45 * time.Second
-	if q.place.ejabberd() {
-		patience = 7 * time.Minute // it files late
-	}
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(5 * time.Second) {
-		if q.verdict(func(string, ...any) {}).Lost == 0 {
-			return false
+	late := q.late()
+	for before := ""; ; time.Sleep(5 * time.Second) {
+		verdict := q.verdict(func(string, ...any) {})
+		if verdict.Lost == 0 || time.Now().After(late) {
+			return verdict.Lost > 0
 		}
+		now := fmt.Sprint(verdict, q.settled(0), q.settled(1))
+		if more := time.Now().Add(time.Minute); now != before && more.After(late) {
+			late = more
+		}
+		before = now
 	}
-	return true
+}
+
+// settled is how far somebody's client has looked for what was filed late.
+func (q *pair) settled(i int) string {
+	p := q.people[i]
+	return p.State().Coverage(state.Part{Archive: p.account}).Settled.ID
 }
 
 // judge prints the line, and fails the test unless it is a good one.
