@@ -147,7 +147,10 @@ window.natterPage = (() => {
 
   // ---- Before and after a change. ----
 
-  let focusedRow = ""; // the row of the list that has the focus
+  let focusedRow = ""; // the row of the list that has the focus, also if another element shows it now
+  document.addEventListener("focusin", ({ target }) => {
+    focusedRow = target.classList.contains("row") ? target.id : ""; // between hold and settle too
+  });
 
   function hold() {
     const watched = log && log.isConnected;

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"natter/app/state"
@@ -86,10 +87,12 @@ func (p *person) retry() {
 func TestE05_ServerSaysWhy(t *testing.T) {
 	t.Parallel()
 	leave, back := make(chan struct{}), make(chan struct{})
+	var handled atomic.Uint32
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
 		if c.N == 0 {
 			c.Login("SCRAM-SHA-256", "ada", "analytical")
 			c.LiveUntil(leave)
+			handled.Store(c.Handled)
 			c.StreamError("system-shutdown", "")
 			return
 		}
@@ -97,7 +100,7 @@ func TestE05_ServerSaysWhy(t *testing.T) {
 		c.Open(xmpptest.Mechanisms("SCRAM-SHA-256"))
 		c.Authenticate("SCRAM-SHA-256", "ada", "analytical")
 		c.Open(xmpptest.BoundFeatures)
-		c.Resume("ada@peer.test/peer", 0)
+		c.Resume("ada@peer.test/peer", handled.Load())
 		c.Live()
 	})
 	p := visit(t, natter(t))

@@ -188,7 +188,7 @@ func TestPromise3_KilledWhileReceiving(t *testing.T) {
 	p.find("button", "…"+fmt.Sprintf("n %d", written)+"…")
 	// If a stream could not be resumed, the archive is still being read.
 	var stored []int
-	for before, late := -1, time.Now(); len(stored) < written && time.Now().Before(late); time.Sleep(time.Second) {
+	for before, late := -1, time.Now().Add(patience); len(stored) < written && time.Now().Before(late); time.Sleep(time.Second) {
 		p.must(p.eval(storedNumbers).Unmarshal(&stored))
 		if len(stored) > before {
 			before, late = len(stored), time.Now().Add(patience)

@@ -172,6 +172,33 @@ func TestGap_IsFilledAndNothingJumps(t *testing.T) {
 	}
 }
 
+// Between the moments before and after a change the person may have gone on with the
+// keyboard, and an element may have come to show another row.
+func TestFocus_StaysWithTheRow(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "conversation", 1280, 800, false)
+	for name, tc := range map[string]struct{ meanwhile, want string }{
+		"moved on":              {`(one, other) => other.focus()`, "other"},
+		"shown by it":           {`(one, other) => [one.id, other.id] = [other.id, one.id]`, "other"},
+		"left for the composer": {`() => document.getElementById("message").focus()`, "message"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			page.MustEval(`() => {
+				[window.one, window.other] = document.querySelectorAll("#rows .row");
+				one.focus();
+				natterPage.hold();
+			}`)
+			page.MustEval(`() => { (` + tc.meanwhile + `)(one, other) }`)
+			got := page.MustEval(`() => {
+				natterPage.settle("", "", false, false);
+				return document.activeElement === other ? "other" : document.activeElement.id;
+			}`).Str()
+			if got != tc.want {
+				t.Errorf("the focus is at %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestCompose(t *testing.T) {
 	page := visit(t, browser(t), serve(t), "conversation", 1280, 800, false)
 	box := page.MustElement(`textarea[aria-label="Message"]`)
