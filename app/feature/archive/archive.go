@@ -13,11 +13,11 @@
 //
 // An archive may file a message before others that have been read: ejabberd gives it its
 // id, a time, when it is routed, and files it when the session it goes to has taken it. So
-// the newest minutes of an archive are read and shown, but they are no part of the
-// coverage: the next catch-up reads them again. If they have very many messages, those at
-// their end have to do until there is time: Coverage.Settled is from where all of them are
-// read again when a connection has lasted. That is also done after a resume: ejabberd 23
-// does not deliver, but only files, what was on its way to the broken socket.
+// the newest half hour of an archive is read and shown, but is no part of the coverage: the
+// next catch-up reads it again. If it has very many messages, those at its end have to do
+// for that; from Coverage.Settled on all of it is read again when a connection has lasted.
+// That is also done after a resume: ejabberd 23 does not deliver, but only files, what was
+// on its way to the broken socket.
 package archive
 
 import (
@@ -44,10 +44,13 @@ const (
 	// overlap makes up for clocks that are set, when an archive is asked by time.
 	overlap = 10 * time.Second
 	// settling is for how long an archive may file messages before those it has: ejabberd
-	// files them when the session that they go to takes them, and may keep one that is dead
-	// and does not answer for the five minutes in which it could be resumed, and the one
-	// that was to take its place for another five.
-	settling = 12 * time.Minute
+	// files them when the session that they go to takes them. While connections come and
+	// go, each session waits for the one before it, for minutes: 16 were seen.
+	settling = 30 * time.Minute
+	// lasted is how long after the last of them everything is filed: a session that is dead
+	// is kept for the five minutes in which it could be resumed, and so is the one that was
+	// to take its place.
+	lasted = 12 * time.Minute
 	// soon is when most of them are there.
 	soon = 20 * time.Second
 	// unsettled is how many messages of that time a catch-up reads again at most.
@@ -73,7 +76,7 @@ func (a *archive) feature() *feature.Feature {
 			case state.ConnectionChanged:
 				a.wait()
 				if ev.Connection.Phase == state.Online {
-					a.wait = c.After(soon, func() { a.again(c, settling-soon) })
+					a.wait = c.After(soon, func() { a.again(c, lasted-soon) })
 				}
 			}
 		},

@@ -241,7 +241,7 @@ func (q *pair) talk(n, drops, reloads int, during func(i int)) {
 // late is when the client should have found what the server has filed late.
 func (q *pair) late() time.Time {
 	if q.place.ejabberd() {
-		return q.calm.Add(13 * time.Minute)
+		return q.calm.Add(15 * time.Minute)
 	}
 	return q.calm.Add(45 * time.Second)
 }
