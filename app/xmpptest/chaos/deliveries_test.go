@@ -21,6 +21,7 @@ type deliveries struct {
 	n      int // stanzas on the stream
 	resume int // what the client says it has, when it resumes
 	open   []delivery
+	pages  int // that archives have brought
 }
 
 type delivery struct {
@@ -45,12 +46,22 @@ func (d *deliveries) read(p *person, doc string) {
 		}
 	case strings.HasPrefix(doc, "<iq"), strings.HasPrefix(doc, "<presence"):
 		d.n++
+		if strings.Contains(doc, "<fin ") {
+			d.pages++
+		}
 	case strings.Contains(doc, "<resumed "):
 		d.n, d.open = d.resume, nil
 		p.ledger.Resumed(p.account)
 	case strings.Contains(doc, "<enabled "):
 		d.n, d.open = 0, nil
 	}
+}
+
+// brought returns how many pages of archives have come.
+func (d *deliveries) brought() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.pages
 }
 
 var (

@@ -180,16 +180,29 @@ func (v Verdict) String() string {
 
 // All judges a whole conversation as one of the two, at, sees it.
 func (l *Ledger) All(at, from, to jid.JID, rows []Row) Verdict {
-	return l.judge(at, from, to, rows, 0)
+	return l.judge(at, from, to, rows, 0, func(int, string) {})
 }
 
 // Newest judges the end of a conversation, of which older messages are not here: what
 // is before the first that is, is not missed.
 func (l *Ledger) Newest(at, from, to jid.JID, rows []Row) Verdict {
-	return l.judge(at, from, to, rows, -1)
+	return l.judge(at, from, to, rows, -1, func(int, string) {})
 }
 
-func (l *Ledger) judge(at, from, to jid.JID, rows []Row, first int) (v Verdict) {
+// Explain returns a line for each message that All finds wrong.
+func (l *Ledger) Explain(at, from, to jid.JID, rows []Row) (lines []string) {
+	l.judge(at, from, to, rows, 0, func(n int, what string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		one := arrival{way{from.Bare(), to.Bare()}, at.Bare(), n + 1}
+		lines = append(lines, fmt.Sprintf("%s: %d of %s is %s (delivered %t, late %t, acknowledged %t)",
+			at, n, from, what, l.arrived[one], l.late[one], l.taken[one]))
+	})
+	return lines
+}
+
+// judge tells of each message that is wrong.
+func (l *Ledger) judge(at, from, to jid.JID, rows []Row, first int, tell func(n int, what string)) (v Verdict) {
 	from, to = from.Bare(), to.Bare()
 	written := l.Written(from, to)
 	seen := map[int]bool{}
@@ -205,9 +218,11 @@ func (l *Ledger) judge(at, from, to jid.JID, rows []Row, first int) (v Verdict) 
 			continue
 		case seen[n]:
 			v.Doubled++
+			tell(n, "there twice")
 			continue
 		case n < newest && !l.wasLate(arrival{way{from, to}, at.Bare(), n + 1}):
 			v.Reordered++
+			tell(n, fmt.Sprintf("behind %d", newest))
 		}
 		seen[n] = true
 		newest = max(newest, n)
@@ -218,18 +233,24 @@ func (l *Ledger) judge(at, from, to jid.JID, rows []Row, first int) (v Verdict) 
 	if first < 0 {
 		return v
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for n := first; n < written; n++ {
 		switch {
 		case seen[n]:
-		case l.gone[arrival{way{from, to}, at.Bare(), n + 1}] && !l.gone[arrival{way{from, to}, from, n + 1}]:
+		case l.hasGone(arrival{way{from, to}, at.Bare(), n + 1}):
 			v.Gone++
 		default:
 			v.Lost++
+			tell(n, "lost")
 		}
 	}
 	return v
+}
+
+// hasGone reports whether a server has lost a message that it has for who wrote it.
+func (l *Ledger) hasGone(a arrival) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gone[a] && !l.gone[arrival{a.way, a.from, a.n}]
 }
 
 // wasLate reports whether a server has delivered a message after newer ones. What it has not

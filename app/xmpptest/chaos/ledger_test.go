@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"slices"
 	"testing"
 
 	"natter/app/jid"
@@ -168,5 +169,12 @@ func TestLedger_Kept(t *testing.T) {
 	l.Kept(ada, ada, grace, rows[:3])
 	if v := l.All(grace, ada, grace, rows[:2]); v != (Verdict{Lost: 2}) {
 		t.Errorf("one was never sent: %+v", v)
+	}
+	want := []string{
+		"grace@test: 2 of ada@test is lost (delivered false, late false, acknowledged true)",
+		"grace@test: 3 of ada@test is lost (delivered false, late false, acknowledged false)",
+	}
+	if lines := l.Explain(grace, ada, grace, rows[:2]); !slices.Equal(lines, want) {
+		t.Errorf("%q", lines)
 	}
 }

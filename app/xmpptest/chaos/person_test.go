@@ -249,27 +249,30 @@ func (tb *tab) Open(ctx context.Context, account jid.JID) (store.Store, error) {
 	return mortal{s, tb}, err
 }
 
-func (tb *tab) Renew(_ context.Context, r *connect.Request) {
+func (tb *tab) Renew(_ context.Context, r *connect.Request) error {
 	tb.p.mu.Lock()
 	defer tb.p.mu.Unlock()
 	if r.Password == "" {
 		r.Credential = tb.p.cred
 	}
+	return nil
 }
 
-func (tb *tab) Keep(_ context.Context, c *connect.Credential) {
+func (tb *tab) Keep(_ context.Context, c *connect.Credential) error {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	if tb.dead {
-		return
+		return errKilled
 	}
 	tb.p.mu.Lock()
 	defer tb.p.mu.Unlock()
 	tb.p.cred = c
+	return nil
 }
 
 func (tb *tab) Drop(context.Context, jid.JID)           { tb.p.t.Error("the credential was refused") }
 func (tb *tab) Forget(context.Context, connect.Request) {}
+func (tb *tab) Knows(context.Context, jid.JID) bool     { return true }
 func (tb *tab) SignOut(context.Context, jid.JID)        {}
 func (tb *tab) SignedOut(context.Context, jid.JID) bool { return false }
 

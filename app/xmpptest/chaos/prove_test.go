@@ -241,7 +241,7 @@ func (q *pair) talk(n, drops, reloads int, during func(i int)) {
 // late is when the client should have found what the server has filed late.
 func (q *pair) late() time.Time {
 	if q.place.ejabberd() {
-		return q.calm.Add(15 * time.Minute)
+		return q.calm.Add(23 * time.Minute)
 	}
 	return q.calm.Add(45 * time.Second)
 }
@@ -276,13 +276,12 @@ func (q *pair) rest() {
 			})
 	}
 	quiet := func() bool {
+		all := sent()
 		for i, p := range q.people {
 			other := q.people[1-i].account
-			if !sent() || !last(p, other, way{p.account, other}) || !last(p, other, way{other, p.account}) {
-				return false
-			}
+			all = all && last(p, other, way{p.account, other}) && last(p, other, way{other, p.account})
 		}
-		return true
+		return all
 	}
 	for !wait(q.people, quiet) && time.Now().Before(q.late()) {
 	}
@@ -306,6 +305,9 @@ func (q *pair) verdict(tell func(format string, args ...any)) (sum Verdict) {
 			on, in := q.ledger.All(p.account, w.from, w.to, disk), q.ledger.Newest(p.account, w.from, w.to, screen)
 			if !on.Good() || !in.Good() {
 				tell("%s has of %s: stored %s; on screen %s", p.account, w.from, on, in)
+				for _, line := range q.ledger.Explain(p.account, w.from, w.to, disk) {
+					tell("%s", line)
+				}
 			}
 			sum = sum.Add(on).Add(in)
 		}
@@ -322,18 +324,12 @@ func (q *pair) misses() bool {
 		if verdict.Lost == 0 || time.Now().After(late) {
 			return verdict.Lost > 0
 		}
-		now := fmt.Sprint(verdict, q.settled(0), q.settled(1))
+		now := fmt.Sprint(verdict, q.people[0].to.brought(), q.people[1].to.brought())
 		if more := time.Now().Add(time.Minute); now != before && more.After(late) {
 			late = more
 		}
 		before = now
 	}
-}
-
-// settled is how far somebody's client has looked for what was filed late.
-func (q *pair) settled(i int) string {
-	p := q.people[i]
-	return p.State().Coverage(state.Part{Archive: p.account}).Settled.ID
 }
 
 // judge prints the line, and fails the test unless it is a good one.
