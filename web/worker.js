@@ -5,14 +5,14 @@
 // missing or differs from the hash the build wrote here, and each is checked
 // again whenever it is read, since any script of this origin can write to the
 // cache. Files whose name carries their hash come from the cache; the page and
-// its configuration come from the network while there is one, so that changed
+// its configuration come from the network while one answers, so that changed
 // headers hold at once, and from the cache otherwise. Everything else is none of
 // its business.
 //
 // A new build waits until no page of the old one is open, or until the only one
 // asks for it. A build with a smaller number than the one at work does not
-// install: a stale mirror must not bring back what was fixed (compare
-// CVE-2022-22786). An operator who does want to go back builds the old sources
+// install, and its page is not shown: a stale mirror must not bring back what was
+// fixed (compare CVE-2022-22786). An operator who does want to go back builds the old sources
 // with a new number. And where config.json says "kill": true, the worker that was
 // to be installed removes all workers and caches instead.
 "use strict";
@@ -35,11 +35,8 @@ addEventListener("message", (event) => {
 addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET") return;
-  if (request.mode === "navigate") {
-    event.respondWith(fresh(request, shell));
-    return;
-  }
   if (request.url === config) event.respondWith(fresh(request, config));
+  else if (request.mode === "navigate") event.respondWith(fresh(request, shell));
   else if (request.url !== shell && files.has(request.url)) event.respondWith(kept(request.url));
 });
 
@@ -118,19 +115,45 @@ async function kept(url) {
   return loaded;
 }
 
-// fresh asks the network, and the cache when there is none to ask.
+// quiet is set while the network swallows what it is asked, as some do in trains.
+let quiet = false;
+
+// fresh asks the network, and the cache when there is none to ask, when it is quiet,
+// or when it has the page of an older build.
 async function fresh(request, url) {
+  let timer;
+  const patience = new Promise((resolve) => {
+    timer = setTimeout(() => {
+      quiet = true;
+      resolve(null);
+    }, quiet ? 300 : 3000);
+  });
+  const asked = usable(request, url).finally(() => clearTimeout(timer));
+  return (await Promise.race([asked, patience])) || (await stored(url)) || (await asked) || Response.error();
+}
+
+// usable returns what the network answers, null if that is nothing to go on with.
+async function usable(request, url) {
   try {
     const response = await fetch(request);
-    if (response.status < 500) return response;
+    quiet = false;
+    return response.status < 500 && !(url === shell && (await older(response))) ? response : null;
   } catch {
-    // offline
+    return null; // offline
   }
+}
+
+async function older(response) {
+  const [, number] = /data-build="(\d+)"/.exec(await response.clone().text()) || [];
+  return Number(number) < build.number;
+}
+
+// stored returns what the cache has of the page or its configuration.
+async function stored(url) {
   const cache = await caches.open(cacheName);
   const found = await cache.match(url);
   const hash = files.get(url);
-  const checked = found && hash ? await check(found, hash) : found;
-  return checked || Response.error();
+  return found && hash ? check(found, hash) : found;
 }
 
 // check returns a response with the body of the given one if its hash is right.

@@ -123,6 +123,7 @@ type host struct {
 	handler http.Handler
 	lies    map[string]string // by how the path begins
 	down    bool
+	quiet   chan struct{} // nothing is answered before it is closed
 }
 
 func newHost(t *testing.T, path string) *host {
@@ -141,7 +142,7 @@ func newHost(t *testing.T, path string) *host {
 
 func (h *host) answer(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
-	handler, down := h.handler, h.down
+	handler, down, quiet := h.handler, h.down, h.quiet
 	lie := ""
 	for path, text := range h.lies {
 		if strings.HasPrefix(r.URL.Path, path) {
@@ -149,6 +150,9 @@ func (h *host) answer(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	h.mu.Unlock()
+	if quiet != nil {
+		<-quiet
+	}
 	switch {
 	case down:
 		panic(http.ErrAbortHandler)
@@ -182,6 +186,18 @@ func (h *host) set(change func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	change()
+}
+
+// swallow answers nothing until the test is over, or until it is told to.
+func (h *host) swallow(t *testing.T) (speak func()) {
+	quiet := make(chan struct{})
+	h.set(func() { h.quiet = quiet })
+	speak = sync.OnceFunc(func() {
+		h.set(func() { h.quiet = nil })
+		close(quiet)
+	})
+	t.Cleanup(speak)
+	return speak
 }
 
 func (h *host) offline(down bool) { h.set(func() { h.down = down }) }
@@ -490,6 +506,8 @@ func TestSec39_OlderBuildIsRefused(t *testing.T) {
 	before := p.caches()
 
 	h.serve(t, build(t, "old", 1700000001), anyServer)
+	p.reload()
+	p.shows("new")
 	if state := p.check(); state != "redundant" {
 		t.Errorf("an older build is %s", state)
 	}
@@ -507,6 +525,26 @@ func TestSec39_OlderBuildIsRefused(t *testing.T) {
 	if state := p.check(); state != "installed" {
 		t.Errorf("a newer build is %s", state)
 	}
+	p.reload()
+	p.shows("old")
+}
+
+// A network that swallows everything, as in trains, is none.
+func TestOpensWhenTheNetworkIsQuiet(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "/")
+	h.serve(t, build(t, "one", 1), anyServer)
+	p := h.visit(t)
+	p.installed()
+	speak := h.swallow(t)
+	p.reload()
+	p.shows("one")
+	p.until(`() => !!window.natter.config`)
+
+	speak()
+	h.serve(t, build(t, "two", 2), anyServer)
+	p.reload()
+	p.shows("two")
 }
 
 func TestSec39_KillSwitch(t *testing.T) {
