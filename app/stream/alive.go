@@ -150,8 +150,8 @@ func (l *loop) remaining() time.Duration {
 	}
 	now := l.now()
 	left := limit - passed(now, l.heard)
-	if idle := l.link.session.Idle; idle > 0 {
-		keep := min(idle*3/4, 45*time.Second)
+	if l.idle > 0 {
+		keep := min(l.idle*3/4, 45*time.Second)
 		left = min(left, keep-passed(now, l.heard), keep-passed(now, l.wrote))
 	}
 	return left

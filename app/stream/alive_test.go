@@ -76,6 +76,27 @@ func TestK02_Keepalive(t *testing.T) {
 			sv.got(ping("id1"))
 		})
 	})
+	t.Run("K03 N11 as the server wanted before the stream was resumed", func(t *testing.T) {
+		var sn *Snapshot
+		asks := func(w *world, sv *server) {
+			w.s.Hide(true)
+			sv.got(inactiveCSI)
+			w.pass(45 * time.Second)
+			sv.got(r)
+		}
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.next().succeed(func(s *connect.Session) {
+				s.Features, s.Idle = parse(t, featuresSM), 120*time.Second
+			})
+			sv.say(enabled)
+			sv.cut()
+			sn = w.s.Snapshot(0)
+			w.pass(10 * time.Second)
+			asks(w, w.next().resumed(0))
+		})
+		sn.Lost = time.Time{} // the next bubble has its own time
+		bubble(t, Config{Restore: sn}, func(t *testing.T, w *world) { asks(w, w.next().resumed(0)) })
+	})
 	t.Run("K01 no whitespace", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
 			sv := w.managed()

@@ -40,8 +40,9 @@ type Acknowledged struct{ Stanzas []*framing.Element }
 // has these messages and presences. The owner decides what becomes of them, and says
 // so with Settle: until then no message leaves that was queued after them, or they
 // would come out of order. With Err the server does not take them, and sending them
-// once more would end the next stream too: it is a *TooLargeError, or the
-// *framing.StreamError it has cost twice. Then nothing waits.
+// once more would end the next connection too: it is a *TooLargeError, with a Max that is
+// a guess if it has cost two connections, or the *framing.StreamError it has cost twice;
+// or too much time has gone by, and it is ErrStale. Then nothing waits.
 type Unsent struct {
 	Stanzas []*framing.Element
 	Loss    int // for Settle

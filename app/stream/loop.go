@@ -39,6 +39,7 @@ type loop struct {
 
 	me       jid.JID
 	features *framing.Element
+	idle     time.Duration // after which silence of ours the server hangs up, 0 if it did not say
 	requests map[string]*request
 	asked    int // requests ever
 
@@ -178,10 +179,17 @@ func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
 		l.features = sess.Features
 	}
 	limit := sess.MaxBytes
-	if limit == 0 {
+	switch {
+	case limit > 0:
+	case sess.Resumed:
+		limit = int(l.s.limit.Load()) // it has no features of its own; what was said holds
+	default:
 		limit = defaultLimit
 	}
 	l.s.limit.Store(int64(limit))
+	if sess.Idle > 0 || !sess.Resumed {
+		l.idle = sess.Idle
+	}
 
 	if sess.Resumed {
 		l.emit(Online{Session: sess, Resumed: true})

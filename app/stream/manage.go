@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -9,11 +10,15 @@ import (
 	"natter/framing"
 )
 
-const nsSM = "urn:xmpp:sm:3"
+const (
+	nsSM    = "urn:xmpp:sm:3"
+	nsDelay = "urn:xmpp:delay"
+)
 
 // entry is a stanza of ours the server has not confirmed.
 type entry struct {
 	st      *framing.Element
+	since   time.Time // when we were given it
 	size    int
 	request *request // nil for what Send queued
 	held    bool     // not to be written before Release
@@ -248,13 +253,34 @@ func (l *loop) ready() (entry, bool) {
 			i++
 		}
 	}
+	for i < len(l.queue) && l.late(i) > Stale {
+		l.unqueue(i, ErrStale)
+	}
 	if i == len(l.queue) || l.queue[i].held && l.phase != closing {
 		return entry{}, false
 	}
 	en := l.queue[i]
 	copy(l.queue[l.sent+1:i+1], l.queue[l.sent:i])
 	l.queue[l.sent] = en
+	if late := l.late(l.sent); late > time.Minute {
+		// A copy: others may be reading the stanza.
+		st := *en.st
+		st.Children = slices.Clone(st.Children)
+		en.st = st.Add(framing.New(nsDelay, "delay").Set("stamp", en.since.UTC().Format("2006-01-02T15:04:05.000Z")))
+		en.size = len(st.Append(nil))
+		l.queue[l.sent] = en
+	}
 	return en, true
+}
+
+// late returns how old a message is that somebody wrote in the belief that it leaves at
+// once, and 0 for all else.
+func (l *loop) late(i int) time.Duration {
+	en := l.queue[i]
+	if en.st.Name.Local != "message" || en.st.Child(framing.NSClient, "body") == nil || en.st.Child(nsDelay, "delay") != nil {
+		return 0
+	}
+	return passed(l.now(), en.since)
 }
 
 // unqueue takes an entry out of the queue; for err it can never be sent.
@@ -281,12 +307,16 @@ func (l *loop) shrink(limit int) {
 	}
 }
 
-// quarantine finds the stanza that makes the server end one stream after the
-// other. Prosody does that to those above 256 KiB, and a client that sends them
-// again on each new stream never comes to anything else. A stanza that was waiting
-// to be confirmed at two such ends in a row, the first such one, is given up.
-func (l *loop) quarantine(e *framing.StreamError) {
-	if e == nil || e.Condition != framing.PolicyViolation {
+// quarantine finds the stanza that makes the server end one connection after the
+// other. Prosody does that to those above 256 KiB, and closes the WebSocket over frames
+// of twice as much; a client that sends them again each time never comes to anything
+// else. A stanza that was waiting to be confirmed at two such ends in a row is given up:
+// the first such one, or, where the server names the size as the reason, the largest.
+func (l *loop) quarantine(cause error) {
+	var ended *framing.StreamError
+	var closed *framing.CloseError
+	size := errors.As(cause, &closed) && closed.Code == tooBig
+	if !size && !(errors.As(cause, &ended) && ended.Condition == framing.PolicyViolation) {
 		l.suspects = nil
 		return
 	}
@@ -294,9 +324,8 @@ func (l *loop) quarantine(e *framing.StreamError) {
 	suspects := map[string]bool{}
 	for i, en := range l.queue[:l.sent] {
 		id := en.st.Attr("id")
-		if l.suspects[id] && found < 0 {
+		if l.suspects[id] && (found < 0 || size && en.size > l.queue[found].size) {
 			found = i
-			continue
 		}
 		suspects[id] = id != ""
 	}
@@ -304,8 +333,13 @@ func (l *loop) quarantine(e *framing.StreamError) {
 	if found < 0 {
 		return
 	}
+	en := l.queue[found]
+	delete(suspects, en.st.Attr("id"))
+	if size {
+		cause = &TooLargeError{Size: en.size, Max: en.size - 1}
+	}
 	l.sent--
-	l.unqueue(found, e)
+	l.unqueue(found, cause)
 	l.lose(l.startOver()) // resumed without it, the counts would be wrong
 }
 
@@ -313,7 +347,7 @@ func (l *loop) quarantine(e *framing.StreamError) {
 func (l *loop) snapshot(handled int) *Snapshot {
 	sn := &Snapshot{
 		ID: l.sm.id, JID: l.me, At: l.sm.location, H: l.h, Acked: l.acked, Sent: l.sent,
-		Features: l.features,
+		Features: l.features, MaxBytes: int(l.s.limit.Load()), Idle: l.idle, Max: l.sm.max, Lost: l.lost.Round(0),
 	}
 	for _, m := range l.inbound {
 		if !m.handled {
@@ -327,28 +361,27 @@ func (l *loop) snapshot(handled int) *Snapshot {
 		}
 	}
 	for _, en := range l.queue {
-		sn.Unacked = append(sn.Unacked, en.st)
-	}
-	if l.sm.max > 0 {
-		from := l.now()
-		if !l.lost.IsZero() {
-			from = l.lost
-		}
-		sn.Until = from.Add(l.sm.max).Round(0)
+		sn.Unacked, sn.Since = append(sn.Unacked, en.st), append(sn.Since, en.since.Round(0))
 	}
 	return sn
 }
 
 // restore takes up what snapshot has copied. Nobody waits for answers any more.
 func (l *loop) restore(sn *Snapshot) {
-	l.sm = management{counting: sn.ID != "", id: sn.ID, location: sn.At}
-	l.me, l.h, l.acked, l.features = sn.JID, sn.H, sn.Acked, sn.Features
-	l.lost = l.now()
-	if !sn.Until.IsZero() {
-		l.sm.max = max(sn.Until.Sub(l.lost), 1)
+	l.sm = management{counting: sn.ID != "", id: sn.ID, max: sn.Max, location: sn.At}
+	l.me, l.h, l.acked, l.features, l.idle = sn.JID, sn.H, sn.Acked, sn.Features, sn.Idle
+	if sn.MaxBytes > 0 {
+		l.s.limit.Store(int64(sn.MaxBytes))
 	}
-	for _, st := range sn.Unacked {
-		l.queue = append(l.queue, entry{st: st, size: len(st.Append(nil))})
+	if l.lost = sn.Lost; l.lost.IsZero() {
+		l.lost = l.now()
+	}
+	for i, st := range sn.Unacked {
+		en := entry{st: st, since: l.now(), size: len(st.Append(nil))}
+		if i < len(sn.Since) {
+			en.since = sn.Since[i]
+		}
+		l.queue = append(l.queue, en)
 	}
 	l.sent = min(sn.Sent, len(l.queue))
 }

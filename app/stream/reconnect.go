@@ -17,6 +17,7 @@ const (
 	stable     = 60 * time.Second // a session that lasts so long makes good for all failures before
 	wakeEvery  = 5 * time.Second
 	normalLoss = 1006 // what a socket reports that was lost, not closed
+	tooBig     = 1009 // a frame was longer than the server takes (RFC 6455 §7.4.1)
 )
 
 // connect makes a session as soon as nothing is in the way.
@@ -145,7 +146,7 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 		wait = l.wait()
 	}
 	l.drop(farewell)
-	l.quarantine(stream)
+	l.quarantine(cause)
 	l.offline(e, again, wait)
 	if over && again {
 		l.lose(l.startOver())

@@ -350,6 +350,74 @@ func TestSec64_TooLarge(t *testing.T) {
 			w.happened("trying", "online", "refused bad", "unsent other after", "offline policy-violation for good")
 		})
 	})
+	for name, again := range map[string]func(*world) *server{
+		"resumed":  func(w *world) *server { return w.next().resumed(1) },
+		"restored": nil,
+	} {
+		t.Run("N11 sec 64 what the server takes holds when "+name, func(t *testing.T) {
+			var sn *Snapshot
+			refuses := func(w *world, sv *server) {
+				var size *TooLargeError
+				if err := w.s.Send(large(20_000)); !errors.As(err, &size) || size.Max != 10_000 {
+					w.t.Fatal(err)
+				}
+				w.send("m2") // twin
+				sv.got(written("m2"))
+			}
+			bubble(t, Config{}, func(t *testing.T, w *world) {
+				sv := w.next().succeed(func(s *connect.Session) {
+					s.Features, s.MaxBytes = parse(t, featuresSM), 10_000
+				})
+				sv.say(enabled)
+				w.send("m1")
+				sv.got(enable, written("m1"))
+				sv.say(a(1))
+				sn = w.s.Snapshot(0)
+				if again != nil {
+					sv.cut()
+					w.pass(10 * time.Second)
+					refuses(w, again(w))
+				}
+			})
+			if again == nil {
+				bubble(t, Config{Restore: sn}, func(t *testing.T, w *world) { refuses(w, w.next().resumed(1)) })
+			}
+		})
+	}
+	for name, again := range map[string]func(*try) (*server, int){
+		"resumed": func(c *try) (*server, int) { return c.resumed(1), 0 },
+		"not resumed": func(c *try) (*server, int) {
+			sv := c.fresh(featuresSM)
+			c.w.s.Settle(1, []*framing.Element{message("small"), large(50_000), message("after")})
+			sv.say(enabled)
+			return sv, 1
+		},
+	} {
+		// So Prosody answers a frame that is too long.
+		t.Run("sec 64 a WebSocket closed twice over the size of a frame, "+name, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, w *world) {
+				sv := w.managed()
+				w.sendAll(message("good"), message("small"), large(50_000), message("after"))
+				sv.read()
+				sv.say(a(1))
+				sv.hangUp(3009)
+				w.happened("acknowledged good", "offline")
+				w.pass(longWait)
+				sv, losses := again(w.next())
+				w.forget()
+				sv.read()
+				sv.hangUp(3009)
+				w.happened("refused large", "unsent small after", "offline")
+				w.pass(longWait)
+				sv = w.next().fresh(featuresSM)
+				sv.say(enabled)
+				w.s.Settle(losses+1, []*framing.Element{message("small"), message("after")})
+				sv.got(enable, written("small"), written("after"))
+				sv.say(a(2))
+				w.happened("trying", "online", "acknowledged small after")
+			})
+		})
+	}
 	t.Run("sec 64 other ends do not count", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
 			sv := w.managed()
@@ -521,7 +589,7 @@ func TestRun_LeavesNothing(t *testing.T) {
 			<-w.ran
 			sv.got() // no <close/>
 			sn := w.s.Snapshot(0)
-			if sn.ID != "stream1" || len(sn.Unacked) != 1 || sn.Sent != 1 || sn.JID != me || sn.Until.IsZero() {
+			if sn.ID != "stream1" || len(sn.Unacked) != 1 || sn.Sent != 1 || sn.JID != me || sn.Max != 300*time.Second || !sn.Lost.IsZero() {
 				t.Fatalf("%+v", sn)
 			}
 		})
@@ -541,7 +609,7 @@ func TestSnapshot_Restore(t *testing.T) {
 		w.send("m3")
 		sn = w.s.Snapshot(0)
 	})
-	sn.Until = time.Time{} // the next bubble has its own time
+	sn.Lost = time.Time{} // the next bubble has its own time
 	sn.At = "near.example"
 	bubble(t, Config{Restore: sn}, func(t *testing.T, w *world) {
 		c := w.next()

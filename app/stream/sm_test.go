@@ -486,14 +486,43 @@ func TestM13_Max(t *testing.T) {
 		})
 	}
 	t.Run("M13 restored", func(t *testing.T) {
-		until := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // the bubble begins here
-		bubble(t, Config{Restore: &Snapshot{ID: "old", JID: me, Until: until.Add(-time.Second)}}, func(t *testing.T, w *world) {
-			w.next().fail(&connect.Error{Phase: connect.Dial})
-			w.pass(time.Minute)
-			if c := w.next(); c.resume != nil {
-				t.Fatal("resumed too late")
-			}
-		})
+		for _, tc := range []struct {
+			name   string
+			end    func(sv *server)
+			resume bool
+		}{
+			{"M13 long after its connection was lost", (*server).cut, false},
+			// Of a stream on which nothing was said for long that is all there is on disk.
+			{"M13 long after the last word on it", func(*server) {}, true},
+		} {
+			t.Run(tc.name, func(t *testing.T) {
+				bubble(t, Config{}, func(t *testing.T, w *world) {
+					sv := w.managed()
+					tc.end(sv)
+					sn := w.s.Snapshot(0)
+					w.stop()
+					<-w.ran
+					w.pass(301 * time.Second)
+					w.again(sn)
+					c := w.next()
+					if got := c.resume != nil; got != tc.resume {
+						t.Fatalf("resume %v", got)
+					}
+					if c.resume == nil {
+						return
+					}
+					c.fail(&connect.Error{Phase: connect.Dial})
+					w.pass(longWait)
+					c = w.next()
+					c.resumed(0).cut() // from then on it counts anew
+					w.asleep.Add(int64(200 * time.Second))
+					w.s.Wake(Manual)
+					if w.next().resume == nil {
+						t.Fatal("not resumed in time")
+					}
+				})
+			})
+		}
 	})
 }
 
@@ -627,4 +656,88 @@ func TestSec70_WithoutManagement(t *testing.T) {
 		sv.cut()
 		w.happened("offline", "unsent m2")
 	})
+}
+
+// What was written while all seemed well, and then could not leave, leaves with the time
+// it was written at, and not at all by itself after an hour.
+func TestSec63_NothingOldGoesOutUnasked(t *testing.T) {
+	said := func(id string) *framing.Element {
+		return message(id).Add(framing.New(framing.NSClient, "body").AddText(id))
+	}
+	const stamp = `<delay xmlns="urn:xmpp:delay" stamp="2000-01-01T00:00:00.000Z"/></message>`
+	for _, age := range []time.Duration{30 * time.Second, 59 * time.Minute, 61 * time.Minute} {
+		for name, back := range map[string]func(*world) *server{
+			"held back behind a message in doubt": func(w *world) *server {
+				sv := w.next().fresh(featuresSM)
+				w.sendAll(message("m0"))
+				sv.read()
+				sv.say(peersClose)
+				sv.hangUp(1000)
+				w.pass(0)
+				w.s.Wake(Manual)
+				sv = w.next().fresh(featuresSM)
+				sv.got(enable)
+				sv.say(enabled)
+				w.sendAll(said("m1"))
+				w.asleep.Add(int64(age))
+				w.forget()
+				w.s.Settle(1, nil)
+				return sv
+			},
+			"sent again on a resumed stream": func(w *world) *server {
+				sv := w.next().fresh(featuresSM)
+				sv.say(strings.Replace(enabled, "300", "10000", 1))
+				w.sendAll(said("m1"))
+				sv.cut()
+				w.asleep.Add(int64(age))
+				w.s.Wake(Manual)
+				c := w.next()
+				w.forget()
+				return c.resumed(0)
+			},
+			"sent again on a stream resumed after a reload": func(w *world) *server {
+				sv := w.next().fresh(featuresSM)
+				sv.say(strings.Replace(enabled, "300", "10000", 1))
+				w.sendAll(said("m1"))
+				sv.cut()
+				sn := w.s.Snapshot(0)
+				w.stop()
+				<-w.ran
+				w.asleep.Add(int64(age))
+				w.again(sn)
+				c := w.next()
+				w.forget()
+				return c.resumed(0)
+			},
+		} {
+			t.Run(name+" "+age.String(), func(t *testing.T) {
+				bubble(t, Config{}, func(t *testing.T, w *world) {
+					sv := back(w)
+					want := said("m1").String()
+					switch {
+					case age > Stale:
+						want = ""
+					case age > time.Minute:
+						want = strings.Replace(want, "</message>", stamp, 1)
+					}
+					late := said("m2").Add(framing.New(nsDelay, "delay").Set("stamp", "1999-01-01T00:00:00.000Z"))
+					w.sendAll(late) // twin: that was written offline
+					got := sv.read()
+					if want != "" && (len(got) < 1 || got[0] != want) || got[len(got)-1] != late.String() || len(got) > 2 {
+						t.Fatalf("sent %q, want %q", got, want)
+					}
+					sv.say(a(uint32(len(got))))
+					w.pass(0)
+					var told []string
+					for len(w.seen) > 0 {
+						told = append(told, <-w.seen)
+					}
+					all := strings.Join(told, ", ")
+					if want == "" != strings.Contains(all, "refused m1") || !strings.Contains(all, "m2") {
+						t.Fatal(all)
+					}
+				})
+			})
+		}
+	}
 }

@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"natter/framing"
 )
@@ -21,6 +22,14 @@ type TooLargeError struct{ Size, Max int }
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the stanza has %d bytes, the server takes %d", e.Size, e.Max)
 }
+
+// ErrStale is why a message is not sent that was written more than Stale ago, while all
+// seemed well: the conversation has moved on. Who writes without a connection knows that
+// it will be late, and gives it a <delay/> (XEP-0203): that goes out whenever there is one.
+var ErrStale = errors.New("the message has become too old to be sent")
+
+// Stale is the age from which nothing goes out without asking.
+const Stale = time.Hour
 
 // ErrMiscounted is why a stream was ended on which the server confirmed stanzas
 // that were never sent (XEP-0198 §6).

@@ -86,9 +86,13 @@ type Snapshot struct {
 	H        uint32             // stanzas of the server handled by us
 	Acked    uint32             // stanzas of ours handled by the server
 	Unacked  []*framing.Element // stanzas of ours the server has not confirmed, in order
+	Since    []time.Time        // when we were given them
 	Sent     int                // how many of them have been written
-	Until    time.Time          // after it the server has forgotten the stream; zero if it did not say
+	Max      time.Duration      // for how long the server keeps a lost stream, 0 if it did not say
+	Lost     time.Time          // when the last session ended; zero if there was one
 	Features *framing.Element   // what the server offered; a resumed stream does not hear it again
+	MaxBytes int                // nor how large a stanza may be, 0 if that is not known,
+	Idle     time.Duration      // nor after which silence the server hangs up, 0 if it did not say
 }
 
 // defaultLimit is what a stanza may have where the server does not say (XEP-0478):
@@ -195,7 +199,7 @@ func (s *Stream) Request(iq *framing.Element, done func(reply *framing.Element, 
 
 // entry readies a stanza for the queue.
 func (s *Stream) entry(st *framing.Element) (entry, error) {
-	en := entry{st: st, size: len(st.Append(nil))}
+	en := entry{st: st, since: s.config.Clock.Now(), size: len(st.Append(nil))}
 	limit := int(s.limit.Load())
 	switch {
 	case s.closed.Load():

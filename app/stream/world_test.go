@@ -85,6 +85,17 @@ func bubble(t *testing.T, config Config, f func(t *testing.T, w *world)) {
 	})
 }
 
+// again goes on with a stream in the place of the one that was stopped.
+func (w *world) again(sn *Snapshot) {
+	config := w.s.config
+	config.Restore = sn
+	w.s = New(config)
+	ctx, stop := context.WithCancel(w.t.Context())
+	w.stop = stop
+	go func() { w.ran <- w.s.Run(ctx) }()
+	go w.own(ctx)
+}
+
 func (w *world) connect(ctx context.Context, resume *connect.Resume, redirect, from string) (*connect.Session, error) {
 	c := &try{w, resume, redirect, from, make(chan any, 1)}
 	w.tries <- c
