@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
@@ -15,6 +16,7 @@ import (
 	"natter/app/connect"
 	"natter/app/connect/discover"
 	"natter/app/state"
+	"natter/app/store"
 	"natter/app/view"
 	"natter/wasm/browser"
 )
@@ -34,26 +36,37 @@ func main() {
 		Pins:      pins{storage},
 		UserAgent: connect.UserAgent{ID: tab(browser.TabStorage), Software: "Natter", Device: "Browser"},
 	}
-	keep := keeper{storage: storage, connector: connector}
-	c := client.New(client.Config{
+	keep := keeper{storage: storage, tab: browser.TabStorage, connector: connector}
+	config := client.Config{
 		Connector: connector,
 		Keeper:    keep,
 		Build:     browser.Build(),
 		Yield:     browser.Yield,
 		Log:       func(format string, args ...any) { browser.Log(fmt.Sprintf(format, args...)) },
-	})
+	}
+	c := client.New(config)
 	go c.Run(context.Background())
 	browser.WatchPage(c)
+	browser.Unsent(func() int { return c.State().Unsent() })
 	watchForm(c, form)
 	hinted := storage.Load(rememberedKey) != ""
-	switch who := keep.who(context.Background()); {
+	who, out := keep.who(context.Background())
+	switch {
 	case who.Account != "":
+		browser.TabStorage.Save(accountKey, store.Name(who.Account))
 		c.Do(state.Return{Account: who.Account, Out: who.Out})
 		if who.Out && hinted {
 			form.Show("")
 		}
 	case hinted:
 		form.Show("") // the page has hidden it
+	}
+	for _, r := range out {
+		if r.Account != who.Account { // nobody else would see to it
+			other := client.New(config)
+			go other.Run(context.Background())
+			other.Do(state.Return{Account: r.Account, Out: true})
+		}
 	}
 
 	// One page for every path below the one it is served from.
@@ -71,6 +84,7 @@ func (m model) Watch(f func()) (stop func()) { return m.Client.Watch(browser.OnF
 // client.
 func watchForm(c *client.Client, form browser.Form) {
 	last := c.State().Connection
+	var keeps atomic.Bool // whoever signs in wants to be remembered
 	c.Watch(func() {
 		now := c.State().Connection
 		defer func() { last = now }()
@@ -88,9 +102,15 @@ func watchForm(c *client.Client, form browser.Form) {
 			form.Fail(now.Problem.Text+" "+now.Problem.Advice, now.Problem.Field)
 		case now.Phase > state.SigningIn && last.Phase <= state.SigningIn:
 			form.Hide()
+			if keeps.Swap(false) {
+				go browser.Persist(context.Background()) // there is something to lose from now on
+			}
 		}
 	})
 	form.OnSubmit(func(address, password, server string, remember bool) {
+		if keeps.Store(remember); !remember {
+			browser.TabStorage.Remove(accountKey)
+		}
 		c.Do(state.SignIn{Address: address, Password: password, Server: server, Remember: remember})
 	})
 }

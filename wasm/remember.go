@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"natter/app/client"
 	"natter/app/connect"
@@ -23,29 +24,82 @@ type remembered struct {
 	Out       bool    `json:"out,omitempty"` // the person has signed out, see client.Keeper
 }
 
-// rememberedKey is where a copy of it is for web/trusted.js and web/signin.js, so that
-// the form does not flash. The browser writes that copy when it likes: after a crash
-// it may be gone, or still be there. What is in the vault is true.
+// rememberedKey is where a copy of what this browser opens next is for web/trusted.js and
+// web/signin.js, so that the form does not flash. The browser writes that copy when it
+// likes: after a crash it may be gone, or still be there. What is in the vault is true.
 const rememberedKey = "natter.remembered"
 
+// accountKey is where a tab keeps whose it is, as the name of a database: another account
+// may be remembered in another tab.
+// It is there only in a tab of somebody who is remembered, and tells web/natter.js and web/boot.js so.
+const accountKey = "natter.account"
+
+// openKey is where web/natter.js keeps, for new tabs, which conversation was open.
+const openKey = "natter.open"
+
 // keeper is the client.Keeper of this browser: IndexedDB for the tables, the vault for
-// the credential.
+// the credential and for a note of each account of which there is anything.
 type keeper struct {
 	storage   browser.Storage
+	tab       browser.Storage
 	vault     browser.Vault
 	connector *connect.Connector
 }
 
-func (k keeper) who(ctx context.Context) (r remembered) {
-	note := k.vault.Note(ctx)
-	_ = json.Unmarshal([]byte(note), &r) // nobody, if it cannot be read
-	switch {
-	case note == "" || r.Out:
-		k.storage.Remove(rememberedKey)
-	case k.storage.Load(rememberedKey) != note:
-		k.storage.Save(rememberedKey, note)
+// all are those who are remembered here, and those who have signed out and are not
+// forgotten yet. Whoever was here last comes first.
+func (k keeper) all(ctx context.Context) (all []remembered, err error) {
+	notes, err := k.vault.Notes(ctx)
+	for _, note := range notes {
+		var r remembered
+		if json.Unmarshal([]byte(note), &r) == nil {
+			all = append(all, r)
+		}
 	}
-	return r
+	return all, err
+}
+
+// note is what is known of one of them, the zero value if nothing is.
+func (k keeper) note(ctx context.Context, account jid.JID) (remembered, error) {
+	all, err := k.all(ctx)
+	for _, r := range all {
+		if r.Account == account {
+			return r, nil
+		}
+	}
+	return remembered{}, err
+}
+
+// who is the one this page is for: whose the tab was before, or who was here last. Somebody
+// who has signed out is it only if there is nobody else; out are all who have.
+func (k keeper) who(ctx context.Context) (who remembered, out []remembered) {
+	all, err := k.all(ctx)
+	if err != nil {
+		browser.Log(err.Error())
+		_ = json.Unmarshal([]byte(k.storage.Load(rememberedKey)), &who)
+		return who, nil
+	}
+	mine := k.tab.Load(accountKey)
+	for _, r := range all {
+		switch {
+		case r.Out:
+			out = append(out, r)
+		case who.Account == "", store.Name(r.Account) == mine:
+			who = r
+		}
+	}
+	if who.Account == "" {
+		k.storage.Remove(rememberedKey)
+		k.storage.Remove(openKey)
+		if len(out) > 0 {
+			who = out[0]
+		}
+		return who, out
+	}
+	if note, err := json.Marshal(who); err == nil && k.storage.Load(rememberedKey) != string(note) {
+		k.storage.Save(rememberedKey, string(note))
+	}
+	return who, out
 }
 
 func (r remembered) binding() []byte {
@@ -59,35 +113,38 @@ func (k keeper) Meet(account jid.JID, hear func(string)) client.Link {
 
 // Open implements client.Keeper.
 func (k keeper) Open(ctx context.Context, account jid.JID) (store.Store, error) {
-	s, err := browser.OpenStore(ctx, account)
-	if err == nil {
-		browser.Persist(ctx) // asked for when there is something to lose
-	}
-	return s, err
+	return browser.OpenStore(ctx, account)
 }
 
 // Renew implements client.Keeper.
-func (k keeper) Renew(ctx context.Context, request *connect.Request) {
-	r := k.who(ctx)
-	if r.Account != request.Account || request.Password != "" {
-		return
+func (k keeper) Renew(ctx context.Context, request *connect.Request) error {
+	if request.Password != "" {
+		return nil
+	}
+	r, err := k.note(ctx, request.Account)
+	if err != nil || r.Account == "" {
+		return err
 	}
 	raw, err := k.vault.Load(ctx, store.Name(r.Account), r.binding())
-	if err != nil {
-		return
+	switch {
+	case errors.Is(err, browser.ErrNoSecret), errors.Is(err, browser.ErrSealed):
+		return nil // nothing that will ever open
+	case err != nil:
+		return err
 	}
 	defer clear(raw)
 	var c connect.Credential
 	if json.Unmarshal(raw, &c) == nil {
 		request.Credential = &c
 	}
+	return nil
 }
 
 // Keep implements client.Keeper.
-func (k keeper) Keep(ctx context.Context, c *connect.Credential) {
+func (k keeper) Keep(ctx context.Context, c *connect.Credential) error {
 	raw, err := json.Marshal(c)
 	if err != nil {
-		return
+		return err
 	}
 	defer clear(raw)
 	r := remembered{Account: c.Account, UserAgent: c.UserAgent, Mechanism: c.Mechanism}
@@ -97,9 +154,11 @@ func (k keeper) Keep(ctx context.Context, c *connect.Credential) {
 	}
 	if err != nil {
 		browser.Log(err.Error())
-		return
+		return err
 	}
 	k.storage.Save(rememberedKey, string(note))
+	k.tab.Save(accountKey, store.Name(c.Account))
+	return nil
 }
 
 // Drop implements client.Keeper.
@@ -109,37 +168,51 @@ func (k keeper) Drop(ctx context.Context, account jid.JID) {
 	}
 }
 
+// Knows implements client.Keeper. Where that cannot be found out there may be something.
+func (k keeper) Knows(ctx context.Context, account jid.JID) bool {
+	r, err := k.note(ctx, account)
+	if err != nil || r.Account != "" {
+		return !errors.Is(err, browser.ErrNoVault)
+	}
+	there, err := browser.StoreExists(ctx, account)
+	return there || err != nil && !errors.Is(err, store.ErrUnavailable)
+}
+
 // SignOut implements client.Keeper.
 func (k keeper) SignOut(ctx context.Context, account jid.JID) {
-	r := k.who(ctx)
-	if r.Account != "" && r.Account != account {
-		return // somebody else is remembered since
-	}
+	r, err := k.note(ctx, account)
 	r.Account, r.Out = account, true
-	note, err := json.Marshal(r)
 	if err == nil {
-		err = k.vault.Mark(ctx, string(note))
+		var note []byte
+		if note, err = json.Marshal(r); err == nil {
+			err = k.vault.Mark(ctx, store.Name(account), string(note))
+		}
 	}
 	if err != nil {
 		browser.Log(err.Error())
 	}
-	k.storage.Remove(rememberedKey)
+	k.who(ctx)
 }
 
 // SignedOut implements client.Keeper.
 func (k keeper) SignedOut(ctx context.Context, account jid.JID) bool {
-	r := k.who(ctx)
-	return r.Account == account && r.Out
+	r, _ := k.note(ctx, account)
+	return r.Out
 }
 
 // Forget implements client.Keeper.
 func (k keeper) Forget(ctx context.Context, request connect.Request) {
 	request.Password = ""
-	k.Renew(ctx, &request)
-	k.storage.Remove(rememberedKey)
+	if err := k.Renew(ctx, &request); err != nil {
+		browser.Log(err.Error())
+	}
 	if err := k.vault.Forget(ctx, store.Name(request.Account)); err != nil {
 		browser.Log(err.Error())
 	}
+	if k.tab.Load(accountKey) == store.Name(request.Account) {
+		k.tab.Remove(accountKey)
+	}
+	k.who(ctx)
 	if err := k.connector.Invalidate(ctx, request); err != nil {
 		browser.Log(err.Error())
 	}

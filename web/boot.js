@@ -23,7 +23,7 @@
     dead = true;
     const looping = countCrash() >= crashes;
     // What was typed in the last second may not be kept.
-    const unsent = beingWritten() || (hasDrafts() && !drafted());
+    const unsent = beingWritten() || (hasDrafts() && !kept());
     let text = "Reload the page to go on.";
     if (looping) text = "It has stopped several times in a row. Wait a little, then reload. If it goes on, tell whoever runs this site.";
     else if (unsent) text = "Copy what you have not sent yet, then reload the page to go on.";
@@ -42,15 +42,22 @@
   const beingWritten = () => [...document.querySelectorAll("textarea")].some((t) => t.value.trim());
   const hasDrafts = () => Boolean(document.querySelector(".row-draft"));
 
-  // drafted reports whether drafts are kept on this device: for somebody who is
-  // remembered, as long as there is room.
-  function drafted() {
+  // kept reports whether drafts and messages are on this device: for somebody
+  // who is remembered, as long as there is room.
+  function kept() {
     try {
-      return Boolean(localStorage.getItem("natter.remembered")) && !document.querySelector("[data-storage]");
+      return Boolean(sessionStorage.getItem("natter.account")) && !document.querySelector("[data-storage]");
     } catch {
       return false;
     }
   }
+
+  // unsaved reports whether messages would be lost with this page.
+  const unsaved = () => !dead && !kept() && natter.unsent?.() > 0;
+
+  addEventListener("beforeunload", (event) => {
+    if (unsaved()) event.preventDefault();
+  });
 
   // countCrash notes this crash and returns how many there were lately.
   function countCrash() {
@@ -215,11 +222,14 @@
     });
   }
 
-  // update lets the waiting build take over and shows it. Messages that are queued
-  // are in the store, and so are drafts if there is one; else they are only here.
+  // update lets the waiting build take over and shows it, unless something is only here.
   async function update({ waiting }) {
     if (!waiting) return;
-    if (!drafted() && (beingWritten() || hasDrafts())) {
+    if (unsaved()) {
+      $("update-text").textContent = "A new version is ready. Messages are waiting for the network; update when they are sent.";
+      return;
+    }
+    if (!kept() && (beingWritten() || hasDrafts())) {
       $("update-text").textContent = "A new version is ready. Send or clear what you are writing, then update.";
       return;
     }

@@ -335,7 +335,8 @@ window.natterPage = (() => {
   }
 
   // ---- The conversation that was open: this tab comes back to it, and a new one too if
-  // the person is remembered and it has room for more than the list. ----
+  // the person is remembered (wasm/remember.go says who) and it has room for more than the
+  // list. ----
 
   const placeKey = "natter.open";
   function place() {
@@ -349,7 +350,7 @@ window.natterPage = (() => {
     try {
       if (peer) sessionStorage.setItem(placeKey, peer);
       else sessionStorage.removeItem(placeKey);
-      if (peer && localStorage.getItem("natter.remembered")) localStorage.setItem(placeKey, peer);
+      if (peer && sessionStorage.getItem("natter.account")) localStorage.setItem(placeKey, peer);
       else localStorage.removeItem(placeKey);
     } catch {
       // Without storage one begins at the list.

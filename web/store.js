@@ -3,6 +3,7 @@
 //
 //   natterStore.open(name, gone)  a promise of the opened database, see open below
 //   natterStore.abandon(opening)  closes what such a promise brings, if anything
+//   natterStore.exists(name)      a promise of whether there is one
 //   natterStore.remove(name)      a promise of its being deleted
 //   natterStore.steps             how the schema came to be; tests add to it
 //
@@ -97,6 +98,23 @@ window.natterStore = (() => {
       commit: (text) => commit(db, mine, JSON.parse(text)),
       close: () => db.close(),
     };
+  }
+
+  // exists makes none where there is none.
+  async function exists(name) {
+    const request = factory().open(name);
+    let none = false;
+    request.onupgradeneeded = () => {
+      none = true;
+      request.transaction.abort();
+    };
+    try {
+      (await result(request)).close();
+      return true;
+    } catch (error) {
+      if (none) return false;
+      throw error;
+    }
   }
 
   // remove waits for whoever still has the database open; all of ours let go.
@@ -304,5 +322,5 @@ window.natterStore = (() => {
     opening.then((db) => db.close(), () => {});
   };
 
-  return { open, abandon, remove, steps };
+  return { open, abandon, exists, remove, steps };
 })();

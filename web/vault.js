@@ -4,8 +4,8 @@
 //                                   disk and the array it came in is overwritten. With
 //                                   it a note is kept, in plain, unless it is ""
 //   natterVault.load(name, bound)   a promise of the bytes, null if there are none
-//   natterVault.note()              a promise of the last note, "" if there is none
-//   natterVault.mark(note)          a promise; when it is kept, this note is on disk
+//   natterVault.notes()             a promise of the notes of all names, the newest first
+//   natterVault.mark(name, note)    a promise; when it is kept, this note is on disk
 //   natterVault.remove(name)        a promise; the note stays
 //   natterVault.forget(name)        a promise; the note goes too
 //
@@ -18,7 +18,7 @@
 
 window.natterVault = (() => {
   const table = "secrets";
-  const noted = "note"; // the name of its row
+  const noted = "note "; // begins the name of the row of a note
 
   const result = (request) => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
@@ -55,7 +55,7 @@ window.natterVault = (() => {
       const iv = window.crypto.getRandomValues(new Uint8Array(12));
       const sealed = await subtle.encrypt(gcm(iv, bound), key, secret);
       await within("readwrite", (secrets) => {
-        if (note) secrets.put({ name: noted, note });
+        if (note) secrets.put(row(name, note));
         return secrets.put({ name, key, iv, sealed });
       });
     } finally {
@@ -64,37 +64,46 @@ window.natterVault = (() => {
   }
 
   async function load(name, bound) {
-    const row = await within("readonly", (secrets) => secrets.get(name));
-    if (!row) return null;
-    return new Uint8Array(await window.crypto.subtle.decrypt(gcm(row.iv, bound), row.key, row.sealed));
+    const kept = await within("readonly", (secrets) => secrets.get(name));
+    if (!kept) return null;
+    return new Uint8Array(await window.crypto.subtle.decrypt(gcm(kept.iv, bound), kept.key, kept.sealed));
   }
 
-  const mark = (note) => within("readwrite", (secrets) => secrets.put({ name: noted, note }));
+  const row = (name, note) => ({ name: noted + name, note, at: Date.now() });
+
+  const mark = (name, note) => within("readwrite", (secrets) => secrets.put(row(name, note)));
 
   const remove = (name) => within("readwrite", (secrets) => secrets.delete(name));
 
   const forget = (name) => within("readwrite", (secrets) => {
-    secrets.delete(noted);
+    secrets.delete(noted + name);
     return secrets.delete(name);
   });
 
   // Most who come here have never been remembered: for them no database is made.
-  async function note() {
+  async function notes() {
+    if (!window.indexedDB) return [];
+    const request = window.indexedDB.open("natter-vault", 1);
+    let none = false;
+    request.onupgradeneeded = () => {
+      none = true;
+      request.transaction.abort();
+    };
+    let db;
     try {
-      if (!window.indexedDB) return "";
-      const request = window.indexedDB.open("natter-vault", 1);
-      request.onupgradeneeded = () => request.transaction.abort();
-      const db = await result(request);
-      try {
-        const row = await result(db.transaction(table).objectStore(table).get(noted));
-        return row ? row.note : "";
-      } finally {
-        db.close();
-      }
-    } catch {
-      return "";
+      db = await result(request);
+    } catch (error) {
+      if (none) return [];
+      throw error;
+    }
+    try {
+      const all = IDBKeyRange.bound(noted, noted + "\uffff");
+      const rows = await result(db.transaction(table).objectStore(table).getAll(all));
+      return rows.sort((a, b) => b.at - a.at).map((row) => row.note);
+    } finally {
+      db.close();
     }
   }
 
-  return { save, load, note, mark, remove, forget };
+  return { save, load, notes, mark, remove, forget };
 })();

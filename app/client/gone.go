@@ -37,7 +37,7 @@ func (l *loop) rescue(s store.Store) {
 	ctx := context.Background()
 	l.lose(store.ErrClosed)
 	request := connect.Request{Account: l.request.Account}
-	if l.c.config.Keeper.Renew(ctx, &request); request.Credential == nil || l.link == nil || !l.leads {
+	if err := l.c.config.Keeper.Renew(ctx, &request); err != nil || request.Credential == nil || l.link == nil || !l.leads {
 		return // where tabs cannot meet, somebody may be signing out in another one
 	}
 	if l.c.config.Keeper.SignedOut(ctx, request.Account) {

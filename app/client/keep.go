@@ -25,15 +25,18 @@ type Keeper interface {
 	Open(ctx context.Context, account jid.JID) (store.Store, error)
 
 	// Renew gives the request the Credential that is kept for its account, unless it has
-	// a password or there is none.
-	Renew(ctx context.Context, request *connect.Request)
+	// a password or there is none. An error means that it cannot be read now.
+	Renew(ctx context.Context, request *connect.Request) error
 
-	// Keep keeps a Credential in the place of the one before. What cannot be kept is
-	// asked for again next time.
-	Keep(ctx context.Context, credential *connect.Credential)
+	// Keep keeps a Credential in the place of the one before. After an error that one is
+	// still there, if there was one.
+	Keep(ctx context.Context, credential *connect.Credential) error
 
 	// Drop removes a Credential that will never work again. The tables stay.
 	Drop(ctx context.Context, account jid.JID)
+
+	// Knows reports whether anything of the account is kept on this device.
+	Knows(ctx context.Context, account jid.JID) bool
 
 	// SignOut notes, before anything is removed, that the person signs out of the
 	// account: whatever ends the tabs meanwhile, it is carried out by the next one that
@@ -61,6 +64,7 @@ type keeping struct {
 	unhandled int                   // stanzas dealt with that the stream has not been told of
 	retry     func()                // gives up the next try of a commit that failed
 	unwatch   func()                // see watch
+	unwanted  bool                  // see letGo
 }
 
 // serverSetting is where the endpoint that the person typed is kept.
@@ -163,6 +167,26 @@ func (l *loop) trouble(err error) {
 	l.Emit(state.StorageChanged{Problem: &p})
 }
 
+// notRemembered: the credential could not be kept.
+var notRemembered = state.Problem{
+	Kind:   "not-remembered",
+	Text:   "This device could not save what signs you in again.",
+	Advice: "You may need your password the next time. Sign out to remove what is saved here.",
+}
+
+// remembered tells the person whether they are.
+func (l *loop) remembered(err error) {
+	told := l.state.Storage
+	switch {
+	case err != nil:
+		p := notRemembered
+		p.Detail = err.Error()
+		l.Emit(state.StorageChanged{Problem: &p})
+	case told != nil && told.Kind == notRemembered.Kind:
+		l.Emit(state.StorageChanged{})
+	}
+}
+
 // comeBack shows what was kept and goes on with the stream that was left, or follows the
 // tab that did. If the person has signed out it sees to that.
 func (l *loop) comeBack(in state.Return) {
@@ -228,7 +252,7 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 		doubtful = true
 	}
 	if doubtful {
-		sn.ID = ""
+		sn.ID, sn.Since = "", nil // nothing of it leaves before it is known how old it is
 		slices.SortStableFunc(sn.Unacked, func(a, b *framing.Element) int {
 			return place[a.Attr("id")] - place[b.Attr("id")]
 		})
@@ -240,31 +264,32 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 // forget removes every trace of the account from this device. Until that is done no
 // other tab leads.
 func (l *loop) forget() {
+	if !l.request.Remember {
+		l.close()
+		return
+	}
 	s, request, link, ran := l.store, l.request, l.link, l.ran
 	if request.Server == "" {
 		request.Server = l.server
 	}
 	l.store, l.link = nil, nil // Delete closes it
 	l.close()
-	if l.c.config.Keeper == nil || !request.Remember {
-		return
-	}
 	l.leaving.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
 		defer cancel()
 		if ran != nil {
 			<-ran // it might still keep a credential
 		}
+		var err error
 		if s == nil {
-			s, _ = l.c.config.Keeper.Open(ctx, request.Account) // it was not opened yet, or failed
-			if s != nil && request.Server == "" {
+			s, err = l.c.config.Keeper.Open(ctx, request.Account) // it was not opened yet, or failed
+			if err == nil && request.Server == "" {
 				if snapshot, err := s.Load(ctx, store.Window{}); err == nil {
 					request.Server = snapshot.Settings[serverSetting]
 				}
 			}
 		}
-		var err error
-		if s != nil {
+		if err == nil {
 			// It waits for tabs that hang: not for longer than the rest can wait.
 			ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
 			defer cancel()
@@ -278,6 +303,43 @@ func (l *loop) forget() {
 			link.Close()
 		}
 	})
+}
+
+// knows reports whether this device has kept anything of the account.
+func (l *loop) knows(account jid.JID) bool {
+	if l.c.config.Keeper == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return l.c.config.Keeper.Knows(ctx, account)
+}
+
+// letGo removes from this device what it has kept of somebody who is let in now and does
+// not want to be remembered any more. In the other tabs the account is signed out. This
+// one goes on in memory, with what waits to be sent.
+func (l *loop) letGo() {
+	if !l.unwanted {
+		return
+	}
+	request := l.request
+	l.request.Remember = true
+	if l.attend(); !l.leads {
+		return // another tab was told to sign out
+	}
+	l.noteOut()
+	l.say(speech{Kind: over})
+	for c := range l.state.Chats {
+		if ev, ok := lost(c); ok {
+			l.Emit(ev)
+		}
+	}
+	l.ran = nil // it goes on, and keeps no credential
+	l.forget()
+	l.request = request
+	if l.state.Storage != nil {
+		l.Emit(state.StorageChanged{})
+	}
 }
 
 // forgetTimeout is how long making a token worthless may take, with deleteTimeout for
@@ -364,7 +426,7 @@ func (l *loop) save(ctx context.Context) bool {
 		return true
 	}
 	l.kept, l.server, l.moved = now, server, false
-	if l.state.Storage != nil {
+	if p := l.state.Storage; p != nil && p.Kind != notRemembered.Kind {
 		l.Emit(state.StorageChanged{})
 		l.c.publish(l.state)
 	}
@@ -373,12 +435,18 @@ func (l *loop) save(ctx context.Context) bool {
 
 // pack and unpack turn what a stream goes on from into a row and back.
 func pack(sn *stream.Snapshot) *store.Stream {
-	row := &store.Stream{ID: sn.ID, JID: sn.JID, Server: sn.At, H: sn.H, Acked: sn.Acked, Sent: sn.Sent}
+	row := &store.Stream{
+		ID: sn.ID, JID: sn.JID, Server: sn.At, H: sn.H, Acked: sn.Acked, Sent: sn.Sent,
+		MaxBytes: sn.MaxBytes, Idle: sn.Idle.Microseconds(), Max: sn.Max.Microseconds(),
+	}
 	for _, st := range sn.Unacked {
 		row.Unacked = append(row.Unacked, st.String())
 	}
-	if !sn.Until.IsZero() {
-		row.Until = sn.Until.UnixMicro()
+	for _, at := range sn.Since {
+		row.Since = append(row.Since, at.UnixMicro())
+	}
+	if !sn.Lost.IsZero() {
+		row.Lost = sn.Lost.UnixMicro()
 	}
 	if sn.Features != nil {
 		row.Features = sn.Features.String()
@@ -390,7 +458,10 @@ func unpack(row *store.Stream) *stream.Snapshot {
 	if row == nil {
 		return nil
 	}
-	sn := &stream.Snapshot{ID: row.ID, JID: row.JID, At: row.Server, H: row.H, Acked: row.Acked, Sent: row.Sent}
+	sn := &stream.Snapshot{
+		ID: row.ID, JID: row.JID, At: row.Server, H: row.H, Acked: row.Acked, Sent: row.Sent,
+		MaxBytes: row.MaxBytes, Idle: time.Duration(row.Idle) * time.Microsecond, Max: time.Duration(row.Max) * time.Microsecond,
+	}
 	for _, doc := range row.Unacked {
 		st, err := framing.Parse(doc, framing.DefaultLimits)
 		if err != nil {
@@ -398,8 +469,11 @@ func unpack(row *store.Stream) *stream.Snapshot {
 		}
 		sn.Unacked = append(sn.Unacked, st)
 	}
-	if row.Until != 0 {
-		sn.Until = time.UnixMicro(row.Until)
+	for _, at := range row.Since {
+		sn.Since = append(sn.Since, time.UnixMicro(at))
+	}
+	if row.Lost != 0 {
+		sn.Lost = time.UnixMicro(row.Lost)
 	}
 	if row.Features != "" {
 		sn.Features, _ = framing.Parse(row.Features, framing.DefaultLimits)

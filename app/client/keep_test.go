@@ -41,7 +41,9 @@ type device struct {
 	build      int64
 	mu         sync.Mutex
 	credential *connect.Credential
-	out        bool // noted that the person signs out
+	noted      bool  // whose device it is
+	out        bool  // noted that the person signs out
+	broken     error // what it says when it is to keep or to give a credential
 	dropped    int
 	forgotten  bool
 	ours       []string // what was written here, as it reached the disk
@@ -67,10 +69,11 @@ type page struct {
 	deaf      atomic.Bool   // a connection breaks where the server says that it is satisfied
 	missed    atomic.Int32  // how many did
 
-	mu   sync.Mutex
-	dead bool
-	cut  func(b *store.Batch) moment // asked at each commit
-	gone chan struct{}               // closed when it is dead
+	mu    sync.Mutex
+	dead  bool
+	cut   func(b *store.Batch) moment // asked at each commit
+	blind bool                        // what is on disk cannot be searched
+	gone  chan struct{}               // closed when it is dead
 }
 
 // moment is when a page dies at a commit.
@@ -265,6 +268,15 @@ func (tb table) Commit(ctx context.Context, b *store.Batch) error {
 	return err
 }
 
+func (tb table) Search(ctx context.Context, words []string, before int64, n int) ([]store.Message, int64, error) {
+	tb.page.mu.Lock()
+	defer tb.page.mu.Unlock()
+	if tb.page.blind {
+		return nil, 0, store.ErrClosed
+	}
+	return tb.Store.Search(ctx, words, before, n)
+}
+
 func (d *device) wrote(b *store.Batch) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -293,22 +305,36 @@ func (pg *page) Meet(_ jid.JID, hear func(string)) client.Link {
 }
 
 // Renew implements client.Keeper.
-func (pg *page) Renew(_ context.Context, request *connect.Request) {
+func (pg *page) Renew(_ context.Context, request *connect.Request) error {
 	pg.device.mu.Lock()
 	defer pg.device.mu.Unlock()
-	if request.Password == "" {
+	if request.Password != "" {
+		return nil
+	}
+	if pg.broken == nil {
 		request.Credential = pg.credential
 	}
+	return pg.broken
 }
 
 // Keep implements client.Keeper.
-func (pg *page) Keep(_ context.Context, c *connect.Credential) {
+func (pg *page) Keep(_ context.Context, c *connect.Credential) error {
 	if pg.isDead() {
-		return
+		return errDead
 	}
 	pg.device.mu.Lock()
 	defer pg.device.mu.Unlock()
-	pg.credential, pg.out = c, false
+	if pg.broken == nil {
+		pg.credential, pg.noted, pg.out = c, true, false
+	}
+	return pg.broken
+}
+
+// Knows implements client.Keeper.
+func (pg *page) Knows(context.Context, jid.JID) bool {
+	pg.device.mu.Lock()
+	defer pg.device.mu.Unlock()
+	return pg.noted || pg.out
 }
 
 // SignOut implements client.Keeper.
@@ -339,13 +365,15 @@ func (pg *page) Drop(context.Context, jid.JID) {
 // Forget implements client.Keeper.
 func (pg *page) Forget(ctx context.Context, request connect.Request) {
 	request.Password = ""
-	pg.Renew(ctx, &request)
+	if err := pg.Renew(ctx, &request); err != nil {
+		pg.t().Error(err)
+	}
 	if err := pg.connector.Invalidate(ctx, request); err != nil {
 		pg.t().Error(err)
 	}
 	pg.device.mu.Lock()
 	defer pg.device.mu.Unlock()
-	pg.credential, pg.forgotten, pg.out = nil, true, false
+	pg.credential, pg.forgotten, pg.noted, pg.out = nil, true, false, false
 }
 
 // kept reads all that is on the disk.
@@ -361,6 +389,15 @@ func (d *device) kept() *store.Snapshot {
 		d.t.Fatal(err)
 	}
 	return sn
+}
+
+// empty fails if anything is on the disk.
+func (d *device) empty() {
+	d.t.Helper()
+	sn := d.kept()
+	if sn.Account != nil || sn.Stream != nil || len(sn.Contacts)+len(sn.Chats)+len(sn.Newest)+len(sn.Outbox)+len(sn.Drafts)+len(sn.Settings) != 0 {
+		d.t.Errorf("kept %+v", sn)
+	}
 }
 
 // tamper changes what is on the disk about the stream.
@@ -548,6 +585,13 @@ func TestM07_M11_AReloadedPageResumes(t *testing.T) {
 		me := ada.State().Me
 
 		ada.die()
+		left := d.kept().Stream
+		if !p.lossless && (left.MaxBytes == 0 || left.Idle == 0) {
+			t.Errorf("the limits that the server has named are not kept: %+v", left)
+		}
+		if left.Lost != 0 {
+			t.Errorf("nobody knows that the connection was lost: %+v", left) // and when, after an hour without a word
+		}
 		for _, body := range []string{"one", "two", "three"} {
 			grace.says(ada.person, body)
 			grace.sees(d.account, body, state.OnServer)
@@ -574,6 +618,9 @@ func TestM07_M11_AReloadedPageResumes(t *testing.T) {
 			t.Errorf("%s is bound: %s", s.Me, ada.describe())
 		}
 		resumed(t, ada.wire.sent(0))
+		if now := d.kept().Stream; now.MaxBytes != left.MaxBytes || now.Idle != left.Idle {
+			t.Errorf("the limits were %d bytes, %d µs and are %d, %d", left.MaxBytes, left.Idle, now.MaxBytes, now.Idle)
+		}
 	})
 }
 
@@ -879,9 +926,7 @@ func TestSec52_Promise16_SignOutForgets(t *testing.T) {
 				if d.credential != nil {
 					t.Error("the credential is still here")
 				}
-				if sn := d.kept(); sn.Account != nil || sn.Stream != nil || len(sn.Contacts)+len(sn.Chats)+len(sn.Newest)+len(sn.Outbox)+len(sn.Drafts)+len(sn.Settings) != 0 {
-					t.Errorf("kept %+v", sn)
-				}
+				d.empty()
 				if old.Token == "" {
 					return // keys are good until the password changes
 				}
@@ -895,6 +940,131 @@ func TestSec52_Promise16_SignOutForgets(t *testing.T) {
 	})
 }
 
+// expires reloads the page with something written that was not sent, and with a
+// credential that no longer works: it comes back to the form.
+func (pg *page) expires(to *person, unsent string) *page {
+	t, d := pg.t(), pg.device
+	t.Helper()
+	d.network.cut()
+	pg.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+	pg.says(to, unsent)
+	pg.onDisk(unsent)
+	pg = pg.reload()
+	if d.credential.Token == "" {
+		spent := *d.credential
+		spent.Expiry = time.Now().Add(-time.Hour)
+		d.credential = &spent
+	} else if err := pg.connector.Invalidate(t.Context(), connect.Request{
+		Account: d.account, Credential: d.credential, Server: d.network.wss,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	pg.atTheForm()
+	return pg
+}
+
+// atTheForm returns to the account, whose password is needed.
+func (pg *page) atTheForm() {
+	pg.t().Helper()
+	pg.Do(state.Return{Account: pg.person.account})
+	blank(pg.t(), pg.until("the form", func(s *state.State) bool {
+		return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil
+	}))
+}
+
+// Whoever was remembered and signs in without wanting to be any more leaves nothing on
+// the device, and loses nothing that was not sent.
+func TestSec52_Promise16_NoLongerRemembered(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		for _, apart := range []bool{false, true} {
+			t.Run(map[bool]string{false: "tabs meet", true: "tabs cannot meet"}[apart], func(t *testing.T) {
+				d, ada := p.remembering(t)
+				d.apart = apart
+				grace := p.person(t).here()
+				befriend(ada.person, grace)
+				for i := range 60 { // more than a start reads
+					grace.says(ada.person, fmt.Sprint("history ", i))
+				}
+				ada.hears(grace, "history 59")
+				ada = ada.expires(grace, "unsent")
+				other := d.page()
+				other.atTheForm()
+
+				signIn := state.SignIn{Address: string(d.account), Password: "battery staple", Server: ada.server}
+				before := ada.State().Connection.Problem
+				ada.Do(signIn)
+				blank(t, ada.until("an answer", func(s *state.State) bool {
+					return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil && s.Connection.Problem != before
+				}))
+				if sn := d.kept(); len(sn.Outbox) != 1 || !d.noted || d.forgotten {
+					t.Errorf("a wrong password leaves %+v", sn)
+				}
+
+				signIn.Password = password
+				ada.Do(signIn)
+				ada.until("signed in", settled)
+				grace.hears(ada.person, "unsent")
+				ada.sees(grace.account, "unsent", state.Delivered)
+				d.wiped(t)
+				grace.says(ada.person, "and now")
+				ada.hears(grace, "and now")
+				ada.scrollBack(grace.account)
+				if got := ada.by(grace.account, false); len(got) != 61 {
+					t.Errorf("she has said %q", got)
+				}
+				if got := grace.by(d.account, false); !slices.Equal(got, []string{"unsent"}) {
+					t.Errorf("ours: %q", got)
+				}
+				if s := ada.State(); s.Storage != nil {
+					t.Errorf("told %+v", s.Storage)
+				}
+				if s := other.State(); s.Connection.Phase != state.SignedOut {
+					t.Errorf("the other tab is %+v", s.Connection)
+				}
+				ada.Do(state.SignOut{})
+				blank(t, ada.until("signed out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
+				d.empty()
+			})
+		}
+	})
+}
+
+// It is the same where another tab is signed in: there the account is signed out.
+func TestSec52_Promise16_NoLongerRememberedInAnyTab(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		mirror, next := d.tab(), d.page()
+		mirror.says(grace, "before")
+		grace.hears(mirror.person, "before")
+		next.person.here()
+		for _, pg := range []*page{ada, mirror} {
+			blank(t, pg.until("signed out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
+		}
+		d.wiped(t)
+		next.says(grace, "after")
+		grace.hears(next.person, "after")
+		next.wants(grace.account, "before", "after")
+		d.empty()
+	})
+}
+
+// wiped waits until nothing is kept on the device.
+func (d *device) wiped(t testing.TB) {
+	t.Helper()
+	eventually(t, "forgotten", func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.forgotten
+	})
+	d.mu.Lock()
+	if d.credential != nil || d.noted || d.out {
+		t.Errorf("the credential is %v; noted %t, out %t", d.credential, d.noted, d.out)
+	}
+	d.mu.Unlock()
+	d.empty()
+}
+
 func TestACredentialThatNoLongerWorks(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -902,23 +1072,8 @@ func TestACredentialThatNoLongerWorks(t *testing.T) {
 		befriend(ada.person, grace)
 		grace.says(ada.person, "history")
 		ada.hears(grace, "history")
-		d.network.cut()
-		ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
-		ada.says(grace, "unsent")
-		ada.onDisk("unsent")
-		ada = ada.reload()
-		if d.credential.Token == "" {
-			spent := *d.credential
-			spent.Expiry = time.Now().Add(-time.Hour)
-			d.credential = &spent
-		} else if err := ada.connector.Invalidate(t.Context(), connect.Request{
-			Account: d.account, Credential: d.credential, Server: d.network.wss,
-		}); err != nil {
-			t.Fatal(err)
-		}
-		ada.Do(state.Return{Account: d.account})
-		s := ada.until("the form", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil })
-		blank(t, s)
+		ada = ada.expires(grace, "unsent")
+		s := ada.State()
 		if s.Connection.Problem.Kind != "sign-in-expired" || d.dropped != 1 {
 			t.Errorf("dropped %d times, told %+v", d.dropped, s.Connection.Problem)
 		}
@@ -944,6 +1099,67 @@ func TestACredentialThatNoLongerWorks(t *testing.T) {
 		if d.credential == nil {
 			t.Error("no new credential is kept")
 		}
+	})
+}
+
+// breaks says what the device fails with from now on when it is to keep a credential or
+// to give it.
+func (d *device) breaks(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.broken = err
+}
+
+// What cannot be read for a moment is not gone.
+func TestSec52_ACredentialThatCannotBeRead(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		grace.says(ada.person, "history")
+		ada.hears(grace, "history")
+		eventually(t, "it is kept", func() bool { return len(d.kept().Newest[grace.account].Messages) == 1 })
+		ada = ada.reload()
+		d.breaks(errors.New("the disk is busy"))
+		ada.Do(state.Return{Account: d.account})
+		s := ada.until("it is said", func(s *state.State) bool { return s.Connection.Problem != nil })
+		if c := s.Connection; c.Phase != state.Waiting || c.RetryAt.IsZero() || c.Problem.Kind != "unread" {
+			t.Errorf("it is %+v %+v", c, c.Problem)
+		}
+		ada.wants(grace.account, "history")
+		d.breaks(nil)
+		ada.until("back", settled)
+		if d.dropped != 0 || d.credential == nil {
+			t.Errorf("dropped %d times, the credential is %v", d.dropped, d.credential)
+		}
+	})
+}
+
+// Whoever wants to be remembered and is not is told, for as long as it is so.
+func TestSec53_ACredentialThatCannotBeKept(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}
+		d.breaks(errors.New("the disk is full"))
+		ada, grace := d.page().here(), p.person(t).here()
+		ada.says(grace, "before")
+		ada.onDisk("before")
+		s := ada.until("it is said", func(s *state.State) bool { return s.Storage != nil })
+		if s.Storage.Kind != "not-remembered" || s.Storage.Text == "" || s.Storage.Advice == "" {
+			t.Errorf("told %+v", s.Storage)
+		}
+		ada.says(grace, "after")
+		ada.onDisk("after")
+		grace.hears(ada.person, "after")
+		ada.sees(grace.account, "after", state.OnServer)
+		if ada.State().Storage == nil {
+			t.Error("it is not said any more")
+		}
+		d.breaks(nil)
+		d.network.cut()
+		ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		d.network.mend()
+		ada.Do(state.Reconnect{})
+		ada.until("all is well", func(s *state.State) bool { return s.Connection.Phase == state.Online && s.Storage == nil })
+		ada.reload().back()
 	})
 }
 

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"natter/app/connect"
@@ -33,8 +34,10 @@ func (l *loop) signIn(in state.SignIn) {
 		Remember: in.Remember && l.c.config.Keeper != nil,
 	}
 	if !l.request.Remember {
-		l.run(l.request, nil)
-		return
+		if l.unwanted = l.knows(account.Bare()); !l.unwanted {
+			l.run(l.request, nil)
+			return
+		}
 	}
 	l.meet(account.Bare(), l.begun)
 	if l.link == nil {
@@ -49,8 +52,8 @@ func (l *loop) signIn(in state.SignIn) {
 	})
 }
 
-// begun goes on with a sign-in of somebody who wants to be remembered, as the only tab
-// that has the account.
+// begun goes on with a sign-in of somebody who wants to be remembered, or was until now,
+// as the only tab that has the account.
 func (l *loop) begun() {
 	request := l.request
 	l.begin()
@@ -79,7 +82,9 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 					// used, whether or not it arrives here (XEP-0484 §5.1).
 					r.Password = ""
 				}
-				l.c.config.Keeper.Renew(ctx, &r)
+				if err := l.c.config.Keeper.Renew(ctx, &r); err != nil {
+					return nil, &connect.Error{Phase: connect.Authenticate, Err: fmt.Errorf("%w: %w", connect.ErrUnread, err)}
+				}
 				r.Password = request.Password
 				if r.Credential == nil && r.Password == "" {
 					return nil, &connect.Error{Phase: connect.Authenticate, Err: &connect.CredentialError{Reason: connect.Expired}}
@@ -98,8 +103,13 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 			if err == nil && s.Credential != nil {
 				// Before the session is used: a token that replaces another is the only
 				// one that will do next time (XEP-0484 §3.4).
-				l.c.config.Keeper.Keep(ctx, s.Credential)
-				kept = true
+				failed := l.c.config.Keeper.Keep(ctx, s.Credential)
+				kept = kept || failed == nil
+				l.c.commands <- func() {
+					if l.leads && ctx.Err() == nil {
+						l.remembered(failed)
+					}
+				}
 			}
 			return s, err
 		},
@@ -124,8 +134,10 @@ func (l *loop) signOut() {
 	if l.link == nil && l.request.Remember {
 		l.meet(l.request.Account, nil) // an outdated tab, that keeps to itself
 	}
-	l.noteOut()
-	l.say(speech{Kind: over})
+	if l.request.Remember {
+		l.noteOut()
+		l.say(speech{Kind: over})
+	}
 	l.leave()
 	l.forget()
 	l.awaits = ""
@@ -194,6 +206,7 @@ func (l *loop) online(ev stream.Online) {
 			l.guard(f.Name, func() { f.Start(l) })
 		}
 	}
+	l.letGo()
 }
 
 // offline shows why. A sign-in that fails is over: the form comes back with what

@@ -146,7 +146,7 @@ func TestSignOut(t *testing.T) {
 	})
 }
 
-func blank(t *testing.T, s *state.State) {
+func blank(t testing.TB, s *state.State) {
 	t.Helper()
 	for c := range s.Contacts {
 		t.Errorf("the contact %+v", c)

@@ -21,6 +21,7 @@ type wanted struct {
 type mirror struct {
 	hidden bool
 	done   uint64 // which of its wishes were carried out
+	sure   uint64 // and need not be again, by whoever comes next
 	told   uint64 // and which it knows of
 }
 
@@ -219,9 +220,15 @@ func (l *loop) again(in state.Intent) {
 	l.perform(in)
 }
 
-// tell ends a turn of the one that leads: what is committed now is told to the others.
+// tell ends a turn of the one that leads: what is committed now is told to the others, and
+// what could not be; what has then not left either they keep themselves.
 func (l *loop) tell() {
-	l.wanted = nil
+	if l.retry == nil || l.state.Unsent() == 0 {
+		l.wanted = nil
+		for _, m := range l.mirrors {
+			m.sure = m.done
+		}
+	}
 	if l.awaited && l.state.Connection.Phase == state.Online {
 		l.awaited = false
 		l.say(speech{Kind: online})
@@ -239,11 +246,11 @@ func (l *loop) tell() {
 			kept = nil
 		}
 		l.say(speech{
-			Kind: welcome, To: tab, Seq: l.seq, All: greeted.All, Done: map[string]uint64{tab: m.done},
+			Kind: welcome, To: tab, Seq: l.seq, All: greeted.All, Done: map[string]uint64{tab: m.sure},
 			Rows: store.Changes(kept, l.state), Moments: moments(nil, l.state), Fills: fills(nil, l.state),
 			Now: &now{l.state.Connection, l.state.Storage},
 		})
-		m.told = m.done
+		m.told = m.sure
 		delete(l.greet, tab)
 	}
 	l.told = nil
@@ -262,9 +269,9 @@ func (l *loop) tellNews() {
 		sp.Now = &now{l.state.Connection, l.state.Storage}
 	}
 	for tab, m := range l.mirrors {
-		if m.told < m.done {
-			m.told = m.done
-			sp.Done[tab] = m.done
+		if m.told < m.sure {
+			m.told = m.sure
+			sp.Done[tab] = m.sure
 		}
 	}
 	if sp.Rows.Empty() && len(sp.Moments)+len(sp.Fills)+len(sp.Done) == 0 && sp.Now == nil {
@@ -353,7 +360,7 @@ func (l *loop) lookAround() {
 	var look func()
 	look = func() {
 		l.stopLook = l.After(lookEvery, look)
-		if l.hidden && len(l.wanted) == 0 {
+		if l.hidden && len(l.wanted)+len(l.wills) == 0 {
 			l.unanswered = 0 // nobody would notice
 			return
 		}
@@ -369,6 +376,7 @@ func (l *loop) lookAround() {
 			l.say(speech{Kind: want, To: l.leader, Wishes: l.wishes()})
 		}
 		l.say(speech{Kind: ask})
+		l.probed = true
 	}
 	l.stopLook = l.After(lookEvery, look)
 }
@@ -377,6 +385,12 @@ func (l *loop) hearLeader(sp speech) {
 	switch sp.Kind {
 	case lead, welcome, news, here:
 		l.unanswered = 0
+	}
+	switch {
+	case sp.Kind == here && l.probed:
+		l.wills = nil
+	case sp.Kind == bye && len(sp.Wishes) > 0:
+		l.wills, l.probed = append(l.wills, sp), false
 	}
 	switch {
 	case l.signing:

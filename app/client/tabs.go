@@ -57,6 +57,11 @@ type tabs struct {
 	last   uint64   // the number of the newest
 	seq    uint64   // of the last news, said or heard
 
+	// What tabs that are gone wanted to the last, until the leader, asked after that, has
+	// answered: it has heard them too.
+	wills  []speech
+	probed bool
+
 	// Of the one that leads:
 	term    string // its name while it does
 	told    *state.State
@@ -161,6 +166,10 @@ func (l *loop) takeOver() {
 		l.Emit(state.SessionStarted{Me: l.request.Account})
 	}
 	l.run(connect.Request{Account: l.request.Account, Server: l.server, Remember: true}, l.left(snapshot))
+	for _, will := range l.wills {
+		l.hearMirror(will)
+	}
+	l.wills = nil
 	for _, w := range l.wanted {
 		l.again(w.in)
 	}

@@ -120,6 +120,30 @@ func TestPromise16_AMirrorDoesEverything(t *testing.T) {
 	})
 }
 
+// What a mirror wrote is its own to keep while the one that leads has no room to.
+func TestPromise16_Promise13_AMirrorBesideAFullDisk(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		mirror := d.tab()
+		agree(t, ada, mirror)
+		d.network.cut()
+		mirror.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		d.Fail(store.ErrQuota)
+		mirror.says(grace, "kept nowhere")
+		ada.until("heard and not kept", func(s *state.State) bool { return s.Storage != nil && last(s, grace.account) != nil })
+		agree(t, ada, mirror)
+		ada.die()
+		d.Fail(nil)
+		mirror.onDisk("kept nowhere")
+		d.network.mend()
+		mirror.Do(state.Reconnect{})
+		grace.hears(mirror.person, "kept nowhere")
+		mirror.sees(grace.account, "kept nowhere", state.OnServer)
+		grace.wants(d.account, "kept nowhere")
+	})
+}
+
 // A tab that opens while another one hangs shows what is kept, and takes over when that
 // one has not answered for long enough. The one that hung finds itself a mirror.
 func TestPromise16_ASuspendedLeader(t *testing.T) {
@@ -153,6 +177,24 @@ func TestPromise16_ASuspendedLeader(t *testing.T) {
 		if count(mirror.wire.received(0), "<conflict")+count(ada.wire.sent(0), "<resume ") > 0 {
 			t.Error("they fought over the stream")
 		}
+	})
+}
+
+// What somebody wrote in a tab they have closed, while the one that leads hangs, is known
+// to those that are left.
+func TestPromise16_AWill(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		mirror, heir := d.tab(), d.tab()
+		agree(t, ada, mirror, heir)
+		d.bus.suspend()
+		mirror.says(grace, "one")
+		mirror.says(grace, "two")
+		mirror.vanish()
+		grace.hears(heir.person, "two")
+		heir.sees(grace.account, "two", state.OnServer)
+		grace.wants(d.account, "one", "two")
 	})
 }
 

@@ -101,6 +101,10 @@ func (e *CredentialError) Error() string {
 
 func (e *CredentialError) Unwrap() error { return e.Err }
 
+// ErrUnread reports that it cannot be told at the moment whether there is a Credential, or
+// that it cannot be read: it may be there the next time.
+var ErrUnread = errors.New("what is kept instead of the password cannot be read")
+
 // Gone reports whether the credential will never work again and should be deleted. A
 // server that does not offer tokens today may do so tomorrow.
 func (e *CredentialError) Gone() bool { return e.Reason != NotOffered }

@@ -86,6 +86,7 @@ var sentences = map[string]sentence{
 	"sign-in-expired":     {"The server no longer remembers this device.", "Type the password to sign in again.", "password"},
 	"password-changed":    {"The password of this account has been changed, or this is not its server.", "Type the new password to sign in again.", "password"},
 	"not-remembered":      {"The server does not offer to sign in without the password at the moment.", "Type the password to sign in.", "password"},
+	"unread":              {"What this device keeps to sign you in cannot be read at the moment.", "Natter tries again by itself. If it stays so, restart the browser.", ""},
 	"too-many-sessions":   {"This account has as many sessions as the server allows.", "Sign out on another device, then try again.", ""},
 	"bind-not-allowed":    {"The server does not allow this account to start a session.", "Ask the server's provider why.", ""},
 	"bind-conflict":       {"The server says this session exists already, whatever name it is given.", "Sign out on your other devices, then try again.", ""},
@@ -189,6 +190,8 @@ func kind(err error) string {
 		return "cancelled"
 	case errors.As(err, &kept):
 		return keptReasons[kept.Reason]
+	case errors.Is(err, ErrUnread):
+		return "unread"
 	case errors.As(err, &redirect) && redirect.Reason == NotWebSocket:
 		return "redirect-bosh"
 	case errors.As(err, &redirect), errors.As(err, &away):

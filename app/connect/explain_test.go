@@ -79,6 +79,7 @@ var kinds = []struct {
 	{"tampered", "", false, &Error{Phase: Authenticate, Err: &sasl.ServerError{Reason: sasl.Downgraded}}},
 	{"bad-sign-in", "", false, &Error{Phase: Authenticate, Err: &sasl.ServerError{Reason: sasl.BadNonce}}},
 
+	{"unread", "", true, &Error{Phase: Authenticate, Err: ErrUnread}},
 	{"not-remembered", "password", false, unusable(Foreign)},
 	{"not-remembered", "password", false, unusable(NotOffered)},
 	{"sign-in-expired", "password", false, unusable(Expired)},

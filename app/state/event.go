@@ -232,6 +232,7 @@ func (ev MessageMarked) apply(s *State) {
 	}
 	m := *old
 	m.Rev, m.Delivery, m.Problem, m.Bounced = s.Rev, ev.Delivery, ev.Problem, ev.Bounced
+	m.Late = m.Late || m.Delivery == Queued // once more
 	c.Timeline = c.Timeline.put(&m)
 	s.setChat(c)
 }
@@ -352,8 +353,9 @@ func (ev TypingChanged) apply(s *State) {
 }
 
 // CaughtUp: everything our archive has up to now is in the state, or there is no
-// archive to catch up with.
-type CaughtUp struct{}
+// archive to catch up with. With Failed it has not told all of that. It is asked again
+// after a while, and then there is another CaughtUp; unless it has GaveUp.
+type CaughtUp struct{ Failed, GaveUp bool }
 
 func (CaughtUp) apply(s *State) { s.CaughtUp = true }
 

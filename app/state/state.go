@@ -93,6 +93,19 @@ func (s *State) Chats(yield func(*Chat) bool) {
 	}
 }
 
+// Unsent returns how many messages that were written here have not left yet, of the
+// newest hundred of each conversation.
+func (s *State) Unsent() (n int) {
+	for c := range s.Chats {
+		for _, m := range c.Timeline.Newest(100) {
+			if m.Delivery == Queued {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Name is how the peer is called: the contact's name, else the local part.
 func (s *State) Name(j jid.JID) string {
 	if c := s.Contact(j); c != nil && c.Name != "" {

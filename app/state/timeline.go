@@ -45,6 +45,7 @@ type Message struct {
 	Delivery  Delivery
 	Problem   string // with Failed: one sentence
 	Bounced   bool   // with Failed: it was sent back, wherever it has been
+	Late      bool   // ours: whoever wrote it, or has it sent again, knew that it would be late
 	Asks      bool   // its author would like to be told when it is read (XEP-0333)
 }
 

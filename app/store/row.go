@@ -24,6 +24,7 @@ type Message struct {
 	Delivery string  `json:"delivery,omitempty"` // "" for one that was received
 	Problem  string  `json:"problem,omitempty"`
 	Bounced  bool    `json:"bounced,omitempty"`
+	Late     bool    `json:"late,omitempty"`
 	Asks     bool    `json:"asks,omitempty"`
 	// Out is set while the message is in the outbox: when it was put there.
 	Out int64 `json:"out,omitempty"`
@@ -80,10 +81,14 @@ type Stream struct {
 	H        uint32   `json:"h"`
 	Acked    uint32   `json:"acked"`
 	Unacked  []string `json:"unacked,omitempty"` // stanzas as XML, in order
+	Since    []int64  `json:"since,omitempty"`   // when they were written
 	Sent     int      `json:"sent,omitempty"`
-	Until    int64    `json:"until,omitempty"` // 0 if the server did not say
+	Max      int64    `json:"max,omitempty"`  // µs, 0 if the server did not say
+	Lost     int64    `json:"lost,omitempty"` // 0 if it was not known to be
 	Features string   `json:"features,omitempty"`
 	Server   string   `json:"server,omitempty"` // where it is best taken up, "" for anywhere
+	MaxBytes int      `json:"maxBytes,omitempty"`
+	Idle     int64    `json:"idle,omitempty"` // µs, 0 if the server did not say
 }
 
 // Coverage is which parts of an archive are here: of the account's own, With one peer

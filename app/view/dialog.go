@@ -127,6 +127,7 @@ func (m *modal) Render() app.UI {
 		return m.frame("Sign out?",
 			app.Div().Body(
 				app.P().Text("Messages and the password are forgotten on this device. Your conversations stay on your server if it keeps an archive."),
+				unsent(d.s.Unsent()),
 				actions("sign-out", "Sign out", "", "button-primary")))
 	case "removing":
 		name := plain(d.s.Name(d.dialog.peer))
@@ -136,6 +137,17 @@ func (m *modal) Render() app.UI {
 				actions("remove", "Remove", string(d.dialog.peer), "button-danger-solid")))
 	}
 	return app.Div()
+}
+
+// unsent warns of messages that are nowhere but here.
+func unsent(n int) app.UI {
+	return app.If(n > 0, func() app.UI {
+		text := strconv.Itoa(n) + " messages have not been sent yet and will be lost."
+		if n == 1 {
+			text = "One message has not been sent yet and will be lost."
+		}
+		return app.P().Class("field-fault").Attr("role", "alert").Text(text)
+	})
 }
 
 func (m *modal) frame(title string, body app.UI) app.UI {

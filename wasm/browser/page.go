@@ -45,6 +45,12 @@ func WatchPage(l Lives) {
 	listen(global, "online", func(js.Value) { l.Wake(stream.NetworkBack) })
 }
 
+// Unsent lets the page ask, before it goes, how many messages have not left yet: web/boot.js
+// warns of what is kept nowhere else.
+func Unsent(count func() int) {
+	global.Get("natter").Set("unsent", js.FuncOf(func(js.Value, []js.Value) any { return count() }))
+}
+
 // yielding is the pair of ports that Yield sends itself messages through. It costs
 // 0.03 ms; a timer costs 4, and a second in a hidden tab.
 var yielding struct {

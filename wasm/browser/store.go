@@ -34,6 +34,15 @@ func OpenStore(ctx context.Context, account jid.JID) (store.Store, error) {
 	return s, nil
 }
 
+// StoreExists reports whether an account has a database in IndexedDB.
+func StoreExists(ctx context.Context, account jid.JID) (bool, error) {
+	there, err := await(ctx, global.Get("natterStore").Call("exists", store.Name(account)))
+	if err != nil {
+		return false, fmt.Errorf("store: exists: %w", storeError(err, whenOpened))
+	}
+	return there.Bool(), nil
+}
+
 // DeleteStore removes an account's database, which may be one that could not be
 // opened.
 func DeleteStore(ctx context.Context, account jid.JID) error {
@@ -302,8 +311,8 @@ func storeError(err error, known map[string]error) error {
 }
 
 // Persist asks the browser not to clear this site's storage up, and reports whether
-// it promised so. Some ask the person: call it when there is something to keep, best
-// after a click.
+// it promised so. Some ask the person, and answer when they have: call it when there is
+// something to keep, best after a click, and let nothing wait for it.
 func Persist(ctx context.Context) bool { return storage(ctx, "persist") }
 
 // Persisted reports whether the browser has promised already.

@@ -28,7 +28,7 @@ var (
 
 // Save seals a secret, binds it to aad and replaces what was kept under the name. When
 // it returns nil the secret is on disk, and with it the note, which is no secret, in
-// place of the last one. The caller overwrites secret.
+// place of the last one of this name. The caller overwrites secret.
 func (Vault) Save(ctx context.Context, name string, aad, secret []byte, note string) error {
 	_, err := await(ctx, global.Get("natterVault").Call("save", name, bytesToJS(aad), bytesToJS(secret), note))
 	return vaultError("save", err)
@@ -49,18 +49,22 @@ func (Vault) Load(ctx context.Context, name string, aad []byte) ([]byte, error) 
 	return secret, nil
 }
 
-// Note returns the last note, "" if there is none.
-func (Vault) Note(ctx context.Context) string {
-	note, err := await(ctx, global.Get("natterVault").Call("note"))
+// Notes returns the notes of all names, the newest first.
+func (Vault) Notes(ctx context.Context) (notes []string, err error) {
+	list, err := await(ctx, global.Get("natterVault").Call("notes"))
 	if err != nil {
-		return ""
+		return nil, vaultError("notes", err)
 	}
-	return note.String()
+	for i := range list.Length() {
+		notes = append(notes, list.Index(i).String())
+	}
+	return notes, nil
 }
 
-// Mark puts a note in place of the last one, when it returns nil on disk too.
-func (Vault) Mark(ctx context.Context, note string) error {
-	_, err := await(ctx, global.Get("natterVault").Call("mark", note))
+// Mark puts a note in place of the last one of this name, when it returns nil on disk
+// too.
+func (Vault) Mark(ctx context.Context, name, note string) error {
+	_, err := await(ctx, global.Get("natterVault").Call("mark", name, note))
 	return vaultError("mark", err)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-rod/rod/lib/input"
+	"github.com/go-rod/rod/lib/proto"
 )
 
 // Somebody who is remembered reloads the page in the middle of a word. Nothing waits
@@ -46,4 +47,44 @@ func TestADraftSurvivesTheReload(t *testing.T) {
 		indexedDB.databases().then((all) => { window.kept = all.filter(({ name }) => /^natter[.][0-9a-f]+$/.test(name)).length });
 		return window.kept === 0;
 	}`)
+}
+
+// Whoever is not remembered has their messages in the tab only: it does not close over
+// some that have not left, and signing out says so too.
+func TestUnsentMessagesAreNotDroppedInSilence(t *testing.T) {
+	t.Parallel()
+	one, two := trialAccounts(t)
+	w := lay(t, one.server)
+	p := visit(t, natter(t))
+	p.forgives(failedSocket)
+	p.signIn(string(one.jid), one.password, w.URL)
+	p.in()
+	p.startChat(string(two.jid))
+	w.broken(true)
+	p.find("button", "Retry now")
+	p.say("by the next train")
+	p.until(`() => natter.unsent() === 1`)
+	const other = "natter.remembered" // somebody else is, on this device
+	p.eval(`(key) => localStorage.setItem(key, JSON.stringify({ account: "bob@trial.test" }))`, other)
+
+	page := p.page.Timeout(patience)
+	wait, answer := page.HandleDialog()
+	p.must(proto.PageReload{}.Call(page))
+	if asked := wait(); asked.Type != proto.PageDialogTypeBeforeunload {
+		t.Errorf("the page asked %+v", asked)
+	}
+	p.must(answer(&proto.PageHandleJavaScriptDialog{Accept: false}))
+	p.find("article", "You,…")
+	p.press("Your account,…")
+	p.press("Sign out")
+	p.find("alert", "")
+	p.until(`() => document.querySelector("dialog [role=alert]").textContent.startsWith("One message has not been sent")`)
+	p.press("Cancel")
+	p.eval(`(key) => localStorage.removeItem(key)`, other)
+
+	w.broken(false)
+	p.press("Retry now")
+	p.until(`() => natter.unsent() === 0`)
+	p.reload()
+	p.find("button", "Sign in") // nothing was asked
 }

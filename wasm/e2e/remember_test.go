@@ -21,6 +21,7 @@ import (
 	"natter/app/connect/sasl"
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/store"
 	"natter/app/xmpptest"
 	"natter/server/trial"
 )
@@ -296,6 +297,170 @@ func TestSignOutLeavesNothing(t *testing.T) {
 			t.Errorf("the token of before gives %v", err)
 		}
 	})
+}
+
+// Two people who want to be remembered in two tabs of one browser have nothing to do with
+// each other: each tab stays whose it is, and who signs out takes along what is theirs.
+func TestSec52_TwoAccounts(t *testing.T) {
+	t.Parallel()
+	one, two := trialAccounts(t)
+	address, d := natter(t), newDevice(t)
+	ada, grace := d.visit(address), d.visit(address)
+	ada.find("button", "Sign in")
+	grace.find("button", "Sign in")
+	ada.remember(string(one.jid), one.password, one.server)
+	grace.remember(string(two.jid), two.password, two.server)
+	token, agent := grace.token()
+	back := func(p *person, who account) {
+		t.Helper()
+		p.reload()
+		p.in()
+		p.unasked()
+		p.until(`(who) => document.getElementById("menu").textContent.includes(who)`, string(who.jid))
+	}
+	gone := func(p *person, who account) {
+		t.Helper()
+		p.until(`async (name) => !(await e2e.stored()).includes(name)`, store.Name(who.jid))
+		if n := p.eval(`async () => (await e2e.rows("secrets")).length`).Int(); n != 2 {
+			t.Errorf("%d rows are in the vault, want the other's credential and note", n)
+		}
+	}
+	back(ada, one)
+	back(grace, two)
+	back(ada, one)
+	ada.startChat(string(two.jid))
+	ada.say("hello")
+	ada.marked("Sent")
+
+	t.Log("grace signs out")
+	grace.signOut()
+	gone(ada, two)
+	var refused *connect.CredentialError
+	if err := redeem(two, token, agent); !errors.As(err, &refused) || refused.Reason != connect.Refused {
+		t.Errorf("her token gives %v", err)
+	}
+	back(ada, one)
+	ada.reads("You", "hello")
+
+	t.Log("ada signs out, and her tab dies at once")
+	grace.remember(string(two.jid), two.password, two.server)
+	ada.open("about:blank")
+	grace.eval(`async (name, note) => natterVault.mark(name, note)`, store.Name(one.jid), fmt.Sprintf(`{"account":%q,"out":true}`, one.jid))
+	back(grace, two)
+	gone(grace, one)
+	back(grace, two)
+}
+
+// Whoever was remembered and signs in without the tick leaves nothing but the open tab.
+func TestSec52_NoLongerRemembered(t *testing.T) {
+	t.Parallel()
+	one, two := trialAccounts(t)
+	address, d := natter(t), newDevice(t)
+	beside := d.visit(address)
+	beside.find("button", "Sign in")
+	p := d.visit(address)
+	p.remember(string(one.jid), one.password, one.server)
+	p.startChat(string(two.jid))
+	p.say("hello")
+	p.marked("Sent")
+	opened := func(p *person) string {
+		return p.eval(`() => localStorage.getItem("natter.open") || ""`).Str()
+	}
+	if got := opened(p); got != string(two.jid) {
+		t.Errorf("the open conversation is %q", got)
+	}
+	token, agent := p.token()
+
+	t.Log("somebody else, who is not remembered")
+	const untick = `() => { const box = document.querySelector("input[type=checkbox]"); if (box.checked) box.click(); return !box.checked }`
+	beside.until(untick)
+	beside.signIn(string(two.jid), two.password, two.server)
+	beside.in()
+	beside.startChat("somebody@trial.test")
+	if got := opened(p); got == "somebody@trial.test" {
+		t.Error("their open conversation is kept")
+	}
+	beside.signOut()
+	if n := p.eval(`async () => (await e2e.rows("secrets")).length`).Int(); n != 2 {
+		t.Errorf("%d rows are in the vault after somebody else has signed out", n)
+	}
+	p.reload()
+	p.in()
+
+	t.Log("the password is needed")
+	if err := invalidate(one, token, agent); err != nil {
+		t.Fatal(err)
+	}
+	p.reload()
+	p.until(`() => document.getElementById("signin-notice").checkVisibility()`)
+	p.until(untick)
+	p.signIn(string(one.jid), one.password, one.server)
+	p.in()
+	p.chat(string(two.jid.Local()))
+	p.reads("You", "hello")
+	p.until(`async (name) => !(await e2e.stored()).includes(name) && (await e2e.rows("secrets")).length === 0`, store.Name(one.jid))
+	for _, who := range []account{one, two} {
+		if p.eval(`(who) => JSON.stringify({...localStorage}).includes(who)`, string(who.jid)).Bool() {
+			t.Errorf("%s is kept", who.jid)
+		}
+	}
+	p.reload()
+	p.find("button", "Sign in")
+	if got := p.holds("XMPP address"); got != "" {
+		t.Errorf("the form still knows %q", got)
+	}
+}
+
+// A vault that cannot be opened for a moment holds what it held: the page shows what there
+// is, waits, and is back.
+func TestSec52_TheVaultIsBusy(t *testing.T) {
+	t.Parallel()
+	one, two := trialAccounts(t)
+	p := visit(t, natter(t))
+	p.watchForm()
+	p.remember(string(one.jid), one.password, one.server)
+	p.startChat(string(two.jid))
+	p.say("hello")
+	p.marked("Sent")
+	p.forgives("the disk is busy")
+	p.page.MustEvalOnNewDocument(`(() => {
+		const open = IDBFactory.prototype.open;
+		window.busy = true;
+		IDBFactory.prototype.open = function (name, ...rest) {
+			if (window.busy && name === "natter-vault") throw new DOMException("the disk is busy", "UnknownError");
+			return open.call(this, name, ...rest);
+		};
+	})()`)
+	p.reload()
+	p.find("status", "…cannot be read at the moment…")
+	p.reads("You", "hello")
+	p.eval(`() => { window.busy = false }`)
+	p.retry()
+	p.resumed(true)
+}
+
+// Some browsers ask the person whether the site may keep things for good, and answer only
+// then: nothing waits for that, and it is asked when somebody has signed in to stay.
+func TestNobodyWaitsForPersist(t *testing.T) {
+	t.Parallel()
+	one, two := trialAccounts(t)
+	p := arrive(t)
+	p.watchForm()
+	p.page.MustEvalOnNewDocument(`(() => {
+		window.asked = 0;
+		navigator.storage.persist = () => { window.asked++; return new Promise(() => {}) };
+	})()`)
+	p.open(natter(t))
+	p.remember(string(one.jid), one.password, one.server)
+	p.until(`() => window.asked === 1`)
+	p.startChat(string(two.jid))
+	p.say("hello")
+	p.marked("Sent")
+	p.reload()
+	p.resumed(true)
+	if n := p.eval(`() => window.asked`).Int(); n != 0 {
+		t.Errorf("asked %d times after a reload", n)
+	}
 }
 
 var (

@@ -48,14 +48,18 @@ const (
 	// go, each session waits for the one before it, for minutes: 16 were seen.
 	settling = 30 * time.Minute
 	// lasted is how long after the last of them everything is filed: a session that is dead
-	// is kept for the five minutes in which it could be resumed, and so is the one that was
-	// to take its place.
-	lasted = 12 * time.Minute
+	// is kept for the five minutes in which it could be resumed, and so are those that were
+	// to take its place: 13 minutes were seen.
+	lasted = 20 * time.Minute
 	// soon is when most of them are there.
 	soon = 20 * time.Second
 	// unsettled is how many messages of that time a catch-up reads again at most.
 	unsettled = 2 * pageSize
 )
+
+// pauses are how long it is until a catch-up that has failed is tried again, the first
+// time and after that: messages may wait to hear whether they have arrived.
+var pauses = []time.Duration{5 * time.Second, 20 * time.Second, time.Minute}
 
 // New returns the feature.
 func New() *feature.Feature { return newArchive().feature() }
@@ -72,7 +76,11 @@ func (a *archive) feature() *feature.Feature {
 			switch ev := ev.(type) {
 			case state.Cleared:
 				a.wait()
+				a.retry()
 				*a = *newArchive()
+			case state.Mirrored, state.Returned:
+				a.retry() // that is for the tab that leads now
+				a.busy = false
 			case state.ConnectionChanged:
 				a.wait()
 				if ev.Connection.Phase == state.Online {
@@ -87,10 +95,13 @@ type archive struct {
 	open map[string]*query    // by queryid
 	last map[jid.JID]*reading // the newest catch-up of each archive
 	wait func()               // stops the timer of again
+	// Of the catch-up with our own archive:
+	busy  bool   // it is under way
+	retry func() // stops the timer of the next try
 }
 
 func newArchive() *archive {
-	return &archive{open: map[string]*query{}, last: map[jid.JID]*reading{}, wait: func() {}}
+	return &archive{open: map[string]*query{}, last: map[jid.JID]*reading{}, wait: func() {}, retry: func() {}}
 }
 
 func (a *archive) do(c feature.Client, in state.Intent) bool {
@@ -185,18 +196,41 @@ func reason(err error) string {
 
 // catchUp brings in what happened since the last page, or, the first time, the newest
 // page.
-func (a *archive) catchUp(c feature.Client, part state.Part) {
+func (a *archive) catchUp(c feature.Client, part state.Part) { a.try(c, part, 0) }
+
+// try is a catch-up after so many that have failed.
+func (a *archive) try(c feature.Client, part state.Part, failed int) {
+	own := part.Archive == c.State().Account()
+	if own {
+		a.retry()
+		a.busy = true
+	}
 	r := a.begin(c, part)
 	r.over = func(err error) {
-		if !r.counts() || errors.Is(err, stream.ErrDisconnected) {
+		if !r.counts() {
+			return
+		}
+		if own {
+			a.busy = false
+		}
+		if errors.Is(err, stream.ErrDisconnected) {
 			return // the next stream begins anew
 		}
 		if err != nil {
 			c.Emit(state.ArchiveFilled{Part: part, After: r.after, Text: reason(err)})
 		}
-		if part.Archive == c.State().Account() {
-			c.Emit(state.CaughtUp{})
+		if !own {
+			return
 		}
+		ev := state.CaughtUp{Failed: err != nil && !none(err)}
+		ev.GaveUp = ev.Failed && failed == len(pauses)
+		switch {
+		case ev.Failed && !ev.GaveUp:
+			a.later(c, part, failed)
+		case failed > 0:
+			a.wait = c.After(soon, func() { a.again(c, lasted-soon) })
+		}
+		c.Emit(ev)
 	}
 	c.Emit(state.CatchUpStarted{Part: part, At: c.Now()})
 	ranges := r.ranges()
@@ -207,13 +241,39 @@ func (a *archive) catchUp(c feature.Client, part state.Part) {
 	r.forward()
 }
 
+// later tries a catch-up with our archive once more, when there is a connection.
+func (a *archive) later(c feature.Client, part state.Part, failed int) {
+	a.retry = c.After(pauses[failed], func() {
+		if c.State().Connection.Phase != state.Online {
+			a.later(c, part, failed)
+			return
+		}
+		a.wait()
+		a.try(c, part, failed+1)
+	})
+}
+
+// none reports whether the server has said that there is no archive for us, which asking
+// again does not change.
+func none(err error) bool {
+	var refused *stream.StanzaError
+	if !errors.As(err, &refused) || refused.Type == "wait" {
+		return false
+	}
+	switch refused.Condition {
+	case "feature-not-implemented", "service-unavailable", "item-not-found", "not-allowed", "forbidden":
+		return true
+	}
+	return false
+}
+
 // again reads once more what was not settled in our archive, and settles what can be by
 // now. Nobody waits for it. After that time it is done for the last time.
 func (a *archive) again(c feature.Client, then time.Duration) {
 	part := state.Part{Archive: c.State().Account()}
 	cover := c.State().Coverage(part)
 	switch n := len(cover.Ranges); {
-	case !c.State().CaughtUp || cover.Fill.Loading:
+	case a.busy || !c.State().CaughtUp || cover.Fill.Loading:
 		a.wait = c.After(soon, func() { a.again(c, then) })
 		return
 	case n == 0 || cover.Ranges[n-1].To.Gone || !cover.Open.IsZero():
@@ -266,13 +326,18 @@ func (r *reading) review(after string) {
 		}
 		r.deliver(p, false, true)
 		p.Added()
-		n := slices.Index(p.ids, last.ID) + 1
-		if n == 0 {
-			n = len(p.ids)
+		n, next := len(p.ids), p.ids[len(p.ids)-1]
+		for i, o := range ranges {
+			if end := slices.Index(p.ids, o.To.ID); end >= 0 {
+				n, next = end+1, o.To.ID
+				if i+1 < len(ranges) {
+					next = ranges[i+1].From.ID // a gap is not filled by the way
+				}
+			}
 		}
 		r.settle(p.first(n))
-		if end := p.ids[n-1]; end == last.ID || !p.complete {
-			r.review(end)
+		if next != p.ids[len(p.ids)-1] || next == last.ID || !p.complete {
+			r.review(next)
 			return
 		}
 		r.over(nil) // it has forgotten the end of the range
@@ -365,17 +430,23 @@ func (r *reading) newest() {
 		first := len(r.ranges()) == 0
 		r.past, r.tails, r.heads = first, r.seams(), map[jid.JID]string{}
 		n := p.settled()
+		settled := n
 		for i, id := range p.ids {
 			// It has to have something, and what adjoins a range has to stay.
 			if i == 0 || r.edge(id) {
 				n = max(n, i+1)
 			}
 		}
+		if first {
+			settled = n
+		}
 		read := p.first(n).reading()
 		read.Start, read.End = p.complete, true
 		r.add(p, read, first)
-		if r.sure && n > 0 {
-			r.c.Emit(state.ArchiveSettled{Part: r.part, To: read.To})
+		// If all of this page is new, what comes before it will not have settled either when
+		// it is read.
+		if r.sure && settled > 0 {
+			r.c.Emit(state.ArchiveSettled{Part: r.part, To: p.first(settled).reading().To})
 		}
 		r.past = false
 		r.close()

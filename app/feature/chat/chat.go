@@ -8,6 +8,7 @@ package chat
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,12 +24,6 @@ const (
 	nsDelay    = "urn:xmpp:delay"
 	nsMarkers  = "urn:xmpp:chat-markers:0"
 )
-
-// stale is the age from which a message does not go out without asking, because the
-// conversation has moved on: one that was written while all seemed well, and then
-// turned out not to have left. Who writes without a connection knows that it will be
-// late, so that goes out whenever there is one.
-const stale = time.Hour
 
 // New returns the feature.
 func New() *feature.Feature {
@@ -170,6 +165,7 @@ func (t *talk) write(c feature.Client, in state.SendMessage) {
 		Body:     body,
 		At:       in.At,
 		Delivery: state.Queued,
+		Late:     c.State().Connection.Phase != state.Online,
 	}
 	if m.ID == "" {
 		m.ID = c.NewID()
@@ -189,7 +185,7 @@ func (t *talk) write(c feature.Client, in state.SendMessage) {
 		return // by a tab that died before it could say so
 	}
 	st := stanza(c, peer, &m)
-	if c.State().Connection.Phase != state.Online {
+	if m.Late {
 		delayed(st, m.At) // nobody knows when it leaves
 	}
 	send(c, peer, st)
@@ -222,6 +218,8 @@ func send(c feature.Client, peer jid.JID, st *framing.Element) {
 	}
 }
 
+const old = "Not sent: the connection was lost, and that was a while ago."
+
 // refusal says why the stream does not take a message.
 func refusal(err error) string {
 	if tooLarge := (*stream.TooLargeError)(nil); errors.As(err, &tooLarge) {
@@ -229,6 +227,9 @@ func refusal(err error) string {
 	}
 	if refused := (*framing.StreamError)(nil); errors.As(err, &refused) {
 		return "The server ended the connection over this message, twice. It is not sent again by itself."
+	}
+	if errors.Is(err, stream.ErrStale) {
+		return old
 	}
 	return "There is no connection."
 }
@@ -271,19 +272,28 @@ func (t *talk) keep(c feature.Client, st *framing.Element, err error) {
 	case err != nil:
 		mark(c, st, state.Failed, refusal(err))
 	default:
-		t.doubtful = append(t.doubtful, st)
+		t.doubtful = append(slices.DeleteFunc(t.doubtful, func(old *framing.Element) bool {
+			return old.Attr("id") == st.Attr("id") && old.Attr("to") == st.Attr("to")
+		}), st)
 	}
 }
 
 // observe sends again what the archive turned out not to have.
 func (t *talk) observe(c feature.Client, ev state.Event) {
-	switch ev.(type) {
-	case state.Cleared:
+	switch ev := ev.(type) {
+	case state.Cleared, state.Returned: // what is still in doubt then is told again
 		t.doubtful = nil
 	case state.CaughtUp:
+		t.doubtful = slices.DeleteFunc(t.doubtful, func(st *framing.Element) bool { return waiting(c, st) == nil })
+		if ev.Failed && !ev.GaveUp && len(t.doubtful) > 0 {
+			return // it is asked again
+		}
 		var again []*framing.Element
 		for _, st := range t.doubtful {
-			if missing(c, st) {
+			switch {
+			case ev.Failed:
+				mark(c, st, state.Failed, "The connection was lost, and the server does not say whether this has arrived.")
+			case missing(c, st):
 				again = append(again, st)
 			}
 		}
@@ -292,18 +302,27 @@ func (t *talk) observe(c feature.Client, ev state.Event) {
 	}
 }
 
-// missing reports whether a message has to be sent again, and readies it for that.
-func missing(c feature.Client, st *framing.Element) bool {
+// waiting returns the message of a stanza if nothing is known of it yet.
+func waiting(c feature.Client, st *framing.Element) *state.Message {
 	chat := c.State().Chat(jid.JID(st.Attr("to")))
 	if chat == nil {
-		return false
+		return nil
 	}
 	m := chat.Timeline.ByID(c.State().Account(), st.Attr("id"))
+	if m == nil || m.Delivery != state.Queued {
+		return nil
+	}
+	return m
+}
+
+// missing reports whether a message has to be sent again, and readies it for that.
+func missing(c feature.Client, st *framing.Element) bool {
+	m := waiting(c, st)
 	switch {
-	case m == nil || m.Delivery != state.Queued:
+	case m == nil:
 		return false
-	case c.Now().Sub(m.At) > stale && st.Child(nsDelay, "delay") == nil:
-		mark(c, st, state.Failed, "Not sent: the connection was lost, and that was a while ago.")
+	case c.Now().Sub(m.At) > stream.Stale && !m.Late:
+		mark(c, st, state.Failed, old)
 		return false
 	}
 	delayed(st, m.At)

@@ -41,15 +41,19 @@ func (c *shaky) phase(p state.Phase) {
 // itself within the hour; after that the person is asked.
 func TestNothingOldGoesOutWithoutAsking(t *testing.T) {
 	for _, tc := range []struct {
-		name  string
-		phase state.Phase // when it is written
-		age   time.Duration
-		asks  bool
+		name   string
+		phase  state.Phase // when it is written
+		age    time.Duration
+		reload bool // the stanza is made again from what is kept of the message
+		asks   bool
 	}{
-		{"offline, a day", state.Waiting, 24 * time.Hour, false},
-		{"stopped, a week", state.Stopped, 7 * 24 * time.Hour, false},
-		{"seemingly online, within the hour", state.Online, 59 * time.Minute, false},
-		{"seemingly online, more than an hour", state.Online, 61 * time.Minute, true},
+		{"offline, a day", state.Waiting, 24 * time.Hour, false, false},
+		{"offline, a day, with a reload", state.Waiting, 24 * time.Hour, true, false},
+		{"stopped, a week", state.Stopped, 7 * 24 * time.Hour, false, false},
+		{"seemingly online, within the hour", state.Online, 59 * time.Minute, false, false},
+		{"seemingly online, within the hour, with a reload", state.Online, 59 * time.Minute, true, false},
+		{"seemingly online, more than an hour", state.Online, 61 * time.Minute, false, true},
+		{"seemingly online, more than an hour, with a reload", state.Online, 61 * time.Minute, true, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := chat.New()
@@ -59,7 +63,11 @@ func TestNothingOldGoesOutWithoutAsking(t *testing.T) {
 			f.Do(c, state.SendMessage{Peer: grace, Body: "still true?"})
 			c.now = c.now.Add(tc.age)
 			c.phase(state.Online)
-			f.Lost(c, c.sent[0], nil)
+			st := *c.sent[0]
+			if tc.reload {
+				st.Children = st.Children[:2] // body and origin-id
+			}
+			f.Lost(c, &st, nil)
 			c.Emit(state.CaughtUp{})
 			f.Observe(c, state.CaughtUp{})
 			if !tc.asks {
@@ -76,7 +84,7 @@ func TestNothingOldGoesOutWithoutAsking(t *testing.T) {
 			}
 			asked := *c
 			f.Do(c, state.RetryMessage{Peer: grace, ID: "id"})
-			if len(c.sent) != 2 || message().Delivery != state.Queued || c.sent[1].Child("urn:xmpp:delay", "delay") == nil {
+			if len(c.sent) != 2 || !message().Late || message().Delivery != state.Queued || c.sent[1].Child("urn:xmpp:delay", "delay") == nil {
 				t.Errorf("Send now: %v, %+v", c.sent, message())
 			}
 			*c = asked

@@ -182,7 +182,7 @@ func empty(t *testing.T, open Open) {
 func full() store.Batch {
 	m := store.Message{
 		Peer: grace, Key: store.Key{Time: 1_700_000_000_000_001, Seq: -3}, ID: "1", Archive: "x",
-		Author: ada, Mine: true, Body: "Zeile\n\"<&>\u2028 ☃ 👩‍💻", At: 1_700_000_000_000_000, Delivery: "failed", Problem: "why", Bounced: true, Asks: true,
+		Author: ada, Mine: true, Body: "Zeile\n\"<&>\u2028 ☃ 👩‍💻", At: 1_700_000_000_000_000, Delivery: "failed", Problem: "why", Bounced: true, Late: true, Asks: true,
 	}
 	return store.Batch{
 		Account: &store.Account{
@@ -191,7 +191,7 @@ func full() store.Batch {
 		},
 		Stream: &store.Stream{
 			ID: "sm", JID: ada + "/tab", H: 1<<32 - 1, Acked: 7, Unacked: []string{"<a/>", "<b>&amp;</b>"}, Sent: 1,
-			Until: 1_700_000_000_000_000, Features: "<f/>", Server: "wss://a.example",
+			Max: 300_000_000, Lost: 1_700_000_000_000_000, Since: []int64{1_700_000_000_000_001, 2}, Features: "<f/>", Server: "wss://a.example", MaxBytes: 10_000, Idle: 120_000_000,
 		},
 		Contacts: []store.Contact{{
 			JID: grace, Name: "Grace", Groups: []string{"navy", "a b"}, InRoster: true, Subscription: "both",

@@ -210,16 +210,20 @@ func TestSec51_Vault(t *testing.T) {
 	})
 	t.Run("sec52 a note goes with its secret", func(t *testing.T) {
 		for _, step := range []struct{ what, note string }{
-			{`vault.note()`, ""},
-			{`vault.save("account", args[0], args[1], "ada is here")`, "ada is here"},
-			{`vault.save("account", args[0], args[1], "")`, "ada is here"},
-			{`vault.save("account", args[0], args[1], "grace is")`, "grace is"},
-			{`vault.remove("account")`, "grace is"},
-			{`vault.forget("account")`, ""},
+			{`vault.notes()`, ""},
+			{`vault.save("ada", args[0], args[1], "ada is here")`, "ada is here"},
+			{`vault.save("ada", args[0], args[1], "")`, "ada is here"},
+			{`vault.save("ada", args[0], args[1], "ada is still")`, "ada is still"},
+			{`vault.save("grace", args[0], args[1], "grace too")`, "grace too, ada is still"},
+			{`vault.mark("ada", "ada leaves")`, "ada leaves, grace too"},
+			{`vault.remove("grace")`, "ada leaves, grace too"},
+			{`vault.forget("ada")`, "grace too"},
+			{`vault.forget("ada")`, "grace too"},
+			{`vault.forget("grace")`, ""},
 		} {
 			v.ask(step.what, bound, secret)
-			if got := visit(t, b, address).ask(`vault.note()`); got != step.note {
-				t.Errorf("after %s the note is %q, want %q", step.what, got, step.note)
+			if got := visit(t, b, address).ask(`vault.notes()`); got != step.note {
+				t.Errorf("after %s the notes are %q, want %q", step.what, got, step.note)
 			}
 		}
 		if got := v.ask(`spy.rows()`); got != "[]" {

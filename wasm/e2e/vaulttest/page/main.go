@@ -1,12 +1,13 @@
 //go:build js && wasm
 
-// Command page gives the vault to its test: window.vault has save, load, note,
-// remove and forget, which return promises. An error is its text, with the kind in front.
+// Command page gives the vault to its test: window.vault has save, load, notes,
+// mark, remove and forget, which return promises. An error is its text, with the kind in front.
 package main
 
 import (
 	"context"
 	"errors"
+	"strings"
 	"syscall/js"
 
 	"natter/wasm/browser"
@@ -23,7 +24,11 @@ func main() {
 			secret, err := v.Load(ctx, args[0], []byte(args[1]))
 			return string(secret), err
 		}),
-		"note":   promise(func([]string) (string, error) { return v.Note(ctx), nil }),
+		"notes": promise(func([]string) (string, error) {
+			notes, err := v.Notes(ctx)
+			return strings.Join(notes, ", "), err
+		}),
+		"mark":   promise(func(args []string) (string, error) { return "", v.Mark(ctx, args[0], args[1]) }),
 		"forget": promise(func(args []string) (string, error) { return "", v.Forget(ctx, args[0]) }),
 		"remove": promise(func(args []string) (string, error) {
 			return "", v.Delete(ctx, args[0])
