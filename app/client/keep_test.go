@@ -68,6 +68,7 @@ type page struct {
 	gate      chan struct{} // dialing waits until it is closed, nil for not at all
 	deaf      atomic.Bool   // a connection breaks where the server says that it is satisfied
 	missed    atomic.Int32  // how many did
+	slow      atomic.Bool   // the server takes its time to close a connection
 
 	mu    sync.Mutex
 	dead  bool
@@ -156,6 +157,9 @@ func (c *counted) Close(code int, reason string) error {
 	c.page.device.mu.Lock()
 	delete(c.page.device.sockets, c)
 	c.page.device.mu.Unlock()
+	if c.page.slow.Load() {
+		time.Sleep(6 * time.Second) // longer than a mirror waits here, see hurried
+	}
 	return c.Socket.Close(code, reason)
 }
 

@@ -203,13 +203,19 @@ func (l *loop) yield(to string) {
 	}
 	l.drop()
 	link, ran, answer := l.link, l.ran, speech{Kind: yielded, To: to, Build: l.c.config.Build, From: l.term}
-	l.follow()
+	l.leader = ""
+	l.hello()
 	l.leaving.Go(func() {
 		if ran != nil {
 			<-ran
 		}
 		if message, err := json.Marshal(answer); err == nil {
 			link.Send(string(message))
+		}
+		l.c.commands <- func() {
+			if l.link == link && !l.leads {
+				l.lookAround() // not before: until now there was nobody else to be found
+			}
 		}
 	})
 }

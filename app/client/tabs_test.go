@@ -270,6 +270,24 @@ func TestPromise16_SignInBesideALeader(t *testing.T) {
 	})
 }
 
+// A leader that makes room holds on to its socket for longer than a mirror looks for a
+// leader: it does not take back what it gives away.
+func TestPromise16_MakesRoomSlowly(t *testing.T) {
+	p := trialPlace(t)
+	d, ada := p.remembering(t)
+	grace := p.person(t).here()
+	ada.slow.Store(true)
+	other := d.page()
+	other.here()
+	ada.until("back", settled)
+	other.says(grace, "here")
+	ada.sees(grace.account, "here", state.OnServer)
+	agree(t, ada, other)
+	if d.bus.leader() != other {
+		t.Error("who signed in does not lead")
+	}
+}
+
 // spoil makes the credential that is kept one that the server refuses, or the client.
 func (d *device) spoil(pg *page) {
 	d.t.Helper()

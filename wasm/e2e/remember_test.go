@@ -357,7 +357,7 @@ func TestSec52_NoLongerRemembered(t *testing.T) {
 	one, two := trialAccounts(t)
 	address, d := natter(t), newDevice(t)
 	beside := d.visit(address)
-	beside.find("button", "Sign in")
+	beside.installed() // it has found nobody to be remembered
 	p := d.visit(address)
 	p.remember(string(one.jid), one.password, one.server)
 	p.startChat(string(two.jid))
@@ -373,6 +373,7 @@ func TestSec52_NoLongerRemembered(t *testing.T) {
 
 	t.Log("somebody else, who is not remembered")
 	const untick = `() => { const box = document.querySelector("input[type=checkbox]"); if (box.checked) box.click(); return !box.checked }`
+	beside.page.MustActivate() // a click in a tab that is covered takes seconds
 	beside.until(untick)
 	beside.signIn(string(two.jid), two.password, two.server)
 	beside.in()

@@ -74,13 +74,19 @@ window.e2e = (() => {
   };
   const missed = () => aimed;
 
-  // until resolves with what f returns, or promises, as soon as that is something.
+  // until resolves with what f returns, or promises, as soon as that is something. What f
+  // looks at may not be there yet.
   const until = async (f, patience) => {
     const deadline = performance.now() + patience;
     for (;;) {
-      const found = await f();
-      if (found) return found;
-      if (performance.now() > deadline) throw new Error("waited in vain");
+      let problem = "";
+      try {
+        const found = await f();
+        if (found) return found;
+      } catch (error) {
+        problem = `: ${error}`;
+      }
+      if (performance.now() > deadline) throw new Error(`waited in vain${problem}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   };
