@@ -1,0 +1,426 @@
+//go:build linux
+
+package client_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"natter/app/client"
+	"natter/app/connect"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/store"
+	"natter/app/stream"
+	"natter/framing"
+)
+
+// device is a browser that remembers somebody: a disk and a network that outlive its
+// pages.
+type device struct {
+	store.Memory
+	t       testing.TB
+	place   *place
+	account jid.JID
+	network *tunnel
+
+	bus        bus  // where its pages meet
+	apart      bool // but they do not
+	build      int64
+	mu         sync.Mutex
+	credential *connect.Credential
+	noted      bool  // whose device it is
+	out        bool  // noted that the person signs out
+	broken     error // what it says when it is to keep or to give a credential
+	dropped    int
+	forgotten  bool
+	ours       []string // what was written here, as it reached the disk
+	sockets    map[*counted]bool
+	peak       int // of how many were open at a time
+}
+
+// remembering returns a device with a page whose person has just signed in.
+func (p *place) remembering(t testing.TB) (*device, *page) {
+	t.Helper()
+	d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}
+	first := d.page()
+	first.here()
+	return d, first
+}
+
+// page is one life of the page on a device. It is its client's Keeper.
+type page struct {
+	*person
+	*device
+	connector *connect.Connector
+	gate      chan struct{} // dialing waits until it is closed, nil for not at all
+	deaf      atomic.Bool   // a connection breaks where the server says that it is satisfied
+	missed    atomic.Int32  // how many did
+	slow      atomic.Bool   // the server takes its time to close a connection
+
+	mu    sync.Mutex
+	dead  bool
+	cut   func(b *store.Batch) moment // asked at each commit
+	blind bool                        // what is on disk cannot be searched
+	gone  chan struct{}               // closed when it is dead
+}
+
+// moment is when a page dies at a commit.
+type moment int
+
+const (
+	never moment = iota
+	beforeIt
+	afterIt // but before anything that follows from it
+)
+
+func (d *device) page() *page {
+	d.t.Helper()
+	pg := &page{device: d, gone: make(chan struct{})}
+	pg.person = newPerson(d.t, d.account, &tls.Config{RootCAs: d.place.ca}, func(c *client.Config) {
+		pg.connector = c.Connector.(*connect.Connector)
+		dial := pg.connector.Dial
+		pg.connector.Dial = func(ctx context.Context, url string) (framing.Socket, error) {
+			if pg.gate != nil {
+				select {
+				case <-pg.gate:
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}
+			if pg.isDead() {
+				return nil, errDead
+			}
+			s, err := dial(ctx, url)
+			if err == nil && pg.isDead() {
+				_ = s.Close(1000, "")
+				return nil, errDead
+			}
+			if err != nil {
+				return nil, err
+			}
+			return pg.count(s), nil
+		}
+		c.Keeper, c.Build = pg, d.build
+		c.Clock = hurried{stream.RealClock}
+	})
+	pg.server = d.network.wss
+	return pg
+}
+
+// counted is a socket that the device knows of.
+type counted struct {
+	framing.Socket
+	page *page
+}
+
+func (pg *page) count(s framing.Socket) framing.Socket {
+	c := &counted{s, pg}
+	d := pg.device
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sockets == nil {
+		d.sockets = map[*counted]bool{}
+	}
+	d.sockets[c] = true
+	d.peak = max(d.peak, len(d.sockets))
+	return c
+}
+
+func (c *counted) Read(ctx context.Context) (string, error) {
+	doc, err := c.Socket.Read(ctx)
+	if err == nil && c.page.deaf.Load() && strings.HasPrefix(doc, "<success") {
+		c.page.missed.Add(1)
+		doc, err = "", net.ErrClosed
+	}
+	if err != nil {
+		c.page.device.mu.Lock()
+		defer c.page.device.mu.Unlock()
+		delete(c.page.device.sockets, c)
+	}
+	return doc, err
+}
+
+func (c *counted) Close(code int, reason string) error {
+	c.page.device.mu.Lock()
+	delete(c.page.device.sockets, c)
+	c.page.device.mu.Unlock()
+	if c.page.slow.Load() {
+		time.Sleep(6 * time.Second) // longer than a mirror waits here, see hurried
+	}
+	return c.Socket.Close(code, reason)
+}
+
+var errDead = errors.New("the page is gone")
+
+// hurried tries a commit again, and looks for another tab, sooner than people need it.
+type hurried struct{ stream.Clock }
+
+func (c hurried) AfterFunc(d time.Duration, f func()) func() {
+	switch d {
+	case 5 * time.Second:
+		d = 50 * time.Millisecond
+	case 3 * time.Second:
+		d = time.Second
+	}
+	return c.Clock.AfterFunc(d, f)
+}
+
+func (pg *page) isDead() bool {
+	pg.mu.Lock()
+	defer pg.mu.Unlock()
+	return pg.dead
+}
+
+// here signs in and wants to be remembered.
+func (pg *page) here() *page {
+	pg.t().Helper()
+	pg.Do(state.SignIn{Address: string(pg.person.account), Password: password, Server: pg.server, Remember: true})
+	pg.until("signed in", settled)
+	return pg
+}
+
+func (pg *page) t() testing.TB { return pg.device.t }
+
+// die ends the page as browsers do: from one moment to the next, with nothing said to
+// the server and nothing written to the disk.
+func (pg *page) die() {
+	pg.mu.Lock()
+	pg.kill()
+	pg.mu.Unlock()
+	pg.leave()
+}
+
+// kill is called with mu.
+func (pg *page) kill() {
+	if !pg.dead {
+		pg.dead = true
+		pg.network.cut()
+		close(pg.gone)
+		d := pg.device
+		d.mu.Lock()
+		maps.DeleteFunc(d.sockets, func(c *counted, _ bool) bool { return c.page == pg })
+		d.mu.Unlock()
+		d.bus.gone(pg)
+	}
+}
+
+// reload ends the page and returns the next one, with the network that it finds.
+func (pg *page) reload() *page {
+	pg.die()
+	pg.network.mend()
+	return pg.device.page()
+}
+
+// back returns to the account.
+func (pg *page) back() *page {
+	pg.t().Helper()
+	pg.Do(state.Return{Account: pg.person.account})
+	pg.until("back", settled)
+	return pg
+}
+
+// table is the store as one page has it.
+type table struct {
+	store.Store
+	page *page
+}
+
+func (tb table) Lead(ctx context.Context) error {
+	tb.page.mu.Lock()
+	defer tb.page.mu.Unlock()
+	if tb.page.dead {
+		return store.ErrClosed
+	}
+	return tb.Store.Lead(ctx)
+}
+
+func (tb table) Commit(ctx context.Context, b *store.Batch) error {
+	tb.page.mu.Lock()
+	defer tb.page.mu.Unlock()
+	if tb.page.dead {
+		return store.ErrClosed
+	}
+	at := never
+	if tb.page.cut != nil {
+		at = tb.page.cut(b)
+	}
+	if at == beforeIt {
+		tb.page.kill()
+		return store.ErrClosed
+	}
+	err := tb.Store.Commit(ctx, b)
+	if err == nil {
+		tb.page.device.wrote(b)
+	}
+	if at == afterIt {
+		tb.page.kill()
+		return store.ErrClosed
+	}
+	return err
+}
+
+func (tb table) Search(ctx context.Context, words []string, before int64, n int) ([]store.Message, int64, error) {
+	tb.page.mu.Lock()
+	defer tb.page.mu.Unlock()
+	if tb.page.blind {
+		return nil, 0, store.ErrClosed
+	}
+	return tb.Store.Search(ctx, words, before, n)
+}
+
+func (d *device) wrote(b *store.Batch) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, m := range b.Messages {
+		if m.Mine && !slices.Contains(d.ours, m.Body) {
+			d.ours = append(d.ours, m.Body)
+		}
+	}
+}
+
+// Open implements client.Keeper.
+func (pg *page) Open(ctx context.Context, account jid.JID) (store.Store, error) {
+	s, err := pg.device.Memory.Open(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	return table{s, pg}, nil
+}
+
+// Meet implements client.Keeper.
+func (pg *page) Meet(_ jid.JID, hear func(string)) client.Link {
+	if pg.device.apart {
+		return nil
+	}
+	return pg.device.bus.meet(pg, hear)
+}
+
+// Renew implements client.Keeper.
+func (pg *page) Renew(_ context.Context, request *connect.Request) error {
+	pg.device.mu.Lock()
+	defer pg.device.mu.Unlock()
+	if request.Password != "" {
+		return nil
+	}
+	if pg.broken == nil {
+		request.Credential = pg.credential
+	}
+	return pg.broken
+}
+
+// Keep implements client.Keeper.
+func (pg *page) Keep(_ context.Context, c *connect.Credential) error {
+	if pg.isDead() {
+		return errDead
+	}
+	pg.device.mu.Lock()
+	defer pg.device.mu.Unlock()
+	if pg.broken == nil {
+		pg.credential, pg.noted, pg.out = c, true, false
+	}
+	return pg.broken
+}
+
+// Knows implements client.Keeper.
+func (pg *page) Knows(context.Context, jid.JID) bool {
+	pg.device.mu.Lock()
+	defer pg.device.mu.Unlock()
+	return pg.noted || pg.out
+}
+
+// SignOut implements client.Keeper.
+func (pg *page) SignOut(context.Context, jid.JID) {
+	if pg.isDead() {
+		return
+	}
+	pg.device.mu.Lock()
+	defer pg.device.mu.Unlock()
+	pg.out = true
+}
+
+// SignedOut implements client.Keeper.
+func (pg *page) SignedOut(context.Context, jid.JID) bool {
+	pg.device.mu.Lock()
+	defer pg.device.mu.Unlock()
+	return pg.out
+}
+
+// Drop implements client.Keeper.
+func (pg *page) Drop(context.Context, jid.JID) {
+	pg.device.mu.Lock()
+	defer pg.device.mu.Unlock()
+	pg.credential = nil
+	pg.dropped++
+}
+
+// Forget implements client.Keeper.
+func (pg *page) Forget(ctx context.Context, request connect.Request) {
+	request.Password = ""
+	if err := pg.Renew(ctx, &request); err != nil {
+		pg.t().Error(err)
+	}
+	if err := pg.connector.Invalidate(ctx, request); err != nil {
+		pg.t().Error(err)
+	}
+	pg.device.mu.Lock()
+	defer pg.device.mu.Unlock()
+	pg.credential, pg.forgotten, pg.noted, pg.out = nil, true, false, false
+}
+
+// kept reads all that is on the disk.
+func (d *device) kept() *store.Snapshot {
+	d.t.Helper()
+	s, err := d.Memory.Open(d.t.Context(), d.account)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer s.Close()
+	sn, err := s.Load(d.t.Context(), store.Window{Chats: 100, Messages: 1000})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return sn
+}
+
+// empty fails if anything is on the disk.
+func (d *device) empty() {
+	d.t.Helper()
+	sn := d.kept()
+	if sn.Account != nil || sn.Stream != nil || len(sn.Contacts)+len(sn.Chats)+len(sn.Newest)+len(sn.Outbox)+len(sn.Drafts)+len(sn.Settings) != 0 {
+		d.t.Errorf("kept %+v", sn)
+	}
+}
+
+// tamper changes what is on the disk about the stream.
+func (d *device) tamper(f func(*store.Stream)) {
+	d.t.Helper()
+	row := d.kept().Stream
+	f(row)
+	s, err := d.Memory.Open(d.t.Context(), d.account)
+	if err == nil {
+		err = s.Commit(d.t.Context(), &store.Batch{Stream: row})
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// onDisk waits until a message of ours is on the disk.
+func (pg *page) onDisk(body string) {
+	pg.t().Helper()
+	eventually(pg.t(), body+" is on the disk", func() bool {
+		pg.device.mu.Lock()
+		defer pg.device.mu.Unlock()
+		return slices.Contains(pg.ours, body)
+	})
+}

@@ -1,0 +1,324 @@
+//go:build linux
+
+package client_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"natter/app/connect"
+	"natter/app/state"
+)
+
+func TestSec52_Promise16_SignOutForgets(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		for _, tc := range []struct {
+			name         string
+			other, apart bool // there is another tab, and they cannot meet
+			there        bool // it is there that the person signs out
+		}{
+			{name: "one tab"},
+			{name: "in the tab that leads", other: true},
+			{name: "in a mirror", other: true, there: true},
+			{name: "after a tab that cannot be met has taken over", other: true, apart: true},
+		} {
+			t.Run(tc.name, func(t *testing.T) {
+				d, ada := p.remembering(t)
+				d.apart = tc.apart
+				if d.apart {
+					ada = ada.reload().back()
+				}
+				grace := p.person(t).here()
+				ada.says(grace, "secret")
+				grace.hears(ada.person, "secret")
+				ada.onDisk("secret")
+				other := ada
+				if tc.other {
+					other = d.page()
+					other.Do(state.Return{Account: d.account})
+					other.until("the message", func(s *state.State) bool { return s.Connection.Phase == state.Online && last(s, grace.account) != nil })
+				}
+				if tc.apart {
+					ada.until("taken", func(s *state.State) bool { return s.Connection.Phase == state.Stopped })
+				}
+				d.mu.Lock()
+				old := *d.credential
+				d.mu.Unlock()
+				if tc.there {
+					ada, other = other, ada
+				}
+				ada.Do(state.SignOut{})
+				s := ada.until("signed out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut })
+				blank(t, s)
+				if !tc.apart {
+					blank(t, other.until("signed out too", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
+				}
+				eventually(t, "forgotten", func() bool {
+					d.mu.Lock()
+					defer d.mu.Unlock()
+					return d.forgotten
+				})
+				if d.credential != nil {
+					t.Error("the credential is still here")
+				}
+				d.empty()
+				if old.Token == "" {
+					return // keys are good until the password changes
+				}
+				_, err := ada.connector.Connect(t.Context(), connect.Request{Account: d.account, Credential: &old, Server: d.network.wss})
+				var unusable *connect.CredentialError
+				if !errors.As(err, &unusable) || unusable.Reason != connect.Refused {
+					t.Errorf("the old token: %v", err)
+				}
+			})
+		}
+	})
+}
+
+// expires reloads the page with something written that was not sent, and with a
+// credential that no longer works: it comes back to the form.
+func (pg *page) expires(to *person, unsent string) *page {
+	t, d := pg.t(), pg.device
+	t.Helper()
+	d.network.cut()
+	pg.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+	pg.says(to, unsent)
+	pg.onDisk(unsent)
+	pg = pg.reload()
+	if d.credential.Token == "" {
+		spent := *d.credential
+		spent.Expiry = time.Now().Add(-time.Hour)
+		d.credential = &spent
+	} else if err := pg.connector.Invalidate(t.Context(), connect.Request{
+		Account: d.account, Credential: d.credential, Server: d.network.wss,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	pg.atTheForm()
+	return pg
+}
+
+// atTheForm returns to the account, whose password is needed.
+func (pg *page) atTheForm() {
+	pg.t().Helper()
+	pg.Do(state.Return{Account: pg.person.account})
+	blank(pg.t(), pg.until("the form", func(s *state.State) bool {
+		return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil
+	}))
+}
+
+// Whoever was remembered and signs in without wanting to be any more leaves nothing on
+// the device, and loses nothing that was not sent.
+func TestSec52_Promise16_NoLongerRemembered(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		for _, apart := range []bool{false, true} {
+			t.Run(map[bool]string{false: "tabs meet", true: "tabs cannot meet"}[apart], func(t *testing.T) {
+				d, ada := p.remembering(t)
+				d.apart = apart
+				grace := p.person(t).here()
+				befriend(ada.person, grace)
+				for i := range 60 { // more than a start reads
+					grace.says(ada.person, fmt.Sprint("history ", i))
+				}
+				ada.hears(grace, "history 59")
+				ada = ada.expires(grace, "unsent")
+				other := d.page()
+				other.atTheForm()
+
+				signIn := state.SignIn{Address: string(d.account), Password: "battery staple", Server: ada.server}
+				before := ada.State().Connection.Problem
+				ada.Do(signIn)
+				blank(t, ada.until("an answer", func(s *state.State) bool {
+					return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil && s.Connection.Problem != before
+				}))
+				if sn := d.kept(); len(sn.Outbox) != 1 || !d.noted || d.forgotten {
+					t.Errorf("a wrong password leaves %+v", sn)
+				}
+
+				signIn.Password = password
+				ada.Do(signIn)
+				ada.until("signed in", settled)
+				grace.hears(ada.person, "unsent")
+				ada.sees(grace.account, "unsent", state.Delivered)
+				d.wiped(t)
+				grace.says(ada.person, "and now")
+				ada.hears(grace, "and now")
+				ada.scrollBack(grace.account)
+				if got := ada.by(grace.account, false); len(got) != 61 {
+					t.Errorf("she has said %q", got)
+				}
+				if got := grace.by(d.account, false); !slices.Equal(got, []string{"unsent"}) {
+					t.Errorf("ours: %q", got)
+				}
+				if s := ada.State(); s.Storage != nil {
+					t.Errorf("told %+v", s.Storage)
+				}
+				if s := other.State(); s.Connection.Phase != state.SignedOut {
+					t.Errorf("the other tab is %+v", s.Connection)
+				}
+				ada.Do(state.SignOut{})
+				blank(t, ada.until("signed out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
+				d.empty()
+			})
+		}
+	})
+}
+
+// It is the same where another tab is signed in: there the account is signed out.
+func TestSec52_Promise16_NoLongerRememberedInAnyTab(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		mirror, next := d.tab(), d.page()
+		mirror.says(grace, "before")
+		grace.hears(mirror.person, "before")
+		next.person.here()
+		for _, pg := range []*page{ada, mirror} {
+			blank(t, pg.until("signed out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
+		}
+		d.wiped(t)
+		next.says(grace, "after")
+		grace.hears(next.person, "after")
+		next.wants(grace.account, "before", "after")
+		d.empty()
+	})
+}
+
+// wiped waits until nothing is kept on the device.
+func (d *device) wiped(t testing.TB) {
+	t.Helper()
+	eventually(t, "forgotten", func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.forgotten
+	})
+	d.mu.Lock()
+	if d.credential != nil || d.noted || d.out {
+		t.Errorf("the credential is %v; noted %t, out %t", d.credential, d.noted, d.out)
+	}
+	d.mu.Unlock()
+	d.empty()
+}
+
+func TestACredentialThatNoLongerWorks(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		befriend(ada.person, grace)
+		grace.says(ada.person, "history")
+		ada.hears(grace, "history")
+		ada = ada.expires(grace, "unsent")
+		s := ada.State()
+		if s.Connection.Problem.Kind != "sign-in-expired" || d.dropped != 1 {
+			t.Errorf("dropped %d times, told %+v", d.dropped, s.Connection.Problem)
+		}
+		if len(d.kept().Outbox) != 1 {
+			t.Error("the outbox is gone")
+		}
+		t.Run("a wrong password changes nothing", func(t *testing.T) {
+			before := ada.State().Connection.Problem
+			ada.Do(state.SignIn{Address: string(d.account), Password: "battery staple", Server: ada.server, Remember: true})
+			s := ada.until("an answer", func(s *state.State) bool {
+				return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil && s.Connection.Problem != before
+			})
+			blank(t, s)
+			if sn := d.kept(); len(sn.Outbox) != 1 || len(sn.Newest[grace.account].Messages) != 2 {
+				t.Errorf("kept %+v", sn)
+			}
+		})
+		ada.here()
+		grace.hears(ada.person, "unsent")
+		ada.sees(grace.account, "unsent", state.Delivered)
+		ada.wants(grace.account, "history", "unsent")
+		grace.wants(d.account, "history", "unsent")
+		if d.credential == nil {
+			t.Error("no new credential is kept")
+		}
+	})
+}
+
+// breaks says what the device fails with from now on when it is to keep a credential or
+// to give it.
+func (d *device) breaks(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.broken = err
+}
+
+// What cannot be read for a moment is not gone.
+func TestSec52_ACredentialThatCannotBeRead(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		grace.says(ada.person, "history")
+		ada.hears(grace, "history")
+		eventually(t, "it is kept", func() bool { return len(d.kept().Newest[grace.account].Messages) == 1 })
+		ada = ada.reload()
+		d.breaks(errors.New("the disk is busy"))
+		ada.Do(state.Return{Account: d.account})
+		s := ada.until("it is said", func(s *state.State) bool { return s.Connection.Problem != nil })
+		if c := s.Connection; c.Phase != state.Waiting || c.RetryAt.IsZero() || c.Problem.Kind != "unread" {
+			t.Errorf("it is %+v %+v", c, c.Problem)
+		}
+		ada.wants(grace.account, "history")
+		d.breaks(nil)
+		ada.until("back", settled)
+		if d.dropped != 0 || d.credential == nil {
+			t.Errorf("dropped %d times, the credential is %v", d.dropped, d.credential)
+		}
+	})
+}
+
+// Whoever wants to be remembered and is not is told, for as long as it is so.
+func TestSec53_ACredentialThatCannotBeKept(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}
+		d.breaks(errors.New("the disk is full"))
+		ada, grace := d.page().here(), p.person(t).here()
+		ada.says(grace, "before")
+		ada.onDisk("before")
+		s := ada.until("it is said", func(s *state.State) bool { return s.Storage != nil })
+		if s.Storage.Kind != "not-remembered" || s.Storage.Text == "" || s.Storage.Advice == "" {
+			t.Errorf("told %+v", s.Storage)
+		}
+		ada.says(grace, "after")
+		ada.onDisk("after")
+		grace.hears(ada.person, "after")
+		ada.sees(grace.account, "after", state.OnServer)
+		if ada.State().Storage == nil {
+			t.Error("it is not said any more")
+		}
+		d.breaks(nil)
+		d.network.cut()
+		ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		d.network.mend()
+		ada.Do(state.Reconnect{})
+		ada.until("all is well", func(s *state.State) bool { return s.Connection.Phase == state.Online && s.Storage == nil })
+		ada.reload().back()
+	})
+}
+
+// A server forgets a token that nobody has used when it issues another (XEP-0484 §5.1). If
+// that one is lost on its way, what is kept has to go on being good.
+func TestP12_ATokenIsLost(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		d.network.cut()
+		ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		ada.deaf.Store(true)
+		d.network.mend()
+		ada.Do(state.Reconnect{})
+		eventually(t, "another sign-in", func() bool { return ada.missed.Load() > 0 })
+		ada = ada.reload()
+		ada.Do(state.Return{Account: d.account})
+		s := ada.until("back", func(s *state.State) bool {
+			return settled(s) || s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil
+		})
+		if !settled(s) || d.dropped > 0 {
+			t.Errorf("dropped %d times, told %+v", d.dropped, s.Connection.Problem)
+		}
+	})
+}

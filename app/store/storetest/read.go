@@ -1,0 +1,164 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+
+	"natter/app/jid"
+	"natter/app/store"
+)
+
+func pages(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	commit(t, s, store.Batch{Messages: []store.Message{
+		said(grace, 3, 1), said(grace, 1, -2), said(grace, 1, -10), said(edith, 1, 0), said(grace, 2, 5), said(grace, 3, 0),
+		said(grace, 1, 7), said(edith, 9, 9),
+	}})
+	const all = "1.-10 1.-2 1.7 2.5 3.0 3.1"
+	for _, tc := range []struct {
+		before store.Key
+		n      int
+		want   string
+	}{
+		{store.Key{}, 100, all},
+		{store.Key{}, 6, all},
+		{store.Key{}, 2, "3.0 3.1"},
+		{store.Key{}, 1, "3.1"},
+		{store.Key{}, 0, ""},
+		{store.Key{Time: 3e6}, 2, "1.7 2.5"},
+		{store.Key{Time: 3e6, Seq: 1}, 100, "1.-10 1.-2 1.7 2.5 3.0"},
+		{store.Key{Time: 1e6, Seq: -2}, 5, "1.-10"},
+		{store.Key{Time: 1e6, Seq: -10}, 5, ""},
+		{store.Key{Time: 1 << 60}, 1, "3.1"},
+	} {
+		page, err := s.Messages(t.Context(), grace, tc.before, tc.n)
+		if err != nil || bodies(page) != tc.want {
+			t.Errorf("%d before %v: %q, want %q (%v)", tc.n, tc.before, bodies(page), tc.want, err)
+		}
+	}
+}
+
+func nth(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	commit(t, s, store.Batch{Messages: []store.Message{
+		said(grace, 3, 1), said(grace, 1, -2), said(edith, 9, 0), said(grace, 1, 7), said(grace, 3, 0)}})
+	for n, want := range map[int]string{-1: "none", 0: "none", 1: "3.1", 2: "3.0", 3: "1.7", 4: "1.-2", 5: "none", 500: "none"} {
+		m, err := s.Nth(t.Context(), grace, n)
+		got := "none"
+		if m != nil {
+			got = m.Body
+		}
+		if err != nil || got != want {
+			t.Errorf("%d from the end is %s, want %s (%v)", n, got, want, err)
+		}
+	}
+}
+
+func alike(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	peers := []jid.JID{"a@b", "a@b.c", "a@B", "a", "a@b\x00", "a@b\uffff", "ä@b", "room@muc/é", "👩‍💻@b"}
+	for i, peer := range peers {
+		commit(t, s, store.Batch{Messages: []store.Message{said(peer, int64(i+1), 0)}, Chats: []store.Chat{{Peer: peer}}})
+	}
+	for i, peer := range peers {
+		page, err := s.Messages(t.Context(), peer, store.Key{}, 10)
+		if err != nil || len(page) != 1 || page[0].Peer != peer || page[0].Body != fmt.Sprint(i+1, ".", 0) {
+			t.Errorf("%q has %+v (%v)", peer, page, err)
+		}
+	}
+	if n := len(load(t, s, store.Window{}).Chats); n != len(peers) {
+		t.Errorf("%d conversations, want %d", n, len(peers))
+	}
+}
+
+func find(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	message := func(second int64, id, archive string) store.Message {
+		m := said(grace, second, 0)
+		m.ID, m.Archive = id, archive
+		return m
+	}
+	elsewhere := message(9, "id", "arch")
+	elsewhere.Peer = edith
+	commit(t, s, store.Batch{Messages: []store.Message{
+		message(1, "id", "a1"), message(2, "id", "a2"), message(3, "", ""), message(4, "other", "arch"), elsewhere,
+	}})
+	for _, tc := range []struct {
+		name   string
+		wanted []store.Wanted
+		want   string
+	}{
+		{"nothing", nil, ""},
+		{"neither", []store.Wanted{{}}, ""},
+		{"by archive", []store.Wanted{{Archive: "a1"}}, "1.0"},
+		{"by id the newest", []store.Wanted{{Author: grace, ID: "id"}}, "2.0"},
+		{"by both", []store.Wanted{{Archive: "a1", Author: grace, ID: "id"}}, "1.0 2.0"},
+		{"several, one twice", []store.Wanted{{Archive: "arch"}, {Archive: "a2"}, {Author: grace, ID: "id"}}, "2.0 4.0"},
+		{"an id of somebody else", []store.Wanted{{Author: edith, ID: "id"}}, ""},
+		{"no such", []store.Wanted{{Archive: "no", Author: grace, ID: "no"}}, ""},
+	} {
+		found, err := s.Find(t.Context(), grace, tc.wanted)
+		if err != nil || bodies(found) != tc.want {
+			t.Errorf("%s: %q, want %q (%v)", tc.name, bodies(found), tc.want, err)
+		}
+	}
+}
+
+func outbox(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	commit(t, s, store.Batch{Strict: true, Messages: []store.Message{
+		queued(grace, 5), queued(edith, 3), said(grace, 4, 0), queued(edith, 7), queued(grace, 1)}})
+	if got := bodies(load(t, s, store.Window{}).Outbox); got != "1.0 3.0 5.0 7.0" {
+		t.Errorf("outbox %q", got)
+	}
+	sent := queued(edith, 3)
+	sent.Delivery, sent.Out = "server", 0
+	commit(t, s, store.Batch{Messages: []store.Message{sent}})
+	if got := bodies(load(t, s, store.Window{}).Outbox); got != "1.0 5.0 7.0" {
+		t.Errorf("outbox %q after one has arrived", got)
+	}
+}
+
+func window(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	b := store.Batch{}
+	for i := range int64(6) {
+		peer := jid.JID(fmt.Sprint("peer", i, "@localhost"))
+		for second := range int64(5) {
+			b.Messages = append(b.Messages, said(peer, 100*i+second, 0))
+		}
+		b.Chats = append(b.Chats, store.Chat{Peer: peer, Last: &b.Messages[len(b.Messages)-1]})
+	}
+	b.Chats = append(b.Chats, store.Chat{Peer: grace}) // without a message
+	b.Messages = append(b.Messages, queued("peer0@localhost", 2))
+	commit(t, s, b)
+	for _, tc := range []struct {
+		w    store.Window
+		want map[jid.JID]string
+	}{
+		{store.Window{}, map[jid.JID]string{"peer0@localhost": "2.0 3.0 4.0 more"}},
+		{store.Window{Open: "peer2@localhost", Messages: 2}, map[jid.JID]string{
+			"peer0@localhost": "2.0 3.0 4.0 more", "peer2@localhost": "203.0 204.0 more"}},
+		{store.Window{Open: "peer5@localhost", Chats: 2, Messages: 6}, map[jid.JID]string{
+			"peer0@localhost": "2.0 3.0 4.0 more",
+			"peer5@localhost": "500.0 501.0 502.0 503.0 504.0",
+			"peer4@localhost": "400.0 401.0 402.0 403.0 404.0",
+			"peer3@localhost": "300.0 301.0 302.0 303.0 304.0"}},
+		{store.Window{Open: "peer0@localhost", Messages: 4}, map[jid.JID]string{"peer0@localhost": "1.0 2.0 3.0 4.0 more"}},
+		{store.Window{Open: "stranger@localhost", Messages: 4}, map[jid.JID]string{"peer0@localhost": "2.0 3.0 4.0 more"}},
+		{store.Window{Open: grace, Messages: 4}, map[jid.JID]string{grace: "", "peer0@localhost": "2.0 3.0 4.0 more"}},
+	} {
+		sn := load(t, s, tc.w)
+		got := map[jid.JID]string{}
+		for peer, page := range sn.Newest {
+			got[peer] = bodies(page.Messages)
+			if page.Earlier {
+				got[peer] += " more"
+			}
+		}
+		expect(t, fmt.Sprintf("%+v", tc.w), got, tc.want)
+		if len(sn.Chats) != 7 {
+			t.Errorf("%d conversations", len(sn.Chats))
+		}
+	}
+}

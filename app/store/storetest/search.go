@@ -1,0 +1,122 @@
+package storetest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/store"
+)
+
+func search(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	saying := func(peer jid.JID, second, seq int64, body string) store.Message {
+		m := said(peer, second, seq)
+		m.Body = body
+		return m
+	}
+	waits := queued(edith, 5)
+	waits.Body = "A MOTH of ours"
+	commit(t, s, store.Batch{Messages: []store.Message{
+		saying(grace, 1, 0, "a moth, the first"), saying(edith, 2, 0, "Im Café gab es keine"), saying(grace, 3, 1, "Moth two"),
+		saying(grace, 3, 0, "moth one of that second"), saying(edith, 3, 0, "no m.th"), waits, saying(grace, 6, 0, "butterflies"),
+	}})
+	for _, tc := range []struct{ typed, want string }{
+		{"moth", "A MOTH of ours|Moth two|moth one of that second|a moth, the first"},
+		{"first moth", "a moth, the first"},
+		{"CAFE", "Im Café gab es keine"},
+		{"m.th", "no m.th"},
+		{"\\", ""},
+		{"", ""},
+	} {
+		found, next, err := s.Search(t.Context(), state.Words(tc.typed), 0, 100)
+		var got []string
+		for _, m := range found {
+			got = append(got, m.Body)
+		}
+		if strings.Join(got, "|") != tc.want || next != 0 || err != nil {
+			t.Errorf("%q: %q, want %q; next %d, %v", tc.typed, got, tc.want, next, err)
+		}
+	}
+	found, _, err := s.Search(t.Context(), state.Words("ours"), 0, 100)
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	expect(t, "the row", found[0], waits)
+	none, next, err := must(t, open, grace).Search(t.Context(), state.Words("moth"), 0, 100)
+	if len(none) > 0 || next != 0 || err != nil {
+		t.Errorf("grace finds what is ada's: %v, %d, %v", none, next, err)
+	}
+}
+
+func inSlices(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	var b store.Batch
+	for i := range int64(60) {
+		m := said([]jid.JID{grace, edith}[i%2], i/4+1, i) // four in each second
+		m.Body = fmt.Sprint("number ", i)
+		b.Messages = append(b.Messages, m)
+	}
+	commit(t, s, b)
+	for _, n := range []int{1, 5, 7, 59, 60, 61} {
+		var got []string
+		asked := 0
+		for before, more := int64(0), true; more; asked++ {
+			found, next, err := s.Search(t.Context(), []string{"number"}, before, n)
+			if err != nil || asked > 60 {
+				t.Fatal(asked, err)
+			}
+			for _, m := range found {
+				got = append(got, m.Body)
+			}
+			before, more = next, next != 0
+		}
+		var want []string
+		for i := range 60 {
+			want = append(want, fmt.Sprint("number ", 59-i))
+		}
+		expect(t, fmt.Sprint("in slices of ", n), got, want)
+		if most := 60/max(n, 4) + 2; asked > most {
+			t.Errorf("asked %d times for slices of %d", asked, n)
+		}
+	}
+}
+
+// A text finds itself in whatever case it is looked for, and what state takes for the
+// same is the same for the store.
+func folding(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	texts := []string{
+		"Crème brûlée", "CAFE\u0301", "Straße STRAẞE", "Łódź Øre Đakovo Æther Œuvre þing ðe Ħal", "İstanbul ISPARTA ılık",
+		"Ὀδυσσεύς ΟΔΥΣΣΕΎΣ σας ΣΑΣ", "Ёлка Йод", "شُكْراً شـكرا", "שָׁלוֹם", "한국어 각", "がぎ パ", "☺\ufe0f 👩‍💻", "Ǆ ǅ ǆ Ǳ", "ﬁ ﬃ Å K",
+		"नमस्ते की", "ไทย น้ำ", "Ⅷ ⓐ Ⓐ", "Ꭰ ꭰ Ა ა", "𐐀 𐐨 𝒜", "tab\tnew\nline\u00a0space\u2028x",
+	}
+	var b store.Batch
+	for i, text := range texts {
+		m := said(grace, int64(i+1), 0)
+		m.Body = text
+		b.Messages = append(b.Messages, m)
+	}
+	commit(t, s, b)
+	for _, text := range texts {
+		for _, typed := range []string{text, strings.ToUpper(text), strings.ToLower(text)} {
+			words := state.Words(typed)
+			found, _, err := s.Search(t.Context(), words, 0, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []store.Message
+			for i := len(texts) - 1; i >= 0; i-- {
+				if state.Has(texts[i], words) {
+					want = append(want, b.Messages[i])
+				}
+			}
+			if len(want) == 0 {
+				t.Errorf("%q is not in %q", typed, text)
+			}
+			expect(t, fmt.Sprintf("%q", typed), found, want)
+		}
+	}
+}
