@@ -77,7 +77,7 @@
 // between two writes has a message in one archive and not in the other. ejabberd keeps its
 // archive in memory for seconds and loses them when it is killed, although it has
 // acknowledged the messages; no client can make good for that, so ejabberd is asked to
-// stop in P-17. It then loses what is on its way, a message in seven of those in P-17: it
+// stop in P-17. It then loses what is on its way, a message in six of those in P-17: it
 // takes the sessions' ears off first (ejabberd_sm:stop has host_down remove the hook
 // ejabberd_c2s:process_info, which hands a session what is for it), while it still reads
 // from those who write, files what they write with them, acknowledges it, and then drops it.

@@ -309,6 +309,7 @@ func (q *pair) verdict(tell func(format string, args ...any)) (sum Verdict) {
 					tell("%s", line)
 				}
 			}
+			in.Gone = 0 // these are counted on the disk
 			sum = sum.Add(on).Add(in)
 		}
 	}
