@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-rod/rod"
 	"github.com/go-rod/rod/lib/proto"
@@ -573,11 +574,16 @@ func TestSec39_KillSwitch(t *testing.T) {
 		t.Parallel()
 		h := newHost(t, "/chat/")
 		dir := build(t, "one", 1)
+		file := filepath.Join(dir, "config.json")
+		// Such a host tells copies of a file apart by the second they were made in.
+		if err := os.Chtimes(file, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
 		h.static(dir, "/chat/")
 		p := h.visit(t)
 		p.installed()
 		p.eval(`async () => { await caches.open("somebody else's"); return ""; }`)
-		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"anyServer": true, "kill": true}`), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(`{"anyServer": true, "kill": true}`), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		p.reload()
