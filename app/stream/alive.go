@@ -29,6 +29,9 @@ type question struct {
 // reading from a client above 10 KB/s, and what waits in between cannot be seen.
 const slowest = 10_000
 
+// answerOffline is how long a server may take that the browser says is out of reach.
+const answerOffline = 2 * time.Second
+
 // wroteStanza counts towards the next question.
 func (l *loop) wroteStanza(en entry) {
 	l.bytes += en.size
@@ -67,6 +70,18 @@ func (l *loop) probe() {
 			Add(framing.New(nsPing, "ping")))
 	}
 	l.doubt()
+}
+
+// probeOffline asks the server and waits for the answer only for a moment. The browser
+// may be wrong, and to a server on this machine it usually is.
+func (l *loop) probeOffline() {
+	if l.phase != online {
+		return
+	}
+	l.probe()
+	if left := l.budget() - passed(l.now(), l.question.armed); left > answerOffline {
+		l.question.timer.set(l, answerOffline, l.unanswered)
+	}
 }
 
 // doubt gives the server its time to answer.

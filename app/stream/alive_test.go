@@ -227,6 +227,63 @@ type slowSocket struct {
 
 func (s *slowSocket) Buffered() int { return int(s.buffered.Load()) }
 
+// The browser says at once that there is no network. Most of the time it is right.
+func TestK05_NetworkGone(t *testing.T) {
+	t.Run("K05 nobody answers", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.s.Wake(Visible)
+			w.s.Wake(NetworkGone) // never held back
+			sv.got(r)
+			w.pass(answerOffline - 1)
+			w.happened()
+			w.pass(1)
+			w.happened("offline timeout")
+			w.s.Wake(NetworkGone)
+			if !sv.gone() {
+				t.Fatal("the socket is still open")
+			}
+			w.pass(wakeEvery)
+			w.s.Wake(NetworkBack)
+			if c := w.next(); c.resume == nil {
+				t.Fatal("not resumed")
+			}
+		})
+	})
+	t.Run("K05 asked already", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.send("m1")
+			w.pass(9 * time.Second)
+			sv.read()
+			w.s.Wake(NetworkGone) // waits no longer for it than before
+			w.pass(answerOffline - 100*time.Millisecond)
+			w.happened("offline timeout")
+		})
+	})
+	t.Run("K05 the browser is wrong", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.s.Wake(NetworkGone)
+			sv.got(r)
+			w.pass(answerOffline / 2)
+			sv.say(a(0))
+			w.pass(time.Minute / 2)
+			w.happened()
+		})
+	})
+	t.Run("K05 something is heard", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.s.Wake(NetworkGone)
+			w.pass(answerOffline / 2)
+			sv.say(noise)
+			w.pass(answerOffline)
+			w.happened("received noise")
+		})
+	})
+}
+
 // K07: the machine was asleep, and the timers with it.
 func TestK07_Sleep(t *testing.T) {
 	t.Run("K07 a timer that is much too late", func(t *testing.T) {

@@ -201,6 +201,10 @@ func (l *loop) wait() time.Duration {
 }
 
 func (l *loop) wake(reason Wake) {
+	if reason == NetworkGone {
+		l.probeOffline()
+		return
+	}
 	now := l.now()
 	if reason != Manual && (l.phase == stopped || !l.woken.IsZero() && passed(now, l.woken) < wakeEvery) {
 		return

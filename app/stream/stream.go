@@ -76,6 +76,7 @@ const (
 	Visible                 // the page has come to the front
 	Awake                   // the machine or the page was asleep
 	Manual                  // the person wants it; never held back
+	NetworkGone             // the browser says it is offline; starts nothing
 )
 
 // Snapshot is what must outlive the page to take a stream up again.

@@ -43,6 +43,7 @@ func WatchPage(l Lives) {
 		}
 	})
 	listen(global, "online", func(js.Value) { l.Wake(stream.NetworkBack) })
+	listen(global, "offline", func(js.Value) { l.Wake(stream.NetworkGone) })
 }
 
 // Unsent lets the page ask, before it goes, how many messages have not left yet: web/boot.js
