@@ -335,7 +335,7 @@ func (pg *page) Keep(_ context.Context, c *connect.Credential) error {
 func (pg *page) Knows(context.Context, jid.JID) bool {
 	pg.device.mu.Lock()
 	defer pg.device.mu.Unlock()
-	return pg.noted || pg.out
+	return pg.noted || pg.out || pg.Memory.Exists(pg.device.account)
 }
 
 // SignOut implements client.Keeper.

@@ -65,6 +65,7 @@ type keeping struct {
 	retry     func()                // gives up the next try of a commit that failed
 	unwatch   func()                // see watch
 	unwanted  bool                  // see letGo
+	fresh     bool                  // this sign-in has made the tables
 }
 
 // serverSetting is where the endpoint that the person typed is kept.

@@ -203,6 +203,33 @@ func (d *device) wiped(t testing.TB) {
 	d.empty()
 }
 
+// A sign-in that fails leaves as much as there was before.
+func TestSec52_AFailedSignIn(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}
+		pg := d.page()
+		fails := func() {
+			t.Helper()
+			pg.Do(state.SignIn{Address: string(d.account), Password: "wrong", Server: pg.server, Remember: true})
+			pg.until("signing in", func(s *state.State) bool { return s.Connection.Phase == state.SigningIn })
+			pg.until("refused", func(s *state.State) bool {
+				return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil
+			})
+		}
+		fails()
+		eventually(t, "forgotten", func() bool { return !d.Memory.Exists(d.account) })
+		pg.here()
+		grace := p.person(t).here()
+		pg.says(grace, "kept")
+		grace.hears(pg.person, "kept")
+		pg.onDisk("kept")
+		fails()
+		pg.onDisk("kept")
+		pg.here()
+		pg.wants(grace.account, "kept")
+	})
+}
+
 func TestACredentialThatNoLongerWorks(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)

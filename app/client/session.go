@@ -57,6 +57,7 @@ func (l *loop) signIn(in state.SignIn) {
 func (l *loop) begun() {
 	request := l.request
 	l.begin()
+	l.fresh = !l.knows(request.Account)
 	// What waits to be sent since the last time. Whether the stream of then is ours is
 	// for the password to show.
 	left := l.left(l.open())
@@ -218,7 +219,11 @@ func (l *loop) offline(ev stream.Offline) {
 	switch {
 	case l.state.Connection.Phase == state.SigningIn:
 		l.leave()
-		l.close()
+		if l.fresh {
+			l.forget()
+		} else {
+			l.close()
+		}
 		l.await(l.awaits)
 		l.Emit(state.Cleared{})
 		c.Phase, c.RetryAt = state.SignedOut, time.Time{}

@@ -42,6 +42,13 @@ func (m *Memory) Open(ctx context.Context, account jid.JID) (Store, error) {
 	return &memory{db: db}, nil
 }
 
+// Exists reports whether an account has tables.
+func (m *Memory) Exists(account jid.JID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.databases[Name(account)] != nil
+}
+
 // Fail makes every Commit fail with err from now on, with nil no longer. It stands
 // for a full disk.
 func (m *Memory) Fail(err error) {

@@ -40,6 +40,11 @@ func TestWrongPassword(t *testing.T) {
 	if focused := p.eval(`() => document.activeElement.id`).Str(); focused != "password" {
 		t.Errorf("the focus is on %q", focused)
 	}
+	t.Log("who is to be remembered is not, and leaves nothing")
+	p.click("checkbox", "Remember me")
+	p.signIn("ada@localhost", "analytic")
+	p.refused("The server did not accept this password.", "ada@localhost", "analytic")
+	p.until(`async () => !(await indexedDB.databases()).some(({ name }) => /^natter[.][0-9a-f]+$/.test(name))`)
 	p.signIn("ada@localhost", "analytical")
 	p.in()
 }
