@@ -308,14 +308,22 @@ window.natterStore = (() => {
     await done;
   }
 
-  // forgetBefore deletes a range and puts back what is in the outbox: far fewer rows.
+  // stays is state.Message.Stays of Go.
+  const stays = ({ mine, delivery, late }) => mine && (late || delivery === "queued" || delivery === "failed");
+
+  // forgetBefore deletes a range and puts back what stays: far fewer rows.
   async function forgetBefore(table, peer, time, seq) {
     const range = before(peer, time, seq);
-    const out = await result(table.index("out").getAll());
-    table.delete(range);
-    for (const row of out) {
-      if (range.includes([row.peer, row.time, row.seq])) table.put(row);
+    const kept = [];
+    let rest = range;
+    for (let rows; !rows || rows.length === atOnce;) {
+      rows = await result(table.getAll(rest, atOnce));
+      kept.push(...rows.filter(stays));
+      const last = rows.at(-1);
+      if (last) rest = IDBKeyRange.bound([peer, last.time, last.seq], range.upper, true, true);
     }
+    table.delete(range);
+    for (const row of kept) table.put(row);
   }
 
   const abandon = (opening) => {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"natter/app/state"
@@ -9,7 +10,7 @@ import (
 )
 
 // What stays on this device. Only what the archive has is removed from it, and nothing
-// that has not been read, or was not sent.
+// that has not been read. What was not sent stays alone where that goes.
 var (
 	// A conversation with more messages than this …
 	hugeChat = 50_000
@@ -89,31 +90,19 @@ func (l *loop) beyond(ctx context.Context, c *state.Chat, most, keep int) (ev st
 	if c.Unread > 0 && c.ReadTo.Before(stays) {
 		stays = c.ReadTo
 	}
-	for m := c.Timeline.First(); m != nil && m.Key.Before(stays); m = next(c.Timeline, m) {
-		if m.Delivery == state.Queued || m.Delivery == state.Failed {
-			stays = m.Key
-		}
-	}
 	// It has to be one from which the archive can be asked for what comes before, and that
-	// can be told from that by time.
+	// can be told from that by time. Something has to go, or no room is made.
 	for before := (store.Key{Time: stays.Time, Seq: stays.Seq + 1}); ; {
 		rows, err := l.store.Messages(ctx, c.Peer, before, backPage)
 		if err != nil || len(rows) < 2 {
 			return ev, false
 		}
-		for i := len(rows) - 1; i > 0; i-- {
-			if m := rows[i]; m.Archive != "" && m.At/1e6 > rows[i-1].At/1e6 {
-				m := m.State()
+		goes := slices.DeleteFunc(store.States(rows), func(m state.Message) bool { return m.Stays() })
+		for i := len(goes) - 1; i > 0; i-- {
+			if m := goes[i]; m.ArchiveID != "" && m.At.Unix() > goes[i-1].At.Unix() {
 				return state.Forgotten{Peer: c.Peer, Before: m.Key, ID: m.ArchiveID, At: m.At}, true
 			}
 		}
 		before = rows[1].Key
 	}
-}
-
-func next(t state.Timeline, m *state.Message) *state.Message {
-	if page := t.From(m.Key, 2); len(page) == 2 {
-		return page[1]
-	}
-	return nil
 }

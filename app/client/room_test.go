@@ -159,6 +159,86 @@ func TestSec56_WhatStays(t *testing.T) {
 	}
 }
 
+// What was refused is nowhere else. It stays alone where the rest goes, and is in its place
+// when that comes back.
+func TestSec56_WhatFailedStays(t *testing.T) {
+	d, ada, grace, all := chatter(t, 400)
+	ada.die()
+	s, err := d.Memory.Open(t.Context(), d.account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chat, rows := d.kept().Chats[0], d.rows(grace)
+	chat.High = 2_000_000
+	var failed []store.Message
+	for _, at := range []int{119, 19} { // after that another second begins
+		body := fmt.Sprint("refused after ", at)
+		failed = append(failed, store.Message{
+			Peer: grace.account, Key: store.Key{Time: rows[at].Time, Seq: 1_000_000}, ID: body,
+			Author: d.account, Mine: true, Body: body, At: rows[at].Time, Delivery: "failed", Problem: "It was refused.",
+		})
+		all = slices.Insert(all, at+1, body)
+	}
+	if err := s.Commit(t.Context(), &store.Batch{Chats: []store.Chat{chat}, Messages: failed}); err != nil {
+		t.Fatal(err)
+	}
+	d.Room(402)
+	d.network.mend()
+	ada = d.page().back()
+	all = append(all, "one too many")
+	grace.says(ada.person, "one too many")
+	ada.hears(grace, "one too many")
+	eventually(t, "room is made", func() bool { return slices.Contains(d.said(grace), "one too many") })
+	alone := func() {
+		t.Helper()
+		on := d.said(grace)
+		if len(on) > 320 || !slices.Equal(on[:2], []string{failed[1].Body, failed[0].Body}) {
+			t.Errorf("%d on the disk, first %q", len(on), on[:2])
+			return
+		}
+		tail(t, "on the disk", on[2:], all, 200)
+	}
+	alone()
+
+	t.Log("what is missing around it is not hidden")
+	d.Room(0)
+	ada = ada.reload().back()
+	for ada.State().Chat(grace.account).Earlier {
+		n := ada.State().Chat(grace.account).Timeline.Len()
+		ada.Do(state.LoadOlder{Peer: grace.account})
+		ada.until("more", func(s *state.State) bool { c := s.Chat(grace.account); return !c.Earlier || c.Timeline.Len() > n })
+	}
+	if got := ada.bodies(grace.account); !slices.Equal(got, d.said(grace)) {
+		t.Errorf("in memory %q", got)
+	}
+	there := ada.State().Chat(grace.account).Timeline.From(state.Key(failed[0].Key), 2)[1]
+	if gap := ada.State().Older(grace.account); gap == nil || gap.After.ID != "" || gap.Before.ID != there.ArchiveID {
+		t.Errorf("the gap is %+v, and there is %+v", gap, there)
+	}
+	ada.scrollBack(grace.account)
+	ada.wants(grace.account, all...)
+	eventually(t, "all of it is on the disk", func() bool { return slices.Equal(d.said(grace), all) })
+
+	t.Log("it is sent at last: the archive has it, but in another place")
+	ada.Do(state.RetryMessage{Peer: grace.account, ID: failed[1].ID})
+	grace.hears(ada.person, failed[1].Body)
+	ada.until("on the server", func(s *state.State) bool {
+		return s.Chat(grace.account).Timeline.Get(state.Key(failed[1].Key)).Delivery > state.Queued
+	})
+	eventually(t, "on the disk too", func() bool { return d.rows(grace)[20].Delivery != "failed" && d.rows(grace)[20].Out == 0 })
+	ada.die()
+	defer client.Huge(350, 250, time.Millisecond)()
+	d.network.mend()
+	ada = d.page().back()
+	eventually(t, "it is cut", func() bool { return len(d.rows(grace)) < 350 })
+	alone()
+	ada.scrollBack(grace.account)
+	ada.wants(grace.account, all...)
+	ada = ada.reload().back()
+	ada.scrollBack(grace.account)
+	ada.wants(grace.account, all...)
+}
+
 // A conversation that has grown huge is cut to size when there is time.
 func TestAHugeConversationIsCut(t *testing.T) {
 	d, ada, grace, all := chatter(t, 300)

@@ -226,7 +226,7 @@ func (s *State) Gaps(peer jid.JID) []Gap {
 		gaps = append(gaps, g)
 	}
 	if len(runs) == 0 {
-		add(Gap{})
+		add(Gap{Before: own.Cut, Own: own.Cut.ID != ""})
 		return gaps
 	}
 	if !runs[0].Start {

@@ -359,19 +359,20 @@ type CaughtUp struct{ Failed, GaveUp bool }
 
 func (CaughtUp) apply(s *State) { s.CaughtUp = true }
 
-// Forgotten: to make room, what comes before a message of a conversation is not kept on
-// this device any more. The archive has it.
+// Forgotten: to make room, what comes before a message of a conversation and does not stay
+// is not kept on this device any more. The archive has it.
 type Forgotten struct {
 	Peer   jid.JID
 	Before Key
 	ID     string    // the archive's id of that message
 	At     time.Time // in a later second than the message of the conversation before it
-	Gone   bool      // the archive cannot be asked by the id, only by the time
+	Gone   bool      // so is all that is not in memory, and the archive can be asked only by the time
 }
 
 func (ev Forgotten) apply(s *State) {
 	c := s.chat(ev.Peer)
 	c.forget(ev.Before)
+	c.Earlier = c.Earlier && !ev.Gone
 	s.setChat(c)
 	part := Part{s.Account(), c.Peer}
 	if room := (Part{Archive: c.Peer}); len(s.Coverage(room).Ranges) > 0 {
@@ -383,8 +384,6 @@ func (ev Forgotten) apply(s *State) {
 func (c *Chat) forget(before Key) {
 	c.Floor = before
 	c.Timeline = c.Timeline.drop(before)
-	first := c.Timeline.First()
-	c.Earlier = c.Earlier && (first == nil || before.Before(first.Key))
 }
 
 // Returned: what was kept on this device has been read.

@@ -49,6 +49,12 @@ type Message struct {
 	Asks      bool   // its author would like to be told when it is read (XEP-0333)
 }
 
+// Stays reports whether a message stays on this device where room is made: the archive does
+// not have it, or has it in another place, because it was late.
+func (m *Message) Stays() bool {
+	return m.Mine && (m.Delivery == Queued || m.Delivery == Failed || m.Late)
+}
+
 // Chat is one conversation.
 type Chat struct {
 	Rev      uint64
@@ -62,7 +68,8 @@ type Chat struct {
 	Draft    string // what was written to the peer and not sent
 	Seam     Key    // the pages of catch-ups have come up to here
 	// Floor is where what this device keeps of the conversation begins, if anything was
-	// removed to make room.
+	// removed to make room. Before it are only messages that stay, each alone, and what has
+	// come from the archive again.
 	Floor Key
 	// Earlier is set while the store has messages before the first of Timeline.
 	Earlier bool
@@ -409,13 +416,19 @@ func (t Timeline) remove(k Key, rev uint64) Timeline {
 	return t
 }
 
-// drop takes out all that comes before a place.
+// drop takes out all that comes before a place and does not stay.
 func (t Timeline) drop(before Key) Timeline {
-	for first := t.First(); first != nil && first.Key.Before(before); first = t.First() {
-		removed := t.removed
-		t = t.remove(first.Key, 0)
-		t.removed = removed
+	removed := t.removed
+	for it := t.rows.Iterator(); !it.Done(); {
+		k, m, _ := it.Next()
+		if !k.Before(before) {
+			break
+		}
+		if !m.Stays() {
+			t = t.remove(k, 0)
+		}
 	}
+	t.removed = removed
 	return t
 }
 

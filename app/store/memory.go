@@ -381,7 +381,7 @@ func (db *database) fits(b *Batch) bool {
 func (db *database) write(b *Batch) {
 	for _, f := range b.Forget {
 		for _, m := range db.page(f.Peer, f.Before, -1) {
-			if m.Out == 0 && compare(m.Key, f.Before) < 0 {
+			if compare(m.Key, f.Before) < 0 && !new(m.State()).Stays() {
 				db.remove(f.Peer, m.Key)
 			}
 		}

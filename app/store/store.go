@@ -108,9 +108,9 @@ type Batch struct {
 	Avatars         []Avatar          // one without bytes is removed
 	Settings        map[string]string // one that is "" is removed
 
-	// Forget makes room: it removes what comes before a place in a conversation,
-	// except for the outbox. The caller narrows Coverage in the same batch. Removals
-	// happen before rows are written.
+	// Forget makes room: it removes what comes before a place in a conversation, except
+	// for what state.Message.Stays. The caller narrows Coverage in the same batch.
+	// Removals happen before rows are written.
 	Forget []Forget
 }
 

@@ -136,14 +136,32 @@ func remove(t *testing.T, open Open) {
 
 func forget(t *testing.T, open Open) {
 	s := must(t, open, ada)
-	commit(t, s, store.Batch{Messages: []store.Message{
-		said(grace, 1, 0), queued(grace, 2), said(grace, 3, 0), said(grace, 3, 1), said(edith, 1, 0)}})
+	failed := queued(grace, 1)
+	failed.Delivery, failed.Out = "failed", 0
+	moved := queued(grace, 2) // the archive has it, but not there
+	moved.Delivery, moved.Out, moved.Late = "server", 0, true
+	moved.Seq = 1
+	b := store.Batch{Messages: []store.Message{
+		said(grace, 1, 1), failed, queued(grace, 2), moved, said(grace, 3, 0), said(grace, 3, 1), said(edith, 1, 0)}}
+	for i := range int64(500) {
+		b.Messages = append(b.Messages, said(grace, 2, i+2))
+	}
+	last := failed
+	last.Key = store.Key{Time: 2e6, Seq: 502}
+	b.Messages = append(b.Messages, last)
+	commit(t, s, b)
 	commit(t, s, store.Batch{Forget: []store.Forget{{Peer: grace, Before: store.Key{Time: 3e6, Seq: 1}}, {Peer: edith}}})
-	for peer, want := range map[jid.JID]string{grace: "2.0 3.1", edith: "1.0"} {
+	want := append([]store.Message{}, failed, queued(grace, 2), moved, last, said(grace, 3, 1))
+	for peer, want := range map[jid.JID][]store.Message{grace: want, edith: {said(edith, 1, 0)}} {
 		page, err := s.Messages(t.Context(), peer, store.Key{}, 10)
-		if err != nil || bodies(page) != want {
-			t.Errorf("%s has %q, want %q (%v)", peer, bodies(page), want, err)
+		if err != nil {
+			t.Fatal(err)
 		}
+		expect(t, peer.String(), page, want)
+	}
+	found, err := s.Find(t.Context(), grace, []store.Wanted{{Author: ada, ID: failed.ID}})
+	if err != nil || len(found) != 1 {
+		t.Errorf("found %v, %v", found, err)
 	}
 }
 
