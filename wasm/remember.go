@@ -201,12 +201,16 @@ func (k keeper) SignedOut(ctx context.Context, account jid.JID) bool {
 }
 
 // Forget implements client.Keeper.
-func (k keeper) Forget(ctx context.Context, request connect.Request) {
+func (k keeper) Forget(ctx context.Context, request connect.Request, gone bool) {
 	request.Password = ""
 	if err := k.Renew(ctx, &request); err != nil {
 		browser.Log(err.Error())
 	}
-	if err := k.vault.Forget(ctx, store.Name(request.Account)); err != nil {
+	forget := k.vault.Delete
+	if gone {
+		forget = k.vault.Forget
+	}
+	if err := forget(ctx, store.Name(request.Account)); err != nil {
 		browser.Log(err.Error())
 	}
 	if k.tab.Load(accountKey) == store.Name(request.Account) {

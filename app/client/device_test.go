@@ -66,6 +66,8 @@ type page struct {
 	deaf      atomic.Bool   // a connection breaks where the server says that it is satisfied
 	missed    atomic.Int32  // how many did
 	slow      atomic.Bool   // the server takes its time to close a connection
+	hung      atomic.Bool   // another tab does not let go of the tables
+	swallowed atomic.Bool   // the network takes what is dialed, and does not answer
 
 	mu    sync.Mutex
 	dead  bool
@@ -99,6 +101,10 @@ func (d *device) page() *page {
 			}
 			if pg.isDead() {
 				return nil, errDead
+			}
+			if pg.swallowed.Load() {
+				<-ctx.Done()
+				return nil, ctx.Err()
 			}
 			s, err := dial(ctx, url)
 			if err == nil && pg.isDead() {
@@ -278,6 +284,14 @@ func (tb table) Search(ctx context.Context, words []string, before int64, n int)
 	return tb.Store.Search(ctx, words, before, n)
 }
 
+func (tb table) Delete(ctx context.Context) error {
+	if tb.page.hung.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return tb.Store.Delete(ctx)
+}
+
 func (d *device) wrote(b *store.Batch) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -339,8 +353,8 @@ func (pg *page) Knows(context.Context, jid.JID) bool {
 }
 
 // SignOut implements client.Keeper.
-func (pg *page) SignOut(context.Context, jid.JID) {
-	if pg.isDead() {
+func (pg *page) SignOut(ctx context.Context, _ jid.JID) {
+	if pg.isDead() || ctx.Err() != nil {
 		return
 	}
 	pg.device.mu.Lock()
@@ -364,17 +378,22 @@ func (pg *page) Drop(context.Context, jid.JID) {
 }
 
 // Forget implements client.Keeper.
-func (pg *page) Forget(ctx context.Context, request connect.Request) {
+func (pg *page) Forget(ctx context.Context, request connect.Request, gone bool) {
 	request.Password = ""
 	if err := pg.Renew(ctx, &request); err != nil {
 		pg.t().Error(err)
 	}
-	if err := pg.connector.Invalidate(ctx, request); err != nil {
+	pg.device.mu.Lock()
+	if pg.credential = nil; gone {
+		pg.noted, pg.out = false, false
+	}
+	pg.device.mu.Unlock()
+	if err := pg.connector.Invalidate(ctx, request); err != nil && !pg.swallowed.Load() {
 		pg.t().Error(err)
 	}
 	pg.device.mu.Lock()
 	defer pg.device.mu.Unlock()
-	pg.credential, pg.forgotten, pg.noted, pg.out = nil, true, false, false
+	pg.forgotten = true
 }
 
 // kept reads all that is on the disk.

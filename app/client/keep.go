@@ -40,15 +40,15 @@ type Keeper interface {
 
 	// SignOut notes, before anything is removed, that the person signs out of the
 	// account: whatever ends the tabs meanwhile, it is carried out by the next one that
-	// leads. The note goes with Forget, or when a new Credential is kept.
+	// leads. The note goes with the name, or when a new Credential is kept.
 	SignOut(ctx context.Context, account jid.JID)
 
 	// SignedOut reports whether that is noted.
 	SignedOut(ctx context.Context, account jid.JID) bool
 
-	// Forget removes the Credential and the name of the account, after making it
-	// worthless where the server can do that.
-	Forget(ctx context.Context, request connect.Request)
+	// Forget removes the Credential and, once the tables are gone, the name of the account.
+	// Then it makes the Credential worthless where the server can do that.
+	Forget(ctx context.Context, request connect.Request, gone bool)
 }
 
 // keeping is the loop's part of it. Each turn of the loop ends with one commit: what
@@ -276,34 +276,38 @@ func (l *loop) forget() {
 	l.store, l.link = nil, nil // Delete closes it
 	l.close()
 	l.leaving.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
-		defer cancel()
 		if ran != nil {
 			<-ran // it might still keep a credential
 		}
-		var err error
-		if s == nil {
-			s, err = l.c.config.Keeper.Open(ctx, request.Account) // it was not opened yet, or failed
-			if err == nil && request.Server == "" {
-				if snapshot, err := s.Load(ctx, store.Window{}); err == nil {
-					request.Server = snapshot.Settings[serverSetting]
-				}
-			}
-		}
-		if err == nil {
-			// It waits for tabs that hang: not for longer than the rest can wait.
-			ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
-			defer cancel()
-			err = s.Delete(ctx)
-		}
-		l.c.config.Keeper.Forget(ctx, request)
+		err := l.remove(s, &request)
+		ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
+		defer cancel()
 		if err != nil {
 			l.c.config.Keeper.SignOut(ctx, request.Account) // the tables are there still
 		}
+		l.c.config.Keeper.Forget(ctx, request, err == nil)
 		if link != nil {
 			link.Close()
 		}
 	})
+}
+
+// remove removes the tables, which s is if they were open, and tells the request what was
+// in them. It waits for tabs that hang: not for longer than the rest can wait.
+func (l *loop) remove(s store.Store, request *connect.Request) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), deleteTimeout)
+	defer cancel()
+	if s == nil {
+		if s, err = l.c.config.Keeper.Open(ctx, request.Account); err != nil {
+			return err
+		}
+		if request.Server == "" {
+			if snapshot, err := s.Load(ctx, store.Window{}); err == nil {
+				request.Server = snapshot.Settings[serverSetting]
+			}
+		}
+	}
+	return s.Delete(ctx)
 }
 
 // knows reports whether this device has kept anything of the account.
@@ -343,10 +347,9 @@ func (l *loop) letGo() {
 	}
 }
 
-// forgetTimeout is how long making a token worthless may take, with deleteTimeout for
-// the tables. Without network it
-// stays good until it expires, but is no longer here.
-const forgetTimeout, deleteTimeout = 15 * time.Second, 5 * time.Second
+// forgetTimeout is how long making a token worthless may take, after deleteTimeout for the
+// tables. Without network it stays good until it expires, but is no longer here.
+const forgetTimeout, deleteTimeout = 10 * time.Second, 5 * time.Second
 
 // close ends the use of the store, and the company of other tabs. What was committed
 // stays.

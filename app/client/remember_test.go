@@ -78,6 +78,39 @@ func TestSec52_Promise16_SignOutForgets(t *testing.T) {
 	})
 }
 
+// Neither a tab that does not let go of the tables nor a network that swallows what is said
+// to it keeps a sign-out from being carried out, by the next page if not by this one.
+func TestSec52_SignOutIsNotLost(t *testing.T) {
+	p := trialPlace(t)
+	d, ada := p.remembering(t)
+	grace := p.person(t).here()
+	ada.says(grace, "secret")
+	ada.onDisk("secret")
+	ada.hung.Store(true)
+	ada.swallowed.Store(true)
+	ada.Do(state.SignOut{})
+	left := func(what string, ok func() bool) {
+		t.Helper()
+		eventually(t, what, func() bool {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return ok()
+		})
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if !d.out || !d.Memory.Exists(d.account) {
+			t.Errorf("%s: noted %t, with tables %t", what, d.out, d.Memory.Exists(d.account))
+		}
+	}
+	left("the credential is gone", func() bool { return d.credential == nil })
+	left("the server has not answered", func() bool { return d.forgotten })
+	d.mu.Lock()
+	d.forgotten = false
+	d.mu.Unlock()
+	ada.reload().Do(state.Return{Account: d.account, Out: true})
+	d.wiped(t)
+}
+
 // expires reloads the page with something written that was not sent, and with a
 // credential that no longer works: it comes back to the form.
 func (pg *page) expires(to *person, unsent string) *page {

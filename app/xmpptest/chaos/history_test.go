@@ -490,7 +490,7 @@ func (d desk) Renew(_ context.Context, r *connect.Request) error {
 }
 func (desk) Keep(context.Context, *connect.Credential) error { return nil }
 func (desk) Drop(context.Context, jid.JID)                   {}
-func (desk) Forget(context.Context, connect.Request)         {}
+func (desk) Forget(context.Context, connect.Request, bool)   {}
 func (desk) Knows(context.Context, jid.JID) bool             { return true }
 func (desk) SignOut(context.Context, jid.JID)                {}
 func (desk) SignedOut(context.Context, jid.JID) bool         { return false }

@@ -270,11 +270,11 @@ func (tb *tab) Keep(_ context.Context, c *connect.Credential) error {
 	return nil
 }
 
-func (tb *tab) Drop(context.Context, jid.JID)           { tb.p.t.Error("the credential was refused") }
-func (tb *tab) Forget(context.Context, connect.Request) {}
-func (tb *tab) Knows(context.Context, jid.JID) bool     { return true }
-func (tb *tab) SignOut(context.Context, jid.JID)        {}
-func (tb *tab) SignedOut(context.Context, jid.JID) bool { return false }
+func (tb *tab) Drop(context.Context, jid.JID)                 { tb.p.t.Error("the credential was refused") }
+func (tb *tab) Forget(context.Context, connect.Request, bool) {}
+func (tb *tab) Knows(context.Context, jid.JID) bool           { return true }
+func (tb *tab) SignOut(context.Context, jid.JID)              {}
+func (tb *tab) SignedOut(context.Context, jid.JID) bool       { return false }
 
 // mortal is a store that a killed page no longer writes to.
 type mortal struct {
