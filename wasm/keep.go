@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"natter/app/connect/discover"
@@ -15,14 +16,30 @@ import (
 	"natter/wasm/browser"
 )
 
-// What is kept between visits of everybody, none of it secret. Addresses are kept as
+// What is kept beside the tables and the vault, none of it secret. Addresses are in keys as
 // hashes only: the next person at this computer should not read who was here.
 
-// cache keeps where a domain can be reached.
-type cache struct{ storage browser.Storage }
+func hashed(prefix, name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return prefix + hex.EncodeToString(sum[:8])
+}
+
+// cache keeps where a domain can be reached, while the page lives. An endpoint may name a
+// person: it outlives the page only while somebody of the domain is remembered here.
+type cache struct {
+	storage browser.Storage
+	found   *sync.Map // by domain, as JSON
+}
+
+func (c cache) key(domain string) string { return hashed("natter.endpoints.", domain) }
 
 func (c cache) Load(domain string) (r discover.Result, ok bool) {
-	err := json.Unmarshal([]byte(c.storage.Load("natter.endpoints."+domain)), &r)
+	raw, here := c.found.Load(domain)
+	if !here {
+		raw = c.storage.Load(c.key(domain))
+		c.found.Store(domain, raw)
+	}
+	err := json.Unmarshal([]byte(raw.(string)), &r)
 	return r, err == nil
 }
 
@@ -31,16 +48,31 @@ func (c cache) Save(domain string, r discover.Result) {
 	if err != nil {
 		return
 	}
-	c.storage.Save("natter.endpoints."+domain, string(raw))
+	c.found.Store(domain, string(raw))
+	if c.storage.Load(c.key(domain)) != "" {
+		c.storage.Save(c.key(domain), string(raw))
+	}
 }
 
-// pins keeps which accounts have used SCRAM.
+// keep makes what was found for an account outlive the page.
+func (c cache) keep(account jid.JID) {
+	domain, _ := discover.Host(account.Domain())
+	if raw, _ := c.found.Load(domain); raw != nil && raw != "" {
+		c.storage.Save(c.key(domain), raw.(string))
+	}
+}
+
+// drop ends that.
+func (c cache) drop(account jid.JID) {
+	domain, _ := discover.Host(account.Domain())
+	c.storage.Remove(c.key(domain))
+}
+
+// pins keeps which accounts have used SCRAM. That stays when the person signs out: the next
+// sign-in must not be talked into less.
 type pins struct{ storage browser.Storage }
 
-func (p pins) key(account jid.JID) string {
-	sum := sha256.Sum256([]byte(account.Bare()))
-	return "natter.scram." + hex.EncodeToString(sum[:8])
-}
+func (p pins) key(account jid.JID) string { return hashed("natter.scram.", account.Bare().String()) }
 
 func (p pins) SCRAMSeen(account jid.JID) bool { return p.storage.Load(p.key(account)) != "" }
 

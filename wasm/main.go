@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
@@ -24,10 +25,11 @@ import (
 func main() {
 	form := browser.OpenForm()
 	storage := browser.PageStorage
+	places := cache{storage, &sync.Map{}}
 	connector := &connect.Connector{
 		Find: &discover.Finder{
 			Fetch:         browser.Fetch{},
-			Cache:         cache{storage},
+			Cache:         places,
 			Fixed:         form.Endpoints(),
 			AllowLoopback: true,
 		},
@@ -36,7 +38,7 @@ func main() {
 		Pins:      pins{storage},
 		UserAgent: connect.UserAgent{ID: tab(browser.TabStorage), Software: "Natter", Device: "Browser"},
 	}
-	keep := keeper{storage: storage, tab: browser.TabStorage, connector: connector}
+	keep := keeper{storage: storage, tab: browser.TabStorage, places: places, connector: connector}
 	config := client.Config{
 		Connector: connector,
 		Keeper:    keep,

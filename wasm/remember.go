@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"natter/app/client"
 	"natter/app/connect"
@@ -43,6 +44,7 @@ type keeper struct {
 	storage   browser.Storage
 	tab       browser.Storage
 	vault     browser.Vault
+	places    cache
 	connector *connect.Connector
 }
 
@@ -158,6 +160,7 @@ func (k keeper) Keep(ctx context.Context, c *connect.Credential) error {
 	}
 	k.storage.Save(rememberedKey, string(note))
 	k.tab.Save(accountKey, store.Name(c.Account))
+	k.places.keep(c.Account)
 	return nil
 }
 
@@ -217,6 +220,10 @@ func (k keeper) Forget(ctx context.Context, request connect.Request, gone bool) 
 		k.tab.Remove(accountKey)
 	}
 	k.who(ctx)
+	all, _ := k.all(ctx)
+	if !slices.ContainsFunc(all, func(r remembered) bool { return !r.Out && r.Account.Domain() == request.Account.Domain() }) {
+		k.places.drop(request.Account)
+	}
 	if err := k.connector.Invalidate(ctx, request); err != nil {
 		browser.Log(err.Error())
 	}

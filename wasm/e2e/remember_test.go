@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"slices"
@@ -54,7 +55,12 @@ func remembering(t *testing.T, f func(t *testing.T, one, two account, tokens boo
 // trialAccounts are two at a trial server of their own that is in no hurry.
 func trialAccounts(t testing.TB) (one, two account) {
 	t.Helper()
-	s := trial.New(trial.Options{Domain: "trial.test", Limits: trial.Limits{
+	return trialAt(t, "trial.test")
+}
+
+func trialAt(t testing.TB, domain string) (one, two account) {
+	t.Helper()
+	s := trial.New(trial.Options{Domain: domain, Limits: trial.Limits{
 		Stanzas: 1e6, StanzaBurst: 1e6, Bytes: 1e9, ByteBurst: 1e9, Fanout: 1e6, FanoutBurst: 1e6,
 		Failures: 1e6, Archived: 1e6, Offline: 1e6, Queue: 1e6, Outbox: 1e6,
 	}})
@@ -66,7 +72,7 @@ func trialAccounts(t testing.TB) (one, two account) {
 		if err := s.AddAccount(name, password); err != nil {
 			t.Fatal(err)
 		}
-		both[i] = account{jid.JID(name + "@trial.test"), password, "ws" + strings.TrimPrefix(web.URL, "http") + "/ws"}
+		both[i] = account{jid.JID(name + "@" + domain), password, "ws" + strings.TrimPrefix(web.URL, "http") + "/ws"}
 	}
 	return both[0], both[1]
 }
@@ -265,9 +271,9 @@ func TestSignOutLeavesNothing(t *testing.T) {
 		p.say(secret)
 		p.marked("Sent")
 		p.installed()
-		traces := []string{one.jid.String(), two.jid.String(), one.password, secret}
+		traces := []string{one.jid.String(), two.jid.String(), one.server, one.password, secret}
 		p.until(`async (text) => (await e2e.stored()).includes(text)`, secret)
-		for _, trace := range []string{one.jid.String(), two.jid.String()} {
+		for _, trace := range []string{one.jid.String(), two.jid.String(), one.server} {
 			if !p.eval(`async (text) => (await e2e.stored()).includes(text)`, trace).Bool() {
 				t.Errorf("%s is not stored: the test cannot fail", trace)
 			}
@@ -297,6 +303,61 @@ func TestSignOutLeavesNothing(t *testing.T) {
 			t.Errorf("the token of before gives %v", err)
 		}
 	})
+}
+
+// Where a server is found may name a person. It is kept for those who are remembered, and
+// as long as one of them is.
+func TestSec52_WhereTheServerIs(t *testing.T) {
+	t.Parallel()
+	const domain = "smith.test"
+	one, two := trialAt(t, domain)
+	meta := hostMeta(`{"links": [{"rel": "urn:xmpp:alt-connections:websocket", "href": "wss://` + domain + `/ws"}]}`)
+	server := passTo(t, strings.TrimSuffix("http"+strings.TrimPrefix(one.server, "ws"), "/ws"))
+	site(t, xmpptest.Ours(), domain, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/.well-known/") {
+			meta(w, r)
+			return
+		}
+		server(w, r)
+	})
+	address, d := natter(t), newDevice(t)
+	ada, grace := d.visit(address), d.visit(address)
+	for _, p := range []*person{ada, grace} {
+		p.forgives(failedFetch)
+		p.find("button", "Sign in")
+	}
+	const names = `async (domain) => (await e2e.stored()).includes(domain)`
+
+	t.Log("she does not want to be remembered")
+	ada.signIn(string(one.jid), one.password)
+	ada.in()
+	if ada.eval(names, domain).Bool() {
+		t.Error("it is kept")
+	}
+	ada.signOut()
+	if ada.eval(names, domain).Bool() {
+		t.Error("it is kept after that")
+	}
+
+	t.Log("both do")
+	ada.remember(string(one.jid), one.password)
+	grace.remember(string(two.jid), two.password)
+	const kept = `() => Object.keys(localStorage).filter((key) => key.startsWith("natter.endpoints."))`
+	if keys := ada.until(`() => { const keys = (` + kept + `)(); return keys.length > 0 && keys }`).Arr(); len(keys) != 1 || strings.Contains(keys[0].Str(), domain) {
+		t.Errorf("kept as %v", keys)
+	}
+	ada.reload()
+	ada.in()
+	ada.signOut()
+	grace.until(`async (name) => !(await e2e.stored()).includes(name)`, store.Name(one.jid))
+	if n := len(grace.eval(kept).Arr()); n != 1 {
+		t.Errorf("%d are kept for grace", n)
+	}
+	grace.signOut()
+	grace.until(`async (domain) => !(await e2e.stored()).includes(domain)`, domain)
+	if n := len(grace.eval(kept).Arr()); n != 0 {
+		t.Errorf("%d are kept for nobody", n)
+	}
 }
 
 // Two people who want to be remembered in two tabs of one browser have nothing to do with

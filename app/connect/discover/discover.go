@@ -124,7 +124,7 @@ func (f *Finder) Find(ctx context.Context, domain, own string) (Result, error) {
 		}
 		return Result{Endpoints: []Endpoint{{URL: endpoint, Source: Own}}}, nil
 	}
-	host, err := hostOf(domain)
+	host, err := Host(domain)
 	if err != nil {
 		return Result{}, &Error{domain, BadDomain, err}
 	}
@@ -158,7 +158,7 @@ func (f *Finder) Find(ctx context.Context, domain, own string) (Result, error) {
 // Forget makes the next Find ask the domain again. It is called when no endpoint
 // could be reached: the domain may have moved.
 func (f *Finder) Forget(domain string) {
-	host, err := hostOf(domain)
+	host, err := Host(domain)
 	if err != nil {
 		return
 	}
@@ -376,8 +376,8 @@ func (f *Finder) loopback(host string) bool {
 	return f.AllowLoopback && isLoopback(strings.Trim(host, "[]"))
 }
 
-// hostOf returns the domain as it stands in a URL: A-labels, lower case.
-func hostOf(domain string) (string, error) {
+// Host returns the domain as it stands in a URL, and in the Cache: A-labels, lower case.
+func Host(domain string) (string, error) {
 	domain = strings.TrimSuffix(domain, ".")
 	if isIP(domain) && (domain[0] == '[' || !strings.Contains(domain, ":")) {
 		return domain, nil
