@@ -387,7 +387,7 @@ func (db *database) write(b *Batch) {
 		}
 	}
 	for _, p := range b.RemovedMessages {
-		delete(db.messages[p.Peer], p.Key)
+		db.remove(p.Peer, p.Key)
 	}
 	for _, peer := range b.RemovedContacts {
 		delete(db.contacts, peer)

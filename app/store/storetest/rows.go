@@ -130,6 +130,9 @@ func remove(t *testing.T, open Open) {
 	if a, err := s.Avatar(t.Context(), "hash"); a != nil || err != nil {
 		t.Errorf("avatar %v, %v", a, err)
 	}
+	if found, err := s.Find(t.Context(), grace, []store.Wanted{{Archive: "x"}, {Author: ada, ID: "1"}}); len(found) > 0 || err != nil {
+		t.Errorf("found %v, %v", found, err)
+	}
 	commit(t, s, store.Batch{RemovedContacts: []jid.JID{grace}, Contacts: []store.Contact{{JID: grace, Name: "again"}}})
 	expect(t, "removed and written", load(t, s, store.Window{}).Contacts, []store.Contact{{JID: grace, Name: "again"}})
 }
