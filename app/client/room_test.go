@@ -111,6 +111,33 @@ func TestSec56_RoomIsMade(t *testing.T) {
 	ada.wants(grace.account, all...)
 }
 
+// Who scrolls back on a full device reads what does not stay. It can be done again.
+func TestSec56_RoomIsMadeTwice(t *testing.T) {
+	d, ada, grace, all := chatter(t, 620)
+	d.Room(620)
+	all = append(all, "one too many")
+	grace.says(ada.person, "one too many")
+	ada.hears(grace, "one too many")
+	eventually(t, "room is made", func() bool { return slices.Contains(d.said(grace), "one too many") })
+	for range 2 {
+		for full := false; !full; {
+			n := ada.State().Chat(grace.account).Timeline.Len()
+			ada.Do(state.LoadOlder{Peer: grace.account})
+			full = ada.until("a page, or that there is no room", func(s *state.State) bool {
+				return s.Storage != nil || s.Chat(grace.account).Timeline.Len() != n
+			}).Storage != nil
+		}
+		ada.until("it works again", func(s *state.State) bool { return s.Storage == nil })
+		tail(t, "on the disk", d.said(grace), all, 500)
+	}
+	d.Room(0)
+	ada.scrollBack(grace.account)
+	ada.wants(grace.account, all...)
+	ada = ada.reload().back()
+	ada.scrollBack(grace.account)
+	ada.wants(grace.account, all...)
+}
+
 // What was not sent and what was not read stays, whatever room it takes.
 func TestSec56_WhatStays(t *testing.T) {
 	d, ada, grace, _ := chatter(t, 400)

@@ -371,7 +371,7 @@ type Forgotten struct {
 
 func (ev Forgotten) apply(s *State) {
 	c := s.chat(ev.Peer)
-	c.forget(ev.Before)
+	c.forget(ev.Before, s.Rev)
 	c.Earlier = c.Earlier && !ev.Gone
 	s.setChat(c)
 	part := Part{s.Account(), c.Peer}
@@ -381,8 +381,8 @@ func (ev Forgotten) apply(s *State) {
 	s.setCoverage(s.Coverage(part).cut(Edge{ID: ev.ID, At: ev.At, Gone: ev.Gone}))
 }
 
-func (c *Chat) forget(before Key) {
-	c.Floor = before
+func (c *Chat) forget(before Key, rev uint64) {
+	c.Floor, c.Floored = before, rev
 	c.Timeline = c.Timeline.drop(before)
 }
 

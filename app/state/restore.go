@@ -172,7 +172,7 @@ func (ev Mirrored) apply(s *State) {
 	}
 	for peer, before := range ev.Floors {
 		c := s.chat(peer)
-		c.forget(before)
+		c.forget(before, s.Rev)
 		s.setChat(c)
 	}
 	for peer, keys := range ev.Removed {

@@ -70,7 +70,8 @@ type Chat struct {
 	// Floor is where what this device keeps of the conversation begins, if anything was
 	// removed to make room. Before it are only messages that stay, each alone, and what has
 	// come from the archive again.
-	Floor Key
+	Floor   Key
+	Floored uint64 // the Rev at which that was last said
 	// Earlier is set while the store has messages before the first of Timeline.
 	Earlier bool
 }

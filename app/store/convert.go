@@ -104,7 +104,7 @@ func (b *Batch) addChats(before, after *state.State) {
 			b.Strict = b.Strict || row.Out != 0
 			b.Messages = append(b.Messages, row)
 		}
-		if before != nil && old != nil && c.Floor != old.Floor {
+		if before != nil && old != nil && c.Floored > before.Rev {
 			b.Forget = append(b.Forget, Forget{c.Peer, Key(c.Floor)})
 		}
 		if before != nil {

@@ -8,8 +8,8 @@
 // table before the server hears that it was (XEP-0198), together with the count that
 // says so.
 //
-// The store is a cache of the server's archive but for three things: the outbox, the
-// drafts and the settings. Losing the rest costs time. There is one database for each
+// The store is a cache of the server's archive but for four things: the outbox, what has
+// failed, the drafts and the settings. Losing the rest costs time. There is one database for each
 // account, so that no question about one finds anything of another.
 package store
 
