@@ -17,7 +17,7 @@ NODE = $$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec
 
 export GO
 
-.PHONY: all run natter bundle test prove prove/chaos prove/client prove/e2e check bench size fuzz conformance clean
+.PHONY: all run natter bundle test prove prove/chaos prove/client prove/e2e prove/store check bench size fuzz conformance clean
 all: natter
 
 # Compressed quickly: on this machine nobody waits for the network.
@@ -43,21 +43,22 @@ test:
 	$(MAKE) size
 	$(GO) run ./app/xmpptest/conformance
 
-# Three packages beside each other, for they mostly wait. Figures and failures are printed as
+# Three packages at a time beside each other, for they mostly wait. Figures and failures are printed as
 # they come and once more, sorted, at the end; all else is in prove/*.log. How to read them:
 # app/xmpptest/chaos/doc.go.
 prove:
 	@rm -rf prove && mkdir prove
-	@$(MAKE) -skj3 prove/chaos prove/client prove/e2e; failed=$$?; \
+	@$(MAKE) -skj3 prove/chaos prove/client prove/e2e prove/store; failed=$$?; \
 	printf '\nmake prove:\n'; $(FIGURES) prove/*.log | sort -Vu; exit $$failed
 
-FIGURES = sed -unE 's/.*_test.go:[0-9]+: (P-[0-9])/\1/p; /^ *--- (FAIL|SKIP)|^(ok|FAIL)[[:space:]]|^panic:/p'
+FIGURES = sed -unE 's/.*_test.go:[0-9]+: (P-[0-9]|Sec[0-9])/\1/p; /^ *--- (FAIL|SKIP)|^(ok|FAIL)[[:space:]]|^panic:/p'
 
 prove/chaos: PACKAGE = ./app/xmpptest/chaos -parallel 8
 prove/client: PACKAGE = ./app/client
 prove/e2e: PACKAGE = ./wasm/e2e
-prove/chaos prove/client prove/e2e:
-	PROVE=full $(GO) test -count=1 -timeout 3h -v -run '^TestPromise[0-9]+_' $(PACKAGE) 2>&1 | tee $@.log | $(FIGURES)
+prove/store: PACKAGE = ./wasm/e2e/storetest
+prove/chaos prove/client prove/e2e prove/store:
+	PROVE=full $(GO) test -count=1 -timeout 3h -v -run '^TestPromise[0-9]+_|_Killed' $(PACKAGE) 2>&1 | tee $@.log | $(FIGURES)
 	@grep -q '^ok' $@.log
 
 $(STATICCHECK):

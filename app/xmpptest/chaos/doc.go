@@ -73,6 +73,9 @@
 // the page has kept (wasm/e2e/chrome says why): the tests cut it off and go on. P-16 there
 // kills a hundred leaders among five tabs, and lets one hang.
 //
+// The tables of the page by themselves (wasm/e2e/storetest) are killed 50 times while they
+// are written to, and 50 times while a newer build changes their schema: Sec59 and Sec57.
+//
 // Conversations are between two people; there are no rooms yet. A server that is killed
 // between two writes has a message in one archive and not in the other. ejabberd keeps its
 // archive in memory for seconds and loses them when it is killed, although it has

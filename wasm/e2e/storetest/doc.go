@@ -6,8 +6,8 @@
 // what a page cannot do to itself, and report what both have found. Asked by its
 // address, the page plays a part in a native test instead (parts_js_test.go).
 //
-// KILLS is how often the browser is killed in each way, 3 if it is not set. With
-// BENCH the benchmarks are run too and printed:
+// KILLS is how often the browser is killed in each way: if it is not set 3 times, and 50
+// in make prove. With BENCH the benchmarks are run too and printed:
 //
 //	BENCH=. go test -v -run=TestPage ./wasm/e2e/storetest
 package storetest
