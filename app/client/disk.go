@@ -77,6 +77,49 @@ func (l *loop) deepen(page state.ArchivePage) *state.Chat {
 	}
 }
 
+// recall reads back to the message that an event is about, if that is on disk and not in
+// memory, where events look for it. Many of these events are what somebody else says: that
+// it is there costs a look at an index, and only what changes it is worth the way back.
+func (l *loop) recall(ev state.Event) {
+	peer, author, id := jid.JID(""), l.state.Account(), ""
+	switch ev := ev.(type) {
+	case state.MessageMarked:
+		peer, id = ev.Peer.Bare(), ev.ID
+	case state.MessageRemoved:
+		peer, id = ev.Peer.Bare(), ev.ID
+	case state.Displayed:
+		peer, id = ev.Peer.Bare(), ev.ID
+		if ev.Mine {
+			author = peer
+		}
+	}
+	chat := l.state.Chat(peer)
+	if l.store == nil || chat == nil || !chat.Earlier || chat.Timeline.ByID(author, id) != nil {
+		return
+	}
+	rows, err := l.store.Find(context.Background(), peer, []store.Wanted{{Author: author, ID: id}})
+	if err != nil {
+		l.trouble(err)
+		return
+	}
+	if len(rows) == 0 {
+		return
+	}
+	here := l.state.With(state.HistoryRead{Peer: peer, Messages: store.States(rows)})
+	if here.With(ev).SameChats(here) {
+		return
+	}
+	for at := state.Key(rows[0].Key); at.Before(state.Key(l.edges[peer])); {
+		n, err := l.readPage(peer, backPage)
+		if err != nil {
+			l.trouble(err)
+		}
+		if n == 0 {
+			return
+		}
+	}
+}
+
 // readEnds reads the ends of the conversations in which something was said last. It
 // does so in one turn of the loop: what the stream brings is about them.
 func (l *loop) readEnds() {

@@ -1,12 +1,16 @@
 package client
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
+	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
 	"natter/app/stream"
+	"natter/framing"
 )
 
 // A server that delivers again, an hour later, what has long been on the disk shows
@@ -53,6 +57,150 @@ func TestADeliveryThatIsOnTheDisk(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is said about a message reaches it on the disk. Nothing is read back for what
+// changes nothing, whoever says it.
+func TestAWordAboutWhatIsOnTheDisk(t *testing.T) {
+	const ada, grace = "ada@localhost", "grace@localhost"
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	all := state.New().With(state.SessionStarted{Me: ada + "/tab"})
+	mark := func(id string, d state.Delivery) {
+		all = all.With(state.MessageMarked{Peer: grace, ID: id, Delivery: d, Problem: map[bool]string{true: "old"}[d == state.Failed]})
+	}
+	for i := range 300 {
+		m := state.Message{ID: fmt.Sprint("m", i), Author: ada, Mine: true, Body: "hello", At: now, Delivery: state.OnServer}
+		if i%2 == 1 {
+			m.Author, m.Mine, m.Delivery = grace, false, state.Received
+		}
+		all = all.With(state.MessageAdded{Peer: grace, Message: m})
+	}
+	mark("m10", state.Failed)
+	mark("m12", state.Delivered)
+	all = all.With(state.Displayed{Peer: grace, ID: "m20"})
+	if n := all.Chat(grace).Unread; n != 1 {
+		t.Fatalf("%d are unread", n)
+	}
+	ours := func(c *state.Chat, id string) (m state.Message) {
+		if found := c.Timeline.ByID(ada, id); found != nil {
+			m = *found
+		}
+		return m
+	}
+	const bounce = `<message xmlns='jabber:client' from='%s' type='error' id='%s'><error type='cancel'>` +
+		`<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>`
+	const receipt = `<message xmlns='jabber:client' from='%s' id='r'><received xmlns='urn:xmpp:receipts' id='%s'/></message>`
+	const marker = `<message xmlns='jabber:client' from='%s' type='chat' id='d'><displayed xmlns='urn:xmpp:chat-markers:0' id='%s'/></message>`
+	for name, tc := range map[string]struct {
+		says, from, id string
+		reads          int
+		want           func(*state.Chat) bool
+	}{
+		"a bounce": {bounce, grace, "m40", 2, func(c *state.Chat) bool {
+			m := ours(c, "m40")
+			return m.Delivery == state.Failed && m.Bounced && m.Problem == "There is nobody at this address."
+		}},
+		"a receipt":                      {receipt, grace, "m280", 0, func(c *state.Chat) bool { return ours(c, "m280").Delivery == state.Delivered }},
+		"a receipt for an old one":       {receipt, grace, "m240", 1, func(c *state.Chat) bool { return ours(c, "m240").Delivery == state.Delivered }},
+		"a receipt for a failed one":     {receipt, grace, "m10", 2, func(c *state.Chat) bool { return ours(c, "m10").Delivery == state.Delivered }},
+		"a marker":                       {marker, grace, "m40", 2, func(c *state.Chat) bool { return c.SeenTo == ours(c, "m40").Key }},
+		"a bounce of nothing":            {bounce, grace, "made up", 0, nil},
+		"a bounce of theirs":             {bounce, grace, "m41", 0, nil},
+		"a bounce by somebody else":      {bounce, "mallory@localhost", "m40", 0, nil},
+		"a bounce of what has failed":    {bounce, grace, "m10", 0, nil},
+		"a bounce of what has arrived":   {bounce, grace, "m12", 0, nil},
+		"a second receipt":               {receipt, grace, "m12", 0, nil},
+		"a marker where more is seen":    {marker, grace, "m18", 0, nil},
+		"a marker by somebody else":      {marker, "mallory@localhost", "m40", 0, nil},
+		"a marker on what they have not": {marker, grace, "made up", 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var disk store.Memory
+			s, err := disk.Open(t.Context(), ada)
+			if err == nil {
+				err = s.Commit(t.Context(), store.Changes(nil, all))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := newLoop(New(Config{Clock: fixed{stream.RealClock, now}}))
+			read := &counting{Store: s}
+			l.store = read
+			l.load()
+			before := l.state.Chat(grace)
+			if n := before.Timeline.Len(); n != window.Messages {
+				t.Fatalf("%d messages are in memory", n)
+			}
+			read.pages = 0
+			for range 2 {
+				el, err := framing.Parse(fmt.Sprintf(tc.says, tc.from, tc.id), framing.DefaultLimits)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.receive(el)
+			}
+			l.save(t.Context())
+			after := l.state.Chat(grace)
+			if read.pages != tc.reads {
+				t.Errorf("%d pages were read, want %d", read.pages, tc.reads)
+			}
+			if tc.want == nil {
+				if after != before {
+					t.Error("something has changed")
+				}
+				return
+			}
+			if !tc.want(after) {
+				t.Error("it is not so in memory")
+			}
+			if n, want := after.Timeline.Len(), min(window.Messages+tc.reads*backPage, 300); n != want {
+				t.Errorf("%d messages are in memory, want %d", n, want)
+			}
+			kept, err := s.Load(t.Context(), store.Window{Chats: 1, Messages: 300})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !tc.want(kept.State().Chat(grace)) {
+				t.Error("it is not so on the disk")
+			}
+		})
+	}
+}
+
+// What the person has read on another device is counted from there, however far back.
+func TestReadElsewhereUpToWhatIsOnTheDisk(t *testing.T) {
+	const ada, grace = "ada@localhost", "grace@localhost"
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	all := state.New().With(state.SessionStarted{Me: ada + "/tab"})
+	for i := range 80 {
+		all = all.With(state.MessageAdded{Peer: grace, Message: state.Message{ID: fmt.Sprint("m", i), Author: grace, Body: "hello", At: now}})
+	}
+	var disk store.Memory
+	s, err := disk.Open(t.Context(), ada)
+	if err == nil {
+		err = s.Commit(t.Context(), store.Changes(nil, all))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLoop(New(Config{Clock: fixed{stream.RealClock, now}}))
+	l.store = s
+	l.load()
+	l.Emit(state.Displayed{Peer: grace, ID: "m9", Mine: true})
+	if n := l.state.Chat(grace).Unread; n != 70 {
+		t.Errorf("%d are unread, want 70", n)
+	}
+}
+
+// counting counts the pages that are read.
+type counting struct {
+	store.Store
+	pages int
+}
+
+func (c *counting) Messages(ctx context.Context, peer jid.JID, before store.Key, n int) ([]store.Message, error) {
+	c.pages++
+	return c.Store.Messages(ctx, peer, before, n)
 }
 
 // fixed is a clock that stands still.

@@ -511,6 +511,35 @@ func TestOlderPagesComeFromTheDiskFirst(t *testing.T) {
 	})
 }
 
+// Who was in a tunnel says that all has arrived, also what is only on the disk by now.
+func TestReceiptsReachTheDisk(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		hers, grace := p.remembering(t)
+		befriend(ada.person, grace.person)
+		hers.network.cut()
+		grace.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
+		var all []string
+		for i := range 60 {
+			all = append(all, fmt.Sprint("message ", i))
+			ada.says(grace.person, all[i])
+		}
+		ada.sees(hers.account, all[59], state.OnServer)
+		eventually(t, "the outbox is empty", func() bool { return len(d.rows(grace.person)) == 60 && len(d.kept().Outbox) == 0 })
+		ada = ada.reload().back()
+		tail(t, "in memory", ada.bodies(hers.account), all, 50)
+		if len(ada.bodies(hers.account)) == 60 {
+			t.Fatal("all of it is in memory: the test cannot fail")
+		}
+		hers.network.mend()
+		grace.Do(state.Reconnect{})
+		eventually(t, "all are marked on the disk", func() bool {
+			return !slices.ContainsFunc(d.rows(grace.person), func(m store.Message) bool { return m.Delivery != "delivered" })
+		})
+		ada.wants(hers.account, all...)
+	})
+}
+
 // Where tabs cannot meet, the one that comes later has it all.
 func TestM11_TakenByAnotherTab(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {

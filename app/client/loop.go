@@ -120,6 +120,9 @@ func (l *loop) perform(in state.Intent) {
 			// that is asked for and what is here.
 		}
 		l.feature(in)
+	case state.RetryMessage:
+		l.recall(state.MessageMarked{Peer: in.Peer, ID: in.ID, Delivery: state.Queued})
+		l.feature(in)
 	default:
 		l.feature(in)
 	}
@@ -193,6 +196,8 @@ func (l *loop) Emit(ev state.Event) {
 		ev = l.news(m)
 	case state.ArchiveRead:
 		l.paged = true
+	case state.MessageMarked, state.MessageRemoved, state.Displayed:
+		l.recall(ev)
 	}
 	l.state = l.state.With(ev)
 	for _, f := range l.features {

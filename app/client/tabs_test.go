@@ -144,6 +144,70 @@ func TestPromise16_Promise13_AMirrorBesideAFullDisk(t *testing.T) {
 	})
 }
 
+// What only a mirror has read back to is sent again there, or deleted.
+func TestPromise16_AMirrorReadsFurtherBack(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		// tabs have a message that could not be sent, which only the mirror shows.
+		tabs := func(t *testing.T) (d *device, grace *person, ada, mirror *page) {
+			d, ada = p.remembering(t)
+			grace = p.person(t).here()
+			for i := range 60 {
+				grace.says(ada.person, fmt.Sprint("hers ", i))
+			}
+			ada.hears(grace, "hers 59")
+			eventually(t, "it is kept", func() bool { return len(d.rows(grace)) == 60 })
+			ada.die()
+			d.failed(grace, "long ago")
+			d.network.mend()
+			ada = d.page().back()
+			mirror = d.tab()
+			mirror.Do(state.LoadOlder{Peer: grace.account})
+			mirror.until("the page before", func(*state.State) bool { return len(mirror.bodies(grace.account)) == 61 })
+			if len(ada.bodies(grace.account)) != 50 {
+				t.Fatal("the leader has read it too: the test cannot fail")
+			}
+			return d, grace, ada, mirror
+		}
+		t.Run("sent again", func(t *testing.T) {
+			d, grace, ada, mirror := tabs(t)
+			mirror.Do(state.RetryMessage{Peer: grace.account, ID: "long ago"})
+			grace.hears(mirror.person, "long ago")
+			eventually(t, "the disk says so", func() bool { return d.rows(grace)[0].Delivery == "server" })
+			agree(t, ada, mirror)
+			if got := grace.by(d.account, false); !slices.Equal(got, []string{"long ago"}) {
+				t.Errorf("she has %q", got)
+			}
+		})
+		t.Run("deleted", func(t *testing.T) {
+			d, grace, ada, mirror := tabs(t)
+			mirror.Do(state.DeleteMessage{Peer: grace.account, ID: "long ago"})
+			eventually(t, "it is not on the disk", func() bool { return len(d.rows(grace)) == 60 })
+			agree(t, ada, mirror)
+			if slices.Contains(append(d.said(grace), ada.bodies(grace.account)...), "long ago") {
+				t.Error("it is still there")
+			}
+		})
+	})
+}
+
+// failed puts a message that could not be sent, with its text as its id, on the disk
+// before all others.
+func (d *device) failed(to *person, body string) {
+	d.t.Helper()
+	s, err := d.Memory.Open(d.t.Context(), d.account)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer s.Close()
+	at := d.rows(to)[0].Time - 1
+	if err := s.Commit(d.t.Context(), &store.Batch{Messages: []store.Message{{
+		Peer: to.account, Key: store.Key{Time: at, Seq: -1000}, ID: body, Author: d.account, Mine: true,
+		Body: body, At: at, Delivery: "failed", Problem: "There is no connection.",
+	}}}); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 // A tab that opens while another one hangs shows what is kept, and takes over when that
 // one has not answered for long enough. The one that hung finds itself a mirror.
 func TestPromise16_ASuspendedLeader(t *testing.T) {
