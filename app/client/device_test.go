@@ -69,11 +69,12 @@ type page struct {
 	hung      atomic.Bool   // another tab does not let go of the tables
 	swallowed atomic.Bool   // the network takes what is dialed, and does not answer
 
-	mu    sync.Mutex
-	dead  bool
-	cut   func(b *store.Batch) moment // asked at each commit
-	blind bool                        // what is on disk cannot be searched
-	gone  chan struct{}               // closed when it is dead
+	mu     sync.Mutex
+	dead   bool
+	cut    func(b *store.Batch) moment // asked at each commit
+	blind  bool                        // what is on disk cannot be searched
+	unread bool                        // nor be read when this tab takes over
+	gone   chan struct{}               // closed when it is dead
 }
 
 // moment is when a page dies at a commit.
@@ -248,6 +249,15 @@ func (tb table) Lead(ctx context.Context) error {
 		return store.ErrClosed
 	}
 	return tb.Store.Lead(ctx)
+}
+
+func (tb table) Load(ctx context.Context, w store.Window) (*store.Snapshot, error) {
+	tb.page.mu.Lock()
+	defer tb.page.mu.Unlock()
+	if tb.page.unread {
+		return nil, store.ErrClosed
+	}
+	return tb.Store.Load(ctx, w)
 }
 
 func (tb table) Commit(ctx context.Context, b *store.Batch) error {

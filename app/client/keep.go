@@ -223,9 +223,16 @@ func (l *loop) comeBack(in state.Return) {
 // roster or the archive had not arrived, it is not taken up, but what it had to send
 // is. The same goes if the outbox has what the stream does not: messages of which the
 // archive was to say whether they had arrived.
+//
+// If the tables cannot be read, it is what is nowhere else. What is in their outbox leaves
+// when they can be read again, maybe with the very stream that is kept there: from here
+// too, it would arrive twice.
 func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 	if kept == nil {
-		return nil
+		kept = &store.Snapshot{Outbox: l.unconfirmed()}
+		if len(kept.Outbox) == 0 {
+			return nil
+		}
 	}
 	sn := unpack(kept.Stream)
 	if sn == nil {
@@ -250,7 +257,7 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 				framing.New(nsStanzaID, "origin-id").Set("id", row.ID))
 		l.Decorate(st)
 		sn.Unacked = append(sn.Unacked, st)
-		doubtful = true
+		queued[row.ID], doubtful = true, true
 	}
 	if doubtful {
 		sn.ID, sn.Since = "", nil // nothing of it leaves before it is known how old it is
@@ -260,6 +267,29 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 	}
 	sn.Sent = len(sn.Unacked) // what was released after the commit may have left
 	return sn
+}
+
+// unconfirmed are the messages sent in this tab of which no leader has said that they are
+// on the disk.
+func (l *loop) unconfirmed() (rows []store.Message) {
+	for _, w := range l.wanted {
+		var peer jid.JID
+		var id string
+		switch in := w.in.(type) {
+		case state.SendMessage:
+			peer, id = in.Peer.Bare(), in.ID
+		case state.RetryMessage:
+			peer, id = in.Peer.Bare(), in.ID
+		}
+		chat := l.state.Chat(peer)
+		if chat == nil {
+			continue
+		}
+		if m := chat.Timeline.ByID(l.state.Account(), id); m != nil && m.Delivery == state.Queued {
+			rows = append(rows, store.Message{Peer: peer, ID: id, Body: m.Body})
+		}
+	}
+	return rows
 }
 
 // forget removes every trace of the account from this device. Until that is done no

@@ -208,6 +208,75 @@ func (d *device) failed(to *person, body string) {
 	}
 }
 
+// A tab that takes over and cannot read the disk sends what nobody else knows of.
+func TestPromise16_TakesOverWithoutTheDisk(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		mirror := d.tab()
+		agree(t, ada, mirror)
+		mirror.mu.Lock()
+		mirror.unread = true
+		mirror.mu.Unlock()
+		d.bus.suspend()
+		mirror.says(grace, "only here")
+		mirror.sees(grace.account, "only here", state.Queued)
+		ada.vanish()
+		grace.hears(mirror.person, "only here")
+		mirror.sees(grace.account, "only here", state.OnServer)
+		mirror.says(grace, "after that")
+		grace.hears(mirror.person, "after that")
+		mirror.wants(grace.account, "only here", "after that")
+		mirror.once(grace, "only here")
+	})
+}
+
+// once reloads a page, with a disk that can be read, and fails unless somebody has been
+// sent a message once after that.
+func (pg *page) once(to *person, body string) {
+	pg.t().Helper()
+	next := pg.reload().back()
+	next.says(to, "after the reload")
+	to.hears(next.person, "after the reload")
+	if n := count(to.wire.received(0), ">"+body+"<"); n != 1 {
+		pg.t().Errorf("%q came %d times", body, n)
+	}
+}
+
+// It does not know whether what it shows as queued has arrived: the archive does.
+func TestPromise16_M09_TakesOverInDoubtWithoutTheDisk(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		mirror := d.tab()
+		agree(t, ada, mirror)
+		mirror.mu.Lock()
+		mirror.unread = true
+		mirror.mu.Unlock()
+		ada.mu.Lock()
+		ada.cut = func(b *store.Batch) moment {
+			for _, m := range b.Messages {
+				if m.Body == "arrived" && m.Out == 0 {
+					return beforeIt // no tab learns that the server has it
+				}
+			}
+			return never
+		}
+		ada.mu.Unlock()
+		mirror.says(grace, "arrived")
+		grace.hears(mirror.person, "arrived")
+		<-ada.gone
+		d.network.mend()
+		mirror.Do(state.Reconnect{})
+		mirror.sees(grace.account, "arrived", state.OnServer)
+		mirror.says(grace, "after that")
+		grace.hears(mirror.person, "after that")
+		grace.wants(d.account, "arrived", "after that")
+		mirror.wants(grace.account, "arrived", "after that")
+		mirror.once(grace, "arrived")
+	})
+}
+
 // A tab that opens while another one hangs shows what is kept, and takes over when that
 // one has not answered for long enough. The one that hung finds itself a mirror.
 func TestPromise16_ASuspendedLeader(t *testing.T) {
