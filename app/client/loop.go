@@ -218,7 +218,7 @@ func (l *loop) Send(st *framing.Element) error {
 	return l.stream.Send(st)
 }
 
-func (l *loop) Settle(again []*framing.Element) {
+func (l *loop) Settle(again []stream.Again) {
 	if l.stream != nil {
 		l.moved = true
 		l.stream.Settle(l.loss, again)

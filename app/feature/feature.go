@@ -10,6 +10,7 @@ import (
 
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/stream"
 	"natter/framing"
 )
 
@@ -67,7 +68,7 @@ type Client interface {
 
 	// Settle sends again, in this order, what was Lost and has to be. Messages sent since
 	// have waited for it.
-	Settle(again []*framing.Element)
+	Settle(again []stream.Again)
 
 	// Request queues an IQ get or set and calls done on the loop with the answer.
 	// err is a *stream.StanzaError when the answer is an error.

@@ -270,8 +270,8 @@ func (l *loop) next() (writing, bool) {
 	case len(l.control) > 0:
 		return writing{element: l.control[0]}, true
 	}
-	if en, ok := l.ready(); ok {
-		return writing{element: en.st, stanza: true}, true
+	if queued, leaves, ok := l.ready(); ok {
+		return writing{element: leaves, stanza: queued}, true
 	}
 	switch {
 	case l.phase != closing:
@@ -296,7 +296,7 @@ func (l *loop) written(w writing) {
 		l.link.closing = true
 	case w.ack:
 		l.link.acked = true
-	case w.stanza:
+	case w.stanza != nil:
 		en := l.queue[l.sent]
 		l.sent++
 		if en.request != nil {
@@ -314,7 +314,7 @@ func (l *loop) refused(k *link, w writing, err error) {
 		return
 	}
 	var size *framing.SizeError
-	if !w.stanza || !errors.As(err, &size) && !errors.Is(err, framing.ErrName) {
+	if w.stanza == nil || !errors.As(err, &size) && !errors.Is(err, framing.ErrName) {
 		// Why will be read; a silent end shows as an answer that does not come.
 		l.doubt()
 		return
@@ -323,7 +323,7 @@ func (l *loop) refused(k *link, w writing, err error) {
 		err = &TooLargeError{Size: size.Size, Max: size.Max}
 	}
 	for i, en := range l.queue[:l.sent] {
-		if en.st == w.element {
+		if en.st == w.stanza {
 			l.sent--
 			l.unqueue(i, err)
 			return
@@ -380,9 +380,9 @@ type received struct {
 
 type writing struct {
 	element *framing.Element
-	stanza  bool // counted, as opposed to what manages the stream
-	ack     bool // the last but one
-	end     bool // the last: close the stream
+	stanza  *framing.Element // as it is queued, nil for what manages the stream
+	ack     bool             // the last but one
+	end     bool             // the last: close the stream
 }
 
 func (l *loop) open(sess *connect.Session) *link {

@@ -244,9 +244,10 @@ func (l *loop) settle(loss int, again []entry) {
 	}
 }
 
-// ready returns the stanza that is to be written next, if any may be, and moves it to
-// the front of those that wait. Messages wait while the fate of older ones is open.
-func (l *loop) ready() (entry, bool) {
+// ready returns the stanza that is to be written next, if any may be, as the queue has
+// it and as it leaves, and moves it to the front of those that wait. Messages wait
+// while the fate of older ones is open.
+func (l *loop) ready() (queued, leaves *framing.Element, ok bool) {
 	i := l.sent
 	if l.unsettled && l.phase != closing {
 		for i < len(l.queue) && l.queue[i].st.Name.Local == "message" {
@@ -257,20 +258,20 @@ func (l *loop) ready() (entry, bool) {
 		l.unqueue(i, ErrStale)
 	}
 	if i == len(l.queue) || l.queue[i].held && l.phase != closing {
-		return entry{}, false
+		return nil, nil, false
 	}
 	en := l.queue[i]
 	copy(l.queue[l.sent+1:i+1], l.queue[l.sent:i])
 	l.queue[l.sent] = en
-	if late := l.late(l.sent); late > time.Minute {
-		// A copy: others may be reading the stanza.
-		st := *en.st
-		st.Children = slices.Clone(st.Children)
-		en.st = st.Add(framing.New(nsDelay, "delay").Set("stamp", en.since.UTC().Format("2006-01-02T15:04:05.000Z")))
-		en.size = len(st.Append(nil))
-		l.queue[l.sent] = en
+	if l.late(l.sent) <= time.Minute {
+		return en.st, en.st, true
 	}
-	return en, true
+	// Only what leaves says how late it is. In the queue a delay means that whoever wrote
+	// the message knew it would be.
+	late := *en.st
+	late.Children = slices.Clone(late.Children)
+	late.Add(framing.New(nsDelay, "delay").Set("stamp", en.since.UTC().Format("2006-01-02T15:04:05.000Z")))
+	return en.st, &late, true
 }
 
 // late returns how old a message is that somebody wrote in the belief that it leaves at

@@ -342,7 +342,7 @@ func TestSec64_TooLarge(t *testing.T) {
 			sv.fails("policy-violation")
 			w.happened("acknowledged good", "offline policy-violation for good", "unsent bad after")
 			// The owner sends them once more, the person tries again.
-			w.s.Settle(1, []*framing.Element{message("other"), message("bad"), message("after")})
+			w.settle(1, message("other"), message("bad"), message("after"))
 			w.s.Wake(Manual)
 			sv = w.next().fresh(featuresSM)
 			sv.read()
@@ -388,7 +388,7 @@ func TestSec64_TooLarge(t *testing.T) {
 		"resumed": func(c *try) (*server, int) { return c.resumed(1), 0 },
 		"not resumed": func(c *try) (*server, int) {
 			sv := c.fresh(featuresSM)
-			c.w.s.Settle(1, []*framing.Element{message("small"), large(50_000), message("after")})
+			c.w.settle(1, message("small"), large(50_000), message("after"))
 			sv.say(enabled)
 			return sv, 1
 		},
@@ -411,7 +411,7 @@ func TestSec64_TooLarge(t *testing.T) {
 				w.pass(longWait)
 				sv = w.next().fresh(featuresSM)
 				sv.say(enabled)
-				w.s.Settle(losses+1, []*framing.Element{message("small"), message("after")})
+				w.settle(losses+1, message("small"), message("after"))
 				sv.got(enable, written("small"), written("after"))
 				sv.say(a(2))
 				w.happened("trying", "online", "acknowledged small after")
@@ -422,7 +422,7 @@ func TestSec64_TooLarge(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
 			sv := w.managed()
 			for i := range 5 {
-				w.s.Settle(i, []*framing.Element{message("m1")})
+				w.settle(i, message("m1"))
 				sv.read()
 				sv.fails("undefined-condition")
 				w.happened("offline undefined-condition", "unsent m1")
@@ -626,7 +626,7 @@ func TestSnapshot_Restore(t *testing.T) {
 			sv := w.next().fresh(featuresSM)
 			sv.got(enable)
 			w.happened("trying", "online", "unsent m2")
-			w.s.Settle(1, []*framing.Element{message("m2")})
+			w.settle(1, message("m2"))
 			sv.got(written("m2"), written("m3"))
 		})
 	})

@@ -151,18 +151,25 @@ func (s *Stream) Send(st *framing.Element) error {
 	return nil
 }
 
+// Again is a stanza that is to be sent again.
+type Again struct {
+	Stanza *framing.Element
+	Since  time.Time // when it was first to be sent
+}
+
 // Settle ends the wait after an Unsent, named by its Loss: these of its stanzas are
 // sent again, in this order and before everything queued since. Those that can never be
 // sent come back as Unsent with an Err. Settling what was settled, or has been followed
 // by another loss, only queues.
-func (s *Stream) Settle(loss int, again []*framing.Element) {
+func (s *Stream) Settle(loss int, again []Again) {
 	var entries []entry
-	for _, st := range again {
-		en, err := s.entry(st)
+	for _, a := range again {
+		en, err := s.entry(a.Stanza)
 		if err != nil {
-			s.box.post(func(l *loop) { l.emit(Unsent{Stanzas: []*framing.Element{st}, Err: err}) })
+			s.box.post(func(l *loop) { l.emit(Unsent{Stanzas: []*framing.Element{a.Stanza}, Err: err}) })
 			continue
 		}
+		en.since = a.Since
 		entries = append(entries, en)
 	}
 	s.box.post(func(l *loop) { l.settle(loss, entries) })

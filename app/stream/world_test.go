@@ -223,6 +223,15 @@ func (w *world) pass(d time.Duration) {
 
 func (w *world) send(id string) { w.t.Helper(); w.sendAll(message(id)) }
 
+// settle has stanzas sent again that were lost a moment ago.
+func (w *world) settle(loss int, stanzas ...*framing.Element) {
+	var again []Again
+	for _, st := range stanzas {
+		again = append(again, Again{st, w.s.config.Clock.Now()})
+	}
+	w.s.Settle(loss, again)
+}
+
 func (w *world) sendAll(stanzas ...*framing.Element) {
 	w.t.Helper()
 	for _, st := range stanzas {

@@ -288,13 +288,13 @@ func (t *talk) observe(c feature.Client, ev state.Event) {
 		if ev.Failed && !ev.GaveUp && len(t.doubtful) > 0 {
 			return // it is asked again
 		}
-		var again []*framing.Element
+		var again []stream.Again
 		for _, st := range t.doubtful {
 			switch {
 			case ev.Failed:
 				mark(c, st, state.Failed, "The connection was lost, and the server does not say whether this has arrived.")
 			case missing(c, st):
-				again = append(again, st)
+				again = append(again, stream.Again{Stanza: st, Since: waiting(c, st).At})
 			}
 		}
 		t.doubtful = nil
@@ -321,10 +321,11 @@ func missing(c feature.Client, st *framing.Element) bool {
 	switch {
 	case m == nil:
 		return false
-	case c.Now().Sub(m.At) > stream.Stale && !m.Late:
+	case m.Late:
+		delayed(st, m.At)
+	case c.Now().Sub(m.At) > stream.Stale:
 		mark(c, st, state.Failed, old)
 		return false
 	}
-	delayed(st, m.At)
 	return true
 }

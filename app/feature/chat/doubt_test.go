@@ -39,7 +39,7 @@ func TestSec63_DoubtIsToldTwice(t *testing.T) {
 			f.Observe(c, state.CaughtUp{})
 			var got []string
 			for _, st := range c.again {
-				got = append(got, st.Attr("id"))
+				got = append(got, st.Stanza.Attr("id"))
 			}
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("sent again: %q, want %q", got, tc.want)

@@ -8,6 +8,7 @@ import (
 	"natter/app/feature/chat"
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/stream"
 	"natter/framing"
 )
 
@@ -22,16 +23,16 @@ type shaky struct {
 	s     *state.State
 	now   time.Time
 	sent  []*framing.Element
-	again []*framing.Element
+	again []stream.Again
 }
 
-func (c *shaky) State() *state.State             { return c.s }
-func (c *shaky) Emit(ev state.Event)             { c.s = c.s.With(ev) }
-func (c *shaky) Now() time.Time                  { return c.now }
-func (c *shaky) NewID() string                   { return "id" }
-func (c *shaky) Decorate(*framing.Element)       {}
-func (c *shaky) Send(st *framing.Element) error  { c.sent = append(c.sent, st); return nil }
-func (c *shaky) Settle(again []*framing.Element) { c.again = again }
+func (c *shaky) State() *state.State            { return c.s }
+func (c *shaky) Emit(ev state.Event)            { c.s = c.s.With(ev) }
+func (c *shaky) Now() time.Time                 { return c.now }
+func (c *shaky) NewID() string                  { return "id" }
+func (c *shaky) Decorate(*framing.Element)      {}
+func (c *shaky) Send(st *framing.Element) error { c.sent = append(c.sent, st); return nil }
+func (c *shaky) Settle(again []stream.Again)    { c.again = again }
 func (c *shaky) phase(p state.Phase) {
 	c.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: p}})
 }
@@ -74,8 +75,13 @@ func TestNothingOldGoesOutWithoutAsking(t *testing.T) {
 				if len(c.again) != 1 || message().Delivery != state.Queued {
 					t.Fatalf("%d leave again, it is %v", len(c.again), message().Delivery)
 				}
-				if stamp := c.again[0].Child("urn:xmpp:delay", "delay").Attr("stamp"); stamp != "2026-01-02T12:00:00.000Z" {
-					t.Errorf("as of %q", stamp)
+				if since := c.again[0].Since; !since.Equal(message().At) {
+					t.Errorf("as of %s", since)
+				}
+				// The stream asks of what has no delay, should it be old before it leaves.
+				delay := c.again[0].Stanza.Child("urn:xmpp:delay", "delay")
+				if tc.phase == state.Online && delay != nil || tc.phase != state.Online && delay.Attr("stamp") != "2026-01-02T12:00:00.000Z" {
+					t.Errorf("as of %v", delay)
 				}
 				return
 			}
