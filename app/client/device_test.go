@@ -169,14 +169,15 @@ func (c *counted) Close(code int, reason string) error {
 
 var errDead = errors.New("the page is gone")
 
-// hurried tries a commit again, and looks for another tab, sooner than people need it.
+// hurried tries a commit again, looks for another tab, and gives up a stream that nothing
+// can be stored of, sooner than people need it.
 type hurried struct{ stream.Clock }
 
 func (c hurried) AfterFunc(d time.Duration, f func()) func() {
 	switch d {
 	case 5 * time.Second:
 		d = 50 * time.Millisecond
-	case 3 * time.Second:
+	case 3 * time.Second, 15 * time.Second:
 		d = time.Second
 	}
 	return c.Clock.AfterFunc(d, f)

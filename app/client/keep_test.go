@@ -377,6 +377,21 @@ func TestSec56_Sec59_Promise13_FullDisk(t *testing.T) {
 			}
 			eventually(t, "all of it is acknowledged", func() bool { return highest(ada.wire.sent(since)) >= now })
 		}
+
+		t.Log("a connection that is lost meanwhile")
+		d.Fail(store.ErrQuota)
+		say(grace, ada.person, "hers before the loss")
+		d.network.cut()
+		ada.until("offline", func(s *state.State) bool { return s.Connection.Phase != state.Online })
+		d.network.mend()
+		ada.until("online", settled)
+		say(grace, ada.person, "hers after the loss")
+		say(ada.person, grace, "ours after the loss")
+		d.Fail(nil)
+		ada.until("it works again", func(s *state.State) bool { return s.Storage == nil })
+		say(ada.person, grace, "the last one")
+		ada.onDisk("the last one")
+
 		ada = ada.reload().back()
 		ada.until("all of it", func(s *state.State) bool { return last(s, grace.account).Body == all[len(all)-1] })
 		ada.Do(state.LoadOlder{Peer: grace.account})

@@ -76,6 +76,7 @@ type loop struct {
 	lost      time.Time     // the session ended
 	woken     time.Time     // the last Wake that had an effect
 	retry     timer
+	stuck     timer  // runs while what was received keeps the stream from being resumed
 	parting   timer  // from the end of a closed stream to that of Run
 	due       bool   // connect as soon as nothing is in the way
 	redirect  string // where the server sent us, from which endpoint
@@ -101,6 +102,7 @@ func (l *loop) run(ctx context.Context) error {
 	cause := ctx.Err()
 	cancel()
 	l.retry.clear()
+	l.stuck.clear()
 	l.parting.clear()
 	l.hush()
 	if l.link != nil {

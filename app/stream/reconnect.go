@@ -16,8 +16,10 @@ const (
 	longWait   = 60 * time.Second // never more than this
 	stable     = 60 * time.Second // a session that lasts so long makes good for all failures before
 	wakeEvery  = 5 * time.Second
-	normalLoss = 1006 // what a socket reports that was lost, not closed
-	tooBig     = 1009 // a frame was longer than the server takes (RFC 6455 §7.4.1)
+	rivalry    = 30 * time.Second // the attempt to resume that we gave up may come late, and look to ejabberd like a rival of the one that succeeded
+	handling   = 15 * time.Second // how long a stream waits to be resumed for what has come on it to be handled
+	normalLoss = 1006             // what a socket reports that was lost, not closed
+	tooBig     = 1009             // a frame was longer than the server takes (RFC 6455 §7.4.1)
 )
 
 // connect makes a session as soon as nothing is in the way.
@@ -30,15 +32,23 @@ func (l *loop) connect() {
 // unblocked starts Connect if it is due. There are never two sockets: servers end
 // the older session when a second one comes. And before a stream is resumed,
 // everything received on it must have been handled: our count is part of the
-// question, and what it leaves out is sent again.
+// question, and what it leaves out is sent again. If that takes too long, because the
+// disk is full, the stream is given up for one that begins with nothing.
 func (l *loop) unblocked() {
 	if !l.due || l.link != nil {
 		return
 	}
 	resume := l.resume()
 	if resume != nil && len(l.inbound) > 0 {
+		if !l.stuck.running() {
+			l.stuck.set(l, handling, func(time.Duration) {
+				l.lose(l.startOver())
+				l.unblocked()
+			})
+		}
 		return
 	}
+	l.stuck.clear()
 	l.due, l.phase = false, connecting
 	redirect, from := l.redirect, l.from
 	l.redirect, l.from = "", ""
@@ -122,7 +132,7 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 		// Both Prosody and ejabberd say so, without more, when they think that we
 		// have miscounted.
 		over = over || stream.Condition == framing.UndefinedCondition
-		if mistaken[stream.Condition] && l.resumed {
+		if l.resumed && (mistaken[stream.Condition] || stream.Condition == framing.Conflict && passed(l.lost, l.since) < rivalry) {
 			again, over = true, true
 		}
 	case errors.As(cause, &redirect):
@@ -158,11 +168,9 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 //
 // Prosody 0.12 misreads what comes on a stream that was resumed after its socket had
 // been cut within a frame: it still waits for the rest of that frame, and takes the
-// first bytes of the new socket for it. To ejabberd the attempt to resume that we gave
-// up a moment ago may come late, and look like a rival of the one that succeeded.
+// first bytes of the new socket for it. And see rivalry.
 var mistaken = map[string]bool{
 	framing.BadFormat:       true,
-	framing.Conflict:        true,
 	framing.InvalidXML:      true,
 	framing.NotWellFormed:   true,
 	framing.PolicyViolation: true,

@@ -331,7 +331,12 @@ func TestM08_ResumeFails(t *testing.T) {
 // is no reason to stop.
 func TestM08_ResumedAndMistaken(t *testing.T) {
 	for name, end := range map[string]func(*world, *server){
-		"another of us":                     func(_ *world, sv *server) { sv.fails("conflict") },
+		"another of us": func(w *world, sv *server) {
+			w.pass(time.Second)
+			sv.say(a(1))
+			w.pass(rivalry - time.Second - 1)
+			sv.fails("conflict")
+		},
 		"a stream error":                    func(_ *world, sv *server) { sv.fails("not-well-formed") },
 		"a WebSocket closed over a frame":   func(_ *world, sv *server) { sv.hangUp(3002) },
 		"a WebSocket closed over a payload": func(_ *world, sv *server) { sv.hangUp(3007) },
@@ -366,6 +371,18 @@ func TestM08_ResumedAndMistaken(t *testing.T) {
 				w.pass(longWait)
 				sv = w.next().resumed(0)
 			}
+		})
+	})
+	t.Run("another of us, later", func(t *testing.T) { // twin: as final as any other
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			sv.cut()
+			w.pass(longWait)
+			sv = w.next().resumed(0)
+			w.pass(rivalry)
+			w.forget()
+			sv.fails("conflict")
+			w.happened("offline conflict for good")
 		})
 	})
 }
@@ -540,6 +557,48 @@ func TestM15_Handled(t *testing.T) {
 		w.s.Handled()
 		sv.say(r)
 		sv.got(a(2))
+	})
+	t.Run("M15 M08 nothing can be handled for a while", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			w.busy = true
+			sv := w.managed()
+			sv.say(`<message xmlns="jabber:client" id="in1"/>`)
+			w.send("m1")
+			w.pass(time.Second)
+			sv.got(written("m1"), r)
+			sv.cut()
+			w.pass(longWait)
+			w.happened("received in1", "offline", "unsent m1", "trying")
+			c := w.next() // a new stream, as the count of the old one cannot be told
+			if c.resume != nil {
+				t.Fatalf("resumes %+v", *c.resume)
+			}
+			sv = c.fresh(featuresSM)
+			sv.got(enable)
+			sv.say(enabled, `<message xmlns="jabber:client" id="in2"/>`, r)
+			sv.got(a(0))
+			w.s.Handled() // it came on the old one
+			sv.say(r)
+			sv.got(a(0))
+			w.s.Handled()
+			sv.got(a(1))
+		})
+	})
+	t.Run("M15 M08 only when that takes long", func(t *testing.T) {
+		bubble(t, Config{}, func(t *testing.T, w *world) {
+			w.busy = true
+			sv := w.managed()
+			sv.say(`<message xmlns="jabber:client" id="in1"/>`)
+			sv.cut()
+			w.s.Wake(Manual)
+			w.pass(handling - time.Millisecond)
+			w.s.Wake(Manual)
+			w.happened("received in1", "offline")
+			w.s.Handled()
+			if c := w.next(); c.resume == nil || c.resume.H != 1 {
+				t.Fatalf("resumes %+v", c.resume)
+			}
+		})
 	})
 	t.Run("M15 replies are handled by the owner too", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
