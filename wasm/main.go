@@ -42,6 +42,7 @@ func main() {
 	config := client.Config{
 		Connector: connector,
 		Keeper:    keep,
+		Journal:   browser.Journal{},
 		Build:     browser.Build(),
 		Yield:     browser.Yield,
 		Log:       func(format string, args ...any) { browser.Log(fmt.Sprintf(format, args...)) },

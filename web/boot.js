@@ -21,6 +21,7 @@
   natter.stopped = (details) => {
     if (dead) return;
     dead = true;
+    notePoison();
     const looping = countCrash() >= crashes;
     // What was typed in the last second may not be kept.
     const unsent = beingWritten() || (hasDrafts() && !kept());
@@ -36,6 +37,18 @@
     $("stopped-reload").focus();
     if (!looping && !unsent) setTimeout(() => location.reload(), 2000);
   };
+
+  // notePoison writes down which stanza the program has died of, if it was one. The next
+  // one leaves it out.
+  function notePoison() {
+    if (!natter.handling) return;
+    const key = "natter.poison";
+    try {
+      sessionStorage.setItem(key, [natter.handling, ...(sessionStorage.getItem(key) || "").split(" ")].slice(0, 20).join(" "));
+    } catch {
+      // Without storage it is met again.
+    }
+  }
 
   $("stopped-reload").addEventListener("click", () => location.reload());
 

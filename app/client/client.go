@@ -34,6 +34,7 @@ type Config struct {
 	Features  []*feature.Feature // All() if nil
 	Clock     stream.Clock       // the real one if nil
 	Keeper    Keeper             // what is kept on this device; nil keeps nothing
+	Journal   Journal            // of what is being dealt with; nil for none
 	Random    func() float64     // jitter of reconnects; random if nil
 	NewID     func() string      // ids of stanzas; 128 random bits if nil
 	// Build is larger in newer builds of the client. Of two tabs that differ the older

@@ -36,6 +36,7 @@ type device struct {
 	bus        bus  // where its pages meet
 	apart      bool // but they do not
 	build      int64
+	change     func(*page, *client.Config) // nil for none
 	mu         sync.Mutex
 	credential *connect.Credential
 	noted      bool  // whose device it is
@@ -119,6 +120,9 @@ func (d *device) page() *page {
 		}
 		c.Keeper, c.Build = pg, d.build
 		c.Clock = hurried{stream.RealClock}
+		if d.change != nil {
+			d.change(pg, c)
+		}
 	})
 	pg.server = d.network.wss
 	return pg

@@ -33,10 +33,11 @@ type loop struct {
 	paged   bool           // a page of an archive has come in this turn
 	leaving sync.WaitGroup // sessions that are being closed
 
-	keeping         // what is kept on this device, see keep.go
-	tabs            // the other tabs of this browser, see tabs.go
-	awaits  jid.JID // see await
-	hushed  bool    // what features send goes nowhere
+	keeping          // what is kept on this device, see keep.go
+	tabs             // the other tabs of this browser, see tabs.go
+	awaits  jid.JID  // see await
+	hushed  bool     // what features send goes nowhere
+	poison  []string // see Journal
 }
 
 func newLoop(c *Client) *loop {
@@ -53,6 +54,9 @@ func newLoop(c *Client) *loop {
 		l.presence.add(f.Presences)
 		l.requests.add(f.Requests)
 		l.disco = append(l.disco, f.Disco...)
+	}
+	if c.config.Journal != nil {
+		l.poison = c.config.Journal.Poison()
 	}
 	slices.Sort(l.disco)
 	l.disco = slices.Compact(l.disco)
@@ -147,13 +151,19 @@ func (l *loop) happened(ev stream.Event) {
 	case stream.Offline:
 		l.offline(ev)
 	case stream.Received:
-		l.receive(ev.Stanza)
+		l.handle(ev.Stanza, func() { l.receive(ev.Stanza) })
 		l.unhandled++
 	case stream.Replied:
-		l.guard("reply", func() { ev.Done(ev.Reply, ev.Err) })
-		if ev.Reply != nil {
-			l.unhandled++
+		reply := func() { l.guard("reply", func() { ev.Done(ev.Reply, ev.Err) }) }
+		if ev.Reply == nil {
+			reply()
+			break
 		}
+		if !l.handle(ev.Reply, reply) {
+			ev.Reply, ev.Err = nil, errPoison
+			reply()
+		}
+		l.unhandled++
 	case stream.Acknowledged:
 		for _, st := range ev.Stanzas {
 			for _, f := range l.features {

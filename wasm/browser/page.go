@@ -4,6 +4,7 @@ package browser
 
 import (
 	"strconv"
+	"strings"
 	"syscall/js"
 	"time"
 
@@ -51,6 +52,16 @@ func WatchPage(l Lives) {
 func Unsent(count func() int) {
 	global.Get("natter").Set("unsent", js.FuncOf(func(js.Value, []js.Value) any { return count() }))
 }
+
+// Journal implements client.Journal: web/boot.js writes down what was being dealt with
+// if the program dies.
+type Journal struct{}
+
+// Handling implements client.Journal.
+func (Journal) Handling(print string) { global.Get("natter").Set("handling", print) }
+
+// Poison implements client.Journal.
+func (Journal) Poison() []string { return strings.Fields(TabStorage.Load("natter.poison")) }
 
 // yielding is the pair of ports that Yield sends itself messages through. It costs
 // 0.03 ms; a timer costs 4, and a second in a hidden tab.

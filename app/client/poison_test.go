@@ -1,0 +1,99 @@
+//go:build linux
+
+package client_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"natter/app/client"
+	"natter/app/feature"
+	"natter/app/state"
+	"natter/framing"
+)
+
+// journal outlives the pages that die.
+type journal struct {
+	mu       sync.Mutex
+	handling string
+	poison   []string
+}
+
+func (j *journal) Handling(print string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.handling = print
+}
+
+func (j *journal) Poison() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return append([]string(nil), j.poison...)
+}
+
+// A stanza that a page dies of is left out by the next one, and counted. What only makes
+// a feature panic does not end anything.
+func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
+	const test = "natter:test"
+	everywhere(t, func(t *testing.T, p *place) {
+		var died, panicked atomic.Int32
+		var notes journal
+		d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}
+		d.change = func(pg *page, c *client.Config) {
+			c.Journal = &notes
+			c.Log = func(format string, args ...any) { t.Logf(format, args...) }
+			c.Features = append(client.All(), &feature.Feature{Name: "test", Messages: map[framing.Name]feature.Handler{
+				{Space: test, Local: "panic"}: func(feature.Client, *feature.Stanza) {
+					panicked.Add(1)
+					panic("a mistake")
+				},
+				{Space: test, Local: "poison"}: func(feature.Client, *feature.Stanza) {
+					died.Add(1)
+					notes.mu.Lock()
+					notes.poison = append(notes.poison, notes.handling)
+					notes.mu.Unlock()
+					pg.mu.Lock()
+					defer pg.mu.Unlock()
+					pg.kill()
+				},
+			}})
+		}
+		ada, grace := d.page().here(), p.person(t).here()
+		send := func(name string) {
+			grace.Send(framing.New(framing.NSClient, "message").Set("type", "chat").Set("id", name).
+				Set("to", ada.State().Me.String()).Add(framing.New(test, name)))
+		}
+		send("panic")
+		grace.says(ada.person, "before")
+		ada.hears(grace, "before")
+		send("poison")
+		grace.says(ada.person, "after")
+		eventually(t, "it is dead", ada.isDead)
+
+		ada = ada.reload().back()
+		ada.hears(grace, "after")
+		ada.wants(grace.account, "before", "after")
+		if !strings.Contains(strings.Join(ada.wire.received(0), ""), test) {
+			t.Error("the server has not sent it again")
+		}
+		ada.says(grace, "heard")
+		grace.hears(ada.person, "heard")
+		ada.onDisk("heard")
+		ada = ada.reload().back()
+		resumed(t, ada.wire.sent(0))
+		grace.says(ada.person, "the last one")
+		ada.hears(grace, "the last one")
+		if strings.Contains(strings.Join(ada.wire.received(0), ""), test) {
+			t.Error("the server sends it still")
+		}
+		if got := fmt.Sprint(died.Load(), panicked.Load()); got != "1 1" {
+			t.Errorf("died and panicked: %s times", got)
+		}
+		if s := ada.State(); s.Connection.Phase != state.Online {
+			t.Errorf("it is %+v", s.Connection)
+		}
+	})
+}
