@@ -153,6 +153,22 @@
     return WebAssembly.instantiate(await response.arrayBuffer(), imports);
   }
 
+  // supervised stops a program for good that an exception has gone through: what it was
+  // at is left half done, and it would go on as if it were not.
+  function supervised(program) {
+    const resume = program._resume;
+    program._resume = () => {
+      try {
+        resume.call(program);
+      } catch (problem) {
+        program.exited = true;
+        natter.stopped(String(problem));
+        throw problem;
+      }
+    };
+    return program;
+  }
+
   async function start() {
     const slow = [
       setTimeout(() => natter.loading("Loading Natter…"), 1500),
@@ -160,7 +176,7 @@
     ];
     try {
       if (!window.WebAssembly) throw new Error("no WebAssembly");
-      const program = new Go();
+      const program = supervised(new Go());
       const loading = instantiate($("wasm").href, program.importObject);
       loading.catch(() => {}); // awaited below; config.json may fail meanwhile
       const config = await loadConfig();
