@@ -42,7 +42,7 @@ func main() {
 	config := client.Config{
 		Connector: connector,
 		Keeper:    keep,
-		Journal:   browser.Journal{},
+		Journal:   browser.OpenJournal(),
 		Build:     browser.Build(),
 		Yield:     browser.Yield,
 		Log:       func(format string, args ...any) { browser.Log(fmt.Sprintf(format, args...)) },

@@ -4,6 +4,7 @@
 
 (() => {
   const natter = window.natter;
+  natter.handling = [0]; // the print of the stanza that the program deals with, see notePoison
   const $ = (id) => document.getElementById(id);
 
   // After this many crashes within this time the page no longer reloads itself.
@@ -41,10 +42,11 @@
   // notePoison writes down which stanza the program has died of, if it was one. The next
   // one leaves it out.
   function notePoison() {
-    if (!natter.handling) return;
+    const [print] = natter.handling;
+    if (!print) return;
     const key = "natter.poison";
     try {
-      sessionStorage.setItem(key, [natter.handling, ...(sessionStorage.getItem(key) || "").split(" ")].slice(0, 20).join(" "));
+      sessionStorage.setItem(key, [print, ...(sessionStorage.getItem(key) || "").split(" ")].slice(0, 20).join(" "));
     } catch {
       // Without storage it is met again.
     }

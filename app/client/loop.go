@@ -37,7 +37,7 @@ type loop struct {
 	tabs             // the other tabs of this browser, see tabs.go
 	awaits  jid.JID  // see await
 	hushed  bool     // what features send goes nowhere
-	poison  []string // see Journal
+	poison  []uint64 // see Journal
 }
 
 func newLoop(c *Client) *loop {

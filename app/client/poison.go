@@ -3,7 +3,6 @@ package client
 import (
 	"errors"
 	"slices"
-	"strconv"
 
 	"natter/framing"
 )
@@ -12,10 +11,11 @@ import (
 // should it die of it: a stack that overflows, or an exception of the page in the
 // wrong place, cannot be recovered from.
 type Journal interface {
-	// Handling takes the print of what the server has sent, "" when it is done with.
-	Handling(print string)
+	// Handling takes the print of what the server has sent, 0 when it is done with. It
+	// is called for each stanza.
+	Handling(print uint64)
 	// Poison returns the prints of what programs on this page have died of.
-	Poison() []string
+	Poison() []uint64
 }
 
 var errPoison = errors.New("the page has stopped over this answer before")
@@ -35,13 +35,14 @@ func (l *loop) handle(st *framing.Element, f func()) bool {
 	}
 	j.Handling(p)
 	f()
-	j.Handling("")
+	j.Handling(0)
 	return true
 }
 
 // fingerprint tells a stanza from others, and is the same when a server sends it again:
-// by then it may have another delay, and the answer to the same question another id.
-func fingerprint(st *framing.Element) string {
+// by then it may have another delay, and the answer to the same question another id. It
+// has 53 bits, which is what JavaScript can hold.
+func fingerprint(st *framing.Element) uint64 {
 	var h fnv = 14695981039346656037
 	answer := st.Name.Local == "iq"
 	var add func(e *framing.Element)
@@ -65,7 +66,7 @@ func fingerprint(st *framing.Element) string {
 		h.add("")
 	}
 	add(st)
-	return strconv.FormatUint(uint64(h), 16)
+	return uint64(h >> 11)
 }
 
 // fnv is FNV-1a of 64 bits, with the end of each string counted.

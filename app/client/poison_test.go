@@ -4,6 +4,7 @@ package client_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,20 +19,20 @@ import (
 // journal outlives the pages that die.
 type journal struct {
 	mu       sync.Mutex
-	handling string
-	poison   []string
+	handling uint64
+	poison   []uint64
 }
 
-func (j *journal) Handling(print string) {
+func (j *journal) Handling(print uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.handling = print
 }
 
-func (j *journal) Poison() []string {
+func (j *journal) Poison() []uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return append([]string(nil), j.poison...)
+	return slices.Clone(j.poison)
 }
 
 // A stanza that a page dies of is left out by the next one, and counted. What only makes

@@ -55,13 +55,24 @@ func Unsent(count func() int) {
 
 // Journal implements client.Journal: web/boot.js writes down what was being dealt with
 // if the program dies.
-type Journal struct{}
+type Journal struct{ handling js.Value }
 
-// Handling implements client.Journal.
-func (Journal) Handling(print string) { global.Get("natter").Set("handling", print) }
+// OpenJournal returns the page's journal.
+func OpenJournal() Journal { return Journal{global.Get("natter").Get("handling")} }
+
+// Handling implements client.Journal. It takes less than a microsecond, for which the
+// number is in an array: the name of a property would take longer.
+func (j Journal) Handling(print uint64) { j.handling.SetIndex(0, print) }
 
 // Poison implements client.Journal.
-func (Journal) Poison() []string { return strings.Fields(TabStorage.Load("natter.poison")) }
+func (Journal) Poison() (prints []uint64) {
+	for _, s := range strings.Fields(TabStorage.Load("natter.poison")) {
+		if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+			prints = append(prints, n)
+		}
+	}
+	return prints
+}
 
 // yielding is the pair of ports that Yield sends itself messages through. It costs
 // 0.03 ms; a timer costs 4, and a second in a hidden tab.

@@ -14,7 +14,7 @@ import (
 
 // injected throws, once, where Go cannot catch it, while the program deals with a stanza.
 const injected = `(() => {
-	let seen = false, handling;
+	let seen = false, journal;
 	window.WebSocket = class extends WebSocket {
 		constructor(...args) {
 			super(...args);
@@ -22,12 +22,16 @@ const injected = `(() => {
 		}
 	};
 	Object.defineProperty(Object.prototype, "handling", {
-		get: () => handling,
-		set(print) {
-			handling = print;
-			if (!print || !seen || sessionStorage.getItem("injected")) return;
-			sessionStorage.setItem("injected", "yes");
-			throw new Error("injected");
+		get: () => journal,
+		set(array) {
+			journal = new Proxy(array, {
+				set(target, index, print) {
+					target[index] = print;
+					if (!print || !seen || sessionStorage.getItem("injected")) return true;
+					sessionStorage.setItem("injected", "yes");
+					throw new Error("injected");
+				},
+			});
 		},
 	});
 })()`
