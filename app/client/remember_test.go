@@ -243,10 +243,11 @@ func TestSec52_AFailedSignIn(t *testing.T) {
 		pg := d.page()
 		fails := func() {
 			t.Helper()
+			before := pg.State().Connection.Problem
 			pg.Do(state.SignIn{Address: string(d.account), Password: "wrong", Server: pg.server, Remember: true})
-			pg.until("signing in", func(s *state.State) bool { return s.Connection.Phase == state.SigningIn })
 			pg.until("refused", func(s *state.State) bool {
-				return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil
+				c := s.Connection
+				return c.Phase == state.SignedOut && c.Problem != nil && c.Problem != before
 			})
 		}
 		fails()

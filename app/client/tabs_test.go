@@ -324,6 +324,7 @@ func TestPromise16_AWill(t *testing.T) {
 		d.bus.suspend()
 		mirror.says(grace, "one")
 		mirror.says(grace, "two")
+		mirror.until("to have said it", func(s *state.State) bool { m := last(s, grace.account); return m != nil && m.Body == "two" })
 		mirror.vanish()
 		grace.hears(heir.person, "two")
 		heir.sees(grace.account, "two", state.OnServer)

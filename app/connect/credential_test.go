@@ -480,7 +480,7 @@ func TestP12_ServersThatCannotBearIt(t *testing.T) {
 	t.Run("O11 O12 silence", func(t *testing.T) {
 		n := newNetwork(t, map[string]func(*wire){endpoint: turns(func(w *wire) { w.mute() }, slow)})
 		c := n.now()
-		c.StepTimeout = time.Second
+		c.StepTimeout = 3 * time.Second
 		s, err := connect(t, c, endpoint, seen())
 		if err != nil || !s.Credential.Seen.Wait {
 			t.Errorf("%v, %v", s, err)

@@ -189,7 +189,7 @@ func TestO11_Silence(t *testing.T) {
 				w.mute()
 			}, second: serve})
 			c, _ := at(n, first)
-			c.StepTimeout = 250 * time.Millisecond
+			c.StepTimeout = 3 * time.Second
 			req := account
 			if step == ToResume {
 				req = resume
@@ -206,7 +206,7 @@ func TestO11_Silence(t *testing.T) {
 
 			// The next candidate gets its turn.
 			c, _ = at(n, first, second)
-			c.StepTimeout = 250 * time.Millisecond
+			c.StepTimeout = 3 * time.Second
 			s, err := c.Connect(context.Background(), req)
 			if err != nil {
 				t.Fatal(err)

@@ -28,7 +28,7 @@ import (
 
 // patience is how long a script waits for its client before the test fails: long
 // enough for a loaded machine, short enough to say what was missing.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // Peer is an XMPP server that does what its script says, once per connection.
 // It answers nothing by itself but the closing handshake of the WebSocket.

@@ -138,7 +138,7 @@ func TestSec96_ClientThatDoesNotRead(t *testing.T) {
 }
 
 func TestSilence(t *testing.T) {
-	limits := Limits{Idle: time.Second}
+	limits := Limits{Idle: 2 * time.Second}
 	t.Run("is asked about, then given up", func(t *testing.T) {
 		t.Parallel()
 		f := start(t, Options{Demo: true, Limits: limits})

@@ -278,7 +278,7 @@ func TestSec97_NothingLeadsPastAuthentication(t *testing.T) {
 func TestSec96_LoginDeadline(t *testing.T) {
 	f := start(t, Options{Demo: true, Limits: Limits{Login: 20 * time.Millisecond}})
 	f.dial(t).wantFailureAfterOpen(t, framing.ConnectionTimeout)
-	bound := start(t, Options{Demo: true, Limits: Limits{Login: 2 * time.Second}}).bound(t, "ada", "a")
+	bound := start(t, Options{Demo: true, Limits: Limits{Login: 20 * time.Second}}).bound(t, "ada", "a")
 	if got := bound.all(); len(got) != 0 {
 		t.Errorf("got %v", got)
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-rod/rod/lib/input"
+
 	"natter/app/xmpptest"
 	"natter/framing"
 )
@@ -39,7 +41,8 @@ func TestBurst(t *testing.T) {
 		requestAnimationFrame(frame);
 	}`)
 	began := time.Now()
-	p.say("Go!")
+	p.fill("Message", "Go!")
+	p.keys(input.Enter) // it is soon out of sight
 	t.Log("while they arrive, somebody types")
 	p.write("still here")
 	newest := func() string { all := p.bodies(); return all[len(all)-1] }

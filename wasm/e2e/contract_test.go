@@ -68,7 +68,7 @@ func TestBrowserPackage(t *testing.T) {
 	p.forgives(failedFetch, failedSocket, `^javascript: Mixed Content`, `^security: Mixed Content`)
 	p.open("https://documents.test/cookie") // a cookie that must not travel
 	p.open(s.URL + "/?WS=" + "ws" + strings.TrimPrefix(s.URL, "http") + "&HTTPS=https://documents.test&FOREIGN=https://others.test")
-	for late := time.Now().Add(2 * time.Minute); p.eval(`() => window.result`).Nil(); time.Sleep(100 * time.Millisecond) {
+	for late := time.Now().Add(5 * time.Minute); p.eval(`() => window.result`).Nil(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(late) {
 			t.Fatal("the tests did not end: ", p.log())
 		}

@@ -83,7 +83,7 @@ func TestUnsentMessagesAreNotDroppedInSilence(t *testing.T) {
 	p.eval(`(key) => localStorage.removeItem(key)`, other)
 
 	w.broken(false)
-	p.press("Retry now")
+	p.retry()
 	p.until(`() => natter.unsent() === 0`)
 	p.reload()
 	p.find("button", "Sign in") // nothing was asked

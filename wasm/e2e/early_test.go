@@ -79,10 +79,10 @@ func TestEarlyTyping(t *testing.T) {
 	p := visit(t, address)
 	p.fill("XMPP address", "ada@localhost")
 	p.fill("Password", "analyt")
-	p.find("status", "Loading Natter…")
+	p.find("status", "…oading…")
 	close(arrived)
 	p.until(`() => natter.onSignIn`)
-	p.gone("status", "Loading Natter…")
+	p.gone("status", "…oading…")
 	p.write("ical") // the focus is where it was
 	if got := p.holds("XMPP address"); got != "ada@localhost" {
 		t.Errorf("the address is now %q", got)

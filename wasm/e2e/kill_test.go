@@ -249,7 +249,7 @@ func TestPromise4_KilledAfterEnter(t *testing.T) {
 			p.must(p.find("textbox", "Message").Focus())
 			p.keys(input.Enter) // somebody who finds it there sends it
 			p.reads("You", text)
-			p.kept(1)
+			p.until(`async (text) => (await e2e.rows("messages")).some((m) => m.body === text)`, text)
 		}
 	}
 	w.broken(false)
@@ -319,6 +319,7 @@ func TestTheBrowserLosesEverything(t *testing.T) {
 	p.until(`(n) => e2e.bodies().length >= n`, len(want))
 	same(t, "there is", p.bodies(), want)
 	converse(1)
+	other.until("to have all of them", func(*state.State) bool { return len(other.heard(one.jid)) >= len(mine(want)) })
 	same(t, "the other has", other.heard(one.jid), mine(want))
 }
 

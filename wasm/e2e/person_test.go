@@ -264,10 +264,27 @@ func (p *person) eval(js string, args ...any) gson.JSON {
 	return result.Value
 }
 
+// evaluate is eval for what waits: if the page goes on to another document meanwhile, it
+// waits in that one.
+func (p *person) evaluate(options *rod.EvalOptions) (*proto.RuntimeRemoteObject, error) {
+	page := p.page.Timeout(2 * patience)
+	for {
+		result, err := page.Evaluate(options)
+		if !chrome.Navigated(err) {
+			return result, err
+		}
+	}
+}
+
 // until waits until a function of JavaScript returns something, and returns that.
 func (p *person) until(js string, args ...any) gson.JSON {
 	p.t.Helper()
-	return p.eval(fmt.Sprintf(`(...args) => e2e.until(() => (%s)(...args), %d)`, js, patience.Milliseconds()), args...)
+	waits := fmt.Sprintf(`(...args) => e2e.until(() => (%s)(...args), %d)`, js, patience.Milliseconds())
+	result, err := p.evaluate(rod.Eval(waits, args...).ByPromise())
+	if err != nil {
+		p.t.Fatalf("%s: %v", brief(js, args), err)
+	}
+	return result.Value
 }
 
 func brief(js string, args []any) string {
@@ -278,7 +295,7 @@ func brief(js string, args []any) string {
 func (p *person) find(role, name string) *rod.Element {
 	p.t.Helper()
 	js := fmt.Sprintf(`(role, name) => e2e.until(() => e2e.all(role, name)[0], %d)`, patience.Milliseconds())
-	object, err := p.page.Timeout(2 * patience).Evaluate(rod.Eval(js, role, name).ByPromise().ByObject())
+	object, err := p.evaluate(rod.Eval(js, role, name).ByPromise().ByObject())
 	if err != nil {
 		p.t.Fatalf("there is no %s %q: %v", role, name, err)
 	}

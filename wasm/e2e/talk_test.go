@@ -111,7 +111,7 @@ func (w talker) until(what string, ok func(*state.State) bool) {
 		}
 	})
 	defer stop()
-	late := time.After(2 * patience)
+	late := time.After(5 * patience)
 	for !ok(w.client.State()) {
 		select {
 		case <-changed:

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-rod/rod"
+	"github.com/go-rod/rod/lib/cdp"
 	"github.com/go-rod/rod/lib/launcher"
 )
 
@@ -101,6 +102,13 @@ func pin(certificate []byte) (string, error) {
 	}
 	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
 	return base64.StdEncoding.EncodeToString(sum[:]), nil
+}
+
+// Navigated reports whether err says that a page went on to another document before what
+// was evaluated in it had ended.
+func Navigated(err error) bool {
+	var e *cdp.Error
+	return errors.As(err, &e) && (e.Is(cdp.ErrCtxDestroyed) || e.Message == "Inspected target navigated or closed")
 }
 
 // Kill ends the browser and all its processes as a crash would, and returns when none is

@@ -260,6 +260,7 @@ func TestSec51_Disk(t *testing.T) {
 			t.Fatal("the browser does not end")
 		}
 	}
+	b.Kill() // one of its processes may have the files open still
 	files := 0
 	err := filepath.WalkDir(profile, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
