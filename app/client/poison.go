@@ -43,18 +43,22 @@ func (l *loop) handle(st *framing.Element, f func()) bool {
 // by then it may have another delay, and the answer to the same question another id. It
 // has 53 bits, which is what JavaScript can hold.
 func fingerprint(st *framing.Element) uint64 {
-	var h fnv = 14695981039346656037
+	h := basis
 	answer := st.Name.Local == "iq"
 	var add func(e *framing.Element)
 	add = func(e *framing.Element) {
 		h.add(e.Name.Space, e.Name.Local)
+		var attrs fnv // in any order: Prosody has none
 		for _, a := range e.Attrs {
 			switch local := a.Name.Local; {
 			case local == "queryid", e == st && (local == "to" || answer && local == "id"):
 			default:
-				h.add(a.Name.Space, local, a.Value)
+				one := basis
+				one.add(a.Name.Space, local, a.Value)
+				attrs += one
 			}
 		}
+		h = (h ^ attrs) * prime
 		for _, n := range e.Children {
 			switch {
 			case n.Element == nil:
@@ -72,11 +76,16 @@ func fingerprint(st *framing.Element) uint64 {
 // fnv is FNV-1a of 64 bits, with the end of each string counted.
 type fnv uint64
 
+const (
+	basis fnv = 14695981039346656037
+	prime fnv = 1099511628211
+)
+
 func (h *fnv) add(all ...string) {
 	for _, s := range all {
 		for i := range len(s) {
-			*h = (*h ^ fnv(s[i])) * 1099511628211
+			*h = (*h ^ fnv(s[i])) * prime
 		}
-		*h = (*h ^ 0xff) * 1099511628211
+		*h = (*h ^ 0xff) * prime
 	}
 }
