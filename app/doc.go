@@ -20,7 +20,8 @@
 //	                    keep.go ties it to a store and a credential; tabs.go says which tab
 //	                    leads, speech.go what tabs tell each other;
 //	                    search.go finds messages, disk.go reads back what memory lacks,
-//	                    room.go says what leaves a full device, gone.go what if all is gone
+//	                    room.go says what leaves a full device, gone.go what if all is gone,
+//	                    poison.go what if the program dies of a stanza
 //	  view/             go-app components: State in, Intent out
 //	  xmpptest/         scripted peer, real Prosody and ejabberd
 //	    conformance/    which test shows which rule
