@@ -35,6 +35,16 @@ func (j *journal) Poison() []uint64 {
 	return slices.Clone(j.poison)
 }
 
+// dies ends a page in the middle of what it is handling.
+func (j *journal) dies(pg *page) {
+	j.mu.Lock()
+	j.poison = append(j.poison, j.handling)
+	j.mu.Unlock()
+	pg.mu.Lock()
+	defer pg.mu.Unlock()
+	pg.kill()
+}
+
 // A stanza that a page dies of is left out by the next one, and counted. What only makes
 // a feature panic does not end anything.
 func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
@@ -53,12 +63,7 @@ func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
 				},
 				{Space: test, Local: "poison"}: func(feature.Client, *feature.Stanza) {
 					died.Add(1)
-					notes.mu.Lock()
-					notes.poison = append(notes.poison, notes.handling)
-					notes.mu.Unlock()
-					pg.mu.Lock()
-					defer pg.mu.Unlock()
-					pg.kill()
+					notes.dies(pg)
 				},
 			}})
 		}
@@ -95,6 +100,40 @@ func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
 		}
 		if s := ada.State(); s.Connection.Phase != state.Online {
 			t.Errorf("it is %+v", s.Connection)
+		}
+	})
+}
+
+// The same goes for the answer to a question that every program asks.
+func TestSec18_M15_PoisonousAnswer(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		var answered, leftOut atomic.Int32
+		var notes journal
+		d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}
+		d.change = func(pg *page, c *client.Config) {
+			c.Journal = &notes
+			c.Log = func(format string, args ...any) { t.Logf(format, args...) }
+			c.Features = append(client.All(), &feature.Feature{Name: "test", Start: func(c feature.Client) {
+				iq := framing.New(framing.NSClient, "iq").Set("type", "get").Set("to", d.account.Domain()).
+					Add(framing.New("http://jabber.org/protocol/disco#info", "query"))
+				c.Request(iq, func(_ *framing.Element, err error) {
+					if err != nil {
+						leftOut.Add(1)
+						return
+					}
+					answered.Add(1)
+					notes.dies(pg)
+				})
+			}})
+		}
+		ada := d.page()
+		ada.Do(state.SignIn{Address: string(d.account), Password: password, Server: ada.server, Remember: true})
+		eventually(t, "it is dead", ada.isDead)
+		ada = ada.reload()
+		ada.here()
+		eventually(t, "the answer is left out", func() bool { return leftOut.Load() == 1 })
+		if n := answered.Load(); n != 1 {
+			t.Errorf("answered %d times", n)
 		}
 	})
 }

@@ -238,6 +238,8 @@ func kind(err error) string {
 		return "server-closed"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no-answer-dial"
+	case e != nil && e.Phase == Established:
+		return "connection-lost" // it was there, and the server does not answer or cannot be followed any more
 	}
 	return "unknown"
 }

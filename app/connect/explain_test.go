@@ -125,6 +125,7 @@ var kinds = []struct {
 	{"no-answer-dial", "", true, context.DeadlineExceeded},
 	{"cancelled", "", false, context.Canceled},
 	{"cancelled", "", false, &Error{Phase: Authenticate, Err: context.Canceled}},
+	{"connection-lost", "", true, &Error{Phase: Established, Endpoint: endpoint, Condition: Timeout, Err: errors.New("the server does not answer any more")}},
 	{"unknown", "", true, errors.New("something")},
 }
 
