@@ -37,7 +37,8 @@
 //     what a socket brings is noted before the client reads it, and again if the server
 //     repeats it because no page had acknowledged it. What never came but from the archive
 //     belongs behind the one that it is behind there. ejabberd is late while it resumes a
-//     stream, and when a new session takes the place of one that is still there
+//     stream, and when a new session takes the place of one that is still there. What stands
+//     around the first that is out of order is printed, beside its place in the archive
 //   - lost by the server: not there, never acknowledged, in the archive of who wrote it, but
 //     not in that of who it was for. Both archives are read on fresh devices, if something
 //     is missing when the client has looked for what is filed late. It is printed only when

@@ -342,6 +342,11 @@ func (q *pair) judge(what string) {
 		}
 	}
 	sum := q.verdict(q.t.Errorf)
+	if sum.Reordered > 0 {
+		for i := range q.people {
+			q.compare(i)
+		}
+	}
 	reloads := q.people[0].reloads + q.people[1].reloads
 	n := q.ledger.Written(q.people[0].account, q.people[1].account) + q.ledger.Written(q.people[1].account, q.people[0].account)
 	more := ""
@@ -428,9 +433,55 @@ func TestPromise13_DiskFull(t *testing.T) {
 	})
 }
 
-// audit reads somebody's whole archive on a device that has never been used, and has
-// the ledger know what the server has lost.
+// audit has the ledger know what the server has lost.
 func (q *pair) audit(i int) {
+	q.t.Helper()
+	p, other := q.people[i], q.people[1-i].account
+	var rows []Row
+	for _, m := range q.anew(i) {
+		if m.Mine || m.ArchiveID != "" { // what has no id came live just now
+			rows = append(rows, Row{m.Author, m.Body})
+		}
+	}
+	for _, w := range []way{{p.account, other}, {other, p.account}} {
+		q.ledger.Kept(p.account, w.from, w.to, rows)
+	}
+}
+
+// compare prints what stands around the first message that is out of order on somebody's
+// disk, and where the archive has it.
+func (q *pair) compare(i int) {
+	q.t.Helper()
+	p, other := q.people[i], q.people[1-i].account
+	place := map[string]int{}
+	archive := q.anew(i)
+	for k, m := range archive {
+		place[m.Body] = k
+	}
+	disk := p.stored(other, 1_000_000)
+	newest := -1
+	for k, r := range disk {
+		n, ok := read(other, p.account, r.Body)
+		if !ok || r.Author != other {
+			continue
+		}
+		if newest = max(newest, n); n == newest {
+			continue
+		}
+		for _, r := range disk[max(0, k-30):min(len(disk), k+20)] {
+			there := "nowhere"
+			if at, ok := place[r.Body]; ok {
+				there = fmt.Sprintf("at %d, %s, %s", at, archive[at].At.Format(time.RFC3339Nano), archive[at].ArchiveID)
+			}
+			q.t.Logf("%.60q is at %d.%d, %s, %s; in the archive %s",
+				r.Body, r.Key.Time, r.Key.Seq, time.UnixMicro(r.At).UTC().Format(time.RFC3339Nano), r.Archive, there)
+		}
+		return
+	}
+}
+
+// anew reads somebody's whole archive on a device that has never been used.
+func (q *pair) anew(i int) []*state.Message {
 	q.t.Helper()
 	known := q.people[i]
 	p := &person{
@@ -455,15 +506,7 @@ func (q *pair) audit(i int) {
 		}
 		return false
 	})
-	var rows []Row
-	for _, m := range p.shown(other, 1_000_000) {
-		if m.Mine || m.ArchiveID != "" { // what has no id came live just now
-			rows = append(rows, Row{m.Author, m.Body})
-		}
-	}
-	for _, w := range []way{{p.account, other}, {other, p.account}} {
-		q.ledger.Kept(p.account, w.from, w.to, rows)
-	}
+	return p.shown(other, 1_000_000)
 }
 
 func TestPromise17_ServerKilled(t *testing.T) {
