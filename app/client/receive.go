@@ -1,6 +1,8 @@
 package client
 
 import (
+	"time"
+
 	"natter/app/feature"
 	"natter/app/jid"
 	"natter/app/state"
@@ -52,12 +54,24 @@ func (l *loop) read(el *framing.Element) *feature.Stanza {
 		}
 		if by := jid.JID(n.Element.Attr("from")); by == l.state.Account() || by == jid.JID(l.state.Me.Domain()) {
 			if at, ok := feature.Stamp(n.Element); ok {
-				st.At = state.Clamp(at, l.Now())
+				st.At = late(at, l.Now())
 			}
 		}
 	}
 	st.ArchiveID = l.archiveID(el)
 	return st
+}
+
+// late is when a message was said that came with its server's word for that. In whole
+// seconds it is the end of the one: Prosody 13 says so where a stream is resumed, and tells
+// parts of a second in the archive, where earlier messages may be that never came.
+func late(stamp, now time.Time) time.Time {
+	if end := stamp.Add(time.Second - time.Microsecond); stamp.Nanosecond() == 0 && stamp.Before(now) {
+		if stamp = end; end.After(now) {
+			stamp = now
+		}
+	}
+	return state.Clamp(stamp, now)
 }
 
 // archiveID is the id our archive gave a live message. Servers relay a forged
