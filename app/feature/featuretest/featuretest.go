@@ -80,6 +80,7 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 			for _, line := range lines(step.Data) {
 				s.do(line)
 			}
+			s.settle() // what they ask for has left before the story answers it
 		case "wait":
 			judged = false
 			s.wait(strings.TrimSpace(string(step.Data)))
@@ -287,9 +288,11 @@ func (s *stage) wait(d string) {
 		s.t.Fatal(err)
 	}
 	s.clock.turn(passed)
-	// What the timers bring about comes before this, which brings about nothing.
+	// What the timers bring about comes before this, which brings about nothing, and what
+	// they send has left before the story answers it.
 	s.client.Do(state.LoadMissing{Peer: "nobody@localhost"})
 	<-s.did
+	s.settle()
 }
 
 // settle waits until the client has dealt with all it was sent: a request nobody
