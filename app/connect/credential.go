@@ -203,12 +203,11 @@ func (n *negotiation) offersToken(offer *framing.Element) bool {
 
 // rush reports whether the sign-in can be sent right behind <open/>, before the
 // server has said what it offers: when this very endpoint has offered all of it
-// before. One that would not resume inline is waited for, or the stream would be
-// lost.
+// before.
 func (n *negotiation) rush() bool {
 	k := n.req.Credential
 	return n.protected && k != nil && k.Mechanism == sasl.HTSHA256None && !k.Seen.Wait &&
-		k.Seen.Endpoint == n.endpoint && k.Seen.Inline.Token && (n.req.Resume == nil || k.Seen.Inline.Resume)
+		k.Seen.Endpoint == n.endpoint && k.Seen.Inline.Token
 }
 
 // keep takes note of what to use instead of the password next time: the token that

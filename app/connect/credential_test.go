@@ -250,9 +250,21 @@ func TestP12_Token(t *testing.T) {
 		"no tokens last time":       withToken(Seen{Endpoint: endpoint, Inline: Inline{Resume: true}}),
 		"one that does not bear it": withToken(Seen{Endpoint: endpoint, Inline: full, Wait: true}),
 	}
-	late := withToken(Seen{Endpoint: endpoint, Inline: Inline{Token: true, Bind: true}})
-	late.Resume = resume
-	patient["no inline resume last time"] = late
+	t.Run("P12 M07 resumed after it where that is not done inline", func(t *testing.T) {
+		req := withToken(Seen{Endpoint: endpoint, Inline: Inline{Token: true, Bind: true}})
+		req.Resume = resume
+		s, n := online(t, req, func(w *wire) {
+			w.want(openFrom)
+			_, success := w.redeem(token1)
+			w.send(openAnswer, features(sasl2Offer(fastOffer+bind2Offer, "SCRAM-SHA-256")), success, features(bindOffer, smOffer))
+			w.want(`<resume xmlns="urn:xmpp:sm:3" previd="sm-1" h="7"/>`)
+			w.send(`<resumed xmlns='urn:xmpp:sm:3' previd='sm-1' h='3'/>`)
+			w.closed()
+		})
+		if !s.Resumed || s.JID != resume.JID || s.RoundTrips != 2 || n.heard("<bind") {
+			t.Errorf("the session is %+v", s)
+		}
+	})
 	for name, req := range patient {
 		t.Run("P12 O12 waits for the features: "+name, func(t *testing.T) {
 			s, _ := online(t, req, func(w *wire) {
@@ -412,11 +424,13 @@ func TestP12_TokenRefused(t *testing.T) {
 		}, func(w *wire) {
 			w.want(openFrom)
 			w.send(openAnswer, features(less))
-			request, success := w.redeem(token1, boundAll)
-			if request.Child(nsSM, "resume") != nil {
+			request, success := w.redeem(token1)
+			if request.Child(nsSM, "resume") != nil || request.Child(nsBind2, "bind") != nil {
 				t.Errorf("asked for %s", request)
 			}
-			w.send(success, features())
+			w.send(success, features(smOffer, bindOffer))
+			w.want(`<resume xmlns="urn:xmpp:sm:3" previd="sm-1" h="0"/>`)
+			w.send(`<resumed xmlns='urn:xmpp:sm:3' previd='sm-1' h='0'/>`)
 			w.closed()
 		}))
 		want := Seen{Endpoint: endpoint, Inline: Inline{Token: true, Bind: true, Carbons: true, Manage: true}}

@@ -191,16 +191,20 @@ func (c *Connector) resolve(ctx context.Context, r *route, host string) string {
 }
 
 // session makes a session at one endpoint. What was kept of it may be out of date;
-// then it is asked anew over another socket.
+// then it is asked anew over another socket. The same goes for a server that binds only
+// along with the authentication, where that was left out to resume a stream it has lost.
 func (c *Connector) session(ctx context.Context, req Request, at *url.URL) (*Session, *Error) {
 	s, rushed, err := c.attempt(ctx, req, at)
-	if err == nil || !rushed || ctx.Err() != nil || !hasty(err) {
-		return s, err
+	if err != nil && rushed && ctx.Err() == nil && hasty(err) {
+		k := *req.Credential
+		k.Seen = Seen{Wait: !errors.Is(err, errUnseen)}
+		req.Credential = &k
+		s, _, err = c.attempt(ctx, req, at)
 	}
-	k := *req.Credential
-	k.Seen = Seen{Wait: !errors.Is(err, errUnseen)}
-	req.Credential = &k
-	s, _, err = c.attempt(ctx, req, at)
+	if err != nil && req.Resume != nil && errors.Is(err, errNoBinding) {
+		req.Resume = nil
+		s, _, err = c.attempt(ctx, req, at)
+	}
 	return s, err
 }
 

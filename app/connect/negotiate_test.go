@@ -527,6 +527,63 @@ func TestResume(t *testing.T) {
 			t.Errorf("bound as %s", s.JID)
 		}
 	})
+
+	// Bind 2 inline, Stream Management not: as Prosody 0.12 with its modules.
+	signIn := func(w *wire) {
+		w.hello(sasl2Offer(bind2Offer, "SCRAM-SHA-256"))
+		w.send(success2(w.scram(nsSASL2)))
+	}
+	t.Run("M01 M07 SASL2 that resumes nothing inline: not bound before", func(t *testing.T) {
+		s, n := play(t, resume, func(w *wire) {
+			signIn(w)
+			w.send(features(bindOffer, smOffer))
+			w.want(`<resume xmlns="urn:xmpp:sm:3" previd="sm-1" h="4294967295"/>`)
+			w.send(`<resumed xmlns='urn:xmpp:sm:3' previd='sm-1' h='7'/>`)
+			w.closed()
+		})
+		if !s.Resumed || s.ResumedH != 7 || s.JID != "user@example.com/old" || n.heard("<bind") {
+			t.Errorf("the session is %+v", s)
+		}
+	})
+	t.Run("M08 SASL2 that resumes nothing inline: bound if the stream is gone", func(t *testing.T) {
+		s, n := play(t, resume, func(w *wire) {
+			signIn(w)
+			w.send(features(bindOffer, smOffer))
+			w.expect("<resume")
+			w.send(`<failed xmlns='urn:xmpp:sm:3' h='5'/>`)
+			w.bind("user@example.com/new")
+			w.closed()
+		})
+		if s.Resumed || s.FailedH == nil || *s.FailedH != 5 || s.JID != "user@example.com/new" || len(n.hosts()) != 1 {
+			t.Errorf("the session is %+v", s)
+		}
+	})
+	t.Run("M08 B01 a server that binds only along with the authentication is asked anew", func(t *testing.T) {
+		s, n := play(t, resume, turns(func(w *wire) {
+			signIn(w)
+			w.send(features(smOffer))
+			w.expect("<resume")
+			w.send(`<failed xmlns='urn:xmpp:sm:3'/>`)
+			w.gone()
+		}, func(w *wire) {
+			w.hello(sasl2Offer(bind2Offer, "SCRAM-SHA-256"))
+			w.send(success2(w.scram(nsSASL2), boundAll), features(smOffer))
+			w.closed()
+		}))
+		if s.Resumed || s.JID != "user@example.com/Natter.1" || s.SM == nil || len(n.hosts()) != 2 {
+			t.Errorf("the session is %+v", s)
+		}
+	})
+	t.Run("P07 M01 bound along with the authentication where nothing is to be resumed", func(t *testing.T) {
+		s, n := play(t, account, func(w *wire) {
+			w.hello(sasl2Offer(bind2Offer, "SCRAM-SHA-256"))
+			w.send(success2(w.scram(nsSASL2), boundAll), features(bindOffer, smOffer))
+			w.closed()
+		})
+		if s.JID != "user@example.com/Natter.1" || s.RoundTrips != 3 || n.heard("<iq") {
+			t.Errorf("the session is %+v", s)
+		}
+	})
 }
 
 func TestBind(t *testing.T) {

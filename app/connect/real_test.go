@@ -271,27 +271,43 @@ func TestReal(t *testing.T) {
 			}
 			usable(t, session)
 		})
-		if s.Kind == xmpptest.KindProsody {
-			return // its SASL2 knows no Stream Management; resuming is tested above
-		}
-		t.Run("P09 inline resume", func(t *testing.T) {
-			account := s.AccountAt(t, s.SASL2, "", "correct horse")
+		t.Run("P09 M01 M07 M08 SASL2 and resume", func(t *testing.T) {
+			// Prosody 0.12 knows no Stream Management inline: the stream is resumed, or bound,
+			// after the authentication.
+			server, inline := s.WSS, s.Kind != xmpptest.KindProsody
+			if !inline {
+				server = s.WS
+			}
+			again := Request{Account: s.AccountAt(t, s.SASL2, "", "correct horse"), Password: "correct horse", Server: server}
 			c := real(s)
 			lose := losing(c)
-			session, err := c.Connect(deadline(t), Request{Account: account, Password: "correct horse", Server: s.WSS})
+			session, err := c.Connect(deadline(t), again)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if session.SM == nil {
-				t.Fatal("no Stream Management inline")
+			if session.Bound == nil || inline != (session.SM != nil) {
+				t.Errorf("the first session is %+v", session)
 			}
-			again := Request{Account: account, Password: "correct horse", Server: s.WSS, Resume: enable(t, session)}
+			again.Resume = enable(t, session)
 			lose()
 			session, err = c.Connect(deadline(t), again)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !session.Resumed || session.JID != again.Resume.JID || session.RoundTrips != 3 {
+			trips := 3 // open, authenticate, response
+			if !inline {
+				trips++
+			}
+			if !session.Resumed || session.JID != again.Resume.JID || session.RoundTrips != trips {
+				t.Errorf("the session is %+v", session)
+			}
+			usable(t, session)
+			again.Resume = &Resume{ID: "bm9wZQ==", H: 5, JID: again.Resume.JID}
+			session, err = c.Connect(deadline(t), again)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if session.Resumed || session.JID.Bare() != again.Account || inline != (session.Bound != nil) {
 				t.Errorf("the session is %+v", session)
 			}
 			usable(t, session)

@@ -82,8 +82,13 @@ func (n *negotiation) request2(ctx context.Context, m sasl.Mechanism, in Inline)
 	case n.req.Remember && in.Token && n.protected && n.userAgentID() != "":
 		request.Add(framing.New(nsFAST, "request-token").Set("mechanism", sasl.HTSHA256None))
 	}
-	if n.req.Resume != nil && in.Resume {
+	switch {
+	case n.req.Resume == nil:
+	case in.Resume:
 		request.Add(n.resumeElement())
+	default:
+		// A stream that is bound can no longer be resumed: that comes first, see settle.
+		return request, nil
 	}
 	return request.Add(bind2(in)), nil
 }
