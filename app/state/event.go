@@ -141,24 +141,36 @@ func (ev SubscriptionAnswered) apply(s *State) {
 	s.setContact(c)
 }
 
-// PresenceChanged: one resource of a contact said something about itself.
+// PresenceChanged: one resource of a contact said something about itself, or the contact as
+// a whole did: gateways and transports have no resources. That a bare address is unavailable
+// means that no resource of it is there (RFC 6121 §4.3.2).
 type PresenceChanged struct {
-	From     jid.JID // full
+	From     jid.JID
 	Presence Presence
 }
 
+// mostResources is how many resources of a contact are looked at: its server may make up
+// any number of them.
+const mostResources = 100
+
 func (ev PresenceChanged) apply(s *State) {
-	c := s.contact(ev.From)
-	if c.presences[ev.From.Resource()] != ev.Presence {
+	c, resource := s.contact(ev.From), ev.From.Resource()
+	old, known := c.presences[resource]
+	switch {
+	case ev.Presence.Show == Unavailable && resource == "":
+		if len(c.presences) > 0 {
+			c.presences = nil
+			s.setContact(c)
+		}
+	case ev.Presence.Show == Unavailable && known:
 		c.presences = maps.Clone(c.presences)
-		if c.presences == nil {
-			c.presences = map[string]Presence{}
-		}
-		if ev.Presence.Show == Unavailable {
-			delete(c.presences, ev.From.Resource())
-		} else {
-			c.presences[ev.From.Resource()] = ev.Presence
-		}
+		delete(c.presences, resource)
+		s.setContact(c)
+	case ev.Presence.Show != Unavailable && old != ev.Presence && (known || len(c.presences) < mostResources):
+		others := c.presences
+		c.presences = make(map[string]Presence, len(others)+1)
+		maps.Copy(c.presences, others)
+		c.presences[resource] = ev.Presence
 		s.setContact(c)
 	}
 	if chat := s.Chat(ev.From); chat != nil && chat.Resource != "" {

@@ -224,7 +224,7 @@ type Contact struct {
 	AsksUs       bool // they ask for ours and wait for our answer
 	AskText      string
 
-	presences map[string]Presence // by resource; replaced, never written to
+	presences map[string]Presence // by resource, "" for the bare address; replaced, never written to
 }
 
 // Presence is the presence to show: that of the resource with the highest

@@ -387,6 +387,49 @@ func TestPresence(t *testing.T) {
 	}
 }
 
+func TestPresence_OfABareAddress(t *testing.T) {
+	const gateway jid.JID = "irc.localhost"
+	says := func(s *State, from jid.JID, show Show) *State {
+		return s.With(PresenceChanged{From: from, Presence: Presence{Show: show}})
+	}
+	s := signedIn().With(RosterLoaded{Items: []RosterItem{{JID: grace, Subscription: SubscriptionBoth}, {JID: gateway, Subscription: SubscriptionTo}}})
+	s = says(s, gateway, Away)
+	if got := s.Contact(gateway).Presence().Show; got != Away {
+		t.Errorf("a gateway is %q", got)
+	}
+	s = says(says(s, grace+"/phone", DND), grace+"/desk", Away)
+	if s = says(s, grace+"/phone", Unavailable); s.Contact(grace).Presence().Show != Away {
+		t.Error("one resource left, and took the others with it")
+	}
+	before := s
+	if s = says(s, grace, Unavailable); s.Contact(grace).Presence().Show != Unavailable {
+		t.Error("nobody is there, and one resource stays")
+	}
+	if before.Contact(grace).Presence().Show != Away {
+		t.Error("a published state has changed")
+	}
+	if s = says(s, grace+"/desk", Available); s.Contact(grace).Presence().Show != Available {
+		t.Error("it does not come back")
+	}
+	if s = says(says(s, gateway, Unavailable), gateway, Available); s.Contact(gateway).Presence().Show != Available {
+		t.Error("a gateway does not come back")
+	}
+}
+
+func TestPresence_ResourcesAreBounded(t *testing.T) {
+	s := signedIn().With(RosterLoaded{Items: []RosterItem{{JID: grace, Subscription: SubscriptionBoth}}})
+	for i := range 3 * mostResources {
+		s = s.With(PresenceChanged{From: grace.WithResource(fmt.Sprint(i)), Presence: Presence{Show: Away}})
+	}
+	if n := len(s.Contact(grace).presences); n != mostResources {
+		t.Errorf("%d resources are kept", n)
+	}
+	s = s.With(PresenceChanged{From: grace.WithResource("0"), Presence: Presence{Show: DND}})
+	if got := s.Contact(grace).Presence().Show; got != DND {
+		t.Errorf("those that are known no longer change: %q", got)
+	}
+}
+
 func TestS16_ResourceIsLockedAndUnlocked(t *testing.T) {
 	s := signedIn().
 		With(RosterLoaded{Items: []RosterItem{{JID: grace, Subscription: SubscriptionBoth}}}).

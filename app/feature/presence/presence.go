@@ -37,7 +37,7 @@ func receive(c feature.Client, st *feature.Stanza) {
 	contact := c.State().Contact(st.From)
 	switch st.Type {
 	case "", "unavailable":
-		if contact != nil && contact.InRoster && st.From.Resource() != "" {
+		if contact != nil && contact.InRoster {
 			c.Emit(state.PresenceChanged{From: jid.JID(strings.Clone(st.From.String())), Presence: read(st)})
 		}
 	case "subscribe":
