@@ -309,7 +309,25 @@ window.natterPage = (() => {
     rove(row);
   }
 
-  const attention = () => tell("attention");
+  // ---- What day it is, and where. ----
+
+  // A page may live through midnight and through a flight; no event says so.
+  const dayHere = () => `${new Date().toDateString()} ${new Intl.DateTimeFormat().resolvedOptions().timeZone}`;
+  let day = "";
+  function passed() {
+    const now = dayHere();
+    if (now === day) return;
+    day = now;
+    tell("day");
+  }
+  setInterval(passed, 60_000);
+
+  // ---- Whether the person looks. ----
+
+  const attention = () => {
+    passed();
+    tell("attention");
+  };
   document.addEventListener("visibilitychange", () => (document.visibilityState === "hidden" ? tell("away") : attention()));
   addEventListener("pagehide", () => tell("away"));
   addEventListener("focus", attention);
@@ -381,12 +399,16 @@ window.natterPage = (() => {
   }
 
   return {
-    listen: (f) => { listener = f; },
+    listen: (f) => {
+      listener = f;
+      day = dayHere();
+    },
     hold,
     settle,
     attentive: () => document.visibilityState === "visible" && document.hasFocus(),
     narrow,
     hour12: Boolean(new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions().hour12),
+    offset: (at) => Math.round(-60 * new Date(at).getTimezoneOffset()),
     place,
     setPlace,
     theme,

@@ -2,6 +2,7 @@ package view
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
@@ -115,13 +116,13 @@ func (c *chat) rows(name string) []app.UI {
 			day = append(day, app.Div().Class("unread-mark").ID("unread").Attr("role", "separator").Aria("label", "New messages").
 				Body(app.Span().Aria("hidden", "true").Text("New")))
 		}
-		r := &message{Rev: m.Rev, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found,
+		r := &message{Rev: m.Rev, Turn: d.turn, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found,
 			Mark: progress(c.Chat, m, c.Phase == state.Online)}
 		if i > 0 && !divided {
-			r.Head = !together(rows[i-1], m)
+			r.Head = !d.together(rows[i-1], m)
 		}
 		if i+1 < len(rows) && rows[i+1].Key != d.window.unread {
-			r.Tail = !together(m, rows[i+1])
+			r.Tail = !d.together(m, rows[i+1])
 		}
 		day = append(day, r)
 	}
@@ -143,10 +144,9 @@ func (c *chat) rows(name string) []app.UI {
 
 // together reports whether b continues what a began: same author, same day, within
 // five minutes.
-func together(a, b *state.Message) bool {
-	gap := b.At.Sub(a.At)
-	return a.Author == b.Author && a.Mine == b.Mine && gap.Abs().Minutes() < 5 &&
-		a.At.Local().YearDay() == b.At.Local().YearDay()
+func (d *desk) together(a, b *state.Message) bool {
+	return a.Author == b.Author && a.Mine == b.Mine && b.At.Sub(a.At).Abs() < 5*time.Minute &&
+		daysBetween(d.zone.local(a.At), d.zone.local(b.At)) == 0
 }
 
 // top is what stands above the oldest message on the page.
@@ -231,6 +231,7 @@ type message struct {
 	app.Compo
 
 	Rev        uint64
+	Turn       int // another one is another time zone
 	Message    *state.Message
 	Desk       *desk
 	Name       string // of the peer
@@ -264,7 +265,7 @@ func (r *message) Render() app.UI {
 	if onlyEmoji(m.Body) {
 		class += " big"
 	}
-	meta := []app.UI{app.Time().DateTime(m.At.UTC().Format("2006-01-02T15:04:05Z")).Title(m.At.Local().Format("2 January 2006, 15:04:05")).Text(r.Desk.clock(m.At))}
+	meta := []app.UI{app.Time().DateTime(m.At.UTC().Format("2006-01-02T15:04:05Z")).Title(r.Desk.moment(m.At)).Text(r.Desk.clock(m.At))}
 	if m.Mine {
 		meta = append(meta, mark(r.Mark))
 	}

@@ -17,6 +17,8 @@ type desk struct {
 	now      func() time.Time
 	later    func(time.Duration, func())
 	post     func(func()) // carries something out on the goroutine that draws
+	zone     *zone
+	turn     int // grows with each newDay
 
 	s   *state.State // what is drawn
 	rev uint64       // grows when anything below changes
@@ -50,6 +52,7 @@ type desk struct {
 
 func newDesk(model Model, platform Platform) *desk {
 	return &desk{
+		zone:  &zone{platform.Offset, map[int64]int{}},
 		model: model, platform: platform,
 		now: time.Now, later: func(time.Duration, func()) {}, post: func(f func()) { f() },
 		s: model.State(), drafts: map[jid.JID]string{},
@@ -103,7 +106,7 @@ func (d *desk) forget() {
 	d.endSearch()
 	d.platform.SetPlace("")
 	*d = desk{
-		model: d.model, platform: d.platform, now: d.now, later: d.later, post: d.post,
+		model: d.model, platform: d.platform, now: d.now, later: d.later, post: d.post, zone: d.zone, turn: d.turn,
 		s: d.s, rev: d.rev + 1, drafts: map[jid.JID]string{},
 	}
 }
@@ -384,6 +387,8 @@ func (d *desk) happened(sig Signal) {
 		d.read()
 	case "away":
 		d.keep()
+	case "day":
+		d.newDay()
 	case "rows":
 		d.firstRow = sig.Number
 		d.rev++

@@ -38,6 +38,8 @@ type bench struct {
 	clock    time.Time
 	messages int
 	tell     func(state.Found)
+	where    *time.Location
+	asked    int // for an offset
 }
 
 func (b *bench) State() *state.State { return b.state }
@@ -50,12 +52,17 @@ func (b *bench) Search(typed string, n int, tell func(state.Found)) (stop func()
 	b.tell = tell
 	return func() { b.did = append(b.did, "stop") }
 }
-func (b *bench) Listen(func(Signal)) func()    { return func() {} }
-func (b *bench) Hold() string                  { return b.sight }
-func (b *bench) Settle(Settling)               {}
-func (b *bench) Attentive() bool               { return !b.away }
-func (b *bench) Narrow() bool                  { return b.narrow }
-func (b *bench) Hour12() bool                  { return false }
+func (b *bench) Listen(func(Signal)) func() { return func() {} }
+func (b *bench) Hold() string               { return b.sight }
+func (b *bench) Settle(Settling)            {}
+func (b *bench) Attentive() bool            { return !b.away }
+func (b *bench) Narrow() bool               { return b.narrow }
+func (b *bench) Hour12() bool               { return false }
+func (b *bench) Offset(t time.Time) int {
+	b.asked++
+	_, offset := t.In(b.where).Zone()
+	return offset
+}
 func (b *bench) Place() string                 { return b.place }
 func (b *bench) SetPlace(peer string)          { b.place = peer }
 func (b *bench) Theme() string                 { return b.theme }
@@ -99,7 +106,7 @@ func (b *bench) html() string { return app.HTMLString((&Root{desk: b.desk}).Rend
 
 func sit(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{state: state.New(), clock: noon, late: map[time.Duration][]func(){}}
+	b := &bench{state: state.New(), clock: noon, where: time.Local, late: map[time.Duration][]func(){}}
 	b.desk = newDesk(b, b)
 	b.desk.now = func() time.Time { return b.clock }
 	b.desk.later = func(wait time.Duration, f func()) { b.late[wait] = append(b.late[wait], f) }
@@ -762,7 +769,7 @@ func TestGroups(t *testing.T) {
 		{at(0, false), at(1, true), false},
 		{at(11*60+58, false), at(12*60+1, false), false}, // midnight
 	} {
-		if together(tc.a, tc.b) != tc.want {
+		if sit(t).together(tc.a, tc.b) != tc.want {
 			t.Errorf("%v and %v: together is %t", tc.a.At, tc.b.At, !tc.want)
 		}
 	}

@@ -1,6 +1,10 @@
 package view
 
-import "github.com/maxence-charriere/go-app/v10/pkg/app"
+import (
+	"time"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+)
 
 // Platform is what the browser does for the view: it tells what the person did and
 // puts in place what a description of elements cannot say.
@@ -18,6 +22,8 @@ type Platform interface {
 	Narrow() bool
 	// Hour12 reports whether the person's clock has twelve hours.
 	Hour12() bool
+	// Offset returns how far the person's clock is ahead of UTC at an instant, in seconds.
+	Offset(time.Time) int
 	// Place is the conversation that was open when the page was last left, "" if none.
 	Place() string
 	SetPlace(peer string)
@@ -83,6 +89,9 @@ func (Page) Narrow() bool { return helper().Call("narrow").Bool() }
 
 // Hour12 implements Platform.
 func (Page) Hour12() bool { return helper().Get("hour12").Bool() }
+
+// Offset implements Platform.
+func (Page) Offset(t time.Time) int { return helper().Call("offset", t.UnixMilli()).Int() }
 
 // Place implements Platform.
 func (Page) Place() string { return helper().Call("place").String() }

@@ -30,6 +30,7 @@ type Options struct {
 	Profile string // a folder that outlives the browser
 	Trust   []byte // a certificate in PEM; what it has signed is believed
 	Hosts   string // where names lead to, as --host-resolver-rules takes it
+	Zone    string // the time zone of the computer it runs on
 }
 
 // Browser is a running Chromium.
@@ -71,6 +72,9 @@ func Start(o Options) (*Browser, error) {
 	}
 	if o.Hosts != "" {
 		b.run.Set("host-resolver-rules", o.Hosts)
+	}
+	if o.Zone != "" {
+		b.run.Env(append(os.Environ(), "TZ="+o.Zone)...)
 	}
 	if o.Trust != nil {
 		pin, err := pin(o.Trust)

@@ -126,8 +126,12 @@ func main() {
 	m := &model{s: story.Make(time.Now())}
 	receive := app.FuncOf(func(_ app.Value, args []app.Value) any {
 		peer := m.s.Chat("grace@example.org").Peer
+		at := time.Now()
+		if len(args) > 1 {
+			at = time.UnixMilli(int64(args[1].Float()))
+		}
 		m.play(state.MessageAdded{Peer: peer, Message: state.Message{
-			ID: fmt.Sprint(m.s.Rev), Author: peer, Body: args[0].String(), At: time.Now(),
+			ID: fmt.Sprint(m.s.Rev), Author: peer, Body: args[0].String(), At: at,
 		}})
 		return nil
 	})
