@@ -67,6 +67,37 @@ func tokenServers(t *testing.T, story func(t *testing.T, s *tokenServer)) {
 	})
 }
 
+// A01: on this machine the trial server offers SCRAM-SHA-1 too, which is the last to be taken.
+func TestA01_TrialServer(t *testing.T) {
+	server := trial.New(trial.Options{Demo: true})
+	web := httptest.NewServer(server)
+	t.Cleanup(func() {
+		web.CloseClientConnections()
+		web.Close()
+	})
+	endpoint := "ws" + strings.TrimPrefix(web.URL, "http")
+	var offered string
+	c := newNetwork(t, nil).connector()
+	c.nonce = nil
+	c.Find = &discover.Finder{AllowLoopback: true}
+	c.Dial = func(ctx context.Context, endpoint string) (framing.Socket, error) {
+		return native.Dial(ctx, endpoint, native.Options{})
+	}
+	c.Trace = func(out bool, doc string) {
+		if !out && strings.Contains(doc, "<mechanism") {
+			offered += doc
+		}
+	}
+	session, err := c.Connect(deadline(t), Request{Account: "ada@localhost", Password: "analytical", Server: endpoint})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if session.Mechanism != sasl.SCRAMSHA512 || strings.Count(offered, ">"+sasl.SCRAMSHA1+"<") != 2 {
+		t.Errorf("%s of %s", session.Mechanism, offered)
+	}
+	usable(t, session)
+}
+
 func (s *tokenServer) connect(t *testing.T, req Request) *Session {
 	t.Helper()
 	session, err := s.connector.Connect(deadline(t), req)

@@ -9,8 +9,9 @@ import (
 	"natter/framing"
 )
 
-// mechanisms are what is on offer, over SASL and SASL2 alike.
-var mechanisms = []string{sasl.SCRAMSHA512, sasl.SCRAMSHA256}
+// mechanisms are what is on offer, over SASL and SASL2 alike. SCRAM-SHA-1 is for
+// libraries that know nothing newer, such as @xmpp/client 0.14, and for this machine only.
+var mechanisms = []string{sasl.SCRAMSHA512, sasl.SCRAMSHA256, sasl.SCRAMSHA1}
 
 var hashes = map[string]sasl.Hash{
 	sasl.SCRAMSHA1:   sasl.SHA1,

@@ -48,8 +48,7 @@ const (
 type Options struct {
 	Domain   string // "localhost" if empty
 	Demo     bool   // with the accounts ada, grace and echo
-	Public   bool   // serve addresses that are not loopback too
-	SHA1     bool   // offer SCRAM-SHA-1 too, for clients that know nothing newer
+	Public   bool   // serve addresses that are not loopback too, and those not with SCRAM-SHA-1
 	Conflict Conflict
 	Limits   Limits
 
@@ -129,8 +128,8 @@ func New(o Options) *Server {
 	}
 	rand.Read(s.secret)
 	s.mechanisms = mechanisms
-	if o.SHA1 {
-		s.mechanisms = append(slices.Clip(mechanisms), sasl.SCRAMSHA1)
+	if o.Public {
+		s.mechanisms = slices.DeleteFunc(slices.Clone(mechanisms), func(m string) bool { return m == sasl.SCRAMSHA1 })
 	}
 	if o.Demo {
 		s.demo()
