@@ -17,7 +17,7 @@ NODE = $$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec
 
 export GO
 
-.PHONY: all run natter bundle test prove prove/chaos prove/client prove/e2e prove/store check bench size fuzz conformance clean
+.PHONY: all run natter bundle test prove prove/chaos prove/client prove/e2e prove/store check bench bench/go bench/page size fuzz conformance clean
 all: natter
 
 # Compressed quickly: on this machine nobody waits for the network.
@@ -71,7 +71,15 @@ check: $(STATICCHECK)
 	$(STATICCHECK) ./...
 	$(JS) $(STATICCHECK) ./wasm/...
 
-bench:
+bench: bench/go bench/page
+
+# What a person feels, in Chromium: every row of wasm/e2e/bench, or those of ROWS alone
+# (ROWS=burst,enter), each RUNS times.
+RUNS ?= 5
+bench/page: bundle
+	$(GO) run ./wasm/e2e/bench -bundle dist -runs $(RUNS) -rows "$(ROWS)"
+
+bench/go:
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 	$(JS) $(GO) test -exec="$(NODE)" -run='^$$' -bench=. -benchmem ./framing
 

@@ -30,6 +30,7 @@
 //	wasm/               the page's main: wires client and view to the browser
 //	  browser/          the only syscall/js: socket, fetch, WebCrypto, tabs, the page's life and form
 //	  e2e/              drives a real Chromium against the real binary and real servers
+//	    bench/          measures what a person feels (make bench/page)
 //	    chrome/         starts Chromium and serves small pages to it
 //	    gallery/        opens every story of the view, wide and narrow, light and dark
 //	    storetest/      the contract of a Store on the real IndexedDB

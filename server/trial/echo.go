@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"strconv"
 	"time"
 
 	"natter/app/jid"
@@ -27,19 +28,31 @@ func (s *Server) introduce() {
 	acquaint(ada, echo, "Ada", "Echo")
 	acquaint(grace, echo, "Grace", "Echo")
 
-	x := &session{
-		s:        s,
-		account:  echo,
-		jid:      echo.jid.WithResource("echo"),
-		directed: make(map[jid.JID]struct{}),
-		presence: framing.New(framing.NSClient, "presence"),
-	}
+	x := s.stand(echo, "echo")
 	x.interested = true
 	x.bot = func(st *framing.Element) { s.echo(x, st) }
-	echo.sessions["echo"] = x
+	for i := range s.o.Crowd {
+		n := strconv.Itoa(i + 1)
+		friend := s.add("friend"+jid.JID(n)+"@"+s.domain, nil)
+		acquaint(ada, friend, "Ada", "Friend "+n)
+		s.stand(friend, "friend").bot = func(*framing.Element) {}
+	}
 	for _, a := range []*account{ada, grace} {
 		s.route(x, x.message(a.jid.String(), greeting))
 	}
+}
+
+// stand makes a session of an account that is online without a connection.
+func (s *Server) stand(a *account, resource string) *session {
+	x := &session{
+		s:        s,
+		account:  a,
+		jid:      a.jid.WithResource(resource),
+		directed: make(map[jid.JID]struct{}),
+		presence: framing.New(framing.NSClient, "presence"),
+	}
+	a.sessions[resource] = x
+	return x
 }
 
 // acquaint makes two accounts contacts of each other.

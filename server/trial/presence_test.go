@@ -269,3 +269,14 @@ func TestPresence(t *testing.T) {
 		}
 	}
 }
+
+// A crowd is online without anybody signing in, and takes what it is sent in silence.
+func TestCrowd(t *testing.T) {
+	f := start(t, Options{Demo: true, Crowd: 2})
+	ada := f.bound(t, "ada", "a")
+	ada.send(`<presence xmlns='jabber:client'/>`)
+	ada.wantSummary("available from ada@localhost/a", "available from echo@localhost/echo",
+		"available from friend1@localhost/friend", "available from friend2@localhost/friend", "unavailable from grace@localhost")
+	ada.send(chat("friend1@localhost", "hello"))
+	ada.wantBodies()
+}

@@ -48,6 +48,7 @@ const (
 type Options struct {
 	Domain   string // "localhost" if empty
 	Demo     bool   // with the accounts ada, grace and echo
+	Crowd    int    // with Demo: so many contacts more of ada's, online and silent
 	Public   bool   // serve addresses that are not loopback too, and those not with SCRAM-SHA-1
 	Conflict Conflict
 	Limits   Limits

@@ -17,6 +17,7 @@ import (
 	"github.com/go-rod/rod"
 	"github.com/go-rod/rod/lib/cdp"
 	"github.com/go-rod/rod/lib/launcher"
+	"github.com/go-rod/rod/lib/proto"
 )
 
 const path = "/usr/bin/chromium"
@@ -113,6 +114,15 @@ func pin(certificate []byte) (string, error) {
 func Navigated(err error) bool {
 	var e *cdp.Error
 	return errors.As(err, &e) && (e.Is(cdp.ErrCtxDestroyed) || e.Message == "Inspected target navigated or closed")
+}
+
+// Quit ends the browser as a person does, who lets it write down what it has.
+func (b *Browser) Quit() {
+	_ = proto.BrowserClose{}.Call(b) // it may be gone before it has answered
+	for late := time.Now().Add(Patience); syscall.Kill(-b.run.PID(), 0) == nil && time.Now().Before(late); {
+		time.Sleep(time.Millisecond)
+	}
+	b.Kill()
 }
 
 // Kill ends the browser and all its processes as a crash would, and returns when none is

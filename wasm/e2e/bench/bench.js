@@ -1,0 +1,176 @@
+// What the benchmark measures inside the page. Runs before the page's own scripts, and
+// does nothing until it is asked, but for what has to be seen from the start.
+"use strict";
+
+window.bench = (() => {
+  // A drawing in a frame's own callback is painted by that frame, any other by the next.
+  let inFrame = false;
+  const frame = window.requestAnimationFrame.bind(window);
+  window.requestAnimationFrame = (callback) => frame((now) => {
+    inFrame = true;
+    try {
+      callback(now);
+    } finally {
+      queueMicrotask(() => { inFrame = false; }); // behind the observers of what it has changed
+    }
+  });
+
+  const afterFrame = (done) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => done(performance.now());
+    port2.postMessage(0);
+  };
+  // painted calls done with the time when what has just been changed has been painted.
+  const painted = (done) => (inFrame ? afterFrame(done) : frame(() => afterFrame(done)));
+
+  // seen resolves with the time when what makes test true has been painted.
+  const seen = (test, attributes) => new Promise((done) => {
+    const look = () => {
+      if (!test()) return false;
+      changes.disconnect();
+      painted(done);
+      return true;
+    };
+    const changes = new MutationObserver(look);
+    if (!look()) changes.observe(document, { childList: true, characterData: true, subtree: true, attributes });
+  });
+
+  const at = (time) => performance.timeOrigin + time;
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  const shown = (selector) => [...document.querySelectorAll(selector)].some((e) => e.checkVisibility());
+  const texts = () => document.querySelectorAll("[role=log] [role=article] .text");
+  const online = () => [...document.querySelectorAll("[role=status]")].some((e) => e.textContent.includes("Connected to"));
+
+  // ---- From the start of the document. ----
+
+  const start = { form: 0, client: 0, list: 0 };
+  const first = new Promise((done) => {
+    new PerformanceObserver((list) => {
+      const entry = list.getEntriesByName("first-contentful-paint")[0];
+      if (entry) done(entry.startTime);
+    }).observe({ type: "paint", buffered: true });
+  });
+  seen(() => shown(".row"), true).then((time) => { start.list = time; });
+  let usable = false;
+  const look = () => {
+    if (!usable && window.natter && shown("#signin-form")) {
+      usable = true; // what is typed from now on stays
+      const now = performance.now();
+      first.then((paint) => { start.form = Math.max(now, paint); });
+    }
+    if (window.natter?.onSignIn) start.client = performance.now();
+    else setTimeout(look);
+  };
+  look();
+
+  // Transactions that write are commits, with what goes with them: reading costs nothing.
+  let commit = () => {};
+  const transaction = IDBDatabase.prototype.transaction;
+  IDBDatabase.prototype.transaction = function (...args) {
+    if (args[1] === "readwrite") commit();
+    return transaction.apply(this, args);
+  };
+
+  // ---- Asked for. ----
+
+  let pressed = 0;
+  addEventListener("keydown", (event) => { if (event.key === "Enter") pressed = event.timeStamp; }, true);
+
+  let watching;
+  return {
+    start,
+    clock: () => at(performance.now()),
+    wait,
+
+    // until resolves with what f returns as soon as that is something.
+    async until(f) {
+      for (;;) {
+        const found = f();
+        if (found) return found;
+        await wait(20);
+      }
+    },
+    shown,
+    online,
+
+    // quiet resolves when nothing has changed for a time in ms.
+    async quiet(ms) {
+      let last = performance.now();
+      const changes = new MutationObserver(() => { last = performance.now(); });
+      changes.observe(document, { childList: true, characterData: true, attributes: true, subtree: true });
+      while (performance.now() - last < ms) await wait(20);
+      changes.disconnect();
+    },
+
+    signIn(address, password, remember) {
+      document.getElementById("address").value = address;
+      document.getElementById("password").value = password;
+      document.getElementById("remember").checked = remember;
+      document.getElementById("signin-form").requestSubmit();
+    },
+
+    // expect waits for a message to be painted, and painted says when it was.
+    expect(text) { watching = seen(() => [...texts()].pop()?.textContent === text); },
+    async painted() { return at(await watching); },
+    pressed: () => at(pressed),
+
+    // watch counts from now on until the text is painted.
+    watch(text) {
+      const seen = { draws: 0, mostDraws: 0, frames: 0, longest: 0, commits: 0, mostCommits: 0, painted: 0 };
+      let [draws, written] = [0, 0]; // of this frame
+      commit = () => { seen.commits++; seen.mostCommits = Math.max(seen.mostCommits, ++written); };
+      const changes = new MutationObserver(() => { seen.draws++; seen.mostDraws = Math.max(seen.mostDraws, ++draws); });
+      changes.observe(document.body, { childList: true, characterData: true, subtree: true });
+      const tasks = new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) seen.longest = Math.max(seen.longest, duration);
+      });
+      tasks.observe({ type: "longtask" });
+      const count = () => {
+        if (seen.painted) return;
+        seen.frames++;
+        frame(count);
+        afterFrame(() => { [draws, written] = [0, 0]; });
+      };
+      frame(count);
+      this.expect(text);
+      watching = watching.then(async (time) => {
+        seen.painted = at(time);
+        changes.disconnect();
+        commit = () => {};
+        await wait(200); // tasks are told of late
+        tasks.disconnect();
+        return seen;
+      });
+    },
+    watched: () => watching,
+
+    // back scrolls to the beginning, and returns how long it took until the text there
+    // was painted.
+    async back(text) {
+      const log = document.querySelector("[role=log]");
+      const began = performance.now();
+      const there = seen(() => texts()[0]?.textContent === text);
+      let done = 0;
+      there.then((time) => { done = time; });
+      while (!done) {
+        log.scrollTop = 0;
+        await new Promise(frame);
+      }
+      return done - began;
+    },
+
+    // list signs in and returns when the list is shown, and when it has come to rest.
+    async list(address, password) {
+      const began = performance.now();
+      const rows = seen(() => shown(".row"), true);
+      let last = 0;
+      const changes = new MutationObserver(() => painted((time) => { last = time; }));
+      changes.observe(document.body, { childList: true, characterData: true, attributes: true, subtree: true });
+      this.signIn(address, password, false);
+      const list = await rows;
+      while (!online() || performance.now() - last < 1000) await wait(50);
+      changes.disconnect();
+      return { shown: list - began, settled: last - began };
+    },
+  };
+})();

@@ -1,0 +1,185 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/go-rod/rod/lib/input"
+
+	"natter/wasm/e2e/chrome"
+)
+
+const (
+	messages = 2000 // of a burst
+	words    = 20   // of a conversation
+	history  = 1000
+	samples  = 20 // of a run, of what is quick
+	many     = 1000
+	some     = 60 // contacts of somebody who comes back
+)
+
+var rows = []row{
+	{"burst", []figure{
+		{"2,000 messages painted", "2", "s"}, {"CPU of the page", "", "s"}, {"longest task", "50", "ms"},
+		{"commits", "", ""}, {"draws", "", ""}, {"frames", "", ""},
+		{"most commits in a frame", "1", ""}, {"most draws in a frame", "1", ""},
+	}, burst},
+	{"enter", []figure{{"Enter to painted", "20", "ms"}, {"Enter to the peer", "8", "ms"}}, enter},
+	{"incoming", []figure{{"sent by the peer to painted", "18", "ms"}}, incoming},
+	{"reload", []figure{{"reload to the list", "250", "ms"}}, reload},
+	{"restart", []figure{{"browser restart to the list", "350", "ms"}}, restart},
+	{"cold", []figure{{"client runs", "500", "ms"}, {"form usable", "", "ms"}}, cold},
+	{"fast3g", []figure{{"client runs, Fast 3G", "11000", "ms"}, {"form usable, Fast 3G", "700", "ms"}}, slow},
+	{"history", []figure{{"1,000 messages back", "1.5", "s"}}, back},
+	{"contacts", []figure{{"1,000 contacts shown", "0.5", "s"}, {"1,000 contacts settled", "1", "s"}}, contacts},
+}
+
+type note = func(figure string, values ...float64)
+
+// talked is a conversation of ada's with grace that is open.
+func talked(b *bench, remember bool) (p tab, other *peer, ahead float64) {
+	address := b.serve(0)
+	other = b.meet(address, grace, gracePassword)
+	p = b.visit(address)
+	p.signIn(remember)
+	for i := range words {
+		other.say(ada, fmt.Sprint("word", i), fmt.Sprintf("word %d of a conversation like others", i))
+	}
+	p.openChat()
+	p.eval(`() => bench.quiet(1000)`)
+	return p, other, p.clock()
+}
+
+// Two thousand messages come as fast as the server passes them on.
+func burst(b *bench, note note) {
+	p, other, ahead := talked(b, true)
+	p.eval(`(text) => bench.watch(text)`, fmt.Sprintf("message %d", messages-1))
+	before, began := b.cpu(), ms(time.Now())
+	for i := range messages {
+		other.say(ada, fmt.Sprint("m", i), fmt.Sprintf("message %d", i))
+	}
+	var seen struct{ Draws, MostDraws, Frames, Longest, Commits, MostCommits, Painted float64 }
+	p.read(&seen, `() => bench.watched()`)
+	note("CPU of the page", (b.cpu()-before)/1000)
+	note("2,000 messages painted", (seen.Painted-ahead-began)/1000)
+	note("longest task", seen.Longest)
+	note("commits", seen.Commits)
+	note("draws", seen.Draws)
+	note("frames", seen.Frames)
+	note("most commits in a frame", seen.MostCommits)
+	note("most draws in a frame", seen.MostDraws)
+}
+
+func enter(b *bench, note note) {
+	p, other, ahead := talked(b, true)
+	for i := range samples {
+		text := fmt.Sprintf("own %d", i)
+		must(p.page.InsertText(text))
+		p.eval(`async (text) => { await bench.quiet(200); bench.expect(text) }`, text)
+		must(p.page.Keyboard.Type(input.Enter))
+		painted := p.eval(`() => bench.painted()`).Num()
+		pressed := p.eval(`() => bench.pressed()`).Num()
+		note("Enter to painted", painted-pressed)
+		note("Enter to the peer", ms(other.hears(text))-(pressed-ahead))
+	}
+}
+
+func incoming(b *bench, note note) {
+	p, other, ahead := talked(b, true)
+	for i := range samples {
+		text := fmt.Sprintf("theirs %d", i)
+		p.eval(`async (text) => { await bench.quiet(200); bench.expect(text) }`, text)
+		sent := ms(time.Now())
+		other.say(ada, fmt.Sprint("t", i), text)
+		note("sent by the peer to painted", p.eval(`() => bench.painted()`).Num()-ahead-sent)
+	}
+}
+
+// returning is ada, remembered, with some contacts and a conversation.
+func returning(b *bench, p tab, other *peer) {
+	p.signIn(true)
+	for i := range words {
+		other.say(ada, fmt.Sprint("word", i), fmt.Sprintf("word %d of a conversation like others", i))
+	}
+	p.eval(`async () => {
+		await navigator.serviceWorker.ready;
+		await bench.until(() => navigator.serviceWorker.controller || true);
+		await bench.quiet(2000);
+	}`)
+}
+
+func (p tab) listed() float64 { return p.eval(`() => bench.until(() => bench.start.list)`).Num() }
+
+func reload(b *bench, note note) {
+	address := b.serve(some)
+	other := b.meet(address, grace, gracePassword)
+	p := b.visit(address)
+	returning(b, p, other)
+	for range 3 {
+		must(p.page.Reload())
+		note("reload to the list", p.listed())
+		p.settle()
+	}
+}
+
+func restart(b *bench, note note) {
+	address := b.serve(some)
+	other := b.meet(address, grace, gracePassword)
+	profile, err := os.MkdirTemp("", "natter-bench-")
+	must(err)
+	b.later(func() { _ = os.RemoveAll(profile) })
+	for visit := range 4 {
+		browser, err := chrome.Start(chrome.Options{Profile: profile})
+		must(err)
+		b.later(browser.Kill)
+		p := open(browser.Browser, address)
+		if visit == 0 {
+			returning(b, p, other)
+		} else {
+			note("browser restart to the list", p.listed())
+			p.settle()
+		}
+		browser.Quit()
+	}
+}
+
+func cold(b *bench, note note) {
+	p := b.visit(b.serve(0))
+	note("client runs", p.eval(`() => bench.until(() => bench.start.client)`).Num())
+	note("form usable", p.eval(`() => bench.until(() => bench.start.form)`).Num())
+}
+
+func slow(b *bench, note note) {
+	p := b.visit(b.serve(0), fast3G)
+	note("form usable, Fast 3G", p.eval(`() => bench.until(() => bench.start.form)`).Num())
+	note("client runs, Fast 3G", p.eval(`() => bench.until(() => bench.start.client)`).Num())
+}
+
+// Ada, on a new device, scrolls back to what was said first.
+func back(b *bench, note note) {
+	address := b.serve(0)
+	other, own := b.meet(address, grace, gracePassword), b.meet(address, ada, adaPassword)
+	text := func(i int) string { return fmt.Sprintf("message %d", i) }
+	for i := range history - 1 {
+		other.say(ada, fmt.Sprint("m", i), text(i))
+	}
+	own.hears(text(history - 2))
+	own.say(grace, "last", text(history-1))
+	other.hears(text(history - 1))
+	p := b.visit(address)
+	p.signIn(false)
+	p.openChat()
+	p.eval(`async () => { document.querySelector('[data-do="newest"]')?.click(); await bench.quiet(1000) }`)
+	note("1,000 messages back", p.eval(`(text) => bench.back(text)`, text(0)).Num()/1000)
+}
+
+func contacts(b *bench, note note) {
+	p := b.visit(b.serve(many))
+	var at struct{ Shown, Settled float64 }
+	p.read(&at, `async (...args) => { await bench.until(() => bench.start.client); await bench.quiet(300); return bench.list(...args) }`, ada, adaPassword)
+	note("1,000 contacts shown", at.Shown/1000)
+	note("1,000 contacts settled", at.Settled/1000)
+}
