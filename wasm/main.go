@@ -11,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/maxence-charriere/go-app/v10/pkg/app"
-
 	"natter/app/client"
 	"natter/app/connect"
 	"natter/app/connect/discover"
@@ -72,9 +70,7 @@ func main() {
 		}
 	}
 
-	// One page for every path below the one it is served from.
-	app.RouteWithRegexp(".*", func() app.Composer { return view.New(model{c}, view.Page{}) })
-	app.RunWhenOnBrowser()
+	view.Run(model{c}, view.Page{})
 }
 
 // model is the client as the view wants it: told at most once a frame.

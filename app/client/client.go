@@ -11,6 +11,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,7 +50,7 @@ type Config struct {
 // Client is one account's session with everything around it.
 type Client struct {
 	config   Config
-	commands chan func()
+	commands mailbox
 	state    atomic.Pointer[state.State]
 	watchers atomic.Pointer[[]*func()]
 	disk     atomic.Pointer[store.Store] // what the loop keeps things in, for Search
@@ -74,7 +75,7 @@ func New(config Config) *Client {
 	if config.Log == nil {
 		config.Log = func(string, ...any) {}
 	}
-	c := &Client{config: config, commands: make(chan func(), 1024)}
+	c := &Client{config: config, commands: mailbox{ready: make(chan struct{}, 1)}}
 	c.state.Store(state.New())
 	c.watchers.Store(new([]*func()))
 	c.l = newLoop(c)
@@ -86,13 +87,13 @@ func (c *Client) State() *state.State { return c.state.Load() }
 
 // Do wants something done. It may be called on any goroutine and does not wait.
 func (c *Client) Do(in state.Intent) {
-	c.commands <- func() { c.l.do(in) }
+	c.post(func() { c.l.do(in) })
 }
 
 // Wake tells the connection that now is a good moment to look whether it is
 // still there, or to try again.
 func (c *Client) Wake(reason stream.Wake) {
-	c.commands <- func() {
+	c.post(func() {
 		switch {
 		case c.l.stream != nil:
 			c.l.stream.Wake(reason)
@@ -100,31 +101,33 @@ func (c *Client) Wake(reason stream.Wake) {
 			c.l.say(speech{Kind: wake, Wake: reason})
 			c.l.say(speech{Kind: ask})
 		}
-	}
+	})
 }
 
 // Hide tells the connection whether the page can be seen.
 func (c *Client) Hide(hidden bool) {
-	c.commands <- func() {
-		c.l.hidden = hidden
+	c.post(func() {
+		c.l.hidden, c.l.urgent = hidden, true // many a page that is hidden never runs again
 		if c.l.tellHidden(); !c.l.leads {
 			c.l.say(speech{Kind: hide, Hidden: hidden})
 		}
-	}
+	})
 }
 
 // Leave ends the session because the page goes away: contacts should not see for
 // minutes that somebody is here who is not. A stream that is kept on this device is
 // left as it is; whoever comes back goes on with it.
 func (c *Client) Leave() {
-	c.commands <- func() {
+	c.post(func() {
 		switch {
 		case c.l.link != nil && !c.l.leads:
 			c.l.bye()
 		case c.l.store == nil:
 			c.l.leave()
+		default:
+			c.l.urgent = true // what is not written down yet is, in the page's last moment
 		}
-	}
+	})
 }
 
 // Watch calls f after each published state, on the loop's goroutine, until stop is
@@ -165,16 +168,52 @@ func (c *Client) publish(s *state.State) {
 	}
 }
 
-// slice is how much is done before the page gets to breathe and to draw: whichever
-// comes first of so many things and so much time.
-const (
-	sliceLength = 200
-	sliceTime   = 8 * time.Millisecond
-)
+// mailbox holds what others want done on the loop, in their order. It has no bound: who
+// posts must never wait for the loop, least of all in a callback of the page, where nothing
+// else happens until it returns. What fills it is what one person does, and the other tabs.
+type mailbox struct {
+	mu    sync.Mutex
+	jobs  []func()
+	ready chan struct{}
+}
+
+// post has f called on the loop. It may be called on any goroutine and does not wait.
+func (c *Client) post(f func()) {
+	b := &c.commands
+	b.mu.Lock()
+	b.jobs = append(b.jobs, f)
+	b.mu.Unlock()
+	b.signal()
+}
+
+func (b *mailbox) signal() {
+	select {
+	case b.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the oldest job, nil if there is none.
+func (b *mailbox) take() (f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.jobs) == 0 {
+		return nil
+	}
+	f, b.jobs[0] = b.jobs[0], nil
+	b.jobs = b.jobs[1:]
+	return f
+}
+
+// sliceTime is for how long the loop goes on before the page gets to breathe and to draw. It
+// does after each page of an archive too.
+const sliceTime = 8 * time.Millisecond
 
 // Run is the loop. It returns when ctx ends, after the session has been closed.
 func (c *Client) Run(ctx context.Context) error {
+	var breath time.Time
 	for {
+		var ev stream.Event
 		select {
 		case <-ctx.Done():
 			c.l.leave()
@@ -184,41 +223,46 @@ func (c *Client) Run(ctx context.Context) error {
 			}
 			c.l.leaving.Wait()
 			return ctx.Err()
-		case f := <-c.commands:
-			f()
-		case ev := <-c.l.events():
-			c.l.happened(ev)
+		case <-c.commands.ready:
+		case ev = <-c.l.events():
 		}
-		c.drain()
-		c.l.attend()
-		c.publish(c.l.state)
-		c.l.commit(ctx)
-		c.l.lend()
-		c.config.Yield()
+		c.turn(ev)
+		if c.l.paged || c.config.Clock.Now().Sub(breath) > sliceTime {
+			c.config.Yield()
+			breath = c.config.Clock.Now()
+		}
 	}
 }
 
-// drain does what has piled up, so that a burst is published, and drawn, once. A page of
-// an archive ends the turn: the next one is work enough for a turn of its own.
-func (c *Client) drain() {
+// turn deals with what has happened, and with all that has piled up behind it, so that a
+// burst is published, drawn and committed once.
+func (c *Client) turn(ev stream.Event) {
 	began := c.config.Clock.Now()
-	defer func() { c.l.paged = false }()
-	for range sliceLength {
-		if c.l.paged {
-			return
+	c.l.paged = false
+	for more := true; more; {
+		if more = ev != nil; more {
+			c.l.happened(ev)
+			ev = nil
+		}
+		if f := c.commands.take(); f != nil {
+			more = true
+			f()
+		}
+		// A page of an archive ends the turn: the next one is work enough for a turn of its own.
+		if c.l.paged || c.config.Clock.Now().Sub(began) > sliceTime {
+			c.commands.signal()
+			break
 		}
 		select {
-		case f := <-c.commands:
-			f()
-		case ev := <-c.l.events():
-			c.l.happened(ev)
+		case ev = <-c.l.events():
+			more = true
 		default:
-			return
-		}
-		if c.config.Clock.Now().Sub(began) > sliceTime {
-			return
 		}
 	}
+	c.l.attend()
+	c.publish(c.l.state)
+	c.l.commit()
+	c.l.lend()
 }
 
 // Bound returns the full address of the session, "" if there is none.
@@ -226,5 +270,5 @@ func (c *Client) Bound() jid.JID { return c.State().Me }
 
 // Send queues a stanza; tests and tools use it.
 func (c *Client) Send(st *framing.Element) {
-	c.commands <- func() { c.l.Send(st) }
+	c.post(func() { c.l.Send(st) })
 }

@@ -426,6 +426,16 @@ func (d *device) kept() *store.Snapshot {
 	return sn
 }
 
+// unread waits until so many messages of the one conversation there is are unread on the
+// disk too.
+func (d *device) unread(n int) {
+	d.t.Helper()
+	eventually(d.t, "it is on the disk", func() bool {
+		chats := d.kept().Chats
+		return len(chats) > 0 && chats[0].Unread == n
+	})
+}
+
 // empty fails if anything is on the disk.
 func (d *device) empty() {
 	d.t.Helper()

@@ -139,7 +139,7 @@ func TestAWordAboutWhatIsOnTheDisk(t *testing.T) {
 				}
 				l.receive(el)
 			}
-			l.save(t.Context())
+			l.save()
 			after := l.state.Chat(grace)
 			if read.pages != tc.reads {
 				t.Errorf("%d pages were read, want %d", read.pages, tc.reads)

@@ -21,7 +21,7 @@ func (l *loop) watch(s store.Store) {
 	l.leaving.Go(func() {
 		select {
 		case <-s.Gone():
-			l.c.commands <- func() { l.rescue(s) }
+			l.c.post(func() { l.rescue(s) })
 		case <-ctx.Done():
 		}
 	})
@@ -53,10 +53,7 @@ func (l *loop) rescue(s store.Store) {
 		l.trouble(err)
 		return
 	}
-	if l.retry != nil {
-		l.retry()
-		l.retry = nil
-	}
+	l.giveUp()
 	for c := range l.state.Chats {
 		if ev, ok := lost(c); ok {
 			l.Emit(ev)

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -51,21 +50,15 @@ type Keeper interface {
 	Forget(ctx context.Context, request connect.Request, gone bool)
 }
 
-// keeping is the loop's part of it. Each turn of the loop ends with one commit: what
-// the turn meant, together with how far the stream is. Only then the server hears that
-// we have what it sent, and only then what we send leaves (security rows 59 and 61).
+// keeping is the loop's part of it.
 type keeping struct {
-	store     store.Store
-	kept      *state.State // what the store holds
-	server    string       // and the endpoint of the person's own it holds
-	request   connect.Request
-	edges     map[jid.JID]store.Key // the first message read of each conversation; what was missed may come before it
-	moved     bool                  // the stream went on since the last commit
-	unhandled int                   // stanzas dealt with that the stream has not been told of
-	retry     func()                // gives up the next try of a commit that failed
-	unwatch   func()                // see watch
-	unwanted  bool                  // see letGo
-	fresh     bool                  // this sign-in has made the tables
+	committing // see commit.go
+	store      store.Store
+	request    connect.Request
+	edges      map[jid.JID]store.Key // the first message read of each conversation; what was missed may come before it
+	unwatch    func()                // see watch
+	unwanted   bool                  // see letGo
+	fresh      bool                  // this sign-in has made the tables
 }
 
 // serverSetting is where the endpoint that the person typed is kept.
@@ -104,6 +97,7 @@ func (l *loop) open() *store.Snapshot {
 
 // lose goes on without the store.
 func (l *loop) lose(err error) {
+	l.giveUp()
 	_ = l.store.Close()
 	l.store = nil
 	l.trouble(err)
@@ -388,83 +382,12 @@ func (l *loop) close() {
 		s := l.store
 		l.leaving.Go(func() { _ = s.Close() })
 	}
-	if l.retry != nil {
-		l.retry()
-	}
+	l.giveUp()
 	if l.unwatch != nil {
 		l.unwatch()
 	}
 	l.part()
-	l.keeping = keeping{}
-}
-
-// commit ends a turn of the loop.
-func (l *loop) commit(ctx context.Context) {
-	if l.link != nil && !l.leads {
-		return // a mirror writes nothing
-	}
-	if l.store != nil && l.retry == nil && !l.save(ctx) {
-		return
-	}
-	if l.stream == nil {
-		l.unhandled, l.moved = 0, false
-	} else {
-		if l.store == nil || l.retry == nil {
-			for range l.unhandled {
-				l.stream.Handled()
-			}
-			l.unhandled = 0
-		}
-		l.stream.Release()
-	}
-	if l.link != nil {
-		l.tell()
-	}
-}
-
-// save writes what the turn has changed and reports whether it could. While it
-// cannot, what is received stays unacknowledged, so that the server keeps it; what
-// is sent leaves all the same, and the person is told.
-func (l *loop) save(ctx context.Context) bool {
-	if l.state.Me == "" || l.state.Connection.Phase == state.SigningIn {
-		return true // nobody has shown yet that the account is theirs
-	}
-	b := &store.Batch{}
-	if l.state != l.kept {
-		b = store.Changes(l.kept, l.state)
-	}
-	if l.moved && l.stream != nil {
-		b.Stream = pack(l.stream.Snapshot(l.unhandled))
-	}
-	server := l.request.Server
-	if server != l.server {
-		b.Settings = map[string]string{serverSetting: server}
-	}
-	if b.Empty() {
-		return true
-	}
-	now := l.state
-	err := l.store.Commit(ctx, b)
-	if errors.Is(err, store.ErrTaken) {
-		l.stolen()
-		l.c.publish(l.state)
-		return false
-	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		l.trouble(err)
-		if errors.Is(err, store.ErrQuota) {
-			l.makeRoom(ctx)
-		}
-		l.c.publish(l.state)
-		l.retry = l.After(retryAfter, func() { l.retry = nil })
-		return true
-	}
-	l.kept, l.server, l.moved = now, server, false
-	if p := l.state.Storage; p != nil && p.Kind != notRemembered.Kind {
-		l.Emit(state.StorageChanged{})
-		l.c.publish(l.state)
-	}
-	return err == nil
+	l.keeping = keeping{committing: committing{unhandled: l.unhandled}}
 }
 
 // pack and unpack turn what a stream goes on from into a row and back.

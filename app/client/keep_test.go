@@ -113,7 +113,7 @@ func TestReadPositionsOutliveThePage(t *testing.T) {
 		}
 		ada.hears(grace, fmt.Sprint("unseen ", n-1))
 		was := ada.State().Chat(grace.account)
-		eventually(t, "it is on the disk", func() bool { return d.kept().Chats[0].Unread == n })
+		d.unread(n)
 		check := func(when string) {
 			t.Helper()
 			c := ada.State().Chat(grace.account)
@@ -140,7 +140,7 @@ func TestReadPositionsOutliveThePage(t *testing.T) {
 		check("online again")
 		ada.Do(state.ReadChat{Peer: grace.account})
 		ada.until("read", func(s *state.State) bool { return s.Chat(grace.account).Unread == 0 })
-		eventually(t, "it is on the disk", func() bool { return d.kept().Chats[0].Unread == 0 })
+		d.unread(0)
 		ada = ada.reload().back()
 		if c := ada.State().Chat(grace.account); c.Unread != 0 || c.ReadTo != c.Timeline.Last().Key {
 			t.Errorf("what was read is unread: %d, %v", c.Unread, c.ReadTo)

@@ -124,7 +124,11 @@ func (l *loop) perform(in state.Intent) {
 			// that is asked for and what is here.
 		}
 		l.feature(in)
+	case state.SendMessage:
+		l.urgent = true
+		l.feature(in)
 	case state.RetryMessage:
+		l.urgent = true
 		l.recall(state.MessageMarked{Peer: in.Peer, ID: in.ID, Delivery: state.Queued})
 		l.feature(in)
 	default:
@@ -147,8 +151,10 @@ func (l *loop) happened(ev stream.Event) {
 	case stream.Trying:
 		l.trying()
 	case stream.Online:
+		l.meant = true
 		l.online(ev)
 	case stream.Offline:
+		l.meant = true
 		l.offline(ev)
 	case stream.Received:
 		l.handle(ev.Stanza, func() { l.receive(ev.Stanza) })
@@ -225,12 +231,13 @@ func (l *loop) Send(st *framing.Element) error {
 		return stream.ErrDisconnected
 	}
 	l.moved = true
+	l.meant = l.meant || !stream.Fleeting(st)
 	return l.stream.Send(st)
 }
 
 func (l *loop) Settle(again []stream.Again) {
 	if l.stream != nil {
-		l.moved = true
+		l.moved, l.meant = true, true
 		l.stream.Settle(l.loss, again)
 	}
 }
@@ -265,11 +272,11 @@ func (l *loop) Refuse(to *feature.Stanza, typ, condition string) {
 func (l *loop) After(d time.Duration, f func()) (stop func()) {
 	stopped := false
 	cancel := l.c.config.Clock.AfterFunc(d, func() {
-		l.c.commands <- func() {
+		l.c.post(func() {
 			if !stopped {
 				l.guard("timer", f)
 			}
-		}
+		})
 	})
 	return func() {
 		stopped = true

@@ -75,6 +75,8 @@ func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
 		send("panic")
 		grace.says(ada.person, "before")
 		ada.hears(grace, "before")
+		// What came until then the server need not send again.
+		eventually(t, "it is on the disk", func() bool { return slices.Contains(d.said(grace), "before") })
 		send("poison")
 		grace.says(ada.person, "after")
 		eventually(t, "it is dead", ada.isDead)

@@ -40,7 +40,7 @@ func (l *loop) makeRoom(ctx context.Context) {
 
 // tidy removes the oldest messages of conversations that have grown huge.
 func (l *loop) tidy() {
-	if l.store != nil && l.kept != nil && l.stream != nil {
+	if l.save() && l.store != nil && l.kept != nil && l.stream != nil {
 		l.forgetOld(context.Background(), hugeChat, hugeKeeps)
 	}
 }

@@ -106,11 +106,11 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 				// one that will do next time (XEP-0484 §3.4).
 				failed := l.c.config.Keeper.Keep(ctx, s.Credential)
 				kept = kept || failed == nil
-				l.c.commands <- func() {
+				l.c.post(func() {
 					if l.leads && ctx.Err() == nil {
 						l.remembered(failed)
 					}
-				}
+				})
 			}
 			return s, err
 		},

@@ -52,13 +52,13 @@ type speech struct {
 	Rows    *store.Batch      `json:"rows,omitempty"`
 	Moments []state.Moment    `json:"moments,omitempty"`
 	Fills   []state.Filling   `json:"fills,omitempty"`
-	Now     *now              `json:"now,omitempty"`
+	Now     *moment           `json:"now,omitempty"`
 	Done    map[string]uint64 `json:"done,omitempty"` // by tab: the newest wish carried out
 	Problem *state.Problem    `json:"problem,omitempty"`
 }
 
-// now is what is true of the leader at this moment, and not kept.
-type now struct {
+// moment is what is true of the leader now, and not kept.
+type moment struct {
 	Connection state.Connection
 	Storage    *state.Problem
 }
@@ -220,21 +220,36 @@ func (l *loop) again(in state.Intent) {
 	l.perform(in)
 }
 
-// tell ends a turn of the one that leads: what is committed now is told to the others, and
-// what could not be; what has then not left either they keep themselves.
-func (l *loop) tell() {
-	if l.retry == nil || l.state.Unsent() == 0 {
-		l.wanted = nil
-		for _, m := range l.mirrors {
-			m.sure = m.done
+// granted is which wishes have been carried out: the last one of the person here, and those
+// of other tabs.
+type granted struct {
+	here   uint64
+	others map[*mirror]uint64
+}
+
+func (l *loop) granted() granted {
+	g := granted{here: l.last, others: map[*mirror]uint64{}}
+	for _, m := range l.mirrors {
+		g.others[m] = m.done
+	}
+	return g
+}
+
+// tell tells the others, as the one that leads, what is committed now, or could not be;
+// what has then not left either they keep themselves.
+func (l *loop) tell(now *state.State, g granted) {
+	if l.retry == nil || now.Unsent() == 0 {
+		l.wanted = slices.DeleteFunc(l.wanted, func(w wanted) bool { return w.n <= g.here })
+		for m, done := range g.others {
+			m.sure = max(m.sure, done)
 		}
 	}
-	if l.awaited && l.state.Connection.Phase == state.Online {
+	if l.awaited && now.Connection.Phase == state.Online {
 		l.awaited = false
 		l.say(speech{Kind: online})
 	}
 	if l.told != nil {
-		l.tellNews()
+		l.tellNews(now)
 	}
 	for tab, greeted := range l.greet {
 		m := l.mirrors[tab]
@@ -247,26 +262,26 @@ func (l *loop) tell() {
 		}
 		l.say(speech{
 			Kind: welcome, To: tab, Seq: l.seq, All: greeted.All, Done: map[string]uint64{tab: m.sure},
-			Rows: store.Changes(kept, l.state), Moments: moments(nil, l.state), Fills: fills(nil, l.state),
-			Now: &now{l.state.Connection, l.state.Storage},
+			Rows: store.Changes(kept, now), Moments: moments(nil, now), Fills: fills(nil, now),
+			Now: &moment{now.Connection, now.Storage},
 		})
 		m.told = m.sure
 		delete(l.greet, tab)
 	}
 	l.told = nil
 	if len(l.mirrors) > 0 {
-		l.told = l.state
+		l.told = now
 	}
 }
 
 // tellNews tells what has changed, if anything has.
-func (l *loop) tellNews() {
+func (l *loop) tellNews(now *state.State) {
 	sp := speech{
-		Kind: news, Done: map[string]uint64{}, Rows: store.Changes(l.told, l.state),
-		Moments: moments(l.told, l.state), Fills: fills(l.told, l.state),
+		Kind: news, Done: map[string]uint64{}, Rows: store.Changes(l.told, now),
+		Moments: moments(l.told, now), Fills: fills(l.told, now),
 	}
-	if l.told.Connection != l.state.Connection || l.told.Storage != l.state.Storage {
-		sp.Now = &now{l.state.Connection, l.state.Storage}
+	if l.told.Connection != now.Connection || l.told.Storage != now.Storage {
+		sp.Now = &moment{now.Connection, now.Storage}
 	}
 	for tab, m := range l.mirrors {
 		if m.told < m.sure {

@@ -89,11 +89,11 @@ func (l *loop) meet(account jid.JID, claim func()) {
 	l.link = l.c.config.Keeper.Meet(account, func(message string) {
 		link := <-met
 		met <- link
-		l.c.commands <- func() {
+		l.c.post(func() {
 			if l.link == link {
 				l.hear(message)
 			}
-		}
+		})
 	})
 	met <- l.link
 }
@@ -103,7 +103,7 @@ func (l *loop) bid(when When, refused func()) {
 	link, fence := l.link, new(atomic.Bool)
 	l.asked, l.fence = fence, nil
 	link.Lead(when, func(won bool) {
-		l.c.commands <- func() {
+		l.c.post(func() {
 			switch {
 			case l.link != link || l.asked != fence:
 			case !won:
@@ -112,14 +112,14 @@ func (l *loop) bid(when When, refused func()) {
 				l.fence = fence
 				l.claim()
 			}
-		}
+		})
 	}, func() {
 		fence.Store(true)
-		l.c.commands <- func() {
+		l.c.post(func() {
 			if l.link == link && l.fence == fence {
 				l.stolen()
 			}
-		}
+		})
 	})
 }
 
@@ -189,16 +189,13 @@ func (l *loop) drop() {
 		l.end() // the socket is dropped, the stream not closed
 		l.stream, l.end, l.session = nil, nil, nil
 	}
-	if l.retry != nil {
-		l.retry()
-		l.retry = nil
-	}
+	l.giveUp()
 	l.unhandled, l.leads = 0, false
 }
 
 // yield makes room for a tab in which somebody signs in.
 func (l *loop) yield(to string) {
-	if l.store != nil && !l.save(context.Background()) {
+	if !l.save() {
 		return // somebody leads already
 	}
 	l.drop()
@@ -212,11 +209,11 @@ func (l *loop) yield(to string) {
 		if message, err := json.Marshal(answer); err == nil {
 			link.Send(string(message))
 		}
-		l.c.commands <- func() {
+		l.c.post(func() {
 			if l.link == link && !l.leads {
 				l.lookAround() // not before: until now there was nobody else to be found
 			}
-		}
+		})
 	})
 }
 
@@ -248,9 +245,7 @@ func (l *loop) outdated() {
 	}
 	request, link, ran := l.request, l.link, l.ran
 	if l.leads {
-		if l.store != nil {
-			l.save(context.Background())
-		}
+		l.save()
 		l.drop()
 	}
 	l.link = nil

@@ -380,7 +380,7 @@ func TestSec74_Backlog(t *testing.T) {
 		}
 		w.forget()
 		for range 100 {
-			w.s.Handled()
+			w.s.Handled(1)
 			synctest.Wait()
 		}
 		if n := len(w.seen); n != 89 {

@@ -1,6 +1,9 @@
 package stream
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // What an owner that keeps a store relies on: nothing of ours is on the wire that a
 // Snapshot taken before Release does not know, and what it says of the server's
@@ -10,14 +13,44 @@ func TestHold_UntilRelease(t *testing.T) {
 		sv := w.managed()
 		w.send("m1")
 		sv.got()
-		if sn := w.s.Snapshot(0); len(sn.Unacked) != 1 || sn.Sent != 0 {
+		sn := w.s.Snapshot(0)
+		if len(sn.Unacked) != 1 || sn.Sent != 0 {
 			t.Fatalf("%+v", sn)
 		}
-		w.s.Release()
-		w.send("m2")
+		w.send("m2") // while the owner writes down what the Snapshot says
+		w.s.Release(sn.Upto)
 		sv.got(written("m1"))
-		w.s.Release()
+		w.s.Release(w.s.Snapshot(0).Upto)
 		sv.got(written("m2"))
+		w.send("m3")
+		w.s.ReleaseAll()
+		sv.got(written("m3"))
+	})
+	t.Run("what nobody would miss leaves at once, and in order", func(t *testing.T) {
+		bubble(t, Config{Hold: true}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			w.typing("t1")
+			sv.got(typing("t1"))
+			w.send("m1")
+			w.typing("t2")
+			sv.got()
+			w.s.Release(w.s.Snapshot(0).Upto)
+			sv.got(written("m1"), typing("t2"))
+		})
+	})
+	t.Run("but not more of it than a later page could tell", func(t *testing.T) {
+		bubble(t, Config{Hold: true, AckEvery: 1000}, func(t *testing.T, w *world) {
+			sv := w.managed()
+			var all []string
+			for i := range spare + 1 {
+				id := fmt.Sprint("t", i)
+				w.typing(id)
+				all = append(all, typing(id))
+			}
+			sv.got(all[:spare]...)
+			w.s.Release(w.s.Snapshot(0).Upto)
+			sv.got(all[spare:]...)
+		})
 	})
 	t.Run("a stream that ends holds nothing back", func(t *testing.T) {
 		bubble(t, Config{Hold: true}, func(t *testing.T, w *world) {

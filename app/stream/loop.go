@@ -45,6 +45,9 @@ type loop struct {
 
 	// manage.go: what both sides have sent and handled.
 	queue     []entry // our stanzas that are not confirmed
+	number    uint64  // of the entry queued last
+	recorded  uint64  // of the last one that the owner has written down
+	unknown   int     // how many more than we know of may have been sent before a restore
 	sent      int     // how many of the queue were written on the current stream
 	acked     uint32  // our stanzas confirmed before the queue, mod 2^32
 	sm        management
@@ -200,7 +203,7 @@ func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
 		}
 	} else {
 		if sess.FailedH != nil && tried != nil {
-			l.confirm(*sess.FailedH - l.acked)
+			l.catchUp(*sess.FailedH)
 		}
 		lost := l.startOver()
 		l.emit(Online{Session: sess})

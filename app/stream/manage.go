@@ -13,6 +13,7 @@ import (
 const (
 	nsSM    = "urn:xmpp:sm:3"
 	nsDelay = "urn:xmpp:delay"
+	nsHints = "urn:xmpp:hints"
 )
 
 // entry is a stanza of ours the server has not confirmed.
@@ -20,6 +21,7 @@ type entry struct {
 	st      *framing.Element
 	since   time.Time // when we were given it
 	size    int
+	number  uint64   // in the order of queuing
 	request *request // nil for what Send queued
 	held    bool     // not to be written before Release
 }
@@ -140,10 +142,43 @@ func (l *loop) advance() {
 	l.unblocked()
 }
 
+// Fleeting reports whether nobody misses a stanza of ours when the page dies before it
+// has left: all but messages, and of these the ones that no server stores (XEP-0334), such
+// as chat states.
+func Fleeting(st *framing.Element) bool {
+	return st.Name.Local != "message" || st.Child(nsHints, "no-store") != nil
+}
+
+// spare is how many stanzas may leave that no Snapshot of before knows of. A stream that
+// is taken up from that Snapshot lets the server confirm so many more than it knows: all
+// that it knows of came before them.
+const spare = 64
+
 // enqueue takes a stanza of ours.
 func (l *loop) enqueue(en entry) {
-	en.held = l.config.Hold
-	l.queue = append(l.queue, en)
+	l.queue = append(l.queue, l.hold(en))
+}
+
+// hold numbers an entry and holds it back if it has to be written down first.
+func (l *loop) hold(en entry) entry {
+	l.number++
+	en.number, en.held = l.number, l.config.Hold && !Fleeting(en.st)
+	return en
+}
+
+// release frees the entries up to a number: the owner has written them down.
+func (l *loop) release(upto uint64) {
+	l.recorded = max(l.recorded, upto)
+	for i := range l.queue[l.sent:] {
+		if en := &l.queue[l.sent+i]; en.number <= upto {
+			en.held = false
+		}
+	}
+}
+
+// waits reports whether an entry may not be written yet.
+func (l *loop) waits(en *entry) bool {
+	return l.phase != closing && l.config.Hold && (en.held || en.number > l.recorded+spare)
 }
 
 // confirm takes the next n stanzas as the server's. It reports false, and does
@@ -179,10 +214,22 @@ func (l *loop) tooHigh(h uint32) {
 	}, ErrMiscounted)
 }
 
+// catchUp takes what the server says to have handled of a lost session. After a restore
+// that may be a few stanzas more than we know of, see spare.
+func (l *loop) catchUp(h uint32) bool {
+	n := h - l.acked
+	if more := int64(n) - int64(l.sent); more > 0 && more <= int64(l.unknown) {
+		n = uint32(l.sent)
+		defer func() { l.acked = h }()
+	}
+	l.unknown = 0
+	return l.confirm(n)
+}
+
 // goOn goes on where the lost socket left off: what the server has not handled
 // is sent again, unchanged and before anything new (XEP-0198 §5).
 func (l *loop) goOn(h uint32) (ok bool) {
-	if !l.confirm(h - l.acked) {
+	if !l.catchUp(h) {
 		l.tooHigh(h)
 		return false
 	}
@@ -196,7 +243,7 @@ func (l *loop) goOn(h uint32) (ok bool) {
 func (l *loop) startOver() (lost []*framing.Element) {
 	written := l.queue[:l.sent]
 	rest := l.queue[l.sent:]
-	l.queue, l.sent, l.acked = nil, 0, 0
+	l.queue, l.sent, l.acked, l.unknown = nil, 0, 0, 0
 	for _, en := range written {
 		if en.st.Name.Local != "iq" {
 			lost = append(lost, en.st)
@@ -236,7 +283,7 @@ func (l *loop) lose(lost []*framing.Element) {
 // everything that waited for that. If more has been lost since, it still waits.
 func (l *loop) settle(loss int, again []entry) {
 	for i := range again {
-		again[i].held = l.config.Hold
+		again[i] = l.hold(again[i])
 	}
 	l.queue = slices.Insert(l.queue, l.sent, again...)
 	if loss == l.losses {
@@ -257,7 +304,7 @@ func (l *loop) ready() (queued, leaves *framing.Element, ok bool) {
 	for i < len(l.queue) && l.late(i) > Stale {
 		l.unqueue(i, ErrStale)
 	}
-	if i == len(l.queue) || l.queue[i].held && l.phase != closing {
+	if i == len(l.queue) || l.waits(&l.queue[i]) {
 		return nil, nil, false
 	}
 	en := l.queue[i]
@@ -347,7 +394,7 @@ func (l *loop) quarantine(cause error) {
 // snapshot copies what resuming takes.
 func (l *loop) snapshot(handled int) *Snapshot {
 	sn := &Snapshot{
-		ID: l.sm.id, JID: l.me, At: l.sm.location, H: l.h, Acked: l.acked, Sent: l.sent,
+		ID: l.sm.id, JID: l.me, At: l.sm.location, H: l.h, Acked: l.acked, Sent: l.sent, Upto: l.number,
 		Features: l.features, MaxBytes: int(l.s.limit.Load()), Idle: l.idle, Max: l.sm.max, Lost: l.lost.Round(0),
 	}
 	for _, m := range l.inbound {
@@ -382,7 +429,10 @@ func (l *loop) restore(sn *Snapshot) {
 		if i < len(sn.Since) {
 			en.since = sn.Since[i]
 		}
+		l.number++
+		en.number = l.number
 		l.queue = append(l.queue, en)
 	}
-	l.sent = min(sn.Sent, len(l.queue))
+	l.recorded = l.number
+	l.sent, l.unknown = min(sn.Sent, len(l.queue)), spare
 }

@@ -186,11 +186,11 @@ func (p *person) own(ctx context.Context) {
 				if ev.Stanza.Name.Local != "message" {
 					word = ev.Stanza.Name.Local
 				}
-				p.s.Handled()
+				p.s.Handled(1)
 			case Replied:
 				ev.Done(ev.Reply, ev.Err)
 				if ev.Reply != nil {
-					p.s.Handled()
+					p.s.Handled(1)
 				}
 			case Unsent:
 				p.s.Settle(ev.Loss, nil)

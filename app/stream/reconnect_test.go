@@ -621,6 +621,25 @@ func TestSnapshot_Restore(t *testing.T) {
 		w.s.Hide(true)
 		sv.got(inactiveCSI)
 	})
+	left := *sn
+	left.Sent = len(sn.Unacked) // for all that is known it may have
+	t.Run("what left unrecorded is confirmed too", func(t *testing.T) {
+		bubble(t, Config{Restore: &left}, func(t *testing.T, w *world) {
+			sv := w.next().resumed(1 + 2 + spare) // m1, m2, m3 and chat states behind them
+			w.happened("trying", "resumed", "acknowledged m2 m3")
+			w.send("m4")
+			sv.got(written("m4"))
+			sv.say(a(1 + 2 + spare + 1))
+			w.happened("acknowledged m4")
+		})
+	})
+	t.Run("but no more than could", func(t *testing.T) {
+		bubble(t, Config{Restore: &left}, func(t *testing.T, w *world) {
+			w.next().resumed(1 + 2 + spare + 1)
+			w.pass(0)
+			w.happened("trying", "resumed", "offline", "unsent m2 m3")
+		})
+	})
 	t.Run("too late", func(t *testing.T) {
 		bubble(t, Config{Restore: sn}, func(t *testing.T, w *world) {
 			sv := w.next().fresh(featuresSM)

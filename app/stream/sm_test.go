@@ -267,9 +267,9 @@ func TestM07_Resume(t *testing.T) {
 			sv.say(`<message xmlns="jabber:client" id="in1"/>`, `<message xmlns="jabber:client" id="in2"/>`)
 			sv.cut()
 			w.pass(10 * time.Second)
-			w.s.Handled()
+			w.s.Handled(1)
 			w.noTry()
-			w.s.Handled()
+			w.s.Handled(1)
 			if c := w.next(); c.resume.H != 2 {
 				t.Fatalf("h %d", c.resume.H)
 			}
@@ -549,12 +549,12 @@ func TestM15_Handled(t *testing.T) {
 		sv := w.managed()
 		sv.say(`<message xmlns="jabber:client" id="in1"/>`, `<message xmlns="jabber:client" id="in2"/>`, r)
 		sv.got(a(0))
-		w.s.Handled()
+		w.s.Handled(1)
 		sv.say(r)
 		sv.got(a(1))
-		w.s.Handled()
+		w.s.Handled(1)
 		sv.got(a(2)) // the server asked when there was more to come
-		w.s.Handled()
+		w.s.Handled(1)
 		sv.say(r)
 		sv.got(a(2))
 	})
@@ -577,10 +577,10 @@ func TestM15_Handled(t *testing.T) {
 			sv.got(enable)
 			sv.say(enabled, `<message xmlns="jabber:client" id="in2"/>`, r)
 			sv.got(a(0))
-			w.s.Handled() // it came on the old one
+			w.s.Handled(1) // it came on the old one
 			sv.say(r)
 			sv.got(a(0))
-			w.s.Handled()
+			w.s.Handled(1)
 			sv.got(a(1))
 		})
 	})
@@ -594,7 +594,7 @@ func TestM15_Handled(t *testing.T) {
 			w.pass(handling - time.Millisecond)
 			w.s.Wake(Manual)
 			w.happened("received in1", "offline")
-			w.s.Handled()
+			w.s.Handled(1)
 			if c := w.next(); c.resume == nil || c.resume.H != 1 {
 				t.Fatalf("resumes %+v", c.resume)
 			}
@@ -610,10 +610,10 @@ func TestM15_Handled(t *testing.T) {
 				`<iq xmlns="jabber:client" type="result" id="q1" from="example.org"/>`, r)
 			w.happened("received in1", "replied q1 <nil>")
 			sv.got(a(0))
-			w.s.Handled()
+			w.s.Handled(1)
 			sv.say(r)
 			sv.got(a(1))
-			w.s.Handled()
+			w.s.Handled(1)
 			sv.got(a(2))
 		})
 	})

@@ -26,8 +26,9 @@ type Config struct {
 
 	Restore *Snapshot // a stream to take up again, nil for a new one
 
-	// Hold keeps stanzas of ours back until Release, so that the owner can first
-	// write down what a Snapshot says of them.
+	// Hold keeps messages of ours back until Release, so that the owner can first
+	// write down what a Snapshot says of them. What is Fleeting leaves at once, but no
+	// more than a few stanzas before the owner has written down the next Snapshot.
 	Hold bool
 
 	RequestTimeout time.Duration // how long a Request waits for its answer while online: 30 s
@@ -88,6 +89,7 @@ type Snapshot struct {
 	Acked    uint32             // stanzas of ours handled by the server
 	Unacked  []*framing.Element // stanzas of ours the server has not confirmed, in order
 	Since    []time.Time        // when we were given them
+	Upto     uint64             // for Release: what the Snapshot knows of
 	Sent     int                // how many of them have been written
 	Max      time.Duration      // for how long the server keeps a lost stream, 0 if it did not say
 	Lost     time.Time          // when the last session ended; zero if there was one
@@ -113,13 +115,17 @@ type Stream struct {
 	l      *loop         // Run's; of nobody before and after
 }
 
+// handOver is how many events wait for an owner that is busy before they wait in the
+// loop: enough that a burst is read in one turn of the owner's.
+const handOver = 64
+
 // New returns a Stream that does nothing before Run is called.
 func New(config Config) *Stream {
 	config.defaults()
 	s := &Stream{
 		config: config,
 		box:    mailbox{ready: make(chan struct{}, 1)},
-		events: make(chan Event),
+		events: make(chan Event, handOver),
 		over:   make(chan struct{}),
 	}
 	s.limit.Store(defaultLimit)
@@ -220,8 +226,14 @@ func (s *Stream) entry(st *framing.Element) (entry, error) {
 	return en, nil
 }
 
-// Handled says that the oldest Received or Replied not yet handled has been dealt with.
-func (s *Stream) Handled() { s.box.post((*loop).handled) }
+// Handled says that the oldest n Received or Replied not yet handled have been dealt with.
+func (s *Stream) Handled(n int) {
+	s.box.post(func(l *loop) {
+		for range n {
+			l.handled()
+		}
+	})
+}
 
 // Wake looks whether the connection is alive, or tries to connect again now. At
 // most one Wake in 5 s has an effect, and none after a final failure, except for
@@ -263,14 +275,12 @@ func (s *Stream) Snapshot(handled int) *Snapshot {
 	}
 }
 
-// Release lets what Hold has kept back so far onto the wire.
-func (s *Stream) Release() {
-	s.box.post(func(l *loop) {
-		for i := range l.queue[l.sent:] {
-			l.queue[l.sent+i].held = false
-		}
-	})
-}
+// Release lets what a Snapshot knows of, by its Upto, onto the wire.
+func (s *Stream) Release(upto uint64) { s.box.post(func(l *loop) { l.release(upto) }) }
+
+// ReleaseAll lets all that Hold has kept back so far onto the wire, although nobody has
+// written it down.
+func (s *Stream) ReleaseAll() { s.box.post(func(l *loop) { l.release(l.number) }) }
 
 // mailbox holds what the loop has yet to do. It has no bound: whoever posts must
 // never wait for the loop, because the loop may be waiting for them.

@@ -118,12 +118,12 @@ func (w *world) own(ctx context.Context) {
 			switch ev := ev.(type) {
 			case Received:
 				if !w.busy {
-					w.s.Handled()
+					w.s.Handled(1)
 				}
 			case Replied:
 				ev.Done(ev.Reply, ev.Err)
 				if ev.Reply != nil && !w.busy {
-					w.s.Handled()
+					w.s.Handled(1)
 				}
 			}
 		case <-ctx.Done():
@@ -246,6 +246,15 @@ func written(id string) string { return message(id).String() }
 
 func message(id string) *framing.Element {
 	return framing.New(framing.NSClient, "message").Set("id", id).Set("to", "grace@example.org")
+}
+
+// typing is the document of a message that no server stores.
+func typing(id string) string { return chatState(id).String() }
+
+func (w *world) typing(id string) { w.t.Helper(); w.sendAll(chatState(id)) }
+
+func chatState(id string) *framing.Element {
+	return message(id).Add(framing.New(nsHints, "no-store"))
 }
 
 func get(id, to string) *framing.Element {

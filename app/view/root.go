@@ -27,7 +27,7 @@ func (r *Root) OnMount(ctx app.Context) {
 	r.ctx = ctx
 	d := r.desk
 	d.later = func(wait time.Duration, f func()) {
-		ctx.After(wait, func(app.Context) { r.change(f) })
+		time.AfterFunc(wait, func() { d.post(f) })
 	}
 	d.post = func(f func()) {
 		ctx.Dispatch(func(app.Context) { r.change(f) })

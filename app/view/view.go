@@ -33,6 +33,26 @@ type Model interface {
 	Search(typed string, n int, tell func(state.Found)) (stop func())
 }
 
+// Run draws the page for as long as the program lives.
+//
+// It drives go-app's engine itself, which draws right after each dispatch then. The loop of
+// app.RunWhenOnBrowser waits for a tick of its own 120 a second first: a message was on
+// screen a frame later, and what is dispatched is no more often than a frame anyway.
+// The engine is the one go-app offers for tests, and the same. What it listens to in the
+// page is for links and paths between its own pages; here there is one.
+func Run(model Model, platform Platform) {
+	engine := app.NewTestEngine()
+	if err := engine.Load(New(model, platform)); err != nil {
+		panic(err)
+	}
+	for _, handler := range []string{"onclick", "onpopstate", "onresize"} {
+		app.Window().Set(handler, nil)
+	}
+	for {
+		engine.ConsumeNext()
+	}
+}
+
 // New returns the root of the page.
 func New(model Model, platform Platform) app.Composer {
 	return &Root{desk: newDesk(model, platform)}

@@ -105,30 +105,35 @@ func Yield() {
 // frameless is how long a change waits to be drawn in a tab that draws no frames.
 const frameless = 250 * time.Millisecond
 
-// OnFrame returns a function that asks for f to be called before the next frame.
-// Asking again before then asks for nothing more. In a hidden tab there are no
-// frames; f is then called by a timer, so that the title and the count go on.
+// OnFrame returns a function that asks for f to be called: at once if it was not in this
+// frame, else in the next one. Asking again before then asks for nothing more. In a hidden
+// tab there are no frames; a timer stands for them, so that the title and the count go on.
 func OnFrame(f func()) (ask func()) {
-	asked := false
+	asked, called := false, false
 	var timer *time.Timer
-	run := func() {
-		if asked {
-			asked = false
-			timer.Stop()
-			f()
+	var call func()
+	next := func() {
+		timer.Stop()
+		if called = false; asked {
+			call()
 		}
 	}
 	frame := js.FuncOf(func(js.Value, []js.Value) any {
-		run()
+		next()
 		return nil
 	})
+	call = func() {
+		asked, called = false, true
+		timer = time.AfterFunc(frameless, next)
+		global.Call("requestAnimationFrame", frame)
+		f()
+	}
 	return func() {
-		if asked {
+		if called {
+			asked = true
 			return
 		}
-		asked = true
-		timer = time.AfterFunc(frameless, run)
-		global.Call("requestAnimationFrame", frame)
+		call()
 	}
 }
 

@@ -140,6 +140,5 @@ func main() {
 		m.fill("grace@example.org", args[0].Int(), args[1].Bool())
 		return nil
 	}))
-	app.Route("/", func() app.Composer { return view.New(m, page{do: story.Do}) })
-	app.RunWhenOnBrowser()
+	view.Run(m, page{do: story.Do})
 }

@@ -1,0 +1,228 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"natter/app/state"
+	"natter/app/store"
+	"natter/app/stream"
+)
+
+// A turn of the loop ends with what it meant being on its way to the store, together with
+// how far the stream is. One commit is under way at a time, and the loop goes on
+// meanwhile: what comes in is in the next one. Only when a commit is done the server hears
+// that we have what it sent, the messages of ours that are in it leave, and the other tabs
+// are told (security rows 59 and 61).
+
+// pace is the least time from the beginning of one commit to that of the next, a frame,
+// but for what the person does: that leaves at once. Where only the counts of the stream
+// have changed, as a chat state does that came or left, they wait for something better to
+// be written with, and no longer than lull.
+const (
+	pace = 16 * time.Millisecond
+	lull = time.Second
+)
+
+// committing is the loop's part of it.
+type committing struct {
+	kept      *state.State // what the store holds
+	server    string       // and the endpoint of the person's own it holds
+	under     *commit      // the one under way, nil if none is
+	began     time.Time    // the last one
+	urgent    bool         // the person waits for the next one
+	meant     bool         // the stream has something that may not wait for lull
+	moved     bool         // the stream went on since the last commit
+	unhandled int          // stanzas dealt with that the stream has not been told of
+	due       time.Time    // when the next look is, zero if none is set
+	look      func()       // gives that up
+	retry     func()       // gives up the next try of a commit that failed
+}
+
+// commit is one that is under way.
+type commit struct {
+	store   store.Store
+	stream  *stream.Stream
+	state   *state.State // what the store holds when it is done
+	server  string
+	handled int
+	upto    uint64 // stream.Snapshot.Upto
+	wishes  granted
+	done    chan error
+}
+
+// commit ends a turn of the loop.
+func (l *loop) commit() {
+	switch {
+	case l.link != nil && !l.leads:
+		return // a mirror writes nothing
+	case l.store == nil || l.retry != nil:
+		l.uncommitted()
+		return
+	case l.under != nil:
+		return // the next turn ends no later than it does
+	case l.state.Me == "" || l.state.Connection.Phase == state.SigningIn:
+		l.settled(l.stream, l.unhandled, 0, l.state, l.granted())
+		if l.stream != nil {
+			l.stream.ReleaseAll() // nobody has shown yet that the account is theirs
+		}
+		return
+	case l.state == l.kept && !l.moved && l.request.Server == l.server:
+		if l.link != nil {
+			l.tell(l.state, l.granted())
+		}
+		return
+	}
+	now := l.Now()
+	if wait := pace - now.Sub(l.began); wait > 0 && wait <= pace && !l.urgent {
+		l.lookIn(wait)
+		return
+	}
+	b := l.batch()
+	if b.Empty() {
+		l.kept = l.state // in what is written they are the same
+		if l.link != nil {
+			l.tell(l.state, l.granted())
+		}
+		if wait := lull - now.Sub(l.began); l.moved && !l.meant && !l.urgent && wait > 0 && wait <= lull {
+			l.lookIn(wait)
+			return
+		}
+		if !l.moved {
+			l.urgent, l.meant = false, false
+			return
+		}
+	}
+	l.start(b)
+}
+
+// lookIn has the loop look again whether a commit is due.
+func (l *loop) lookIn(wait time.Duration) {
+	at := l.Now().Add(wait)
+	if l.look != nil {
+		if !at.Before(l.due) {
+			return
+		}
+		l.look()
+	}
+	l.due = at
+	l.look = l.After(wait, func() { l.look = nil }) // the end of that turn is the look
+}
+
+// batch is what has to be written but for the stream.
+func (l *loop) batch() *store.Batch {
+	b := &store.Batch{}
+	if l.state != l.kept {
+		b = store.Changes(l.kept, l.state)
+	}
+	if l.request.Server != l.server {
+		b.Settings = map[string]string{serverSetting: l.request.Server}
+	}
+	return b
+}
+
+// start begins a commit.
+func (l *loop) start(b *store.Batch) {
+	c := &commit{
+		store: l.store, stream: l.stream, state: l.state, server: l.request.Server,
+		handled: l.unhandled, wishes: l.granted(), done: make(chan error, 1),
+	}
+	if l.moved && l.stream != nil {
+		sn := l.stream.Snapshot(l.unhandled)
+		b.Stream, c.upto = pack(sn), sn.Upto
+	}
+	l.under, l.began = c, l.Now()
+	l.moved, l.meant, l.urgent = false, false, false
+	go func() {
+		c.done <- c.store.Commit(context.Background(), b)
+		l.c.post(func() { l.committed(c) })
+	}()
+}
+
+// committed takes how a commit has ended, and waits for that if it has not.
+func (l *loop) committed(c *commit) {
+	if l.under != c {
+		return // it was waited for, or is of a store that is no longer ours
+	}
+	err := <-c.done
+	l.under = nil
+	switch {
+	case err == nil:
+		l.kept, l.server = c.state, c.server
+		if p := l.state.Storage; p != nil && p.Kind != notRemembered.Kind {
+			l.Emit(state.StorageChanged{})
+		}
+		l.settled(c.stream, c.handled, c.upto, c.state, c.wishes)
+	case errors.Is(err, store.ErrTaken):
+		l.stolen()
+	default:
+		l.moved = true
+		l.trouble(err)
+		if errors.Is(err, store.ErrQuota) {
+			l.makeRoom(context.Background())
+		}
+		l.retry = l.After(retryAfter, func() { l.retry = nil })
+	}
+	l.c.publish(l.state)
+}
+
+// uncommitted ends a turn that cannot be written down. While there should be a store,
+// what is received stays unacknowledged, so that the server keeps it. What is sent leaves
+// all the same: the person has been told.
+func (l *loop) uncommitted() {
+	if l.store == nil {
+		l.settled(l.stream, l.unhandled, 0, l.state, l.granted())
+	} else if l.link != nil {
+		l.tell(l.state, l.granted())
+	}
+	if l.stream != nil {
+		l.stream.ReleaseAll()
+	}
+	l.moved, l.meant, l.urgent = l.store != nil, false, false
+}
+
+// settled lets out what is written down now: to the server, and to the other tabs.
+func (l *loop) settled(s *stream.Stream, handled int, upto uint64, now *state.State, g granted) {
+	if s == l.stream {
+		if l.unhandled -= handled; s == nil {
+			l.unhandled = 0
+		} else {
+			if handled > 0 {
+				s.Handled(handled)
+			}
+			if upto > 0 {
+				s.Release(upto)
+			}
+		}
+	}
+	if l.link != nil {
+		l.tell(now, g)
+	}
+}
+
+// save writes down all there is, waits for it, and reports whether this tab still leads.
+func (l *loop) save() bool {
+	if l.under != nil {
+		l.committed(l.under)
+	}
+	if l.store == nil || l.retry != nil || l.link != nil && !l.leads {
+		return l.link == nil || l.leads
+	}
+	if b := l.batch(); l.moved || !b.Empty() {
+		l.start(b)
+		l.committed(l.under)
+	}
+	return l.link == nil || l.leads
+}
+
+// giveUp forgets the commit that is under way and those to come: the store is no longer ours
+// to write to. What was handled stays to be acknowledged, by whoever writes it down.
+func (l *loop) giveUp() {
+	for _, stop := range []func(){l.retry, l.look} {
+		if stop != nil {
+			stop()
+		}
+	}
+	l.under, l.retry, l.look = nil, nil, nil
+}
