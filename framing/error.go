@@ -146,3 +146,57 @@ func ReadStreamError(e *Element) *StreamError {
 	}
 	return s
 }
+
+// StanzaError is what a stanza of type error says (RFC 6120 §8.3): why the other side, or a
+// server on the way, did not take one of ours.
+type StanzaError struct {
+	Type      string   // auth, cancel, continue, modify or wait; cancel if it is none of them
+	Condition string   // undefined-condition if it is none of RFC 6120 §8.3.3
+	Text      string   // the other side's words, never shown as ours
+	App       *Element // application-specific condition, nil if none
+}
+
+func (e *StanzaError) Error() string {
+	if e.Text == "" {
+		return "stanza error " + e.Condition
+	}
+	return "stanza error " + e.Condition + ": " + e.Text
+}
+
+// ReadStanzaError reads the error of a stanza. What is missing or unknown becomes
+// undefined-condition, two errors in one stanza are none, and an application's own condition
+// only ever adds to it (RFC 6120 §8.3.3.21, §8.3.4).
+func ReadStanzaError(st *Element) *StanzaError {
+	e := &StanzaError{Type: "cancel", Condition: UndefinedCondition}
+	el := st.Only(st.Name.Space, "error")
+	switch t := el.Attr("type"); t {
+	case "auth", "continue", "modify", "wait":
+		e.Type = t
+	}
+	for _, c := range el.Elements() {
+		switch {
+		case c.Name.Space != NSStanzaError:
+			if e.App == nil {
+				e.App = c
+			}
+		case c.Name.Local == "text":
+			e.Text = c.Text()
+		case stanzaConditions[c.Name.Local]:
+			e.Condition = c.Name.Local
+		}
+	}
+	return e
+}
+
+// stanzaConditions are those of RFC 6120 §8.3.3.
+var stanzaConditions = map[string]bool{
+	"bad-request": true, "conflict": true, "feature-not-implemented": true,
+	"forbidden": true, "gone": true, "internal-server-error": true,
+	"item-not-found": true, "jid-malformed": true, "not-acceptable": true,
+	"not-allowed": true, "not-authorized": true, "policy-violation": true,
+	"recipient-unavailable": true, "redirect": true, "registration-required": true,
+	"remote-server-not-found": true, "remote-server-timeout": true,
+	"resource-constraint": true, "service-unavailable": true,
+	"subscription-required": true, "undefined-condition": true,
+	"unexpected-request": true,
+}

@@ -100,7 +100,7 @@ func (n *negotiation) bind(ctx context.Context) *Error {
 	for try := 0; ; try++ {
 		answer, err := n.request(ctx, b)
 		if err != nil && err.Condition == "conflict" && try < maxConflicts {
-			if _, refused := err.Err.(*StanzaError); refused {
+			if _, refused := err.Err.(*framing.StanzaError); refused {
 				b = framing.New(nsBind, "bind").Add(framing.New(nsBind, "resource").AddText("Natter." + n.newID()))
 				continue
 			}
@@ -159,18 +159,8 @@ func (n *negotiation) fromServer(e *framing.Element) bool {
 		n.session.JID != "" && from.Bare() == n.session.JID.Bare()
 }
 
-// refused is the Error for an IQ that came back. An unknown condition is
-// undefined-condition (RFC 6120 §8.3.2).
+// refused is the Error for an IQ that came back.
 func (n *negotiation) refused(iq *framing.Element) *Error {
-	why := &StanzaError{Condition: "undefined-condition"}
-	for _, c := range iq.Child(framing.NSClient, "error").Elements() {
-		switch {
-		case c.Name.Space != framing.NSStanzaError:
-		case c.Name.Local == "text":
-			why.Text = strings.Clone(c.Text())
-		default:
-			why.Condition = strings.Clone(c.Name.Local)
-		}
-	}
+	why := framing.ReadStanzaError(iq)
 	return &Error{Phase: n.phase, Endpoint: n.endpoint, Condition: why.Condition, Text: why.Text, Err: why}
 }

@@ -189,11 +189,6 @@ type ProtocolError struct{ Msg string }
 
 func (e *ProtocolError) Error() string { return e.Msg }
 
-// StanzaError is the server's refusal of one of our requests (RFC 6120 §8.3).
-type StanzaError struct{ Condition, Text string }
-
-func (e *StanzaError) Error() string { return "refused with " + e.Condition }
-
 // TaskError reports an account that needs more than the password, such as a second
 // factor (XEP-0388 §2.6.3).
 type TaskError struct{ Tasks []string }

@@ -179,7 +179,7 @@ func kind(err error) string {
 		failure  *sasl.FailureError
 		server   *sasl.ServerError
 		task     *TaskError
-		stanza   *StanzaError
+		stanza   *framing.StanzaError
 		protocol *ProtocolError
 		nowhere  *discover.Error
 		kept     *CredentialError

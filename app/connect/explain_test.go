@@ -86,11 +86,11 @@ var kinds = []struct {
 	{"sign-in-expired", "password", false, &Error{Phase: Authenticate, Condition: "credentials-expired", Err: &CredentialError{Refused, sasl.NewFailure("credentials-expired", "")}}},
 	{"password-changed", "password", false, &Error{Phase: Authenticate, Err: &CredentialError{Changed, sasl.ErrOtherSalt}}},
 
-	{"too-many-sessions", "", true, &Error{Phase: Binding, Err: &StanzaError{Condition: "resource-constraint"}}},
-	{"bind-not-allowed", "", false, &Error{Phase: Binding, Err: &StanzaError{Condition: "not-allowed"}}},
-	{"bind-conflict", "", false, &Error{Phase: Binding, Err: &StanzaError{Condition: "conflict"}}},
-	{"bind-refused", "", false, &Error{Phase: Binding, Err: &StanzaError{Condition: "bad-request"}}},
-	{"bind-refused", "", true, &Error{Phase: Binding, Err: &StanzaError{Condition: "internal-server-error"}}},
+	{"too-many-sessions", "", true, &Error{Phase: Binding, Err: &framing.StanzaError{Condition: "resource-constraint"}}},
+	{"bind-not-allowed", "", false, &Error{Phase: Binding, Err: &framing.StanzaError{Condition: "not-allowed"}}},
+	{"bind-conflict", "", false, &Error{Phase: Binding, Err: &framing.StanzaError{Condition: "conflict"}}},
+	{"bind-refused", "", false, &Error{Phase: Binding, Err: &framing.StanzaError{Condition: "bad-request"}}},
+	{"bind-refused", "", true, &Error{Phase: Binding, Err: &framing.StanzaError{Condition: "internal-server-error"}}},
 
 	{"misunderstanding", "", false, ended("bad-format")},
 	{"misunderstanding", "", false, ended("bad-namespace-prefix")},

@@ -35,7 +35,7 @@ func Retry(err error) (retry bool) {
 		prep     *sasl.PrepError
 		server   *sasl.ServerError
 		task     *TaskError
-		stanza   *StanzaError
+		stanza   *framing.StanzaError
 		broken   *framing.StreamError
 		size     *framing.SizeError
 		protocol *ProtocolError

@@ -71,7 +71,7 @@ type Client interface {
 	Settle(again []stream.Again)
 
 	// Request queues an IQ get or set and calls done on the loop with the answer.
-	// err is a *stream.StanzaError when the answer is an error.
+	// err is a *framing.StanzaError when the answer is an error.
 	Request(iq *framing.Element, done func(reply *framing.Element, err error))
 
 	// Reply answers an IQ with these payloads; Refuse with this stanza error

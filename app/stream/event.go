@@ -23,7 +23,7 @@ type Online struct {
 type Received struct{ Stanza *framing.Element }
 
 // Replied: the answer to a Request. The owner calls Done on its own goroutine. Err is
-// a *StanzaError, ErrDisconnected or a context error; then Reply may be nil. If it is not,
+// a *framing.StanzaError, ErrDisconnected or a context error; then Reply may be nil. If it is not,
 // Handled must be called as for Received.
 type Replied struct {
 	Reply *framing.Element

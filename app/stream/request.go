@@ -102,7 +102,7 @@ func (l *loop) replied(iq *framing.Element) (Replied, bool) {
 	delete(l.requests, id)
 	r.timer.clear()
 	if typ == "error" {
-		return Replied{Reply: iq, Err: readStanzaError(iq), Done: r.done}, true
+		return Replied{Reply: iq, Err: framing.ReadStanzaError(iq), Done: r.done}, true
 	}
 	return Replied{Reply: iq, Done: r.done}, true
 }

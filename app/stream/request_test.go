@@ -143,6 +143,7 @@ func TestS07_Errors(t *testing.T) {
 		{"S07 condition of another namespace", `<error type="modify"><gone xmlns="urn:example"/></error>`, "modify", "undefined-condition", "", true},
 		{"S07 unknown type", `<error type="maybe"><gone ` + ns + `/></error>`, "cancel", "gone", "", false},
 		{"S07 empty", `<error/>`, "cancel", "undefined-condition", "", false},
+		{"S07 two", `<error type="wait"><gone ` + ns + `/></error><error type="wait"><forbidden ` + ns + `/></error>`, "cancel", "undefined-condition", "", false},
 		{"S07 none", ``, "cancel", "undefined-condition", "", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -151,7 +152,7 @@ func TestS07_Errors(t *testing.T) {
 				got, _ := w.request("q1", "")
 				sv.read()
 				sv.say(`<iq xmlns="jabber:client" type="error" id="q1">` + tc.payload + `</iq>`)
-				var e *StanzaError
+				var e *framing.StanzaError
 				if !errors.As(got.err, &e) || got.reply == nil {
 					t.Fatalf("%+v", got)
 				}

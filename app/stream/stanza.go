@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"natter/framing"
 )
 
 // ErrDisconnected is what a Request gets when the stream it was sent on is gone
@@ -37,56 +35,3 @@ var ErrMiscounted = errors.New("the server confirmed more than it was sent")
 
 // ErrSilent is why a stream was given up whose server did not answer any more.
 var ErrSilent = errors.New("the server does not answer any more")
-
-// StanzaError is an answer of type error (RFC 6120 §8.3).
-type StanzaError struct {
-	Type      string           // auth, cancel, continue, modify or wait; cancel if it is none of them
-	Condition string           // undefined-condition if it is none of RFC 6120 §8.3.3
-	Text      string           // the other side's words, never shown as ours
-	App       *framing.Element // application-specific condition, nil if none
-}
-
-func (e *StanzaError) Error() string {
-	if e.Text == "" {
-		return "stanza error " + e.Condition
-	}
-	return "stanza error " + e.Condition + ": " + e.Text
-}
-
-// readStanzaError reads the error of a stanza. What is missing or unknown becomes
-// undefined-condition, and an application's own condition only ever adds to it
-// (RFC 6120 §8.3.3.21, §8.3.4).
-func readStanzaError(st *framing.Element) *StanzaError {
-	e := &StanzaError{Type: "cancel", Condition: "undefined-condition"}
-	el := st.Child(framing.NSClient, "error")
-	switch t := el.Attr("type"); t {
-	case "auth", "continue", "modify", "wait":
-		e.Type = t
-	}
-	for _, c := range el.Elements() {
-		switch {
-		case c.Name.Space != framing.NSStanzaError:
-			if e.App == nil {
-				e.App = c
-			}
-		case c.Name.Local == "text":
-			e.Text = c.Text()
-		case conditions[c.Name.Local]:
-			e.Condition = c.Name.Local
-		}
-	}
-	return e
-}
-
-// conditions are those of RFC 6120 §8.3.3.
-var conditions = map[string]bool{
-	"bad-request": true, "conflict": true, "feature-not-implemented": true,
-	"forbidden": true, "gone": true, "internal-server-error": true,
-	"item-not-found": true, "jid-malformed": true, "not-acceptable": true,
-	"not-allowed": true, "not-authorized": true, "policy-violation": true,
-	"recipient-unavailable": true, "redirect": true, "registration-required": true,
-	"remote-server-not-found": true, "remote-server-timeout": true,
-	"resource-constraint": true, "service-unavailable": true,
-	"subscription-required": true, "undefined-condition": true,
-	"unexpected-request": true,
-}

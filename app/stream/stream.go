@@ -182,7 +182,7 @@ func (s *Stream) Settle(loss int, again []Again) {
 }
 
 // Request queues an IQ get or set; the answer arrives as a Replied event. An id is
-// set if there is none. The answer may be a *StanzaError, ErrDisconnected,
+// set if there is none. The answer may be a *framing.StanzaError, ErrDisconnected,
 // context.DeadlineExceeded, or what Send fails with. Time without a connection does
 // not count against the deadline, and a resumed stream still answers. After cancel
 // done is not called any more.

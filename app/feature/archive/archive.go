@@ -133,7 +133,7 @@ func part(c feature.Client, peer jid.JID) state.Part {
 
 // reason says what the person reads.
 func reason(err error) string {
-	var refused *stream.StanzaError
+	var refused *framing.StanzaError
 	switch {
 	case err == nil:
 		return ""
@@ -153,7 +153,7 @@ func (r *reading) counts() bool { return r.a.last[r.part.Archive] == r }
 func (r *reading) ranges() state.Ranges { return r.c.State().Coverage(r.part).Ranges }
 
 func forgotten(err error) bool {
-	var refused *stream.StanzaError
+	var refused *framing.StanzaError
 	return errors.As(err, &refused) && refused.Condition == "item-not-found"
 }
 

@@ -9,6 +9,7 @@ import (
 	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/stream"
+	"natter/framing"
 )
 
 const (
@@ -87,7 +88,7 @@ func (a *archive) later(c feature.Client, part state.Part, failed int) {
 // none reports whether the server has said that there is no archive for us, which asking
 // again does not change.
 func none(err error) bool {
-	var refused *stream.StanzaError
+	var refused *framing.StanzaError
 	if !errors.As(err, &refused) || refused.Type == "wait" {
 		return false
 	}

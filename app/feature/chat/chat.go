@@ -103,14 +103,9 @@ func bounced(c feature.Client, st *feature.Stanza) {
 	if st.ID == "" || st.Source != feature.Live {
 		return
 	}
-	why := "It could not be delivered."
-	for _, el := range st.Only(framing.NSClient, "error").Elements() {
-		if el.Name.Space != framing.NSStanzaError {
-			continue
-		}
-		if known, ok := reasons[el.Name.Local]; ok {
-			why = known
-		}
+	why, known := reasons[framing.ReadStanzaError(st.Element).Condition]
+	if !known {
+		why = "It could not be delivered."
 	}
 	c.Emit(state.MessageMarked{Peer: st.From.Bare(), ID: st.ID, Delivery: state.Failed, Problem: why, Bounced: true})
 }
