@@ -46,7 +46,7 @@ func TestRoster(t *testing.T) {
 		t.Run("decline", func(t *testing.T) {
 			mallory.Do(state.AddContact{JID: ada.account})
 			ada.until("the request", func(s *state.State) bool { return asks(s, mallory.account) })
-			ada.Do(state.DeclineContact{JID: mallory.account})
+			ada.Do(state.DeclineContacts{JIDs: []jid.JID{mallory.account}})
 			if c := ada.until("answered", func(s *state.State) bool { return !asks(s, mallory.account) }).Contact(mallory.account); c != nil {
 				t.Errorf("she stays as %+v", c)
 			}

@@ -300,23 +300,27 @@ func (l *loop) tellNews(now *state.State) {
 // moments are those of the conversations where something is different, or all that say
 // anything if before is nil.
 func moments(before, after *state.State) (different []state.Moment) {
-	if before != nil && after.SameChats(before) {
-		return nil
-	}
-	for c := range after.Chats {
+	add := func(c *state.Chat) {
 		was := state.Moment{Peer: c.Peer}
 		if before != nil {
-			old := before.Chat(c.Peer)
-			if old == c {
-				continue
-			}
-			if old != nil {
+			if old := before.Chat(c.Peer); old != nil {
 				was = old.Moment()
 			}
 		}
 		if c.Moment() != was {
 			different = append(different, c.Moment())
 		}
+	}
+	if before != nil {
+		if changed, ok := after.ChatsSince(before.Rev); ok {
+			for _, peer := range changed {
+				add(after.Chat(peer))
+			}
+			return different
+		}
+	}
+	for c := range after.Chats {
+		add(c)
 	}
 	return different
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/benbjohnson/immutable"
@@ -58,6 +59,7 @@ func (Cleared) apply(s *State) {
 	rev, connection := s.Rev, s.Connection
 	*s = *New()
 	s.Rev, s.Connection = rev, connection
+	s.allNew()
 }
 
 // RosterItem is a contact as the roster has it.
@@ -74,23 +76,32 @@ type RosterLoaded struct{ Items []RosterItem }
 
 func (ev RosterLoaded) apply(s *State) {
 	s.RosterLoaded = true
-	old := s.contacts
-	s.contacts = immutable.NewMap[jid.JID, *Contact](hasher{})
-	for it := old.Iterator(); !it.Done(); {
-		if _, c, _ := it.Next(); c.AsksUs || !c.InRoster {
-			asking := *c
-			asking.InRoster, asking.Asked, asking.Subscription = false, false, SubscriptionNone
-			s.setContact(&asking)
+	all := immutable.NewMapBuilder[jid.JID, *Contact](hasher{})
+	for c := range s.Contacts {
+		if c.AsksUs {
+			all.Set(c.JID, &Contact{Rev: s.Rev, JID: c.JID, Subscription: SubscriptionNone, AsksUs: true, AskText: c.AskText})
 		}
 	}
 	for _, item := range ev.Items {
-		c := &Contact{JID: item.JID}
-		if known, ok := old.Get(item.JID); ok {
-			c.presences, c.AsksUs, c.AskText = known.presences, known.AsksUs, known.AskText
+		old := s.Contact(item.JID)
+		if old != nil && item.is(old) {
+			all.Set(item.JID, old) // nothing has to be kept or drawn anew
+			continue
+		}
+		c := &Contact{Rev: s.Rev, JID: item.JID}
+		if old != nil {
+			c.presences, c.AsksUs, c.AskText = old.presences, old.AsksUs, old.AskText
 		}
 		item.fill(c)
-		s.setContact(c)
+		all.Set(c.JID, c)
 	}
+	s.setContacts(all)
+}
+
+// is reports whether the contact is as the item says.
+func (item RosterItem) is(c *Contact) bool {
+	return c.InRoster && c.Name == item.Name && c.Subscription == item.Subscription && c.Asked == item.Asked &&
+		slices.Equal(c.Groups, item.Groups) && !(c.AsksUs && c.SeesUs())
 }
 
 func (item RosterItem) fill(c *Contact) {
@@ -114,16 +125,24 @@ func (ev ContactChanged) apply(s *State) {
 // ContactRemoved: the roster no longer has this item.
 type ContactRemoved struct{ JID jid.JID }
 
-func (ev ContactRemoved) apply(s *State) { s.contacts = s.contacts.Delete(ev.JID.Bare()) }
+func (ev ContactRemoved) apply(s *State) { s.removeContact(ev.JID) }
 
-// SubscriptionAsked: somebody wants to see our presence.
+// SubscriptionAsked: somebody wants to see our presence. It says nothing if that is known, or
+// if there are MostRequests.
 type SubscriptionAsked struct {
 	From jid.JID
 	Text string
 }
 
+// MostRequests is how many who ask are kept. The server keeps the others, and tells of them
+// when a new stream starts (RFC 6121 §3.1.3).
+const MostRequests = 1000
+
 func (ev SubscriptionAsked) apply(s *State) {
 	c := s.contact(ev.From)
+	if c.AsksUs && c.AskText == ev.Text || !c.AsksUs && s.requests >= MostRequests {
+		return
+	}
 	c.AsksUs, c.AskText = true, ev.Text
 	s.setContact(c)
 }
@@ -135,7 +154,7 @@ func (ev SubscriptionAnswered) apply(s *State) {
 	c := s.contact(ev.From)
 	c.AsksUs, c.AskText = false, ""
 	if !c.InRoster {
-		s.contacts = s.contacts.Delete(c.JID)
+		s.removeContact(c.JID)
 		return
 	}
 	s.setContact(c)
@@ -405,6 +424,7 @@ func (ev Returned) apply(s *State) {
 	rev, connection := s.Rev, s.Connection
 	*s = *ev.State
 	s.Rev, s.Connection = rev, connection
+	s.allNew()
 }
 
 // StorageChanged: keeping things on this device failed, or works again.

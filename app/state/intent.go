@@ -19,7 +19,7 @@ var told = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
 		SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, LoadMissing{},
-		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContact{}, SetPresence{}, SetDiscreet{},
+		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
 	}
@@ -154,30 +154,30 @@ type RemoveContact struct{ JID jid.JID }
 // AcceptContact lets somebody who asked see our presence, and asks for theirs.
 type AcceptContact struct{ JID jid.JID }
 
-// DeclineContact refuses somebody who asked.
-type DeclineContact struct{ JID jid.JID }
+// DeclineContacts refuses those who asked.
+type DeclineContacts struct{ JIDs []jid.JID }
 
 // SetPresence changes what contacts are told.
 type SetPresence struct{ Presence Presence }
 
-func (SignIn) intent()         {}
-func (Return) intent()         {}
-func (SignOut) intent()        {}
-func (Reconnect) intent()      {}
-func (StartChat) intent()      {}
-func (SendMessage) intent()    {}
-func (KeepDraft) intent()      {}
-func (RetryMessage) intent()   {}
-func (DeleteMessage) intent()  {}
-func (Typing) intent()         {}
-func (SetDiscreet) intent()    {}
-func (ReadChat) intent()       {}
-func (LoadOlder) intent()      {}
-func (LoadBack) intent()       {}
-func (LoadMissing) intent()    {}
-func (AddContact) intent()     {}
-func (RenameContact) intent()  {}
-func (RemoveContact) intent()  {}
-func (AcceptContact) intent()  {}
-func (DeclineContact) intent() {}
-func (SetPresence) intent()    {}
+func (SignIn) intent()          {}
+func (Return) intent()          {}
+func (SignOut) intent()         {}
+func (Reconnect) intent()       {}
+func (StartChat) intent()       {}
+func (SendMessage) intent()     {}
+func (KeepDraft) intent()       {}
+func (RetryMessage) intent()    {}
+func (DeleteMessage) intent()   {}
+func (Typing) intent()          {}
+func (SetDiscreet) intent()     {}
+func (ReadChat) intent()        {}
+func (LoadOlder) intent()       {}
+func (LoadBack) intent()        {}
+func (LoadMissing) intent()     {}
+func (AddContact) intent()      {}
+func (RenameContact) intent()   {}
+func (RemoveContact) intent()   {}
+func (AcceptContact) intent()   {}
+func (DeclineContacts) intent() {}
+func (SetPresence) intent()     {}

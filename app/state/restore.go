@@ -48,7 +48,7 @@ func Restore(k Kept) *State {
 		c := kc.contact()
 		contacts.Set(c.JID, c)
 	}
-	s.contacts = contacts.Map()
+	s.setContacts(contacts)
 	chats := immutable.NewMapBuilder[jid.JID, *Chat](hasher{})
 	for _, kc := range k.Chats {
 		c := kc.Chat
@@ -154,7 +154,7 @@ func (ev Mirrored) apply(s *State) {
 		s.know(k)
 	}
 	for _, j := range ev.RemovedContacts {
-		s.contacts = s.contacts.Delete(j)
+		s.removeContact(j)
 	}
 	for _, kc := range ev.Contacts {
 		s.setContact(kc.contact())

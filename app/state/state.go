@@ -41,6 +41,9 @@ type State struct {
 	contacts *immutable.Map[jid.JID, *Contact]
 	chats    *immutable.Map[jid.JID, *Chat]
 	coverage *immutable.Map[Part, *Coverage]
+	requests int // contacts that ask
+
+	lastContacts, lastChats latest
 }
 
 // New returns the state of nobody being signed in.
@@ -117,14 +120,47 @@ func (s *State) Name(j jid.JID) string {
 	return j.Bare().String()
 }
 
+// Requests is how many people ask to see our presence and have no answer yet.
+func (s *State) Requests() int { return s.requests }
+
 func (s *State) setContact(c *Contact) {
+	if old := s.Contact(c.JID); old != nil && old.AsksUs {
+		s.requests--
+	}
+	if c.AsksUs {
+		s.requests++
+	}
 	c.Rev = s.Rev
 	s.contacts = s.contacts.Set(c.JID, c)
+	s.lastContacts = s.lastContacts.with(c.JID, s.Rev)
+}
+
+func (s *State) removeContact(j jid.JID) {
+	old := s.Contact(j)
+	if old == nil {
+		return
+	}
+	if old.AsksUs {
+		s.requests--
+	}
+	s.contacts = s.contacts.Delete(old.JID)
+	s.lastContacts = s.lastContacts.with(old.JID, s.Rev)
+}
+
+// setContacts puts a whole table in the place of the one that was.
+func (s *State) setContacts(all *immutable.MapBuilder[jid.JID, *Contact]) {
+	s.contacts, s.requests, s.lastContacts = all.Map(), 0, latest{dropped: s.Rev}
+	for c := range s.Contacts {
+		if c.AsksUs {
+			s.requests++
+		}
+	}
 }
 
 func (s *State) setChat(c *Chat) {
 	c.Rev = s.Rev
 	s.chats = s.chats.Set(c.Peer, c)
+	s.lastChats = s.lastChats.with(c.Peer, s.Rev)
 }
 
 // chat returns a copy of the conversation to write to, a new one if there is none.

@@ -69,62 +69,94 @@ func (b *Batch) addCoverage(before, after *state.State) {
 }
 
 func (b *Batch) addContacts(before, after *state.State) {
-	for c := range after.Contacts {
-		if before == nil || before.Contact(c.JID) != c {
-			b.Contacts = append(b.Contacts, contactRow(c))
+	if before != nil {
+		if changed, ok := after.ContactsSince(before.Rev); ok {
+			for _, j := range changed {
+				b.addContact(j, before.Contact(j), after.Contact(j))
+			}
+			return
 		}
+	}
+	for c := range after.Contacts {
+		var old *state.Contact
+		if before != nil {
+			old = before.Contact(c.JID)
+		}
+		b.addContact(c.JID, old, c)
 	}
 	if before == nil {
 		return
 	}
 	for c := range before.Contacts {
 		if after.Contact(c.JID) == nil {
-			b.RemovedContacts = append(b.RemovedContacts, c.JID)
+			b.addContact(c.JID, c, nil)
 		}
 	}
 }
 
-func (b *Batch) addChats(before, after *state.State) {
-	for c := range after.Chats {
-		var old *state.Chat
-		var changed []*state.Message
-		if before != nil {
-			old = before.Chat(c.Peer)
-		}
-		switch {
-		case old == c:
-			continue
-		case before == nil:
-			changed = c.Timeline.Newest(c.Timeline.Len())
-		default:
-			changed = c.Timeline.Changed(before.Rev)
-		}
-		for _, m := range changed {
-			row := messageRow(c.Peer, m)
-			b.Strict = b.Strict || row.Out != 0
-			b.Messages = append(b.Messages, row)
-		}
-		if before != nil && old != nil && c.Floored > before.Rev {
-			b.Forget = append(b.Forget, Forget{c.Peer, Key(c.Floor)})
-		}
-		if before != nil {
-			for _, k := range c.Timeline.Removed(before.Rev) {
-				b.RemovedMessages = append(b.RemovedMessages, Place{c.Peer, Key(k)})
-			}
-		}
-		if old == nil && c.Draft != "" || old != nil && c.Draft != old.Draft {
-			b.Drafts = append(b.Drafts, Draft{c.Peer, c.Draft})
-		}
-		row := chatRow(c)
-		if old != nil && row == chatRow(old) && c.Timeline.Last() == old.Timeline.Last() {
-			continue
-		}
-		if last := c.Timeline.Last(); last != nil {
-			m := messageRow(c.Peer, last)
-			row.Last = &m
-		}
-		b.Chats = append(b.Chats, row)
+func (b *Batch) addContact(j jid.JID, old, c *state.Contact) {
+	switch {
+	case old == c:
+	case c == nil:
+		b.RemovedContacts = append(b.RemovedContacts, j)
+	default:
+		b.Contacts = append(b.Contacts, contactRow(c))
 	}
+}
+
+func (b *Batch) addChats(before, after *state.State) {
+	if before != nil {
+		if changed, ok := after.ChatsSince(before.Rev); ok {
+			for _, peer := range changed {
+				b.addChat(before, after.Chat(peer))
+			}
+			return
+		}
+	}
+	for c := range after.Chats {
+		b.addChat(before, c)
+	}
+}
+
+func (b *Batch) addChat(before *state.State, c *state.Chat) {
+	var old *state.Chat
+	var changed []*state.Message
+	if before != nil {
+		old = before.Chat(c.Peer)
+	}
+	switch {
+	case old == c:
+		return
+	case before == nil:
+		changed = c.Timeline.Newest(c.Timeline.Len())
+	default:
+		changed = c.Timeline.Changed(before.Rev)
+	}
+	for _, m := range changed {
+		row := messageRow(c.Peer, m)
+		b.Strict = b.Strict || row.Out != 0
+		b.Messages = append(b.Messages, row)
+	}
+	if before != nil && old != nil && c.Floored > before.Rev {
+		b.Forget = append(b.Forget, Forget{c.Peer, Key(c.Floor)})
+	}
+	if before != nil {
+		for _, k := range c.Timeline.Removed(before.Rev) {
+			b.RemovedMessages = append(b.RemovedMessages, Place{c.Peer, Key(k)})
+		}
+	}
+	if old == nil && c.Draft != "" || old != nil && c.Draft != old.Draft {
+		b.Drafts = append(b.Drafts, Draft{c.Peer, c.Draft})
+	}
+	row := chatRow(c)
+	if old != nil && row == chatRow(old) && c.Timeline.Last() == old.Timeline.Last() {
+		return
+	}
+	if last := c.Timeline.Last(); last != nil {
+		m := messageRow(c.Peer, last)
+		row.Last = &m
+	}
+	b.Chats = append(b.Chats, row)
 }
 
 // chatRow leaves out Last, so that two rows can be compared.

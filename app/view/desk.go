@@ -42,6 +42,7 @@ type desk struct {
 
 	filter   string
 	listed   listed
+	asking   asking
 	search   search
 	firstRow int // of the list, for its window
 	lostAt   time.Time
@@ -316,7 +317,7 @@ func (d *desk) send(text string) {
 
 // step opens the next (1) or previous (-1) conversation of the list.
 func (d *desk) step(by int) {
-	items := d.items()
+	items := d.items(d.filter)
 	at := -1
 	for i, it := range items {
 		if it.peer == d.open {
@@ -413,9 +414,9 @@ func (d *desk) happened(sig Signal) {
 	case "copy":
 		d.platform.Copy(sig.Text)
 	case "accept":
-		d.model.Do(state.AcceptContact{JID: peer})
+		d.answer(state.AcceptContact{JID: peer}, peer)
 	case "decline":
-		d.model.Do(state.DeclineContact{JID: peer})
+		d.answer(state.DeclineContacts{JIDs: []jid.JID{peer}}, peer)
 	case "add":
 		d.model.Do(state.AddContact{JID: peer})
 	case "rename":

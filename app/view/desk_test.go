@@ -358,7 +358,7 @@ func TestNewChat(t *testing.T) {
 func TestIntents(t *testing.T) {
 	for _, tc := range []struct{ do, peer, text, want string }{
 		{"accept", string(alan), "", "AcceptContact{JID:alan@example.org}"},
-		{"decline", string(alan), "", "DeclineContact{JID:alan@example.org}"},
+		{"decline", string(alan), "", "DeclineContacts{JIDs:[alan@example.org]}"},
 		{"add", string(alan), "", "AddContact{JID:alan@example.org Name:}"},
 		{"rename", string(alan), "Al", "RenameContact{JID:alan@example.org Name:Al}"},
 		{"remove", string(alan), "", "RemoveContact{JID:alan@example.org}"},
@@ -380,7 +380,7 @@ func TestIntents(t *testing.T) {
 func TestOrder(t *testing.T) {
 	b := sit(t)
 	names := func() (out []string) {
-		for _, it := range b.items() {
+		for _, it := range b.items(b.filter) {
 			out = append(out, it.name)
 		}
 		return out

@@ -12,11 +12,12 @@ import (
 
 // dialog is what asks for attention in front of everything else.
 type dialog struct {
-	kind   string // "", "new", "switch", "keys", "leaving", "removing"
+	kind   string // "", "new", "switch", "keys", "leaving", "removing", "requests", "declining"
 	peer   jid.JID
 	text   string // what was typed in the switcher
 	chosen int    // the row of the switcher that Enter opens
 	fault  string
+	first  int // the first of the requests that are shown
 }
 
 // ask puts a dialog in front; the focus is put where its answer is typed.
@@ -34,9 +35,21 @@ func (d *desk) ask(what dialog) {
 // inDialog carries out what the person did in a dialog, or to open one.
 func (d *desk) inDialog(sig Signal) {
 	switch sig.Do {
-	case "new", "leaving", "removing":
+	case "new", "leaving", "removing", "requests", "declining":
 		d.ask(dialog{kind: sig.Do, peer: jid.JID(sig.Peer)})
 	case "close":
+		d.dialog = dialog{}
+	case "turn":
+		d.dialog.first = sig.Number
+		if page, _ := d.page(); len(page) > 0 {
+			d.settling.Focus = "accept:" + string(page[0].JID)
+		}
+	case "decline-all":
+		var all []jid.JID
+		for _, c := range d.requests() {
+			all = append(all, c.JID)
+		}
+		d.model.Do(state.DeclineContacts{JIDs: all})
 		d.dialog = dialog{}
 	case "start":
 		d.start(sig)
@@ -87,10 +100,7 @@ func (d *desk) start(sig Signal) {
 
 // found are the first rows that match what was typed in the switcher.
 func (d *desk) found() []item {
-	filter, open := d.filter, d.open
-	d.filter = d.dialog.text
-	items := d.items()
-	d.filter, d.open = filter, open
+	items := d.items(d.dialog.text)
 	return items[:min(8, len(items))]
 }
 
@@ -129,6 +139,13 @@ func (m *modal) Render() app.UI {
 				app.P().Text("Messages and the password are forgotten on this device. Your conversations stay on your server if it keeps an archive."),
 				unsent(d.s.Unsent()),
 				actions("sign-out", "Sign out", "", "button-primary")))
+	case "requests":
+		return m.frame("Contact requests", m.asked())
+	case "declining":
+		return m.frame("Decline all?",
+			app.Div().Body(
+				app.P().Text("All "+count(d.s.Requests())+" who ask are told no, without a reason. They can ask again."),
+				actions("decline-all", "Decline all", "", "button-danger-solid")))
 	case "removing":
 		name := plain(d.s.Name(d.dialog.peer))
 		return m.frame("Remove "+name+"?",
@@ -197,7 +214,7 @@ func (m *modal) switcher() []app.UI {
 	for i, it := range found {
 		rows = append(rows, app.Div().ID("switch-"+strconv.Itoa(i)).Class("switcher-row").Attr("role", "option").
 			Aria("selected", strconv.FormatBool(i == d.dialog.chosen)).DataSet("do", "open").DataSet("peer", string(it.peer)).Body(
-			avatar(string(it.peer), it.name, "avatar-m", dot(d.showOf(it.contact))),
+			avatar(string(it.peer), it.name, "avatar-m", dot(d.showOf(d.s.Contact(it.peer)))),
 			app.Span().Class("switcher-name").Body(app.Elem("bdi").Text(it.name)),
 			app.Span().Class("switcher-address").Body(app.Elem("bdi").Text(clean(string(it.peer))))))
 	}

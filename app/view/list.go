@@ -1,8 +1,7 @@
 package view
 
 import (
-	"cmp"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -12,87 +11,6 @@ import (
 	"natter/app/jid"
 	"natter/app/state"
 )
-
-// item is a row of the list.
-type item struct {
-	peer    jid.JID
-	name    string
-	chat    *state.Chat
-	contact *state.Contact
-	last    *state.Message
-	draft   string
-}
-
-// items are the conversations, the latest first, then the contacts there is no
-// conversation with, by name; all that match the filter. They are not to be changed: as
-// long as what they come from stays, so do they.
-func (d *desk) items() []item {
-	l := &d.listed
-	if l.s == nil || !l.s.SameChats(d.s) || !l.s.SameContacts(d.s) || l.rev != d.rev || l.filter != d.filter || l.open != d.open {
-		*l = listed{d.s, d.rev, d.filter, d.open, d.collect()}
-	}
-	return l.items
-}
-
-// listed is what items has returned, and for what.
-type listed struct {
-	s      *state.State
-	rev    uint64
-	filter string
-	open   jid.JID
-	items  []item
-}
-
-func (d *desk) collect() []item {
-	wanted := strings.ToLower(strings.TrimSpace(d.filter))
-	var out []item
-	add := func(it item) {
-		it.name = plain(d.s.Name(it.peer))
-		if wanted == "" || strings.Contains(strings.ToLower(it.name), wanted) ||
-			strings.Contains(strings.ToLower(string(it.peer)), wanted) {
-			out = append(out, it)
-		}
-	}
-	for c := range d.s.Chats {
-		it := item{peer: c.Peer, chat: c, contact: d.s.Contact(c.Peer), last: c.Timeline.Last()}
-		if c.Peer != d.open {
-			it.draft = d.draft(c.Peer)
-		}
-		add(it)
-	}
-	chats := len(out)
-	for c := range d.s.Contacts {
-		if c.InRoster && d.s.Chat(c.JID) == nil {
-			add(item{peer: c.JID, contact: c})
-		}
-	}
-	slices.SortFunc(out[:chats], func(a, b item) int {
-		return cmp.Or(-cmp.Compare(a.latest(), b.latest()), cmp.Compare(a.peer, b.peer))
-	})
-	slices.SortFunc(out[chats:], func(a, b item) int {
-		return cmp.Or(cmp.Compare(strings.ToLower(a.name), strings.ToLower(b.name)), cmp.Compare(a.peer, b.peer))
-	})
-	return out
-}
-
-func (it item) latest() int64 {
-	if it.last == nil {
-		return 0
-	}
-	return it.last.Key.Time
-}
-
-// requests are those who ask to see our presence.
-func (d *desk) requests() []*state.Contact {
-	var out []*state.Contact
-	for c := range d.s.Contacts {
-		if c.AsksUs {
-			out = append(out, c)
-		}
-	}
-	slices.SortFunc(out, func(a, b *state.Contact) int { return cmp.Compare(a.JID, b.JID) })
-	return out
-}
 
 // list is the conversations and who else can be written to.
 type list struct {
@@ -160,12 +78,10 @@ const inSight = 40
 func (l *list) rows() app.UI {
 	d := l.Desk
 	var body []app.UI
-	if d.filter == "" {
-		for _, c := range d.requests() {
-			body = append(body, request(d, c))
-		}
+	if n := d.s.Requests(); n > 0 && d.filter == "" {
+		body = append(body, requestRow(n))
 	}
-	items := d.items()
+	items := d.items(d.filter)
 	messages := l.messages(len(items))
 	if len(items) == 0 {
 		if none := l.none(); none != nil {
@@ -181,12 +97,7 @@ func (l *list) rows() app.UI {
 	if first > 0 {
 		body = append(body, app.Div().Class("spacer").DataSet("rows", strconv.Itoa(first)))
 	}
-	chats := 0
-	for _, it := range items {
-		if it.chat != nil {
-			chats++
-		}
-	}
+	chats := sort.Search(len(items), func(i int) bool { return !items[i].chat })
 	var rows []app.UI
 	for i, it := range items[first:end] {
 		if first+i == chats && d.filter == "" {
@@ -236,29 +147,34 @@ func (l *list) none() app.UI {
 
 func (l *list) row(it item, index, count int) app.UI {
 	d := l.Desk
+	chat := d.s.Chat(it.peer)
 	r := &row{
-		Name: it.name, Peer: it.peer, Show: d.showOf(it.contact), Open: it.peer == d.open,
-		Index: index, Count: count, Waits: it.contact != nil && it.contact.Asked,
+		Name: it.name, Peer: it.peer, Show: d.showOf(d.s.Contact(it.peer)), Open: it.peer == d.open,
+		Index: index, Count: count,
+	}
+	if chat == nil {
+		r.Line = string(it.peer)
+		return r
+	}
+	draft, last := "", chat.Timeline.Last()
+	if it.peer != d.open {
+		draft = d.draft(it.peer)
 	}
 	switch {
-	case it.chat != nil && it.chat.Typing:
+	case chat.Typing:
 		r.Line, r.Kind = "typing…", "typing"
-	case !blank(it.draft):
-		r.Line, r.Kind = oneLine(it.draft), "draft"
-	case it.last != nil:
-		r.Line = oneLine(it.last.Body)
-		if it.last.Mine {
-			r.Kind, r.Mark = "mine", progress(it.chat, it.last, d.s.Connection.Phase == state.Online)
+	case !blank(draft):
+		r.Line, r.Kind = oneLine(draft), "draft"
+	case last != nil:
+		r.Line = oneLine(last.Body)
+		if last.Mine {
+			r.Kind, r.Mark = "mine", progress(chat, last, d.s.Connection.Phase == state.Online)
 		}
-	case it.chat == nil:
-		r.Line = string(it.peer)
 	}
-	if it.last != nil {
-		r.When = d.ago(it.last.At)
+	if last != nil {
+		r.When = d.ago(last.At)
 	}
-	if it.chat != nil {
-		r.Unread = it.chat.Unread
-	}
+	r.Unread = chat.Unread
 	return r
 }
 
@@ -283,7 +199,6 @@ type row struct {
 	When   string
 	Unread int
 	Open   bool
-	Waits  bool
 	Index  int
 	Count  int
 }
@@ -331,30 +246,6 @@ func (r *row) Render() app.UI {
 					side),
 			),
 		))
-}
-
-// request is somebody who asks to see our presence. The address stands beside the
-// name they chose, for names can be anything.
-func request(d *desk, c *state.Contact) app.UI {
-	name := plain(d.s.Name(c.JID))
-	text := []app.UI{
-		app.Strong().Class("request-name").Body(app.Elem("bdi").Text(name)),
-		app.Span().Class("request-address").Body(app.Elem("bdi").Text(clean(string(c.JID)))),
-		app.Span().Class("request-text").Text("wants to see when you are online."),
-	}
-	if !blank(c.AskText) {
-		text = append(text, app.Q().Class("request-quote").Dir("auto").Text(plain(c.AskText)))
-	}
-	return app.Section().Class("request").Aria("label", "Contact request from "+name).Body(
-		avatar(string(c.JID), name, "avatar-l", nil),
-		app.Div().Class("request-body").Body(
-			app.Div().Class("request-words").Body(text...),
-			app.Div().Class("request-actions").Body(
-				app.Button().Type("button").Class("button-primary button-small").DataSet("do", "accept").DataSet("peer", string(c.JID)).Text("Accept"),
-				app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "decline").DataSet("peer", string(c.JID)).Text("Decline"),
-			),
-		),
-	)
 }
 
 // status is the line that says how the connection is. It is always there; when all

@@ -93,6 +93,13 @@ func TestHostileContent(t *testing.T) {
 		}
 	}
 
+	t.Log("who asks is shown with their words")
+	p.press("Contact requests…")
+	p.find("button", "Accept s0")
+	for _, e := range p.eval(`() => [...document.querySelectorAll("dialog .request *")].filter((e) => !e.matches("span, div, strong, bdi, q, button")).map((e) => e.outerHTML)`).Arr() {
+		t.Errorf("an element came of it: %s", e.Str())
+	}
+	p.press("Close")
 	t.Log("the list, the details and the switcher show the names")
 	for _, i := range []int{0, 1, len(payloads) / 2, len(payloads) - 1} {
 		p.startChat(fmt.Sprintf("c%d@peer.test", i))

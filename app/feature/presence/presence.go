@@ -5,6 +5,7 @@ package presence
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"natter/app/feature"
 	"natter/app/jid"
@@ -45,10 +46,12 @@ func receive(c feature.Client, st *feature.Stanza) {
 			send(c, st.From, "subscribed") // they have our word already (RFC 6121 §3.1.3)
 			return
 		}
-		c.Emit(state.SubscriptionAsked{
-			From: jid.JID(strings.Clone(st.From.Bare().String())),
-			Text: strings.Clone(st.Only(framing.NSClient, "status").Text()),
-		})
+		text := short(st.Only(framing.NSClient, "status").Text())
+		known := contact != nil && contact.AsksUs
+		if known && contact.AskText == text || !known && c.State().Requests() >= state.MostRequests {
+			return // nothing new, or more than anybody answers: not even an event
+		}
+		c.Emit(state.SubscriptionAsked{From: jid.JID(strings.Clone(st.From.Bare().String())), Text: text})
 	case "unsubscribe":
 		if contact != nil && contact.AsksUs {
 			c.Emit(state.SubscriptionAnswered{From: st.From.Bare()})
@@ -63,7 +66,7 @@ func read(st *feature.Stanza) state.Presence {
 	}
 	p := state.Presence{
 		Show:   state.Available,
-		Status: strings.Clone(st.Child(framing.NSClient, "status").Text()),
+		Status: short(st.Child(framing.NSClient, "status").Text()),
 	}
 	switch show := st.Only(framing.NSClient, "show").Text(); state.Show(show) {
 	case state.ChatShow, state.Away, state.XA, state.DND:
@@ -73,6 +76,18 @@ func read(st *feature.Stanza) state.Presence {
 		p.Priority = int8(n)
 	}
 	return p
+}
+
+// short is as much of a text as is kept of what somebody says about themselves: 1 kB. It is a
+// copy, for what it comes from may be large.
+func short(text string) string {
+	if end := 1024; len(text) > end {
+		for !utf8.RuneStart(text[end]) {
+			end--
+		}
+		text = text[:end]
+	}
+	return strings.Clone(text)
 }
 
 func do(c feature.Client, in state.Intent) bool {
@@ -87,9 +102,11 @@ func do(c feature.Client, in state.Intent) bool {
 			send(c, in.JID, "subscribe")
 		}
 		c.Emit(state.SubscriptionAnswered{From: in.JID})
-	case state.DeclineContact:
-		send(c, in.JID, "unsubscribed")
-		c.Emit(state.SubscriptionAnswered{From: in.JID})
+	case state.DeclineContacts:
+		for _, j := range in.JIDs {
+			send(c, j, "unsubscribed")
+			c.Emit(state.SubscriptionAnswered{From: j})
+		}
 	default:
 		return false
 	}

@@ -50,6 +50,9 @@ var All = []Story{
 	{"stopped", stopped, []view.Signal{open(grace)}},
 	{"failed", failed, []view.Signal{open(grace)}},
 	{"requests", requests, nil},
+	{"requests-page", requests, []view.Signal{{Do: "requests"}}},
+	{"requests-many", manyRequests, []view.Signal{{Do: "requests"}}},
+	{"requests-decline", manyRequests, []view.Signal{{Do: "declining"}}},
 	{"loading", loading, nil},
 	{"empty", empty, nil},
 	{"empty-chat", typical, []view.Signal{open("hedy@example.org")}},
@@ -231,6 +234,15 @@ func requests(now time.Time) *state.State {
 		state.SubscriptionAsked{From: "charles@engine.example", Text: "We met at the salon on Saturday."},
 		state.SubscriptionAsked{From: long},
 	)
+}
+
+// manyRequests is what a flood leaves: more than are kept.
+func manyRequests(now time.Time) *state.State {
+	s := requests(now)
+	for i := range 2 * state.MostRequests {
+		s = s.With(state.SubscriptionAsked{From: jid.JID(fmt.Sprintf("nobody%04d@flood.example", i)), Text: "Let me in"})
+	}
+	return s
 }
 
 func loading(time.Time) *state.State {

@@ -1,0 +1,166 @@
+package state
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"natter/app/jid"
+)
+
+// Whatever happens, those who have changed since any state of the past are found, and the
+// number of those who ask is right.
+func TestLatest_NamesAllThatChanged(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 10))
+	someone := func() jid.JID { return jid.JID(fmt.Sprintf("p%d@localhost", r.IntN(30))) }
+	s := signedIn()
+	past := []*State{s}
+	for i := range 4000 {
+		j := someone()
+		var ev Event
+		switch n := r.IntN(200); {
+		case n < 60:
+			ev = SubscriptionAsked{From: j, Text: fmt.Sprint(r.IntN(2))}
+		case n < 80:
+			ev = SubscriptionAnswered{From: j}
+		case n < 100:
+			ev = ContactChanged{RosterItem{JID: j, Name: fmt.Sprint(r.IntN(3)), Subscription: SubscriptionBoth}}
+		case n < 120:
+			ev = ContactRemoved{JID: j}
+		case n < 150:
+			ev = PresenceChanged{From: j + "/x", Presence: Presence{Show: []Show{Away, Unavailable}[r.IntN(2)]}}
+		case n < 160:
+			ev = ChatStarted{Peer: j}
+		case n < 170:
+			ev = DraftChanged{j, fmt.Sprint(r.IntN(2))}
+		case n < 190:
+			ev = MessageAdded{Peer: j, Message: Message{ID: fmt.Sprint(i), Author: j, Body: "hi", At: noon.Add(time.Duration(i) * time.Second)}}
+		case n < 196:
+			ev = Mirrored{Contacts: []KeptContact{{Contact: Contact{JID: j, AsksUs: n%2 == 0}}}, RemovedContacts: []jid.JID{someone()}}
+		case n == 196:
+			ev = RosterLoaded{Items: []RosterItem{{JID: j, Name: "1", Subscription: SubscriptionBoth}, {JID: someone()}}}
+		case n == 197:
+			ev = SessionStarted{Me: "ada@localhost/tab"}
+		case n == 198:
+			ev = Returned{State: signedIn().With(SubscriptionAsked{From: j})}
+		default:
+			ev = Cleared{}
+		}
+		s = s.With(ev)
+		asking := 0
+		for c := range s.Contacts {
+			if c.AsksUs {
+				asking++
+			}
+		}
+		if s.Requests() != asking {
+			t.Fatalf("after %T %d ask, and %d are counted", ev, asking, s.Requests())
+		}
+		before := past[r.IntN(len(past))]
+		if contacts, ok := s.ContactsSince(before.Rev); ok {
+			named := map[jid.JID]bool{}
+			for _, j := range contacts {
+				if named[j] {
+					t.Fatalf("%s is named twice", j)
+				}
+				named[j] = true
+			}
+			for n := range 30 {
+				if j := jid.JID(fmt.Sprintf("p%d@localhost", n)); s.Contact(j) != before.Contact(j) && !named[j] {
+					t.Fatalf("after %T: %s has changed since revision %d, unnoticed", ev, j, before.Rev)
+				}
+			}
+		}
+		if chats, ok := s.ChatsSince(before.Rev); ok {
+			named := map[jid.JID]bool{}
+			for _, j := range chats {
+				named[j] = true
+			}
+			for n := range 30 {
+				if j := jid.JID(fmt.Sprintf("p%d@localhost", n)); s.Chat(j) != before.Chat(j) && !named[j] {
+					t.Fatalf("after %T: the conversation with %s has changed, unnoticed", ev, j)
+				}
+			}
+		}
+		if _, ok := s.ContactsSince(past[len(past)-1].Rev); !ok {
+			switch ev.(type) {
+			case Returned, Cleared, RosterLoaded:
+			default:
+				if s.Rev-past[len(past)-1].Rev < mostLatest {
+					t.Fatalf("after %T the last change is not known any more", ev)
+				}
+			}
+		}
+		past = append(past, s)
+		if len(past) > 40 {
+			past = past[r.IntN(20):]
+		}
+	}
+}
+
+// flooded is a state in which so many have asked to see our presence.
+func flooded(n int) *State {
+	s := signedIn()
+	for i := range n {
+		s = s.With(SubscriptionAsked{From: jid.JID(fmt.Sprintf("nobody%d@flood.example", i)), Text: "let me in"})
+	}
+	return s
+}
+
+func TestRequests_AreBounded(t *testing.T) {
+	s := flooded(3 * MostRequests)
+	if s.Requests() != MostRequests {
+		t.Errorf("%d requests are kept", s.Requests())
+	}
+	if s.Contact("nobody0@flood.example") == nil || s.Contact(jid.JID(fmt.Sprintf("nobody%d@flood.example", 2*MostRequests))) != nil {
+		t.Error("it is not the first that are kept")
+	}
+	s = s.With(SubscriptionAnswered{From: "nobody0@flood.example"}).With(SubscriptionAsked{From: grace})
+	if c := s.Contact(grace); c == nil || !c.AsksUs {
+		t.Error("there is room again, and nobody gets in")
+	}
+	if again := s.With(SubscriptionAsked{From: grace}); !again.SameContacts(s) {
+		t.Error("what is known has changed something")
+	}
+}
+
+// What an event costs must not depend on how many strangers have asked.
+func TestCostDoesNotGrowWithRequests(t *testing.T) {
+	cost := func(n int, ev Event) float64 {
+		s := flooded(n).With(MessageAdded{Peer: grace, Message: from("1", "words", 0)})
+		return testing.AllocsPerRun(20, func() {
+			next := s.With(ev)
+			next.Requests()
+			next.ContactsSince(s.Rev)
+			next.ChatsSince(s.Rev)
+		})
+	}
+	for _, ev := range []Event{
+		SubscriptionAsked{From: "one.more@flood.example", Text: "x"},
+		MessageAdded{Peer: grace, Message: from("next", "words", time.Hour)},
+		ContactChanged{RosterItem{JID: grace, Name: "Grace"}},
+	} {
+		if few, many := cost(10, ev), cost(10_000, ev); many > 2*few+10 {
+			t.Errorf("%T: %v allocations beside 10 requests, %v beside 10,000", ev, few, many)
+		}
+	}
+}
+
+func BenchmarkRequests(b *testing.B) {
+	for _, n := range []int{10, 10_000} {
+		s := flooded(n).With(MessageAdded{Peer: grace, Message: from("1", "words", 0)})
+		b.Run(fmt.Sprint(n, " asked, one more asks"), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				s.With(SubscriptionAsked{From: jid.JID(fmt.Sprintf("more%d@flood.example", i)), Text: "x"})
+			}
+		})
+		b.Run(fmt.Sprint(n, " asked, a message comes"), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s.With(MessageAdded{Peer: grace, Message: from("next", "words", time.Hour)})
+			}
+		})
+	}
+}

@@ -1,0 +1,141 @@
+package view
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+	"strings"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// item is a row of the list: what its place there depends on, and no more. The rest is looked
+// up for those rows that are drawn.
+type item struct {
+	peer jid.JID
+	name string
+	low  string // the name in lower case
+	chat bool   // there is a conversation
+	last int64  // when something was said in it
+}
+
+// itemOf is the row of somebody. ok is false if they have none.
+func itemOf(s *state.State, peer jid.JID) (it item, ok bool) {
+	chat, contact := s.Chat(peer), s.Contact(peer)
+	if chat == nil && (contact == nil || !contact.InRoster) {
+		return item{}, false
+	}
+	it = item{peer: peer, name: plain(s.Name(peer)), chat: chat != nil}
+	it.low = strings.ToLower(it.name)
+	if chat != nil {
+		if last := chat.Timeline.Last(); last != nil {
+			it.last = last.Key.Time
+		}
+	}
+	return it, true
+}
+
+// order puts conversations first, the latest first, then the contacts there is no
+// conversation with, by name.
+func (it *item) order(o *item) int {
+	switch {
+	case it.chat != o.chat && it.chat:
+		return -1
+	case it.chat != o.chat:
+		return 1
+	case it.chat:
+		return cmp.Or(-cmp.Compare(it.last, o.last), cmp.Compare(it.peer, o.peer))
+	}
+	return cmp.Or(cmp.Compare(it.low, o.low), cmp.Compare(it.peer, o.peer))
+}
+
+// matches reports whether the row has what was typed, in lower case.
+func (it *item) matches(wanted string) bool {
+	return strings.Contains(it.low, wanted) || strings.Contains(strings.ToLower(string(it.peer)), wanted)
+}
+
+// listed is the list of a state in order, and those of it who match a filter. From one state
+// to the next only the rows of those who have changed are moved: what one message or one
+// presence costs does not depend on how many people there are.
+type listed struct {
+	s      *state.State
+	all    []item
+	wanted string
+	found  []item // of all, nil if it is to be looked for
+}
+
+// items are the rows that match what was typed, in order. They are good until the next call.
+func (d *desk) items(typed string) []item {
+	l := &d.listed
+	if l.s != d.s {
+		if !l.follow(d.s) {
+			l.collect(d.s)
+		}
+		l.s = d.s
+	}
+	wanted := strings.ToLower(strings.TrimSpace(typed))
+	if wanted == "" {
+		return l.all
+	}
+	if l.found == nil || l.wanted != wanted {
+		l.wanted, l.found = wanted, []item{}
+		for i := range l.all {
+			if l.all[i].matches(wanted) {
+				l.found = append(l.found, l.all[i])
+			}
+		}
+	}
+	return l.found
+}
+
+func (l *listed) collect(s *state.State) {
+	l.all, l.found = nil, nil
+	for c := range s.Chats {
+		it, _ := itemOf(s, c.Peer)
+		l.all = append(l.all, it)
+	}
+	for c := range s.Contacts {
+		if it, ok := itemOf(s, c.JID); ok && !it.chat {
+			l.all = append(l.all, it)
+		}
+	}
+	slices.SortFunc(l.all, func(a, b item) int { return a.order(&b) })
+}
+
+// fewChanges is how many rows are moved one by one before it is cheaper to begin anew.
+const fewChanges = 50
+
+// follow moves the rows of those who have changed since the state the list is of. It reports
+// whether it could.
+func (l *listed) follow(s *state.State) bool {
+	if l.s == nil || s.Rev < l.s.Rev {
+		return false
+	}
+	chats, ok := s.ChatsSince(l.s.Rev)
+	contacts, too := s.ContactsSince(l.s.Rev)
+	if !ok || !too || len(chats)+len(contacts) > fewChanges {
+		return false
+	}
+	for _, peer := range append(chats, contacts...) {
+		was, had := itemOf(l.s, peer)
+		now, has := itemOf(s, peer)
+		if was == now {
+			continue
+		}
+		if at, there := l.find(&was); had && there {
+			l.all = slices.Delete(l.all, at, at+1)
+		}
+		if at, there := l.find(&now); has && !there {
+			l.all = slices.Insert(l.all, at, now)
+		}
+		l.found = nil
+	}
+	return true
+}
+
+// find returns where a row stands or would stand, and whether it is there.
+func (l *listed) find(it *item) (at int, there bool) {
+	at = sort.Search(len(l.all), func(i int) bool { return l.all[i].order(it) >= 0 })
+	return at, at < len(l.all) && l.all[at] == *it
+}
