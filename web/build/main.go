@@ -91,14 +91,18 @@ func compile(pkg string) ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	name := filepath.Join(dir, "app.wasm")
-	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, compilerFlags...)
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-tags=nethttpomithttp2"}, compilerFlags...)
 	cmd := exec.Command(goCommand(), append(args, "-o", name, pkg)...)
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "GOFLAGS=")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("compiling %s: %w", pkg, err)
 	}
-	return os.ReadFile(name)
+	program, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return pack(program)
 }
 
 // compilerFlags keep functions from being copied into their callers, which makes the

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"slices"
+)
+
+// The parts of a WebAssembly module that are read here (core specification, §5).
+const (
+	dataSection = 11
+
+	opI32Const = 0x41
+	opEnd      = 0x0b
+)
+
+// joined is how many zeros between two segments are written out instead of beginning
+// another segment.
+const joined = 64
+
+var errModule = errors.New("the program is not laid out as Go's linker does it")
+
+// segment is a piece of the program's first memory.
+type segment struct {
+	at   uint32
+	data []byte
+}
+
+// pack joins the data segments of a program that have few zeros between them. Go's linker
+// begins a segment, whose header says where, after any eight zeros: 100,000 segments, the
+// most it makes. That is smaller as it stands, but not once it is compressed: zeros cost
+// next to nothing then, and what was 2.05 MB of brotli is 1.94 MB.
+func pack(module []byte) ([]byte, error) {
+	if !bytes.HasPrefix(module, []byte("\x00asm\x01\x00\x00\x00")) {
+		return nil, errModule
+	}
+	out := slices.Clone(module[:8])
+	for rest := module[8:]; len(rest) > 0; {
+		id := rest[0]
+		size, n := binary.Uvarint(rest[1:])
+		if n <= 0 || size > uint64(len(rest)-1-n) {
+			return nil, errModule
+		}
+		content := rest[1+n:][:size]
+		rest = rest[1+n+int(size):]
+		if id == dataSection {
+			segments, err := readSegments(content)
+			if err != nil {
+				return nil, err
+			}
+			if segments, err = join(segments); err != nil {
+				return nil, err
+			}
+			content = appendSegments(nil, segments)
+		}
+		out = binary.AppendUvarint(append(out, id), uint64(len(content)))
+		out = append(out, content...)
+	}
+	return out, nil
+}
+
+// readSegments takes a data section apart. All its segments must be active ones of the
+// first memory with a constant address, as Go's are.
+func readSegments(section []byte) ([]segment, error) {
+	count, n := binary.Uvarint(section)
+	if n <= 0 || count > uint64(len(section)) {
+		return nil, errModule
+	}
+	section = section[n:]
+	segments := make([]segment, 0, count)
+	for range count {
+		if len(section) < 2 || section[0] != 0 || section[1] != opI32Const {
+			return nil, errModule
+		}
+		at, n := signed(section[2:])
+		if section = section[2+n:]; n == 0 || len(section) == 0 || section[0] != opEnd {
+			return nil, errModule
+		}
+		size, n := binary.Uvarint(section[1:])
+		if n <= 0 || size > uint64(len(section)-1-n) {
+			return nil, errModule
+		}
+		segments = append(segments, segment{uint32(at), section[1+n:][:size]})
+		section = section[1+n+int(size):]
+	}
+	if len(section) > 0 {
+		return nil, errModule
+	}
+	return segments, nil
+}
+
+func join(segments []segment) ([]segment, error) {
+	slices.SortStableFunc(segments, func(a, b segment) int { return cmp.Compare(a.at, b.at) })
+	var out []segment
+	for _, s := range segments {
+		if len(out) > 0 {
+			last := &out[len(out)-1]
+			end := uint64(last.at) + uint64(len(last.data))
+			if uint64(s.at) < end {
+				return nil, errModule
+			}
+			if gap := uint64(s.at) - end; gap <= joined {
+				last.data = append(append(last.data, make([]byte, gap)...), s.data...)
+				continue
+			}
+		}
+		out = append(out, segment{s.at, slices.Clone(s.data)})
+	}
+	return out, nil
+}
+
+func appendSegments(b []byte, segments []segment) []byte {
+	b = binary.AppendUvarint(b, uint64(len(segments)))
+	for _, s := range segments {
+		b = appendSigned(append(b, 0, opI32Const), int32(s.at))
+		b = binary.AppendUvarint(append(b, opEnd), uint64(len(s.data)))
+		b = append(b, s.data...)
+	}
+	return b
+}
+
+// signed reads a signed LEB128 of up to 32 bits; n is 0 if there is none.
+func signed(b []byte) (v int32, n int) {
+	for shift := 0; n < len(b) && n < 5; shift += 7 {
+		c := b[n]
+		n++
+		v |= int32(c&0x7f) << shift
+		if c&0x80 == 0 {
+			if shift < 25 && c&0x40 != 0 {
+				v |= -1 << (shift + 7)
+			}
+			return v, n
+		}
+	}
+	return 0, 0
+}
+
+func appendSigned(b []byte, v int32) []byte {
+	for {
+		c := byte(v & 0x7f)
+		v >>= 7
+		if v == 0 && c&0x40 == 0 || v == -1 && c&0x40 != 0 {
+			return append(b, c)
+		}
+		b = append(b, c|0x80)
+	}
+}
