@@ -208,7 +208,7 @@ window.natterStore = (() => {
   async function find(db, { peer, wanted }) {
     const table = db.transaction("messages").objectStore("messages");
     const asked = [];
-    const last = (index, key) => asked.push(result(table.index(index).getAll(key)).then((rows) => rows.pop()));
+    const last = (index, key) => asked.push(result(table.index(index).openCursor(key, "prev")).then((cursor) => cursor && cursor.value));
     for (const { archive, author, id } of wanted) {
       if (archive) last("archive", [peer, archive]);
       if (id) last("id", [peer, author || "", id]);

@@ -331,3 +331,35 @@ func TestS18_TooLarge(t *testing.T) {
 		}
 	})
 }
+
+// A bot that sends the same under the same id, or under none, has said it so often: live,
+// and to a device that has only the archive. What came live without any id is not there a
+// second time when the archive has been read.
+func TestDuplicates(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		ada, bot := p.person(t).here(), p.person(t).here()
+		ok := func(id string) {
+			st := framing.New(framing.NSClient, "message").Set("type", "chat").Set("to", string(ada.account)).
+				Add(framing.New(framing.NSClient, "body").AddText("ok"))
+			if id != "" {
+				st.Set("id", id)
+			}
+			bot.Send(st)
+		}
+		want := []string{"ok", "ok", "ok", "that was by id", "ok", "ok", "the end"}
+		for range 3 {
+			ok("1")
+		}
+		bot.says(ada, "that was by id")
+		ok("")
+		ok("")
+		bot.says(ada, "the end")
+		ada.hears(bot, "the end")
+		ada.wants(bot.account, want...)
+		ada.Do(state.LoadOlder{Peer: bot.account})
+		ada.until("all of the archive", func(s *state.State) bool { return s.Whole(bot.account) })
+		ada.wants(bot.account, want...)
+
+		p.device(t, ada.account).here().wants(bot.account, want...)
+	})
+}

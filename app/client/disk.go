@@ -28,25 +28,43 @@ func (l *loop) news(page state.ArchivePage) state.ArchivePage {
 		return page
 	}
 	known := store.States(rows)
-	fresh := make([]state.Message, 0, len(page.Messages))
-messages:
-	for i := range page.Messages {
+	page.Messages = slices.DeleteFunc(slices.Clone(page.Messages), func(m state.Message) bool {
 		for k := range known {
-			if state.Same(&known[k], &page.Messages[i]) {
-				continue messages
+			if !state.Same(&known[k], &m) {
+				continue
 			}
+			if known[k].ArchiveID != "" {
+				return true
+			}
+			// One of the page is the archive's copy of it, and no other: in memory it learns
+			// which.
+			l.readTo(page.Peer, known[k].Key)
 		}
-		fresh = append(fresh, page.Messages[i])
-	}
-	page.Messages = fresh
+		return false
+	})
 	return page
+}
+
+// readTo reads back to a place, and reports whether that is in memory then.
+func (l *loop) readTo(peer jid.JID, at state.Key) bool {
+	for at.Before(state.Key(l.edges[peer])) {
+		n, err := l.readPage(peer, backPage)
+		if err != nil {
+			l.trouble(err)
+		}
+		if n == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // known reports whether a message that comes live is on disk and not in memory. Servers
 // deliver again what a stream that has ended had not acknowledged, and take again what
 // somebody sends again, however old it is.
 func (l *loop) known(ev state.MessageAdded) bool {
-	m, chat := &ev.Message, l.state.Chat(ev.Peer)
+	heard, chat := l.state.Heard(ev), l.state.Chat(ev.Peer)
+	m := &heard
 	if l.store == nil || chat == nil || !chat.Earlier || m.Delivery == state.Queued || chat.Timeline.Find(m) != nil {
 		return false
 	}
@@ -109,15 +127,7 @@ func (l *loop) recall(ev state.Event) {
 	if here.With(ev).SameChats(here) {
 		return
 	}
-	for at := state.Key(rows[0].Key); at.Before(state.Key(l.edges[peer])); {
-		n, err := l.readPage(peer, backPage)
-		if err != nil {
-			l.trouble(err)
-		}
-		if n == 0 {
-			return
-		}
-	}
+	l.readTo(peer, state.Key(rows[0].Key))
 }
 
 // readEnds reads the ends of the conversations in which something was said last. It

@@ -21,8 +21,10 @@ func TestADeliveryThatIsOnTheDisk(t *testing.T) {
 	message := func(id, body string, at time.Time) state.Message {
 		return state.Message{ID: id, Author: grace, Body: body, At: at}
 	}
+	const old = "f7c3a0a2b1d94a6e" // as clients make them up
 	all := state.New().With(state.SessionStarted{Me: ada + "/tab"}).
-		With(state.MessageAdded{Peer: grace, Message: message("old", "hello", now.Add(-time.Hour))}).
+		With(state.MessageAdded{Peer: grace, Message: message(old, "hello", now.Add(-time.Hour))}).
+		With(state.MessageAdded{Peer: grace, Message: message("1", "ok", now.Add(-50*time.Minute))}).
 		With(state.MessageAdded{Peer: grace, Message: message("new", "again", now.Add(-time.Minute))})
 	var disk store.Memory
 	s, err := disk.Open(t.Context(), ada)
@@ -40,13 +42,15 @@ func TestADeliveryThatIsOnTheDisk(t *testing.T) {
 		state.Message
 		shown int
 	}{
-		"the same":            {message("old", "hello", now.Add(-time.Hour)), 1},
-		"with later stamp":    {message("old", "hello", now.Add(-30*time.Minute)), 1},
-		"sent again just now": {message("old", "hello", now), 1},
+		"the same":            {message(old, "hello", now.Add(-time.Hour)), 1},
+		"with later stamp":    {message(old, "hello", now.Add(-30*time.Minute)), 1},
+		"sent again just now": {message(old, "hello", now), 1},
 		"another one":         {message("other", "hello", now.Add(-time.Hour)), 2},
-		"the id used again":   {message("old", "something else", now.Add(-time.Hour)), 2},
+		"the id used again":   {message(old, "something else", now.Add(-time.Hour)), 2},
 		"what is in memory":   {message("new", "again", now.Add(-time.Minute)), 1},
 		"something just said": {message("just", "now", now), 2},
+		"a bot's, as of then": {message("1", "ok", now.Add(-50*time.Minute)), 1},
+		"a bot's next one":    {message("1", "ok", now), 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLoop(New(Config{Clock: fixed{stream.RealClock, now}}))
@@ -56,6 +60,53 @@ func TestADeliveryThatIsOnTheDisk(t *testing.T) {
 				t.Errorf("%d messages are in memory, want %d", n, tc.shown)
 			}
 		})
+	}
+}
+
+// What the archive has of messages that came live without its ids, and are on the disk by
+// now, is not shown again. What they do not account for is shown, however much alike it is.
+func TestAPageOfWhatIsOnTheDisk(t *testing.T) {
+	const ada, grace = "ada@localhost", "grace@localhost"
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	ok := func(n int) state.Message {
+		return state.Message{ID: "1", Author: grace, Body: "ok", At: now.Add(time.Duration(n) * time.Minute)}
+	}
+	all := state.New().With(state.SessionStarted{Me: ada + "/tab"})
+	for i := range 2 {
+		all = all.With(state.MessageAdded{Peer: grace, Message: ok(i)})
+	}
+	for i := range 60 { // stamped by a clock that was behind
+		m := state.Message{ID: fmt.Sprint("m", i), Author: grace, Body: fmt.Sprint(i), At: now}
+		all = all.With(state.MessageAdded{Peer: grace, Message: m})
+	}
+	var disk store.Memory
+	s, err := disk.Open(t.Context(), ada)
+	if err == nil {
+		err = s.Commit(t.Context(), store.Changes(nil, all))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLoop(New(Config{Clock: fixed{stream.RealClock, now}}))
+	l.store = s
+	l.load()
+	page := state.ArchivePage{Peer: grace, Unread: true}
+	for i := range 3 {
+		m := ok(2 + i)
+		m.ArchiveID = fmt.Sprint("a", i)
+		page.Messages = append(page.Messages, m)
+	}
+	for range 2 {
+		l.Emit(page)
+		var ids []string
+		for _, m := range l.state.Chat(grace).Timeline.Newest(100) {
+			if m.Body == "ok" {
+				ids = append(ids, m.ArchiveID)
+			}
+		}
+		if len(ids) != 3 {
+			t.Errorf("three messages of a bot are there as %q", ids)
+		}
 	}
 }
 

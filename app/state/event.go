@@ -18,6 +18,9 @@ type Event interface{ apply(*State) }
 type ConnectionChanged struct{ Connection Connection }
 
 func (ev ConnectionChanged) apply(s *State) {
+	if ev.Connection.Phase == Online && s.Connection.Phase != Online {
+		s.sockets++
+	}
 	if ev.Connection.Phase != Online && s.Connection.Phase == Online {
 		for c := range s.Chats {
 			if c.Typing {
@@ -219,10 +222,12 @@ func (ev ChatStarted) apply(s *State) {
 type MessageAdded struct {
 	Peer    jid.JID // bare or full; the resource is the one to answer to
 	Message Message
+	Carbon  bool // it came to another client, or from one, and here in a copy
 }
 
 func (ev MessageAdded) apply(s *State) {
 	c := s.chat(ev.Peer)
+	ev.Message = s.Heard(ev)
 	if !ev.Message.Mine {
 		c.Typing = false
 		if r := ev.Peer.Resource(); r != "" {
@@ -242,6 +247,19 @@ func (ev MessageAdded) apply(s *State) {
 		c.Unread++
 	}
 	s.setChat(c)
+}
+
+// Heard returns the message of an event as Same takes it: with the way it has come.
+func (s *State) Heard(ev MessageAdded) Message {
+	m := ev.Message
+	switch {
+	case m.Delivery == Queued: // it is being written here
+	case ev.Carbon:
+		m.heard = s.sockets<<2 | carbon
+	default:
+		m.heard = s.sockets<<2 | direct
+	}
+	return m
 }
 
 // MessageMarked: a message of ours came further. It never goes back, but a failed
@@ -421,9 +439,9 @@ func (c *Chat) forget(before Key, rev uint64) {
 type Returned struct{ State *State }
 
 func (ev Returned) apply(s *State) {
-	rev, connection := s.Rev, s.Connection
+	rev, connection, sockets := s.Rev, s.Connection, s.sockets
 	*s = *ev.State
-	s.Rev, s.Connection = rev, connection
+	s.Rev, s.Connection, s.sockets = rev, connection, sockets
 	s.allNew()
 }
 

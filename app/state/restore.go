@@ -104,11 +104,7 @@ func (t Timeline) read(messages []Message) Timeline {
 			continue
 		}
 		m.Rev = 0
-		newer := t.ByID(m.Author, m.ID)
 		t = t.place(&m)
-		if newer != nil && m.Key.Before(newer.Key) {
-			t.ids = t.ids.Set(idKey(m.Author, m.ID), newer.Key) // ByID is the newest
-		}
 	}
 	return t
 }
@@ -212,7 +208,7 @@ func (t Timeline) mirror(messages []Message, earlier bool, rev uint64) Timeline 
 		}
 		if shown := t.ByID(m.Author, m.ID); shown != nil && shown.Mine && shown.Key != m.Key && shown.Delivery == Queued {
 			// It was shown here before the other tab had said where it belongs.
-			t.rows = t.rows.Delete(shown.Key)
+			t = t.displace(shown)
 		}
 		t.low, t.high = min(t.low, m.Key.Seq), max(t.high, m.Key.Seq)
 		m.Rev = rev

@@ -186,11 +186,14 @@ func TestSame(t *testing.T) {
 		want bool
 	}{
 		{"the archive's id", archived(from("1", "hi", 0), "x"), archived(from("2", "ho", 0), "x"), true},
-		{"our own id", mine("1", "hi", 0), mine("1", "", time.Hour), true},
+		{"our own id, made by us", mine("ZHKQ2NSW6ODYX4JMPHE7QEJW5R", "hi", 0), mine("ZHKQ2NSW6ODYX4JMPHE7QEJW5R", "", time.Hour), true},
+		{"our own id, used again for other words", mine("1", "hi", 0), mine("1", "ho", time.Hour), false},
 		{"sender, id and words", from("1", "hi", 0), from("1", "hi", time.Minute), true},
 		{"an id used again for other words", from("1", "hi", 0), from("1", "ho", 0), false},
 		{"somebody else's id", from("1", "hi", 0), Message{ID: "1", Author: "mallory@localhost", Body: "hi", At: noon}, false},
-		{"no ids", from("", "hi", 0), from("", "hi", 0), false},
+		{"no ids, at the same time", from("", "hi", 0), archived(from("", "hi", time.Minute), "x"), true},
+		{"no ids, and an hour between", from("", "hi", 0), archived(from("", "hi", time.Hour), "x"), false},
+		{"two of the archive's ids", archived(from("1", "hi", 0), "x"), archived(from("1", "hi", 0), "y"), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := Same(&tc.a, &tc.b); got != tc.want {

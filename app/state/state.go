@@ -44,6 +44,7 @@ type State struct {
 	requests int // contacts that ask
 
 	lastContacts, lastChats latest
+	sockets                 heard // connections there have been on this page
 }
 
 // New returns the state of nobody being signed in.

@@ -280,34 +280,82 @@ func TestOrder(t *testing.T) {
 	})
 }
 
+// What is one message and what are several: a message too few is lost, one too many is
+// only seen twice.
 func TestDuplicates(t *testing.T) {
-	archived := func(m Message, id string) Message { m.ArchiveID = id; return m }
+	at := func(m Message, id string) Message { m.ArchiveID = id; return m }
+	live := func(m Message) Event { return MessageAdded{Peer: grace, Message: m} }
+	copied := func(m Message) Event { return MessageAdded{Peer: grace, Message: m, Carbon: true} }
+	page := func(all ...Message) Event { return ArchivePage{Peer: grace, Messages: all, Unread: true} }
+	older := func(all ...Message) Event { return ArchivePage{Peer: grace, Messages: all, Older: true} }
+	online := ConnectionChanged{Connection{Phase: Online}}
+	lost := ConnectionChanged{Connection{Phase: Waiting}}
+	ok := func(minutes time.Duration) Message { return from("1", "ok", minutes*time.Minute) }
+	sent := func(m Message) Message { m.Delivery = OnServer; return m }
+	const uuid = "0f3f8a3e-77a5-4b61-a0a5-0c4f0c1a5b3d"
 	for _, tc := range []struct {
-		name          string
-		first, second Message
-		one           bool
+		name   string
+		want   int
+		events []Event
 	}{
-		{"the same archive id", archived(from("1", "hi", 0), "x"), archived(from("2", "hi", 0), "x"), true},
-		{"live, then from the archive", from("1", "hi", 0), archived(from("1", "hi", 0), "x"), true},
-		{"ours, then from the archive", mine("1", "hi", 0), archived(mine("1", "hi", 0), "x"), true},
-		{"archived twice under two ids", archived(from("1", "hi", 0), "x"), archived(from("1", "hi", time.Minute), "y"), true},
-		{"delivered again, as nobody resumed the stream", archived(from("1", "hi", 0), "x"), archived(from("1", "hi", 12*time.Minute), "y"), true},
-		{"archived twice, hours apart", archived(from("1", "hi", 0), "x"), archived(from("1", "hi", time.Hour), "y"), false},
-		{"an id used again for other words", from("1", "hi", 0), from("1", "ho", 0), false},
-		{"an id used again days later", from("1", "hi", 0), from("1", "hi", 48*time.Hour), false},
-		{"no ids at all", from("", "hi", 0), from("", "hi", 0), false},
-		{"a stranger's copy of our id", mine("1", "hi", 0), from("1", "hi", 0), false},
+		{"the same archive id", 1, []Event{live(at(from("1", "hi", 0), "x")), page(at(from("2", "hi", 0), "x"))}},
+		{"live, then from the archive", 1, []Event{live(from("1", "hi", 0)), page(at(from("1", "hi", 0), "x"))}},
+		{"from the archive, then live", 1, []Event{page(at(from("1", "hi", 0), "x")), live(from("1", "hi", time.Second))}},
+		{"ours, then from the archive", 1, []Event{live(mine("1", "hi", 0)), page(at(mine("1", "hi", time.Minute), "x"))}},
+		{"ours, filed twice as it was sent twice", 1, []Event{live(mine(uuid, "hi", 0)), page(at(mine(uuid, "hi", 0), "x"), at(mine(uuid, "hi", time.Hour), "y"))}},
+		{"an id used again for other words", 2, []Event{live(from("1", "hi", 0)), lost, online, live(from("1", "ho", 0))}},
+		{"an id used again days later", 2, []Event{live(from("1", "hi", 0)), page(at(from("1", "hi", 48*time.Hour), "x"))}},
+		{"a stranger's copy of our id", 2, []Event{live(mine("1", "hi", 0)), live(from("1", "hi", 0))}},
+
+		{"a bot, on one stream", 3, []Event{live(ok(0)), live(ok(0)), live(ok(0))}},
+		{"a bot, on one stream, with archive ids", 3, []Event{live(at(ok(0), "x")), live(at(ok(0), "y")), live(at(ok(5), "z"))}},
+		{"a bot without ids, on one stream", 3, []Event{live(from("", "ok", 0)), live(from("", "ok", 0)), live(from("", "ok", 0))}},
+		{"a bot whose id looks random, on one stream", 2, []Event{live(from(uuid, "ok", 0)), live(from(uuid, "ok", 0))}},
+		{"a bot, in the archive", 2, []Event{page(at(ok(0), "x"), at(ok(5), "y"))}},
+		{"a bot, on two pages", 2, []Event{page(at(ok(0), "x")), page(at(ok(5), "y"))}},
+		{"a bot, live and then all of it in the archive", 3, []Event{live(ok(0)), live(ok(5)), live(ok(10)), page(at(ok(0), "x"), at(ok(5), "y"), at(ok(10), "z"))}},
+		{"a bot, of which one was live", 3, []Event{live(ok(10)), page(at(ok(0), "x"), at(ok(5), "y"), at(ok(10), "z"))}},
+		{"a bot without ids, live and then all of it in the archive", 3, []Event{
+			live(from("", "ok", 0)), live(from("", "ok", time.Minute)), live(from("", "ok", 2*time.Minute)),
+			page(at(from("", "ok", 0), "x"), at(from("", "ok", time.Minute), "y"), at(from("", "ok", 2*time.Minute), "z"))}},
+		{"a bot, read backwards", 3, []Event{live(ok(0)), live(ok(5)), live(ok(10)), older(at(ok(10), "z")), older(at(ok(0), "x"), at(ok(5), "y"))}},
+		{"a bot, before and after a loss", 2, []Event{live(ok(0)), lost, online, live(ok(5))}},
+		{"a bot of ours, by carbons", 3, []Event{copied(sent(mine("1", "ok", 0))), copied(sent(mine("1", "ok", 0))), copied(sent(mine("1", "not ok", 0)))}},
+		{"a bot of ours, in the archive", 3, []Event{page(at(mine("1", "ok", 0), "x"), at(mine("1", "ok", 0), "y"), at(mine("1", "not ok", 0), "z"))}},
+
+		{"a live message without any id and its copy in the archive", 1, []Event{live(from("", "hi", 0)), page(at(from("", "hi", 2*time.Second), "x"))}},
+		{"the archive's copy of one without any id, and that live", 1, []Event{page(at(from("", "hi", 0), "x")), live(from("", "hi", time.Second))}},
+		{"two messages without ids, the second in the archive only", 2, []Event{live(from("", "hi", 0)), page(at(from("", "hi", 0), "x"), at(from("", "hi", time.Hour), "y"))}},
+		{"a message by carbon and directly", 1, []Event{copied(from("1", "hi", 0)), live(from("1", "hi", 0))}},
+		{"what we write to ourselves", 1, []Event{live(mine("1", "note", 0)), live(sent(mine("1", "note", 0))), copied(sent(mine("1", "note", 0)))}},
+		{"delivered again after a loss, as of then", 1, []Event{live(from("1", "hi", 0)), lost, online, live(from("1", "hi", 0))}},
+		{"delivered again after a loss, as of now", 1, []Event{live(from(uuid, "hi", 0)), lost, online, live(from(uuid, "hi", time.Hour))}},
+		{"delivered and filed again after a loss, by ejabberd", 1, []Event{live(at(from(uuid, "hi", 0), "1795877576088450")), lost, online, live(at(from(uuid, "hi", 12*time.Minute), "1795877590973046"))}},
+		{"by carbon, and filed again when the connection that had it was over", 1, []Event{copied(at(from(uuid, "hi", 0), "1795877576088450")), live(at(from(uuid, "hi", time.Minute), "1795877590973046"))}},
+		{"filed twice by ejabberd", 1, []Event{page(at(from(uuid, "hi", 0), "1795877576088450"), at(from(uuid, "hi", 12*time.Minute), "1795877590973046"))}},
+		{"filed twice by ejabberd, read backwards", 1, []Event{older(at(from(uuid, "hi", 12*time.Minute), "1795877590973046")), older(at(from(uuid, "hi", 0), "1795877576088450"))}},
+		{"on one stream of ejabberd", 2, []Event{live(at(from(uuid, "hi", 0), "1795877576088450")), live(at(from(uuid, "hi", 0), "1795877590973046"))}},
+		{"ejabberd and hours between", 2, []Event{page(at(from(uuid, "hi", 0), "1795877576088450"), at(from(uuid, "hi", time.Hour), "1795877590973046"))}},
+		{"a bot on ejabberd", 2, []Event{page(at(ok(0), "1795877576088450"), at(ok(5), "1795877590973046"))}},
+		{"filed twice by another server", 2, []Event{page(at(from(uuid, "hi", 0), "x"), at(from(uuid, "hi", 0), "y"))}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := signedIn().
-				With(MessageAdded{Peer: grace, Message: tc.first}).
-				With(MessageAdded{Peer: grace, Message: tc.second})
-			want := 2
-			if tc.one {
-				want = 1
+			s := signedIn().With(online)
+			for _, ev := range tc.events {
+				s = s.With(ev)
 			}
-			if got := s.Chat(grace).Timeline.Len(); got != want {
-				t.Errorf("%d messages, want %d", got, want)
+			if got := s.Chat(grace).Timeline.Len(); got != tc.want {
+				t.Errorf("%d messages, want %d: %q", got, tc.want, bodies(s))
+			}
+			for range 2 { // what is known stays known
+				for _, ev := range tc.events {
+					if _, ok := ev.(ArchivePage); ok {
+						s = s.With(ev)
+					}
+				}
+			}
+			if got := s.Chat(grace).Timeline.Len(); got != tc.want {
+				t.Errorf("%d messages after the pages have come again, want %d", got, tc.want)
 			}
 		})
 	}

@@ -47,7 +47,24 @@ type Message struct {
 	Bounced   bool   // with Failed: it was sent back, wherever it has been
 	Late      bool   // ours: whoever wrote it, or has it sent again, knew that it would be late
 	Asks      bool   // its author would like to be told when it is read (XEP-0333)
+
+	heard heard
 }
+
+// heard is how a message has come live, as far as this page knows: the number of the
+// connection and a bit for each of the ways. Zero is no way.
+type heard uint64
+
+const (
+	direct heard = 1 << iota
+	carbon
+	ways = direct | carbon
+)
+
+// both reports whether two stanzas have come the same way over one connection. They are
+// two messages then, whatever they say: a server does not repeat itself on a stream that
+// has not been interrupted.
+func (h heard) both(o heard) bool { return h&o&ways != 0 && h&^ways == o&^ways }
 
 // Stays reports whether a message stays on this device where room is made: the archive does
 // not have it, or has it in another place, because it was late.
@@ -85,7 +102,7 @@ func (c *Chat) Seen(m *Message) bool {
 // usable; a Chat always has one.
 type Timeline struct {
 	rows *immutable.SortedMap[Key, *Message]
-	ids  *immutable.Map[string, Key]
+	ids  *immutable.Map[string, *Message]
 	low  int64 // the lowest Seq given to older pages
 	high int64 // the highest Seq given
 
@@ -97,7 +114,7 @@ type Timeline struct {
 func newTimeline() Timeline {
 	return Timeline{
 		rows: immutable.NewSortedMap[Key, *Message](keyOrder{}),
-		ids:  immutable.NewMap[string, Key](stringHasher{}),
+		ids:  immutable.NewMap[string, *Message](stringHasher{}),
 	}
 }
 
@@ -177,49 +194,114 @@ func (t Timeline) Newest(n int) []*Message {
 	return append(t.Before(last.Key, n-1), last)
 }
 
-// Find returns the message that is m already, nil if m is new. Rule, in order:
-// the archive's id; for our own messages their id; for others the id together
-// with the sender and the same body within a day. An id alone proves nothing:
-// senders choose it, and some bridges reuse it (XEP-0359 §5).
+// Find returns the message that is m already, nil if m is new. The archive's id decides,
+// and our own id for what we write. Else the same text that the same sender has sent under
+// the same id, or both times under none, is one message if Same says so; of several the one
+// that is nearest in time. An id alone proves nothing: senders choose it, and bots and
+// bridges use it again (XEP-0359 §5).
 func (t Timeline) Find(m *Message) *Message {
 	if m.ArchiveID != "" {
-		if k, ok := t.ids.Get(archiveKey(m.ArchiveID)); ok {
+		if old, ok := t.ids.Get(archiveKey(m.ArchiveID)); ok && old.Author == m.Author {
 			// Who forges the id of somebody else's message on one of theirs must not
 			// make it look known.
-			if old := t.Get(k); old.Author == m.Author {
-				return old
-			}
+			return old
 		}
 	}
-	if old := t.ByID(m.Author, m.ID); old != nil && same(old, m) {
-		return old
+	newest := t.ByID(m.Author, m.ID)
+	if newest != nil && !t.reused(m.Author, m.ID) {
+		if !Same(newest, m) {
+			return nil
+		}
+		return newest
+	}
+	if newest == nil && m.ID != "" {
+		return nil
+	}
+	if near := t.nearest(m); near != nil {
+		return near
+	}
+	if newest != nil && Same(newest, m) {
+		return newest
 	}
 	return nil
 }
 
-// Same reports whether m is a copy of old, found on disk, by the rule of
-// Timeline.Find.
-func Same(old, m *Message) bool {
-	if m.ArchiveID != "" && m.ArchiveID == old.ArchiveID && m.Author == old.Author {
-		return true
-	}
-	return m.ID != "" && m.ID == old.ID && m.Author == old.Author && same(old, m)
-}
-
-// same compares two messages that have their author and id in common.
-func same(old, m *Message) bool {
-	if old.Mine || m.Mine {
-		return old.Mine == m.Mine
-	}
-	if old.ArchiveID != "" && m.ArchiveID != "" && old.ArchiveID != m.ArchiveID {
-		// Servers archive a resent stanza twice under two ids, and deliver the second
-		// when nobody has resumed its stream: ejabberd after five minutes, and again
-		// after five more. For half an hour the same text with the same id is one message.
-		if apart(old.At, m.At) > 30*time.Minute {
-			return false
+// nearest returns the message that is m by the rule of Same and is nearest to it in time, of
+// some that stand around that time.
+func (t Timeline) nearest(m *Message) (found *Message) {
+	look := func(it *immutable.SortedMapIterator[Key, *Message], next func() (Key, *Message, bool)) {
+		for range around {
+			_, old, ok := next()
+			if !ok {
+				return
+			}
+			if Same(old, m) {
+				if found == nil || apart(old.At, m.At) < apart(found.At, m.At) {
+					found = old
+				}
+				return
+			}
 		}
 	}
-	return old.Body == m.Body && apart(old.At, m.At) <= 24*time.Hour
+	at := Key{Time: m.At.UnixMicro()}
+	back, on := t.rows.Iterator(), t.rows.Iterator()
+	if back.Seek(at); back.Done() {
+		back.Last()
+	}
+	look(back, back.Prev)
+	on.Seek(at)
+	look(on, on.Next)
+	return found
+}
+
+// around is how many messages on either side nearest looks at.
+const around = 100
+
+// Same reports whether m is a copy of old, that is here.
+//
+// Two archive ids are two messages, but for ejabberd: what it had for a connection that was
+// lost it delivers to the next one, and files it again. Two stanzas that came live are two
+// messages unless the connection was lost between them. All that is left to guess is which
+// message of the archive is one that came live without the archive's id, and what has been
+// delivered again after a loss. How far apart the two may be depends on whether the id can
+// have been used twice.
+func Same(old, m *Message) bool {
+	if old.Author != m.Author || old.Mine != m.Mine {
+		return false
+	}
+	if m.ArchiveID != "" && m.ArchiveID == old.ArchiveID {
+		return true
+	}
+	if old.ID != m.ID {
+		return false
+	}
+	if m.Mine && random(m.ID) {
+		return true // it is we who have sent it again
+	}
+	if old.Body != m.Body || old.heard.both(m.heard) {
+		return false
+	}
+	most := 24 * time.Hour
+	switch {
+	case old.ArchiveID != "" && m.ArchiveID != "":
+		if !random(m.ID) || !ejabberd(old.ArchiveID) || !ejabberd(m.ArchiveID) {
+			return false
+		}
+		most = 30 * time.Minute // it does so after five minutes, and again after five more
+	case m.heard != 0 && !random(m.ID):
+		most = 5 * time.Second
+	case m.ID == "":
+		most = 10 * time.Minute
+	}
+	return apart(old.At, m.At) <= most
+}
+
+// random reports whether an id is none that is counted up or written into a program.
+func random(id string) bool { return len(id) >= 16 }
+
+// ejabberd reports whether an archive's id is one of ejabberd's: the time in microseconds.
+func ejabberd(id string) bool {
+	return len(id) == 16 && strings.Trim(id, "0123456789") == ""
 }
 
 // ByID returns the newest message with this author and id, nil if there is none.
@@ -227,11 +309,14 @@ func (t Timeline) ByID(author jid.JID, id string) *Message {
 	if id == "" {
 		return nil
 	}
-	k, ok := t.ids.Get(idKey(author, id))
-	if !ok {
-		return nil
-	}
-	return t.Get(k)
+	m, _ := t.ids.Get(idKey(author, id))
+	return m
+}
+
+// reused reports whether an author has used an id for several messages.
+func (t Timeline) reused(author jid.JID, id string) bool {
+	_, ok := t.ids.Get(reusedKey(author, id))
+	return ok
 }
 
 // append adds a message that happens now: it goes to the end. Its time differs from that
@@ -258,8 +343,13 @@ func (t Timeline) append(m Message) Timeline {
 // delivered late and stands behind later ones.
 func (t Timeline) insert(page []Message, floor, after Key, before string, older bool, read Key, rev uint64) (_ Timeline, unseen int, _ Key) {
 	known := make([]*Message, len(page), len(page)+1)
+	copies := make([]bool, len(page))
 	for i := range page {
-		known[i] = t.Find(&page[i])
+		if old := t.Find(&page[i]); old != nil {
+			copies[i] = copied(old, &page[i])
+			t = t.merge(old, &page[i], rev) // one that is here is only one of the page
+			known[i] = t.Get(old.Key)
+		}
 	}
 	seam := floor
 	// A newer page may begin before its floor: some of it has come again. If it is not known
@@ -269,15 +359,15 @@ func (t Timeline) insert(page []Message, floor, after Key, before string, older 
 		floor = after
 	}
 	for i, m := range known {
-		if m != nil && !m.Mine && !copied(m, &page[i]) {
+		if m != nil && !m.Mine && !copies[i] {
 			if !older && floor == seam && !floor.Before(m.Key) {
 				again, floor = m, Key{}
 			}
 			break
 		}
 	}
-	if k, ok := t.ids.Get(archiveKey(before)); ok {
-		known = append(known, t.Get(k))
+	if m, ok := t.ids.Get(archiveKey(before)); ok {
+		known = append(known, m)
 	}
 	seq := t.high
 	if older {
@@ -290,19 +380,21 @@ func (t Timeline) insert(page []Message, floor, after Key, before string, older 
 		seq++
 		old := known[i]
 		if old == nil {
-			old = t.Find(&page[i]) // on the page twice
+			if old = t.Find(&page[i]); old != nil { // on the page twice
+				copies[i] = copied(old, &page[i])
+				t = t.merge(old, &page[i], rev)
+			}
 		}
 		if old != nil {
 			if again != nil && old.Key == again.Key {
 				again = nil
 			}
-			if !old.Mine && !copied(old, &page[i]) || floor.Before(old.Key) {
+			if !old.Mine && !copies[i] || floor.Before(old.Key) {
 				floor = old.Key
 			}
 			if seam.Before(floor) {
 				seam = floor
 			}
-			t = t.merge(old, &page[i], rev)
 			continue
 		}
 		m := page[i]
@@ -352,8 +444,10 @@ func (t Timeline) placeOf(id string, page []Message) Key {
 			return Key{}
 		}
 	}
-	k, _ := t.ids.Get(archiveKey(id))
-	return k
+	if m, ok := t.ids.Get(archiveKey(id)); ok {
+		return m.Key
+	}
+	return Key{}
 }
 
 // theirs returns the first message that is not ours, nil if there is none. What we
@@ -373,6 +467,11 @@ func (t Timeline) merge(old, m *Message, rev uint64) Timeline {
 	if learned.ArchiveID == "" {
 		learned.ArchiveID = m.ArchiveID
 	}
+	if m.heard&^ways == learned.heard&^ways {
+		learned.heard |= m.heard
+	} else if m.heard != 0 {
+		learned.heard = m.heard
+	}
 	if learned.Mine && m.ArchiveID != "" && (learned.Delivery == Queued || learned.Delivery == Failed && !learned.Bounced) {
 		learned.Delivery, learned.Problem = OnServer, ""
 	}
@@ -389,14 +488,21 @@ func (t Timeline) put(m *Message) Timeline {
 	return t.place(m).note(m)
 }
 
-// place files the message under its key and its ids.
+// place files the message under its key and its ids, under that of its author only if no
+// later one has it.
 func (t Timeline) place(m *Message) Timeline {
 	t.rows = t.rows.Set(m.Key, m)
 	if m.ID != "" {
-		t.ids = t.ids.Set(idKey(m.Author, m.ID), m.Key)
+		newest := t.ByID(m.Author, m.ID)
+		if newest != nil && newest.Key != m.Key {
+			t.ids = t.ids.Set(reusedKey(m.Author, m.ID), newest)
+		}
+		if newest == nil || !m.Key.Before(newest.Key) {
+			t.ids = t.ids.Set(idKey(m.Author, m.ID), m)
+		}
 	}
 	if m.ArchiveID != "" {
-		t.ids = t.ids.Set(archiveKey(m.ArchiveID), m.Key)
+		t.ids = t.ids.Set(archiveKey(m.ArchiveID), m)
 	}
 	return t
 }
@@ -407,13 +513,19 @@ func (t Timeline) remove(k Key, rev uint64) Timeline {
 	if m == nil {
 		return t
 	}
-	t.rows = t.rows.Delete(k)
+	t = t.displace(m)
+	t.removed = &change{key: k, rev: rev, before: t.removed}
+	return t
+}
+
+// displace undoes place.
+func (t Timeline) displace(m *Message) Timeline {
+	t.rows = t.rows.Delete(m.Key)
 	for _, id := range []string{idKey(m.Author, m.ID), archiveKey(m.ArchiveID)} {
-		if at, ok := t.ids.Get(id); ok && at == k {
+		if at, ok := t.ids.Get(id); ok && at.Key == m.Key {
 			t.ids = t.ids.Delete(id)
 		}
 	}
-	t.removed = &change{key: k, rev: rev, before: t.removed}
 	return t
 }
 
@@ -434,6 +546,8 @@ func (t Timeline) drop(before Key) Timeline {
 }
 
 func idKey(author jid.JID, id string) string { return "i" + string(author) + "\x00" + id }
+
+func reusedKey(author jid.JID, id string) string { return "r" + string(author) + "\x00" + id }
 
 func archiveKey(id string) string { return "a" + id }
 

@@ -128,7 +128,8 @@ func picture(s *state.State) string {
 		for i, m := range c.Timeline.Newest(1000) {
 			plain := *m
 			plain.Rev = 0
-			lines = append(lines, fmt.Sprintf("%s %d %+v", c.Peer, i, plain))
+			row, _ := json.Marshal(plain) // how it has come is true of one page only
+			lines = append(lines, fmt.Sprintf("%s %d %s", c.Peer, i, row))
 		}
 	}
 	for c := range s.Coverages {

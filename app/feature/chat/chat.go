@@ -70,7 +70,7 @@ func receive(c feature.Client, st *feature.Stanza) {
 	default:
 		// Only who writes to us here and now is answered at the very resource
 		// (RFC 6121 §5.1).
-		c.Emit(state.MessageAdded{Peer: peer.Bare(), Message: m})
+		c.Emit(state.MessageAdded{Peer: peer.Bare(), Message: m, Carbon: st.Source != feature.Live})
 	}
 }
 

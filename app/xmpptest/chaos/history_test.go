@@ -55,6 +55,7 @@ type record struct {
 	peer        jid.JID
 	at          time.Time
 	text        string // "" for one that is no message to a person
+	again       bool   // it is in the archive already, under another id
 }
 
 func newLibrary(t testing.TB, seed uint64) *library {
@@ -81,8 +82,9 @@ func (l *library) AfterFunc(d time.Duration, f func()) (stop func()) {
 	return stream.RealClock.AfterFunc(d, f)
 }
 
-// archive files n messages. Several have the same second; one in twenty is filed twice,
-// as it happens to what a client sends again.
+// archive files n messages. Several have the same second; one in twenty is filed twice, as
+// ejabberd does with what was on its way to a connection that was lost, and its ids are as
+// ejabberd's.
 func (l *library) archive(n int) (filed []record) {
 	for range n {
 		if l.random.IntN(3) == 0 {
@@ -90,7 +92,7 @@ func (l *library) archive(n int) (filed []record) {
 		}
 		k := len(l.entries)
 		r := record{
-			id: fmt.Sprintf("a%d-%x", k, l.random.Uint64()), peer: l.peers[l.random.IntN(len(l.peers))],
+			id: fmt.Sprint(1_700_000_000_000_000 + k*1000 + l.random.IntN(998)), peer: l.peers[l.random.IntN(len(l.peers))],
 			at: l.now, text: fmt.Sprintf("words %d", k),
 		}
 		from, to := string(r.peer)+"/x", string(l.account)
@@ -99,15 +101,16 @@ func (l *library) archive(n int) (filed []record) {
 		}
 		if l.random.IntN(10) == 0 {
 			r.text = ""
-			r.message = fmt.Sprintf(`<message xmlns='jabber:client' type='chat' id='m%d' from='%s' to='%s'><received xmlns='urn:xmpp:receipts' id='m%d'/>`, k, from, to, k-1)
+			r.message = fmt.Sprintf(`<message xmlns='jabber:client' type='chat' id='%016d' from='%s' to='%s'><received xmlns='urn:xmpp:receipts' id='%016d'/>`, k, from, to, k-1)
 		} else {
-			r.message = fmt.Sprintf(`<message xmlns='jabber:client' type='chat' id='m%d' from='%s' to='%s'><body>%s</body>`, k, from, to, r.text)
+			r.message = fmt.Sprintf(`<message xmlns='jabber:client' type='chat' id='%016d' from='%s' to='%s'><body>%s</body>`, k, from, to, r.text)
 		}
 		l.file(r)
 		filed = append(filed, r)
 		if r.text != "" && l.random.IntN(20) == 0 {
 			again := r
-			again.id += "-again"
+			n, _ := strconv.Atoi(r.id)
+			again.id, again.again = strconv.Itoa(n+1), true
 			l.file(again)
 		}
 	}
@@ -805,7 +808,7 @@ func TestFiledLate(t *testing.T) {
 					for _, author := range []jid.JID{peer, l.account} {
 						var want, here []string
 						for _, r := range l.entries {
-							if r.peer == peer && r.text != "" && !strings.HasSuffix(r.id, "-again") && strings.Contains(r.message, fmt.Sprintf("from='%s/", author)) {
+							if r.peer == peer && r.text != "" && !r.again && strings.Contains(r.message, fmt.Sprintf("from='%s/", author)) {
 								want = append(want, r.text)
 							}
 						}
