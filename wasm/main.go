@@ -14,6 +14,7 @@ import (
 	"natter/app/client"
 	"natter/app/connect"
 	"natter/app/connect/discover"
+	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
 	"natter/app/view"
@@ -55,7 +56,7 @@ func main() {
 	switch {
 	case who.Account != "":
 		browser.TabStorage.Save(accountKey, store.Name(who.Account))
-		c.Do(state.Return{Account: who.Account, Out: who.Out})
+		c.Do(state.Return{Account: who.Account, Open: jid.JID(view.Page{}.Place()), Out: who.Out})
 		if who.Out && hinted {
 			form.Show("")
 		}

@@ -91,6 +91,7 @@ window.natterStore = (() => {
       lead: () => lead(db, (mine = newName())),
       load: (text) => load(db, JSON.parse(text)),
       messages: (text) => messages(db, JSON.parse(text)),
+      ends: (text) => ends(db, JSON.parse(text)),
       nth: (text) => nth(db, JSON.parse(text)),
       find: (text) => find(db, JSON.parse(text)),
       search: (text) => search(db, JSON.parse(text)),
@@ -197,6 +198,13 @@ window.natterStore = (() => {
   async function messages(db, { peer, time, seq, n }) {
     const range = time || seq ? before(peer, time, seq) : all(peer);
     return JSON.stringify(await newest(db.transaction("messages").objectStore("messages"), range, n));
+  }
+
+  // ends answers in parts too.
+  async function ends(db, { peers, n }) {
+    const table = db.transaction("messages").objectStore("messages");
+    const pages = await Promise.all(peers.map((peer) => newest(table, all(peer), n)));
+    return pages.map((page) => JSON.stringify(page));
   }
 
   async function nth(db, { peer, n }) {

@@ -146,8 +146,21 @@ func (l *loop) readEnds() {
 	slices.SortFunc(ends, func(a, b end) int {
 		return cmp.Or(cmp.Compare(b.last.Time, a.last.Time), cmp.Compare(b.last.Seq, a.last.Seq))
 	})
-	for _, e := range ends[:min(window.Chats, len(ends))] {
-		_, _ = l.readPage(e.chat.Peer, window.Messages-e.chat.Timeline.Len()) // what fails here is tried again by who asks
+	ends = ends[:min(window.Chats, len(ends))]
+	peers := make([]jid.JID, len(ends))
+	for i, e := range ends {
+		peers[i] = e.chat.Peer
+	}
+	pages, err := l.store.Ends(context.Background(), peers, window.Messages)
+	if err != nil {
+		return // what fails here is tried again by who asks
+	}
+	for i, rows := range pages {
+		ev := state.HistoryRead{Peer: peers[i], Messages: store.States(rows), Earlier: len(rows) == window.Messages}
+		if len(rows) > 0 {
+			l.edges[ev.Peer] = rows[0].Key
+		}
+		l.Emit(ev)
 	}
 }
 

@@ -110,6 +110,65 @@ func TestAPageOfWhatIsOnTheDisk(t *testing.T) {
 	}
 }
 
+// A start reads twice, however many conversations there are: the list with the conversation
+// that is on screen, then the ends of all others. Each of them is there without a hole.
+func TestAStartReadsTwice(t *testing.T) {
+	const ada = "ada@localhost"
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	all := state.New().With(state.SessionStarted{Me: ada + "/tab"})
+	peer := func(i int) jid.JID { return jid.JID(fmt.Sprintf("peer%d@localhost", i)) }
+	for i := range window.Chats + 5 {
+		for n := range 60 {
+			m := state.Message{ID: fmt.Sprint("m", n), Author: peer(i), Body: fmt.Sprint(n), At: now.Add(time.Duration(i*100+n) * time.Second)}
+			all = all.With(state.MessageAdded{Peer: peer(i), Message: m})
+		}
+	}
+	var disk store.Memory
+	s, err := disk.Open(t.Context(), ada)
+	if err == nil {
+		err = s.Commit(t.Context(), store.Changes(nil, all))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(Config{Clock: fixed{stream.RealClock, now}})
+	l, read := newLoop(c), &counting{Store: s}
+	l.store, l.onScreen = read, peer(0) // the oldest of them all
+	first := 0
+	c.Watch(func() {
+		if first == 0 {
+			first = c.State().Chat(peer(0)).Timeline.Len()
+		}
+	})
+	l.load()
+	if first != window.Messages {
+		t.Errorf("with the list there were %d messages of the conversation on screen", first)
+	}
+	if read.pages != 0 || read.ends != 1 {
+		t.Errorf("%d pages were read one by one, and %d times many at once", read.pages, read.ends)
+	}
+	for i := range window.Chats + 5 {
+		want := window.Messages
+		if i > 0 && i < 5 {
+			want = 1 // said long ago
+		}
+		chat := l.state.Chat(peer(i))
+		if got := chat.Timeline.Len(); got != want || !chat.Earlier {
+			t.Errorf("of %s there are %d messages, want %d; more before them: %v", peer(i), got, want, chat.Earlier)
+		}
+		n := 60 - want
+		for _, m := range chat.Timeline.Newest(want) {
+			if m.Body != fmt.Sprint(n) {
+				t.Fatalf("%s has a hole before %s", peer(i), m.Body)
+			}
+			n++
+		}
+	}
+	if n, err := l.readPage(peer(9), window.Messages); n != 10 || err != nil || l.state.Chat(peer(9)).Timeline.Len() != 60 {
+		t.Errorf("before that there are %d, %v", n, err)
+	}
+}
+
 // What is said about a message reaches it on the disk. Nothing is read back for what
 // changes nothing, whoever says it.
 func TestAWordAboutWhatIsOnTheDisk(t *testing.T) {
@@ -246,7 +305,12 @@ func TestReadElsewhereUpToWhatIsOnTheDisk(t *testing.T) {
 // counting counts the pages that are read.
 type counting struct {
 	store.Store
-	pages int
+	pages, ends int
+}
+
+func (c *counting) Ends(ctx context.Context, peers []jid.JID, n int) ([][]store.Message, error) {
+	c.ends++
+	return c.Store.Ends(ctx, peers, n)
 }
 
 func (c *counting) Messages(ctx context.Context, peer jid.JID, before store.Key, n int) ([]store.Message, error) {

@@ -59,14 +59,16 @@ type keeping struct {
 	unwatch    func()                // see watch
 	unwanted   bool                  // see letGo
 	fresh      bool                  // this sign-in has made the tables
+	onScreen   jid.JID               // the conversation to show first
 }
 
 // serverSetting is where the endpoint that the person typed is kept.
 const serverSetting = "server"
 
-// window is what a start reads once the list is on screen: of more conversations than
-// fit on one, more than fits on one. The list itself needs only the last message of
-// each, which is with it, and what waits to be sent is always read.
+// window is what a start reads: of more conversations than fit on a screen, more than
+// fits on one. The list needs only the last message of each, which is with it, and the
+// conversation on screen its own; the others come once those are drawn. What waits to be
+// sent is always read.
 var window = store.Window{Chats: 30, Messages: 50}
 
 // retryAfter is the wait after a commit that failed.
@@ -107,7 +109,7 @@ func (l *loop) lose(err error) {
 // is in memory. It is nil if they cannot be read.
 func (l *loop) load() *store.Snapshot {
 	ctx := context.Background()
-	snapshot, err := l.store.Load(ctx, store.Window{})
+	snapshot, err := l.store.Load(ctx, store.Window{Open: l.onScreen, Messages: window.Messages})
 	if err != nil {
 		l.lose(err)
 		return nil
@@ -191,7 +193,7 @@ func (l *loop) comeBack(in state.Return) {
 	if !in.Out {
 		l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.Connecting}})
 	}
-	l.request = connect.Request{Account: in.Account, Remember: true}
+	l.request, l.onScreen = connect.Request{Account: in.Account, Remember: true}, in.Open
 	l.meet(in.Account, l.takeOver)
 	l.out = in.Out
 	if l.link == nil {

@@ -67,7 +67,8 @@ type SignIn struct {
 // it is on screen first, the connection follows.
 type Return struct {
 	Account jid.JID
-	Out     bool // the person has signed out, and not all of it is done yet
+	Open    jid.JID // the conversation that was on screen, "" if none
+	Out     bool    // the person has signed out, and not all of it is done yet
 }
 
 // SignOut ends the session and forgets the account.

@@ -252,6 +252,19 @@ func (s *memory) Messages(ctx context.Context, peer jid.JID, before Key, n int) 
 	return s.db.page(peer, before, max(n, 0)), nil
 }
 
+func (s *memory) Ends(ctx context.Context, peers []jid.JID, n int) ([][]Message, error) {
+	leave, err := s.enter(ctx, "read ends")
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	ends := make([][]Message, len(peers))
+	for i, peer := range peers {
+		ends[i] = s.db.page(peer, Key{}, max(n, 0))
+	}
+	return ends, nil
+}
+
 func (s *memory) Nth(ctx context.Context, peer jid.JID, n int) (*Message, error) {
 	leave, err := s.enter(ctx, "count messages")
 	if err != nil {

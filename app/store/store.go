@@ -35,6 +35,10 @@ type Store interface {
 	// first. The zero Key means the end.
 	Messages(ctx context.Context, peer jid.JID, before Key, n int) ([]Message, error)
 
+	// Ends returns the newest n messages, oldest first, of each of some conversations, in
+	// one read and in the order of the peers.
+	Ends(ctx context.Context, peers []jid.JID, n int) ([][]Message, error)
+
 	// Nth returns the nth message of a conversation counted from the newest, which is the
 	// first; nil if there are not so many.
 	Nth(ctx context.Context, peer jid.JID, n int) (*Message, error)

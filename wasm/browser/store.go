@@ -116,6 +116,28 @@ func (s *database) Messages(ctx context.Context, peer jid.JID, before store.Key,
 	return page, err
 }
 
+func (s *database) Ends(ctx context.Context, peers []jid.JID, n int) ([][]store.Message, error) {
+	if len(peers) == 0 {
+		return nil, ctx.Err()
+	}
+	ends := make([][]store.Message, len(peers))
+	err := s.ask(ctx, "ends", func(answer js.Value) error {
+		for i := range ends {
+			if i > 0 {
+				Yield()
+			}
+			if err := json.Unmarshal([]byte(answer.Index(i).String()), &ends[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, struct {
+		Peers []jid.JID `json:"peers"`
+		N     int       `json:"n"`
+	}{peers, n})
+	return ends, err
+}
+
 func (s *database) Nth(ctx context.Context, peer jid.JID, n int) (*store.Message, error) {
 	var m *store.Message
 	err := s.ask(ctx, "nth", into(&m), struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"natter/app/jid"
 	"natter/app/store"
 )
 
@@ -90,6 +91,7 @@ func closing(t *testing.T, open Open) {
 	for name, f := range map[string]func() error{
 		"load":     func() error { _, err := s.Load(t.Context(), store.Window{}); return err },
 		"messages": func() error { _, err := s.Messages(t.Context(), grace, store.Key{}, 1); return err },
+		"ends":     func() error { _, err := s.Ends(t.Context(), []jid.JID{grace}, 1); return err },
 		"find":     func() error { _, err := s.Find(t.Context(), grace, []store.Wanted{{Archive: "x"}}); return err },
 		"nth":      func() error { _, err := s.Nth(t.Context(), grace, 1); return err },
 		"search":   func() error { _, _, err := s.Search(t.Context(), []string{"x"}, 0, 1); return err },

@@ -38,6 +38,31 @@ func pages(t *testing.T, open Open) {
 	}
 }
 
+func ends(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	commit(t, s, store.Batch{Messages: []store.Message{
+		said(grace, 3, 1), said(grace, 1, -2), said(edith, 9, 0), said(grace, 1, 7), said(grace, 3, 0), said(edith, 2, 0)}})
+	for _, tc := range []struct {
+		peers []jid.JID
+		n     int
+		want  string
+	}{
+		{nil, 5, "[]"},
+		{[]jid.JID{grace}, 0, "[]"},
+		{[]jid.JID{edith, "nobody@localhost", grace}, 3, "[2.0 9.0  1.7 3.0 3.1]"},
+		{[]jid.JID{grace, edith}, 500, "[1.-2 1.7 3.0 3.1 2.0 9.0]"},
+	} {
+		pages, err := s.Ends(t.Context(), tc.peers, tc.n)
+		var got []string
+		for _, page := range pages {
+			got = append(got, bodies(page))
+		}
+		if err != nil || len(pages) != len(tc.peers) || fmt.Sprint(got) != tc.want {
+			t.Errorf("the last %d of %v are %v, want %v (%v)", tc.n, tc.peers, got, tc.want, err)
+		}
+	}
+}
+
 func nth(t *testing.T, open Open) {
 	s := must(t, open, ada)
 	commit(t, s, store.Batch{Messages: []store.Message{

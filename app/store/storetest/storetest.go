@@ -34,7 +34,7 @@ func Test(t *testing.T, open Open) {
 		{"rows are removed", remove},
 		{"pages", pages},
 		{"names that look alike", alike},
-		{"nth", nth},
+		{"ends", ends}, {"nth", nth},
 		{"find", find},
 		{"search", search},
 		{"search goes through all in slices", inSlices},
