@@ -98,14 +98,8 @@
 
   // ---- Configuration. ----
 
-  async function loadConfig() {
-    let config = {};
-    try {
-      const response = await fetch("config.json", { cache: "no-cache" });
-      if (response.ok) config = await response.json();
-    } catch {
-      // A bundle on a static host may have none; any server can still be typed.
-    }
+  function applyConfig(config) {
+    natter.config = config;
     for (const domain of config.domains || []) {
       if (!domain.websocket) continue;
       // A path means "where this page came from".
@@ -113,11 +107,6 @@
       url.protocol = url.protocol.replace(/^http/, "ws");
       domain.websocket = url.href;
     }
-    return config;
-  }
-
-  function applyConfig(config) {
-    natter.config = config;
     if (config.name) {
       document.title = config.name;
       $("signin-title").textContent = config.name;
@@ -127,6 +116,7 @@
       $("address").placeholder = "you@" + domains[0].name;
       $("advanced").hidden = true; // the policy allows no server but the listed ones
     }
+    $("demo-accounts").replaceChildren();
     for (const account of config.demo || []) {
       const button = document.createElement("button");
       button.type = "button";
@@ -144,17 +134,6 @@
 
   // ---- The program. ----
 
-  async function instantiate(url, imports) {
-    const response = await fetch(url);
-    if (!response.ok) throw new Error("the server answered " + response.status);
-    // Streaming needs the right type, which some static hosts do not send.
-    const type = response.headers.get("Content-Type") || "";
-    if (WebAssembly.instantiateStreaming && type.startsWith("application/wasm")) {
-      return WebAssembly.instantiateStreaming(response, imports);
-    }
-    return WebAssembly.instantiate(await response.arrayBuffer(), imports);
-  }
-
   // supervised stops a program for good that an exception has gone through: what it was
   // at is left half done, and it would go on as if it were not.
   function supervised(program) {
@@ -171,7 +150,7 @@
     return program;
   }
 
-  async function start() {
+  async function start(begun) {
     const slow = [
       setTimeout(() => natter.loading("Loading Natter…"), 1500),
       setTimeout(() => natter.loading("Still loading. The connection seems slow; you can type already."), 8000),
@@ -179,12 +158,11 @@
     try {
       if (!window.WebAssembly) throw new Error("no WebAssembly");
       const program = supervised(new Go());
-      const loading = instantiate($("wasm").href, program.importObject);
-      loading.catch(() => {}); // awaited below; config.json may fail meanwhile
-      const config = await loadConfig();
+      const config = await begun.config;
       if (config.kill && (await removeWorkers())) return location.reload();
       applyConfig(config);
-      const { instance } = await loading;
+      const instance = await WebAssembly.instantiate(await begun.program, program.importObject);
+      await natterStart.styled;
       go = program;
       // run returns when main does, which it never should; the exit code says how.
       let code = 0;
@@ -205,7 +183,7 @@
 
   // After a failed load the next Sign in tries to load again.
   function retryOnSubmit() {
-    $("signin-form").addEventListener("submit", start, { once: true });
+    $("signin-form").addEventListener("submit", () => start(natterStart.again()), { once: true });
   }
 
   // ---- The service worker. ----
@@ -290,5 +268,5 @@
     return found;
   }
 
-  start();
+  start(natterStart.first);
 })();

@@ -25,6 +25,16 @@ type Bundle struct {
 	// Version is a hash over all files. The service worker carries it.
 	Version string  `json:"version"`
 	Assets  []Asset `json:"assets"`
+
+	// Inline is what stands in the page itself.
+	Inline Inline `json:"inline"`
+}
+
+// Inline are the scripts and styles that stand in the page itself, as the policy names
+// them: 'sha256-…'. No others are run.
+type Inline struct {
+	Scripts []string `json:"scripts"`
+	Styles  []string `json:"styles"`
 }
 
 // Asset is a file of the bundle.

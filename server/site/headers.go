@@ -7,14 +7,13 @@ import (
 	"strings"
 )
 
-// The directives that hold wherever the page is served from. Nothing inline,
-// nothing foreign, and no string becomes code: 'wasm-unsafe-eval' allows
-// WebAssembly and only that, and the one Trusted Types policy knows one address
-// (web/trusted.js).
+// The directives that hold wherever the page is served from. Nothing inline but what
+// the build has put there (Inline), nothing foreign, and no string becomes code:
+// 'wasm-unsafe-eval' allows WebAssembly and only that, and the one Trusted Types policy
+// knows one address (web/trusted.js).
 const (
-	policyStart = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; " +
-		"img-src 'self' blob: data:; media-src 'self' blob:; font-src 'self'; connect-src 'self'"
-	policyRest = "; manifest-src 'self'; worker-src 'self'; frame-src 'none'; object-src 'none'; " +
+	policyMedia = "; img-src 'self' blob: data:; media-src 'self' blob:; font-src 'self'; connect-src 'self'"
+	policyRest  = "; manifest-src 'self'; worker-src 'self'; frame-src 'none'; object-src 'none'; " +
 		"base-uri 'none'; form-action 'none'"
 	policyFrame = "; frame-ancestors 'none'" // ignored in a <meta>
 	policyTypes = "; require-trusted-types-for 'script'; trusted-types default"
@@ -30,16 +29,23 @@ const (
 // Policies know no IPv6 addresses.
 var loopbackSources = []string{"http://localhost:*", "ws://localhost:*", "http://127.0.0.1:*", "ws://127.0.0.1:*"}
 
+// start is how every policy of a page begins.
+func (in Inline) start() string {
+	scripts := append([]string{"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"}, in.Scripts...)
+	styles := append([]string{"; style-src 'self'"}, in.Styles...)
+	return strings.Join(scripts, " ") + strings.Join(styles, " ") + policyMedia
+}
+
 // MetaPolicy is the policy inside index.html, for hosts that send no headers. It
 // holds together with the one in the header, so it allows whatever one of those
 // may allow.
-func MetaPolicy() string {
-	return policyStart + " https: wss: " + strings.Join(loopbackSources, " ") + policyRest + policyTypes
+func MetaPolicy(in Inline) string {
+	return in.start() + " https: wss: " + strings.Join(loopbackSources, " ") + policyRest + policyTypes
 }
 
 // policy is the Content-Security-Policy of the document.
-func (c *Config) policy() string {
-	p := policyStart
+func (c *Config) policy(in Inline) string {
+	p := in.start()
 	for _, source := range c.sources() {
 		p += " " + source
 	}
@@ -101,8 +107,8 @@ func (c *Config) everywhere(h http.Header) {
 }
 
 // document sets what the page carries beside that.
-func (c *Config) document(h http.Header) {
-	h.Set("Content-Security-Policy", c.policy())
+func (c *Config) document(h http.Header, in Inline) {
+	h.Set("Content-Security-Policy", c.policy(in))
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Origin-Agent-Cluster", "?1")
 	h.Set("Permissions-Policy", permissions)

@@ -16,6 +16,9 @@ func directives(policy string) map[string][]string {
 	return m
 }
 
+// sample stands for what is in a page.
+var sample = Inline{Scripts: []string{"'sha256-a'", "'sha256-b'"}, Styles: []string{"'sha256-c'"}}
+
 func TestG04_T06_ConnectSrc(t *testing.T) {
 	one := func(d Domain) *Config { return &Config{Listen: ":80", Domains: []Domain{d}} }
 	for _, tc := range []struct {
@@ -37,7 +40,7 @@ func TestG04_T06_ConnectSrc(t *testing.T) {
 			if err := tc.config.Check(); err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Join(directives(tc.config.policy())["connect-src"], " "); got != tc.want {
+			if got := strings.Join(directives(tc.config.policy(Inline{}))["connect-src"], " "); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 		})
@@ -47,10 +50,10 @@ func TestG04_T06_ConnectSrc(t *testing.T) {
 // Only https may be insisted on where https is served.
 func TestPolicy_Upgrade(t *testing.T) {
 	const upgrade = "upgrade-insecure-requests"
-	if _, ok := directives(public().policy())[upgrade]; !ok {
+	if _, ok := directives(public().policy(sample))[upgrade]; !ok {
 		t.Error("a public page on https does not upgrade")
 	}
-	if _, ok := directives(trial().policy())[upgrade]; ok {
+	if _, ok := directives(trial().policy(sample))[upgrade]; ok {
 		t.Error("the trial would upgrade ws://localhost to wss")
 	}
 	if got := get(newSite(t, trial()), "GET", "/", "localhost").Header.Get("Strict-Transport-Security"); got != "" {
@@ -61,9 +64,9 @@ func TestPolicy_Upgrade(t *testing.T) {
 // The policy in the page and the one in the header hold both, so the one in the
 // page must allow all that a header may.
 func TestPolicy_Meta(t *testing.T) {
-	meta := directives(MetaPolicy())
+	meta := directives(MetaPolicy(sample))
 	for _, c := range []*Config{public(), trial()} {
-		for name, sources := range directives(c.policy()) {
+		for name, sources := range directives(c.policy(sample)) {
 			if name == "frame-ancestors" || name == "upgrade-insecure-requests" {
 				continue
 			}
@@ -81,11 +84,11 @@ func TestPolicy_Meta(t *testing.T) {
 }
 
 func TestG04_Strict(t *testing.T) {
-	d := directives(public().policy())
+	d := directives(public().policy(sample))
 	for name, want := range map[string]string{
 		"default-src":               "'none'",
-		"script-src":                "'self' 'wasm-unsafe-eval'",
-		"style-src":                 "'self'",
+		"script-src":                "'self' 'wasm-unsafe-eval' 'sha256-a' 'sha256-b'",
+		"style-src":                 "'self' 'sha256-c'",
 		"object-src":                "'none'",
 		"base-uri":                  "'none'",
 		"form-action":               "'none'",

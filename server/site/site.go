@@ -24,6 +24,7 @@ import (
 // Site answers for a bundle as a Config says. It is an http.Handler.
 type Site struct {
 	config *Config
+	inline Inline
 	hosts  map[string]bool // nil: all
 	pages  map[string]*page
 	mounts map[string]http.Handler
@@ -63,7 +64,7 @@ func New(files fs.FS, c *Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{config: c, hosts: c.hosts(), pages: map[string]*page{}, mounts: map[string]http.Handler{}}
+	s := &Site{config: c, inline: bundle.Inline, hosts: c.hosts(), pages: map[string]*page{}, mounts: map[string]http.Handler{}}
 	for _, asset := range bundle.Assets {
 		p, err := s.file(files, asset, bundle.Version)
 		if err != nil {
@@ -118,7 +119,7 @@ func (s *Site) adapt(path string, body []byte, version string) []byte {
 		// replace what it keeps, so it counts as a new build.
 		h := http.Header{}
 		s.config.everywhere(h)
-		s.config.document(h)
+		s.config.document(h, s.inline)
 		var all bytes.Buffer
 		h.Write(&all)
 		all.Write(s.config.page())
@@ -142,7 +143,7 @@ func (s *Site) generated(contentType string, body []byte) *page {
 	h.Set("Cache-Control", "no-cache")
 	switch {
 	case strings.HasPrefix(contentType, "text/html"):
-		s.config.document(h)
+		s.config.document(h, s.inline)
 	case strings.HasPrefix(contentType, "text/javascript"):
 		// Only a worker is ruled by the policy of its own file, and the only
 		// worker is ours.

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite testdata")
 func bundle(t testing.TB) fstest.MapFS {
 	t.Helper()
 	files := fstest.MapFS{}
-	list := Bundle{Version: "0123456789abcdef"}
+	list := Bundle{Version: "0123456789abcdef", Inline: sample}
 	add := func(path, kind, body string, immutable bool, codings ...string) {
 		files[path] = &fstest.MapFile{Data: []byte(body)}
 		asset := Asset{Path: path, Type: kind, SHA256: Hash([]byte(body)), Size: len(body), Immutable: immutable, Encoded: map[string]Encoded{}}

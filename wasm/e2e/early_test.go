@@ -107,7 +107,7 @@ func TestProgramMissing(t *testing.T) {
 		return true
 	})
 	p := visit(t, address)
-	p.forgives(failedFetch, `^error: natter: Error: the server answered 503`, `^warning: The resource .* was preloaded`)
+	p.forgives(failedFetch, `^error: natter: Error: the server answered 503`)
 	p.signIn("ada@localhost", "analytical")
 	p.refused("Natter could not be loaded. Check your connection; what you typed stays here.", "ada@localhost", "analytical")
 	broken.Store(false)

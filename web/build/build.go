@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,7 +43,7 @@ var types = map[string]string{
 
 // build writes the bundle and returns its list.
 func build(o options) (*site.Bundle, error) {
-	b := builder{hashed: map[string]string{}, files: map[string][]byte{}}
+	b := builder{hashed: map[string]string{}, files: map[string][]byte{}, within: map[string][]byte{}}
 	if err := b.addHashed(o); err != nil {
 		return nil, err
 	}
@@ -57,7 +59,7 @@ func build(o options) (*site.Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	bundle := &site.Bundle{Number: o.number, Version: version}
+	bundle := &site.Bundle{Number: o.number, Version: version, Inline: b.inline}
 	if err := removeOld(o.out); err != nil {
 		return nil, err
 	}
@@ -74,7 +76,14 @@ func build(o options) (*site.Bundle, error) {
 type builder struct {
 	hashed map[string]string // name in the source to name in the bundle
 	files  map[string][]byte // by name in the bundle
+	within map[string][]byte // what stands in the page itself, by name in the source
+	inline site.Inline       // and what the policy says of it
 }
+
+// within are the files that stand in the page itself: all that a form needs which can be
+// seen and used, so that it is there with the page. The program and the rest are asked
+// for by then.
+var within = []string{"tokens.css", "shell.css", "trusted.js", "start.js", "signin.js"}
 
 // addHashed adds what never changes under its name: scripts, styles, icons, the
 // program. Files that refer to others come later, when those have their names.
@@ -93,6 +102,10 @@ func (b *builder) addHashed(o options) error {
 			data, err := os.ReadFile(filepath.Join(o.source, name))
 			if err != nil {
 				return err
+			}
+			if slices.Contains(within, name) {
+				b.within[name] = data
+				continue
 			}
 			b.hash(name, data)
 		}
@@ -125,11 +138,29 @@ func (b *builder) addManifest(o options) error {
 // addPage fills in index.html. Scripts and styles it does not name itself are
 // added at its end, so that a new file needs no second edit.
 func (b *builder) addPage(o options) error {
+	elements := map[string]template.HTML{}
+	for _, name := range within {
+		data, ok := b.within[name]
+		if !ok {
+			return fmt.Errorf("%s is to stand in the page and does not exist", name)
+		}
+		element, err := b.element(name, string(data))
+		if err != nil {
+			return err
+		}
+		elements[name] = element
+	}
 	var unknown error
 	named := map[string]bool{"boot.js": true, "wasm_exec.js": true}
 	functions := template.FuncMap{
-		"policy": site.MetaPolicy,
+		"policy": func() string { return site.MetaPolicy(b.inline) },
 		"number": func() int64 { return o.number },
+		"within": func(name string) template.HTML {
+			if elements[name] == "" {
+				unknown = fmt.Errorf("index.html is to hold %s, of which the policy knows nothing", name)
+			}
+			return elements[name]
+		},
 		"asset": func(name string) string {
 			if b.hashed[name] == "" {
 				unknown = fmt.Errorf("index.html names %s, which does not exist", name)
@@ -137,7 +168,7 @@ func (b *builder) addPage(o options) error {
 			named[name] = true
 			return b.hashed[name]
 		},
-		"styles":  func() []string { return b.rest(".css", named) },
+		"styles":  func() string { return strings.Join(b.rest(".css", named), " ") },
 		"scripts": func() []string { return append(b.rest(".js", named), b.hashed["wasm_exec.js"], b.hashed["boot.js"]) },
 	}
 	page, err := template.New("index.html").Funcs(functions).ParseFiles(filepath.Join(o.source, "index.html"))
@@ -150,6 +181,22 @@ func (b *builder) addPage(o options) error {
 	}
 	b.files["index.html"] = out.Bytes()
 	return nil
+}
+
+// element returns a script or a style as it stands in the page, and notes its hash for the
+// policy (CSP Level 3 §2.3.1): without that the browser ignores it.
+func (b *builder) element(name, text string) (template.HTML, error) {
+	tag, list := "script", &b.inline.Scripts
+	if path.Ext(name) == ".css" {
+		tag, list = "style", &b.inline.Styles
+	}
+	// What a parser would take for something else, or changes before it hashes.
+	if lower := strings.ToLower(text); strings.Contains(lower, "</"+tag) || strings.ContainsAny(text, "\r\x00") || strings.Contains(text, "<!--") {
+		return "", fmt.Errorf("%s cannot stand in a page as it is", name)
+	}
+	sum := sha256.Sum256([]byte(text))
+	*list = append(*list, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	return template.HTML("<" + tag + ">" + text + "</" + tag + ">"), nil
 }
 
 // rest returns the hashed names of the files with this extension that the page

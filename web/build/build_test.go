@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"io/fs"
 	"net/http"
@@ -231,7 +234,7 @@ func TestStaticHostBelowPath(t *testing.T) {
 	}
 
 	page, _ := fetch("")
-	references := regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(page, -1)
+	references := regexp.MustCompile(`(?:src|href|data-wasm|data-styles)="([^"]*)"`).FindAllStringSubmatch(page, -1)
 	if len(references) < 10 {
 		t.Fatalf("only %d references in the page", len(references))
 	}
@@ -277,13 +280,15 @@ func TestStaticHostBelowPath(t *testing.T) {
 	}
 }
 
-// The policy allows nothing inline and nothing foreign, so the page has none.
+// The policy allows nothing foreign, and nothing inline but what the build has put there:
+// the page has that and no more. The policy in the page and the one of the server say the
+// same of it.
 func TestPageFitsPolicy(t *testing.T) {
 	o := sample(t)
-	mustBuild(t, o)
+	bundle := mustBuild(t, o)
 	page := contents(t, o.out)["index.html"]
-	for _, pattern := range []string{`<script[^>]*>[^<]`, `<style`, ` style=`, ` on[a-z]+=`, `(src|href)="(https?:)?//`, `javascript:`} {
-		if found := regexp.MustCompile(pattern).FindString(page); found != "" {
+	for _, pattern := range []string{` style=`, ` on[a-z]+=`, `(src|href)="(https?:)?//`, `javascript:`} {
+		if found := regexp.MustCompile(pattern).FindString(markup(page)); found != "" {
 			t.Errorf("the page contains %q", found)
 		}
 	}
@@ -293,8 +298,58 @@ func TestPageFitsPolicy(t *testing.T) {
 	if policy, script := strings.Index(page, "Content-Security-Policy"), strings.Index(page, "<script"); policy > script {
 		t.Error("a script runs before the policy holds")
 	}
-	if types, other := strings.Index(page, "trusted."), strings.Index(page, "signin."); types > other {
+	if types, other := strings.Index(page, "createPolicy"), strings.Index(page, "natterStart"); types < 0 || types > other {
 		t.Error("a script runs before there is a Trusted Types policy")
+	}
+
+	s, err := site.New(os.DirFS(o.out), &site.Config{Listen: "localhost:80", AnyServer: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/", nil))
+	meta := regexp.MustCompile(`http-equiv="Content-Security-Policy" content="([^"]*)"`).FindStringSubmatch(page)
+	if meta == nil {
+		t.Fatal("the page has no policy")
+	}
+	for where, policy := range map[string]string{"the page": html.UnescapeString(meta[1]), "the server": w.Header().Get("Content-Security-Policy")} {
+		for tag, directive := range map[string]string{"script": "script-src", "style": "style-src"} {
+			var has, may []string
+			for _, match := range regexp.MustCompile(`(?s)<`+tag+`>(.*?)</`+tag+`>`).FindAllStringSubmatch(page, -1) {
+				sum := sha256.Sum256([]byte(match[1]))
+				has = append(has, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+			}
+			for _, source := range strings.Fields(regexp.MustCompile(directive + ` ([^;]*)`).FindString(policy)) {
+				if strings.HasPrefix(source, "'sha256-") {
+					may = append(may, source)
+				}
+			}
+			slices.Sort(has)
+			slices.Sort(may)
+			if len(has) == 0 || !slices.Equal(has, may) {
+				t.Errorf("%s allows %s %v, the page has %v", where, tag, may, has)
+			}
+		}
+	}
+	if len(bundle.Inline.Scripts) != 3 || len(bundle.Inline.Styles) != 2 {
+		t.Errorf("the list says %v", bundle.Inline)
+	}
+}
+
+// markup is a page without what its scripts and styles say.
+func markup(page string) string {
+	return regexp.MustCompile(`(?s)<(script|style)>.*?</(script|style)>`).ReplaceAllString(page, "")
+}
+
+// What a parser would end early, or changes before it hashes, does not get into the page.
+func TestInlineIsWhole(t *testing.T) {
+	for _, text := range []string{"a </script>", "a </SCRIPT >", "<!-- a", "a\r\nb", "a\x00"} {
+		if _, err := new(builder).element("a.js", text); err == nil {
+			t.Errorf("%q may stand in a page", text)
+		}
+	}
+	if got, err := new(builder).element("a.js", "a < b"); err != nil || got != "<script>a < b</script>" {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 
@@ -336,7 +391,7 @@ func TestAddedFiles(t *testing.T) {
 	}
 	mustBuild(t, o)
 	page := contents(t, o.out)["index.html"]
-	if !regexp.MustCompile(`<link rel="stylesheet" href="zebra\.[0-9a-f]{8}\.css">`).MatchString(page) {
+	if !regexp.MustCompile(`data-styles="app\.[0-9a-f]{8}\.css zebra\.[0-9a-f]{8}\.css"`).MatchString(page) {
 		t.Error("the style is not in the page")
 	}
 	script := regexp.MustCompile(`<script defer src="zebra\.[0-9a-f]{8}\.js">`).FindStringIndex(page)

@@ -38,7 +38,7 @@ func serve(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mux, err := chrome.Serve(html, site.MetaPolicy(), wasm)
+	mux, err := chrome.Serve(html, site.MetaPolicy(site.Inline{}), wasm)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -170,7 +170,7 @@ func (h *host) answer(w http.ResponseWriter, r *http.Request) {
 	case down:
 		panic(http.ErrAbortHandler)
 	case lie != "":
-		w.Header().Set("Content-Type", "text/css")
+		w.Header().Set("Content-Type", "text/javascript")
 		fmt.Fprint(w, lie)
 	default:
 		handler.ServeHTTP(w, r)
@@ -357,7 +357,7 @@ func TestSec39_WrongFileDoesNotInstall(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "/")
 	h.serve(t, build(t, "one", 1), anyServer)
-	h.set(func() { h.lies["/tokens."] = "body { display: none }" })
+	h.set(func() { h.lies["/natter."] = "window.lied = true" })
 	p := h.visit(t)
 	p.until(`() => document.readyState === "complete"`)
 	state := p.eval(`async () => {
