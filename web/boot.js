@@ -12,6 +12,8 @@
   const crashWindow = 60_000;
 
   const updateInterval = 3_600_000;
+  const verifyAfter = 10_000;
+  const patience = 10_000; // with a worker
 
   let go = null;
   let dead = false;
@@ -23,6 +25,7 @@
     if (dead) return;
     dead = true;
     notePoison();
+    verified();
     const looping = countCrash() >= crashes;
     // What was typed in the last second may not be kept.
     const unsent = beingWritten() || (hasDrafts() && !kept());
@@ -161,13 +164,18 @@
       const config = await begun.config;
       if (config.kill && (await removeWorkers())) return location.reload();
       applyConfig(config);
-      const instance = await WebAssembly.instantiate(await begun.program, program.importObject);
+      const instantiate = async (compiled) => WebAssembly.instantiate(await compiled, program.importObject);
+      const instance = await instantiate(begun.program).catch(async (problem) => {
+        if (!(await verified())) throw problem;
+        return instantiate(natterStart.again().program);
+      });
       await natterStart.styled;
       go = program;
       // run returns when main does, which it never should; the exit code says how.
       let code = 0;
       go.exit = (c) => (code = c);
       go.run(instance).then(() => natter.stopped("exit code " + code), consider);
+      setTimeout(() => (window.requestIdleCallback || setTimeout)(verify), verifyAfter);
     } catch (problem) {
       console.error("natter:", problem);
       natter.loadingFailed(window.WebAssembly
@@ -211,6 +219,15 @@
     }
   }
 
+  // verified has the worker check what it keeps, and resolves with whether the program was
+  // another than the one of its build. It is the right one from then on.
+  const verified = async () => Boolean(navigator.serviceWorker?.controller) && ask(navigator.serviceWorker.controller, "verify");
+
+  // verify ends a program that somebody has put there, or a disk has changed.
+  async function verify() {
+    if (await verified()) natter.stopped("The program kept on this device was not the one of this build.");
+  }
+
   // A new build waits until somebody says that now is a good time. A page that is of
   // that build already has come from the network: nothing would change for it, so
   // nobody is asked, and the worker takes over unless there are other tabs.
@@ -222,12 +239,14 @@
     document.documentElement.toggleAttribute("data-update", !$("update").hidden);
   }
 
-  // ask says something to a worker and resolves with its answer.
+  // ask says something to a worker and resolves with its answer, or with nothing: one of an
+  // older build may not understand.
   function ask(worker, question) {
     return new Promise((resolve) => {
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = ({ data }) => resolve(data);
       worker.postMessage(question, [port2]);
+      setTimeout(resolve, patience);
     });
   }
 

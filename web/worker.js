@@ -4,10 +4,14 @@
 // It holds the files of one build. Installing fails as a whole if one of them is
 // missing or differs from the hash the build wrote here, and each is checked
 // again whenever it is read, since any script of this origin can write to the
-// cache. Files whose name carries their hash come from the cache; the page and
-// its configuration come from the network while one answers, so that changed
-// headers hold at once, and from the cache otherwise. Everything else is none of
-// its business.
+// cache. The program alone is too large for that: it would be 100 ms late. It is
+// checked, with all the others, when a page asks for it: each does once it has time,
+// and at once when the program does not start or has died. What is wrong is replaced.
+//
+// Files whose name carries their hash come from the cache; the page and its
+// configuration come from the network while one answers, so that changed headers
+// hold at once, and from the cache otherwise. Everything else is none of its
+// business.
 //
 // A new build waits until no page of the old one is open, or until the only one
 // asks for it. A build with a smaller number than the one at work does not
@@ -31,12 +35,13 @@ addEventListener("message", (event) => {
   const [port] = event.ports;
   if (event.data === "number") port.postMessage(build.number);
   if (event.data === "activate") event.waitUntil(takeOver(event.source, port));
+  if (event.data === "verify") event.waitUntil(verify().then((wrong) => port.postMessage(wrong)));
 });
 addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET") return;
   if (request.url === config) event.respondWith(fresh(request, config));
-  else if (request.mode === "navigate") event.respondWith(fresh(request, shell));
+  else if (request.mode === "navigate") navigate(event);
   else if (request.url !== shell && files.has(request.url)) event.respondWith(kept(request.url));
 });
 
@@ -61,7 +66,7 @@ async function activate() {
   for (const name of await caches.keys()) {
     if (name.startsWith(prefix) && (killed || name !== cacheName)) await caches.delete(name);
   }
-  if (!killed) return;
+  if (!killed) return registration.navigationPreload?.enable();
   await registration.unregister();
   // Once it answers no requests, a page can only come from the network.
   for (const page of await clients.matchAll({ type: "window" })) page.navigate(page.url).catch(() => {});
@@ -104,15 +109,39 @@ async function load(url) {
   throw new Error(url + " is not the file of this build");
 }
 
+const isProgram = (url) => url.endsWith(".wasm");
+
 // kept answers with a listed file, from the cache if that copy is the right one.
 async function kept(url) {
   const cache = await caches.open(cacheName);
   const found = await cache.match(url);
-  const checked = found && (await check(found, files.get(url)));
+  const checked = found && (isProgram(url) ? found : await check(found, files.get(url)));
   if (checked) return checked;
   const loaded = await load(url);
   await cache.put(url, loaded.clone());
   return loaded;
+}
+
+// verify checks all that is kept, replaces what is wrong, and returns whether the program
+// was. What cannot be replaced now is no longer there.
+async function verify() {
+  const cache = await caches.open(cacheName);
+  let wrong = false;
+  for (const [url, hash] of files) {
+    const found = await cache.match(url);
+    if (found && (await check(found, hash))) continue;
+    wrong = wrong || (Boolean(found) && isProgram(url));
+    await cache.delete(url);
+    await load(url).then((loaded) => cache.put(url, loaded), () => {});
+  }
+  return wrong;
+}
+
+// navigate answers with the page. The network is asked for it while the worker starts.
+function navigate(event) {
+  const early = event.preloadResponse || Promise.resolve();
+  event.waitUntil(early.catch(() => {}));
+  event.respondWith(fresh(event.request, shell, early));
 }
 
 // quiet is set while the network swallows what it is asked, as some do in trains.
@@ -120,7 +149,7 @@ let quiet = false;
 
 // fresh asks the network, and the cache when there is none to ask, when it is quiet,
 // or when it has the page of an older build.
-async function fresh(request, url) {
+async function fresh(request, url, early) {
   let timer;
   const patience = new Promise((resolve) => {
     timer = setTimeout(() => {
@@ -128,14 +157,14 @@ async function fresh(request, url) {
       resolve(null);
     }, quiet ? 300 : 3000);
   });
-  const asked = usable(request, url).finally(() => clearTimeout(timer));
+  const asked = usable(request, url, early).finally(() => clearTimeout(timer));
   return (await Promise.race([asked, patience])) || (await stored(url)) || (await asked) || Response.error();
 }
 
 // usable returns what the network answers, null if that is nothing to go on with.
-async function usable(request, url) {
+async function usable(request, url, early) {
   try {
-    const response = await fetch(request);
+    const response = (await early) || (await fetch(request));
     quiet = false;
     return response.status < 500 && !(url === shell && (await older(response))) ? response : null;
   } catch {

@@ -419,6 +419,73 @@ func TestSec39_PoisonedCache(t *testing.T) {
 	p.shows("one")
 }
 
+// The program is not checked on its way. Another one in its place is found by the page that
+// runs it, one that does not start before anybody sees it; both are replaced.
+func TestSec39_PoisonedProgram(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "/")
+	h.serve(t, build(t, "one", 1), anyServer)
+	p := h.visit(t)
+	if _, err := p.page.EvalOnNewDocument(`const real = WebAssembly.instantiate;
+		WebAssembly.instantiate = (...args) => real(...args).then((instance) => { window.runs = true; return instance; });`); err != nil {
+		t.Fatal(err)
+	}
+	p.installed()
+	p.until(`() => window.runs`)
+	const (
+		wasm    = `document.documentElement.dataset.wasm`
+		crashes = `() => sessionStorage.getItem("natter.crashes") ? String(JSON.parse(sessionStorage.getItem("natter.crashes")).length) : "0"`
+		kept    = `async () => { const found = await caches.match(` + wasm + `); return found ? String((await found.arrayBuffer()).byteLength) : "none"; }`
+	)
+	right := fmt.Sprint(len(standIn))
+	poison := func(program string) {
+		t.Helper()
+		p.eval(`async (bytes) => {
+			const cache = await caches.open((await caches.keys())[0]);
+			await cache.put(`+wasm+`, new Response(Uint8Array.from(bytes, (c) => c.charCodeAt(0)), { headers: { "Content-Type": "application/wasm" } }));
+			return "";
+		}`, program)
+		if p.eval(kept) == right {
+			t.Fatal("it is not poisoned")
+		}
+	}
+
+	t.Log("one that runs")
+	poison(standIn + "\x00\x05\x04evil") // a section that means nothing
+	p.reload()
+	p.until(`async (crashes, kept, right) => (0, eval)(crashes)() === "1" && await (0, eval)(kept)() === right`, crashes, kept, right)
+	p.until(`() => window.runs && document.getElementById("stopped").hidden`) // loaded again
+
+	t.Log("one that does not")
+	poison("not a program")
+	p.reload()
+	p.until(`() => window.runs`)
+	if got := p.eval(kept); got != right {
+		t.Errorf("%s bytes are kept, want %s", got, right)
+	}
+	if said := p.eval(`() => document.getElementById("signin-error").textContent`); said != "" {
+		t.Errorf("the person was told: %s", said)
+	}
+
+	t.Log("one that does not, and no network")
+	poison("not a program")
+	h.offline(true)
+	if err := (proto.NetworkClearBrowserCache{}).Call(p.page); err != nil { // it has the right one
+		t.Fatal(err)
+	}
+	p.reload()
+	p.until(`() => document.getElementById("signin-error").textContent.includes("could not be loaded")`)
+	if got := p.eval(kept); got != "none" {
+		t.Errorf("%s bytes are kept of what is wrong", got)
+	}
+	h.offline(false)
+	p.reload()
+	p.until(`() => window.runs`)
+	if got := p.eval(crashes); got != "1" {
+		t.Errorf("the program has stopped %s times", got)
+	}
+}
+
 func TestSec39_UpdateWaitsForTheButton(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "/")
