@@ -6,24 +6,19 @@
 // must never end a session (RFC 6120 §8.3.3.8).
 package jid
 
-import (
-	"strings"
-
-	strict "mellium.im/xmpp/jid"
-)
+import "strings"
 
 // JID is an address: local@domain/resource, the first and last part optional.
 // The zero value is "no address".
 type JID string
 
-// Parse validates and normalises an address a person typed. The error of
-// mellium.im/xmpp/jid comes back as it is.
+// Parse validates and normalises an address a person typed.
 func Parse(s string) (JID, error) {
-	j, err := strict.Parse(strings.TrimSpace(s))
+	local, domain, resource, err := split(strings.TrimSpace(s))
 	if err != nil {
 		return "", err
 	}
-	return JID(j.String()), nil
+	return enforce(local, domain, resource)
 }
 
 func (j JID) String() string { return string(j) }
