@@ -7,6 +7,8 @@
 //	  sockettest/       what every Socket must do, as a test
 //	app/
 //	  jid/              addresses: strict for what is typed, lenient for what arrives
+//	  legible/          what strangers wrote, safe to show
+//	  steps/            counts the work on what strangers wrote, for tests that bound it
 //	  state/            the shared language: State, Event, Intent; pure functions
 //	  connect/          from an address to a bound stream: discover, dial, redirect, negotiate
 //	    discover/       from a domain to WebSocket endpoints (host-meta)
@@ -47,7 +49,7 @@
 //	connect ◀── stream ◀── client ──▶ feature/*, store  view ──▶ go-app
 //	   │          │                       │              │
 //	   ▼          ▼                       ▼              ▼
-//	framing ◀─────┴───────────────────────┘──────────▶ state ──▶ jid
+//	framing ◀─────┴───────────────────────┘──────────▶ state ──▶ jid, legible ──▶ steps
 //
 //	wasm ──▶ client, connect, view, wasm/browser       server ──▶ framing, web
 //	wasm/browser implements small interfaces that the others declare

@@ -188,6 +188,8 @@ window.natterPage = (() => {
         atEnd = false;
         log.scrollTop += $("found").getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 3;
         remember();
+      } else if (scroll === "put") {
+        remember();
       } else {
         if (scroll === "end" || scroll === "new") atEnd = true;
         if (scroll === "stay") atEnd = false; // it was the end of the page, not of the conversation

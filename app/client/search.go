@@ -31,8 +31,8 @@ type search struct {
 	tell   func(state.Found)
 
 	hits []state.Hit
-	at   map[place]bool // where hits are
-	told int            // of hits
+	at   map[place]bool // where hits are, or have been
+	news bool           // there are hits that nobody was told of
 }
 
 // place is the key of a message among those of all conversations.
@@ -62,6 +62,9 @@ func (s *search) inMemory(ctx context.Context, from *state.State) {
 					s.add(state.Hit{Peer: c.Peer, Message: *m})
 					found++
 				}
+			}
+			if len(s.hits) > 2*s.n+searchSlice {
+				s.cut()
 			}
 			if len(page) == searchSlice {
 				s.client.config.Yield()
@@ -103,16 +106,13 @@ func (s *search) add(h state.Hit) {
 	if s.at[at] {
 		return
 	}
-	s.at[at] = true
+	s.at[at], s.news = true, true
 	s.hits = append(s.hits, h)
 }
 
-// report tells the newest of what was found, if that is news.
-func (s *search) report(ctx context.Context, f state.Found) {
-	if ctx.Err() != nil || !f.Done && len(s.hits) == s.told {
-		return
-	}
-	s.told = len(s.hits)
+// cut keeps the newest of what was found, and one to tell that there are more: sorting
+// and counting what nobody will see costs more with each slice.
+func (s *search) cut() {
 	slices.SortFunc(s.hits, func(a, b state.Hit) int {
 		switch {
 		case b.Message.Key.Before(a.Message.Key):
@@ -122,6 +122,16 @@ func (s *search) report(ctx context.Context, f state.Found) {
 		}
 		return cmp.Compare(a.Peer, b.Peer)
 	})
+	s.hits = s.hits[:min(s.n+1, len(s.hits))]
+}
+
+// report tells the newest of what was found, if that is news.
+func (s *search) report(ctx context.Context, f state.Found) {
+	if ctx.Err() != nil || !f.Done && !s.news {
+		return
+	}
+	s.news = false
+	s.cut()
 	f.Hits = slices.Clone(s.hits[:min(s.n, len(s.hits))])
 	f.More = len(s.hits) > s.n
 	s.tell(f)

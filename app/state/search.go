@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"natter/app/jid"
+	"natter/app/steps"
 )
 
 // Found is what a search for messages has brought so far.
@@ -41,6 +42,7 @@ func Words(typed string) []string {
 func Has(text string, words []string) bool {
 	folded := Fold(text)
 	for _, w := range words {
+		steps.Add(len(folded))
 		if !strings.Contains(folded, w) {
 			return false
 		}
@@ -51,42 +53,48 @@ func Has(text string, words []string) bool {
 // Spans returns where in a text the words are, as byte offsets of begin and end, in
 // order and apart from each other.
 func Spans(text string, words []string) [][2]int {
-	var folded []byte
+	var bytes []byte
 	var from []int // where in text each byte of folded comes from
 	for at, r := range text {
-		before := len(folded)
-		folded = fold(folded, text[at:at+size(r, text[at:])])
-		for range len(folded) - before {
+		before := len(bytes)
+		bytes = fold(bytes, text[at:at+size(r, text[at:])])
+		for range len(bytes) - before {
 			from = append(from, at)
 		}
 	}
 	from = append(from, len(text))
-	var spans [][2]int
+	folded := string(bytes)
+	ends := make([]int, len(from)) // where the longest word ends that begins at a byte of folded
 	for _, w := range words {
 		for at := 0; w != ""; {
-			i := strings.Index(string(folded[at:]), w)
+			i := strings.Index(folded[at:], w)
 			if i < 0 {
+				steps.Add(len(folded) - at)
 				break
 			}
-			// A letter of which half is meant, as of ß, and the accents that follow.
-			end := at + i + len(w)
-			for end < len(from)-1 && from[end] == from[end-1] {
-				end++
-			}
-			spans = append(spans, [2]int{from[at+i], from[end]})
+			steps.Add(i + len(w))
+			ends[at+i] = max(ends[at+i], at+i+len(w))
 			at += i + len(w)
 		}
 	}
-	slices.SortFunc(spans, func(a, b [2]int) int { return a[0] - b[0] })
-	apart := spans[:0]
-	for _, s := range spans {
-		if n := len(apart); n > 0 && s[0] <= apart[n-1][1] {
-			apart[n-1][1] = max(apart[n-1][1], s[1])
+	var spans [][2]int
+	for i, end := range ends {
+		steps.Add(1)
+		if end == 0 {
 			continue
 		}
-		apart = append(apart, s)
+		// A letter of which half is meant, as of ß, and the accents that follow.
+		for end < len(from)-1 && from[end] == from[end-1] {
+			steps.Add(1)
+			end++
+		}
+		if n := len(spans); n > 0 && from[i] <= spans[n-1][1] {
+			spans[n-1][1] = max(spans[n-1][1], from[end])
+			continue
+		}
+		spans = append(spans, [2]int{from[i], from[end]})
 	}
-	return apart
+	return spans
 }
 
 func size(r rune, s string) int {
@@ -100,6 +108,7 @@ func size(r rune, s string) int {
 // Fold makes texts the same that differ in case and accents only. web/store.js does the
 // same to what is on the disk, and storetest compares the two.
 func Fold(s string) string {
+	steps.Add(len(s))
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			return string(fold(make([]byte, 0, len(s)), s))
@@ -111,6 +120,7 @@ func Fold(s string) string {
 // fold appends s, folded. Go's tables of the Unicode decompositions are in the page
 // already, for addresses.
 func fold(to []byte, s string) []byte {
+	steps.Add(len(s))
 	if s[0] < utf8.RuneSelf && len(s) == 1 {
 		return append(to, strings.ToLower(s)...)
 	}

@@ -116,7 +116,7 @@ func (c *chat) rows(name string) []app.UI {
 			day = append(day, app.Div().Class("unread-mark").ID("unread").Attr("role", "separator").Aria("label", "New messages").
 				Body(app.Span().Aria("hidden", "true").Text("New")))
 		}
-		r := &message{Rev: m.Rev, Turn: d.turn, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found,
+		r := &message{Rev: m.Rev, Turn: d.turn, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found, Screens: d.unfolded(m),
 			Mark: progress(c.Chat, m, c.Phase == state.Online)}
 		if i > 0 && !divided {
 			r.Head = !d.together(rows[i-1], m)
@@ -237,6 +237,7 @@ type message struct {
 	Name       string // of the peer
 	Head, Tail bool   // first and last of its author's group
 	Found      bool   // it was looked for
+	Screens    int    // how much of it is shown
 	Mark       string // how far it has come, if it is ours
 }
 
@@ -265,6 +266,7 @@ func (r *message) Render() app.UI {
 	if onlyEmoji(m.Body) {
 		class += " big"
 	}
+	shown, more := folded(m.Body, r.Screens)
 	meta := []app.UI{app.Time().DateTime(m.At.UTC().Format("2006-01-02T15:04:05Z")).Title(r.Desk.moment(m.At)).Text(r.Desk.clock(m.At))}
 	if m.Mine {
 		meta = append(meta, mark(r.Mark))
@@ -272,7 +274,10 @@ func (r *message) Render() app.UI {
 	body := []app.UI{
 		app.Div().Class("bubble").Body(
 			app.Span().Class("sr").Text(author+": "),
-			app.Div().Class("text").Dir("auto").Body(text(m.Body)...),
+			app.Div().Class("text").Dir("auto").Body(text(shown)...),
+			app.If(more, func() app.UI {
+				return app.Button().Type("button").Class("more").DataSet("do", "unfold").DataSet("text", keyText(m.Key)).Text("Show more")
+			}),
 			app.Span().Class("meta").Body(meta...),
 		),
 	}
@@ -297,10 +302,10 @@ func (r *message) Render() app.UI {
 	return row.Body(body...)
 }
 
-// text is a body with its links.
-func text(body string) []app.UI {
+// text is what is shown of a body, with its links.
+func text(shown []token) []app.UI {
 	var out []app.UI
-	for _, t := range tokens(straight(body)) {
+	for _, t := range shown {
 		switch {
 		case t.Peer != "":
 			out = append(out, app.Button().Type("button").Class("link").DataSet("do", "open").DataSet("peer", string(t.Peer)).Text(t.Text))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"natter/app/jid"
+	"natter/app/legible"
 	"natter/app/state"
 )
 
@@ -29,6 +30,7 @@ type desk struct {
 	open    jid.JID
 	details bool
 	window  window
+	unfold  map[state.Key]int // how often more was wanted of a long message
 	seek    seek
 	sight   string // the data-key of the first message in sight
 	opened  string // the draft the open conversation began with
@@ -153,7 +155,7 @@ func (d *desk) follow(old, c *state.Chat) {
 			d.toEnd(c)
 			return
 		}
-		d.news = plain(d.s.Name(last.Author)) + ": " + straight(last.Body)
+		d.news = plain(d.s.Name(last.Author)) + ": " + legible.Short(last.Body, 500)
 	}
 }
 
@@ -197,6 +199,7 @@ func (d *desk) show(peer jid.JID) {
 		d.platform.SetPlace(string(peer))
 		d.opened = d.draft(peer)
 		d.seek = seek{}
+		d.unfold = nil
 		d.news = ""
 		c := d.s.Chat(peer)
 		if c == nil {
@@ -375,6 +378,8 @@ func (d *desk) happened(sig Signal) {
 		d.model.Do(state.LoadOlder{Peer: d.open})
 	case "load-missing":
 		d.model.Do(state.LoadMissing{Peer: d.open, After: sig.Text})
+	case "unfold":
+		d.showMore(sig.Text)
 	case "edge":
 		d.edge(sig.Text, sig.On)
 	case "newest":

@@ -738,6 +738,7 @@ func TestSnippet(t *testing.T) {
 		{strings.Repeat("é", 100) + "x", "x", "…" + strings.Repeat("é", 16) + "[x]"},
 		{strings.Repeat("é", 200), "no", strings.Repeat("é", 90) + "…"},
 		{"a b a", "a b", "[a] [b] [a]"},
+		{strings.Repeat("a", 200_000), "aa", "[" + strings.Repeat("a", 180) + "]…"},
 	} {
 		got := ""
 		for _, p := range snippet(tc.body, state.Words(tc.typed)) {
@@ -792,6 +793,60 @@ func TestWhen(t *testing.T) {
 			t.Errorf("the day %d days ago: %q, not %q", tc.days, got, tc.day)
 		}
 	}
+}
+
+// Of a message that is longer than a screen the rest is not on the page, nor told to
+// screen readers, until it is asked for.
+func TestFold_ShowMore(t *testing.T) {
+	b := sit(t)
+	b.sig("open", string(grace), "")
+	b.receive(grace, "short")
+	if strings.Contains(b.html(), "Show more") {
+		t.Error("a short message is folded")
+	}
+	b.receive(grace, "the begin "+strings.Repeat("words ", 3000)+"the middle "+strings.Repeat("words ", 3000)+"the end")
+	shows := func() string {
+		html := b.html()
+		got := ""
+		for _, part := range []string{"the begin ", "the middle ", "the end", "Show more"} {
+			if strings.Contains(html, part) {
+				got += part
+			}
+		}
+		return got
+	}
+	if got := shows(); got != "the begin Show more" {
+		t.Errorf("shown is %q", got)
+	}
+	if len(b.news) > 600 || !strings.HasPrefix(b.news, "Grace: the begin ") {
+		t.Errorf("screen readers hear %d bytes: %.40q", len(b.news), b.news)
+	}
+	key := keyText(b.state.Chat(grace).Timeline.Last().Key)
+	b.sig("unfold", "", key)
+	if got := shows(); got != "the begin the middle Show more" || b.settling.Scroll != "put" {
+		t.Errorf("shown is %q, and the page goes to %q", got, b.settling.Scroll)
+	}
+	b.sig("unfold", "", key)
+	if got := shows(); got != "the begin the middle the end" {
+		t.Errorf("shown is %q", got)
+	}
+	b.sig("unfold", "", "rubbish")
+	b.sig("open", string(alan), "")
+	b.sig("open", string(grace), "")
+	if got := shows(); got != "the begin Show more" {
+		t.Errorf("later shown is %q", got)
+	}
+
+	t.Run("what was looked for is shown", func(t *testing.T) {
+		b.sig("filter", "", "middle")
+		b.look(30)
+		m := b.state.Chat(grace).Timeline.Last()
+		b.tell(state.Found{Hits: []state.Hit{{Peer: grace, Message: *m}}, Done: true})
+		b.sig("hit", string(grace), key)
+		if got := shows(); got != "the begin the middle Show more" {
+			t.Errorf("shown is %q", got)
+		}
+	})
 }
 
 func TestMarks(t *testing.T) {

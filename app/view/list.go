@@ -9,6 +9,7 @@ import (
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"natter/app/jid"
+	"natter/app/legible"
 	"natter/app/state"
 )
 
@@ -179,12 +180,7 @@ func (l *list) row(it item, index, count int) app.UI {
 }
 
 // oneLine shortens a body to what a row can show.
-func oneLine(body string) string {
-	if len(body) > 200 {
-		body = strings.ToValidUTF8(body[:200], "")
-	}
-	return strings.Join(strings.Fields(clean(body)), " ")
-}
+func oneLine(body string) string { return legible.Short(body, 200) }
 
 // row is one line of the list.
 type row struct {

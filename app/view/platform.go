@@ -49,7 +49,7 @@ type Signal struct {
 
 // Settling is what to do once a change is on screen.
 type Settling struct {
-	Scroll string // "end", "new" (the divider), "found" (the message), "stay", "" to stay or to follow the end
+	Scroll string // "end", "new" (the divider), "found" (the message), "stay", "put" (the page does not move), "" to stay or to follow the end
 	Focus  string // id of the element to focus, "" to leave the focus alone
 	Enter  bool   // a pane was entered that Back should leave
 	Empty  bool   // the field above the list is to be emptied

@@ -241,7 +241,7 @@ const (
 
 // snippet is the part of a body in which the first of the words is.
 func snippet(body string, words []string) (out []piece) {
-	line := clean(straight(body))
+	line := clean(body)
 	spans := state.Spans(line, words)
 	from, to := 0, len(line)
 	if len(spans) > 0 && spans[0][0] > snippetBefore {
@@ -262,14 +262,14 @@ func snippet(body string, words []string) (out []piece) {
 	}
 	at := from
 	for _, s := range spans {
-		if s[0] < at || s[1] > to {
-			continue
+		if s[0] >= to {
+			break
 		}
 		if s[0] > at {
 			out = append(out, piece{line[at:s[0]], false})
 		}
-		out = append(out, piece{line[s[0]:s[1]], true})
-		at = s[1]
+		at = min(s[1], to)
+		out = append(out, piece{line[s[0]:at], true})
 	}
 	if at < to {
 		out = append(out, piece{line[at:to], false})

@@ -8,77 +8,66 @@ import (
 	"unicode/utf8"
 
 	"natter/app/jid"
+	"natter/app/legible"
+	"natter/app/steps"
 )
 
-// plain makes a name that a stranger chose safe to stand beside other text, and no
-// longer than anyone reads.
-func plain(s string) string {
-	if len(s) <= 100 && tidy(s) {
-		return s
-	}
-	name := []rune(clean(s))
-	if len(name) > 100 {
-		return string(name[:100]) + "…"
-	}
-	return string(name)
-}
-
-// clean takes out what reorders or hides the text around it (CVE-2021-42574) and
-// makes it one line. Addresses are cleaned and never shortened: their end is what
-// tells whose they are.
-func clean(s string) string {
-	if tidy(s) {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case hides(r):
-		case unicode.IsControl(r):
-			b.WriteByte(' ')
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return strings.Join(strings.Fields(b.String()), " ")
-}
-
-// tidy reports whether a name is as most are: nothing in it has to be cleaned away.
-func tidy(s string) bool {
-	space := true
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' || s[i] == ' ' && space {
-			return false
-		}
-		space = s[i] == ' '
-	}
-	return !space || s == ""
-}
-
-// straight takes the overrides out of a body: "gpj.exe" must not read as "exe.jpg".
-// What Arabic and Hebrew are written with stays.
-func straight(body string) string {
-	return strings.Map(func(r rune) rune {
-		if r == 0x202D || r == 0x202E {
-			return -1
-		}
-		return r
-	}, body)
-}
-
-// hides reports whether r changes the order of text or cannot be seen. U+200D stays:
-// many emoji are made with it, and it cannot reorder anything.
-func hides(r rune) bool {
-	switch {
-	case r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069:
-		return true
-	case r == 0x200B, r == 0x200C, r == 0x200E, r == 0x200F, r == 0x2060, r == 0xFEFF, r == 0x061C:
-		return true
-	}
-	return false
-}
+// plain is a name that a stranger chose, safe to stand beside other text, and clean a
+// text of one line that is never shortened.
+func plain(s string) string { return legible.Name(s) }
+func clean(s string) string { return legible.Line(s) }
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }
+
+// What a screen holds of a body, in characters of a line and lines. The text of a bubble
+// is at most 72 characters wide.
+const (
+	lineLength   = 72
+	screenLength = 30
+)
+
+// screens returns how much of a body fills so many screens, in bytes: all of it if little
+// more is left, for it is no help to hide that.
+func screens(body string, n int) int {
+	line, column, full := 0, 0, -1
+	for i, r := range body {
+		steps.Add(1)
+		if column == lineLength && r != '\n' {
+			line, column = line+1, 0
+		}
+		switch {
+		case full < 0 && line >= n*screenLength:
+			full = i
+			if space := strings.LastIndexAny(body[max(0, i-lineLength):i], " \n"); space >= 0 {
+				full = max(0, i-lineLength) + space + 1
+			}
+		case full >= 0 && line >= n*screenLength+screenLength/3:
+			return full
+		}
+		if column++; r == '\n' {
+			line, column = line+1, 0
+		}
+	}
+	return len(body)
+}
+
+// folded is as much of a body as fills so many screens, and whether that is not all. A
+// link that goes across the fold belongs to it.
+func folded(body string, n int) (shown []token, more bool) {
+	fold, at := screens(body, n), 0
+	for _, t := range tokens(body[:min(len(body), fold+longestLink)]) {
+		if at >= fold {
+			break
+		}
+		if at+len(t.Text) > fold && t.Href == "" && t.Peer == "" {
+			t.Text = t.Text[:fold-at]
+		}
+		at += len(t.Text)
+		t.Text = legible.Body(t.Text)
+		shown = append(shown, t)
+	}
+	return shown, at < len(body)
+}
 
 // token is a piece of a message: text, or a link if Href is set.
 type token struct {
@@ -90,29 +79,37 @@ type token struct {
 
 var schemes = []string{"https://", "http://", "xmpp:", "mailto:", "tel:", "geo:"}
 
+// longestLink is where a link ends that does not end before, in bytes: what is longer
+// leads nowhere, and nobody can see where.
+const longestLink = 2048
+
 // tokens splits a body into text and links. Only what begins with one of the
-// schemes is a link, so javascript: in any spelling stays text.
+// schemes is a link, so javascript: in any spelling stays text. It looks at each place
+// once: what looks like a link and is none is text up to where it would have ended.
 func tokens(body string) []token {
 	var out []token
 	text := 0
+	before := ' '
 	for at := 0; at < len(body); {
-		scheme := schemeAt(body, at)
+		steps.Add(1)
+		scheme := schemeAt(body[at:], before)
 		if scheme == "" {
-			_, size := utf8.DecodeRuneInString(body[at:])
+			var size int
+			before, size = utf8.DecodeRuneInString(body[at:])
 			at += size
 			continue
 		}
-		end := linkEnd(body, at+len(scheme))
-		link, ok := makeLink(scheme, body[at:end])
-		if !ok {
-			at += len(scheme)
-			continue
+		end, run := linkEnd(body, at, len(scheme), before)
+		steps.Add(run - at)
+		if link, ok := makeLink(scheme, body[at:end]); ok {
+			if at > text {
+				out = append(out, token{Text: body[text:at]})
+			}
+			out = append(out, link)
+			text = end
 		}
-		if at > text {
-			out = append(out, token{Text: body[text:at]})
-		}
-		out = append(out, link)
-		at, text = end, end
+		at = run
+		before, _ = utf8.DecodeLastRuneInString(body[:at])
 	}
 	if text < len(body) {
 		out = append(out, token{Text: body[text:]})
@@ -120,48 +117,55 @@ func tokens(body string) []token {
 	return out
 }
 
-// schemeAt returns the scheme of a link that begins at this place, "" if none does.
-func schemeAt(body string, at int) string {
-	c := body[at] | 0x20
-	if c != 'h' && c != 'x' && c != 'm' && c != 't' && c != 'g' {
-		return ""
-	}
-	if before, _ := utf8.DecodeLastRuneInString(body[:at]); at > 0 && (unicode.IsLetter(before) || unicode.IsDigit(before)) {
+// schemeAt returns the scheme of a link that rest begins with, "" if none does.
+func schemeAt(rest string, before rune) string {
+	c := rest[0] | 0x20
+	if c != 'h' && c != 'x' && c != 'm' && c != 't' && c != 'g' || unicode.IsLetter(before) || unicode.IsDigit(before) {
 		return ""
 	}
 	for _, scheme := range schemes {
-		if len(body)-at > len(scheme) && strings.EqualFold(body[at:at+len(scheme)], scheme) {
+		if len(rest) > len(scheme) && strings.EqualFold(rest[:len(scheme)], scheme) {
 			return scheme
 		}
 	}
 	return ""
 }
 
-// linkEnd returns where the link ends: at white space, a control or an invisible
-// character, a backslash or quote, and without the punctuation of the sentence.
-func linkEnd(body string, from int) int {
-	end := from
-	for i, r := range body[from:] {
-		if unicode.IsSpace(r) || unicode.IsControl(r) || hides(r) || strings.ContainsRune("<>\"\\^`{|}", r) {
-			break
+// linkEnd returns where the link ends that begins at this place with a scheme of so many
+// bytes: at white space, a control or an invisible character, a backslash or quote, and
+// without the punctuation of the sentence. run is the end with that punctuation.
+func linkEnd(body string, at, scheme int, before rune) (end, run int) {
+	run = at + scheme
+	var open [2]int // of each pair of brackets
+scan:
+	for i, r := range body[run:min(len(body), at+longestLink)] {
+		steps.Add(1)
+		switch {
+		case unicode.IsSpace(r), unicode.IsControl(r), legible.Unseen(r), strings.ContainsRune("<>\"\\^`{|}", r), r == utf8.RuneError:
+			break scan
 		}
-		end = from + i + utf8.RuneLen(r)
-		if r == utf8.RuneError {
-			end = from + i
-			break
+		if pair := strings.IndexRune("([", r); pair >= 0 {
+			open[pair]++
+		} else if pair := strings.IndexRune(")]", r); pair >= 0 {
+			open[pair]--
 		}
+		run = at + scheme + i + utf8.RuneLen(r)
 	}
-	for end > from {
-		r, size := utf8.DecodeLastRuneInString(body[from:end])
-		closes := strings.IndexRune(")]", r)
-		unmatched := closes >= 0 &&
-			strings.Count(body[from:end], ")]"[closes:closes+1]) > strings.Count(body[from:end], "(["[closes:closes+1])
-		if !unmatched && !strings.ContainsRune(".,:;!?'*_~…。，", r) {
-			break
+	for end = run; end > at+scheme; {
+		steps.Add(1)
+		r, size := utf8.DecodeLastRuneInString(body[:end])
+		pair := strings.IndexRune(")]", r)
+		switch {
+		case pair >= 0 && open[pair] < 0:
+			open[pair]++
+		case strings.ContainsRune(".,:;!?'*…。，", r):
+		case r == before && (r == '_' || r == '~'): // emphasis around the link
+		default:
+			return end, run
 		}
 		end -= size
 	}
-	return end
+	return end, run
 }
 
 func makeLink(scheme, link string) (token, bool) {
@@ -209,6 +213,7 @@ func mixed(host string) bool {
 func onlyEmoji(body string) bool {
 	n := 0
 	for _, r := range strings.TrimSpace(body) {
+		steps.Add(1)
 		switch {
 		case r == 0x200D, r == 0xFE0F, r == 0x20E3, r >= 0x1F3FB && r <= 0x1F3FF, r >= 0xE0020 && r <= 0xE007F:
 		case r >= 0x1F000 && r <= 0x1FAFF, r >= 0x2600 && r <= 0x27BF, r >= 0x2B00 && r <= 0x2BFF, r >= 0x2300 && r <= 0x23FF:
@@ -239,6 +244,7 @@ func hueClass(identity string) string {
 // initial is what stands in an avatar for a name.
 func initial(name string) string {
 	for _, r := range name {
+		steps.Add(1)
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return strings.ToUpper(string(r))
 		}

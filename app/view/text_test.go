@@ -28,6 +28,11 @@ func TestSecurity31_Links(t *testing.T) {
 		{"https://a.example\u202egpj", "[https://a.example]\u202egpj"},
 		{`https://good.example\@evil.example`, `[https://good.example]\@evil.example`},
 		{"<https://a.example>", "<[https://a.example]>"},
+		{"https://www.example.org/name_ https://example.org/~", "[https://www.example.org/name_] [https://example.org/~]"},
+		{"_https://a.example/b_ ~~https://a.example/b~~ *https://a.example*", "_[https://a.example/b]_ ~~[https://a.example/b]~~ *[https://a.example]*"},
+		{"https://[2001:db8::1]/ https://a.example/[1] [https://a.example]", "[https://[2001:db8::1]/] [https://a.example/[1]] [[https://a.example]]"},
+		{"https://a.example)))] x", "[https://a.example])))] x"},
+		{"https://:https://", "https://:https://"}, {"http://: http://a.example", "http://: [http://a.example]"},
 		{"h", "h"}, {"", ""}, {"\xff\xfehttps://a.example", "\xff\xfe[https://a.example]"},
 	} {
 		got := ""
@@ -84,23 +89,58 @@ func FuzzTokens(f *testing.F) {
 	})
 }
 
-func TestSecurity13_Names(t *testing.T) {
-	for _, tc := range []struct{ name, want string }{
-		{"Grace Hopper", "Grace Hopper"},
-		{"محمد بن موسى", "محمد بن موسى"},
-		{"a\u202eb\u2066c\u200bd\ufeff", "abcd"},
-		{" a\n\tb\x00c ", "a b c"},
-		{strings.Repeat("x", 300), strings.Repeat("x", 100) + "…"},
+func TestLink_EndsAt2048Bytes(t *testing.T) {
+	for _, tc := range []struct {
+		body string
+		want int
+	}{
+		{"https://a.example/" + strings.Repeat("a", 1000), 1018},
+		{"https://a.example/" + strings.Repeat("a", 200_000), 2048},
+		{"https://a.example/a" + strings.Repeat("ä", 2000), 2047}, // between characters
+		{"https://a.example/(" + strings.Repeat("(", 3000) + strings.Repeat(")", 3000), 2048},
 	} {
-		if got := plain(tc.name); got != tc.want {
-			t.Errorf("%q: got %q, want %q", tc.name, got, tc.want)
+		toks := tokens(tc.body)
+		if got := len(toks[0].Href); got != tc.want {
+			t.Errorf("%.40s: a link of %d bytes, want %d", tc.body, got, tc.want)
 		}
 	}
-	if address := strings.Repeat("x", 300) + "@evil.example"; clean(address) != address {
-		t.Error("an address lost its end")
+	if toks := tokens("http://a" + strings.Repeat(")", 200_000)); len(toks) != 2 || toks[0].Href != "http://a" {
+		t.Errorf("%d pieces, the first %.60q", len(toks), toks[0].Href)
 	}
-	if got := straight("safe\u202egpj.exe \u200fשלום"); got != "safegpj.exe \u200fשלום" {
-		t.Errorf("got %q", got)
+}
+
+func TestFolded(t *testing.T) {
+	line := strings.Repeat("x", 71) + "\n"
+	for _, tc := range []struct {
+		name, body string
+		screens    int
+		want       int // bytes that are shown
+	}{
+		{"a word", "hello", 1, 5},
+		{"nothing", "", 1, 0},
+		{"a screen", strings.Repeat(line, 30), 1, 30 * 72},
+		{"hardly more", strings.Repeat(line, 39), 1, 39 * 72},
+		{"more", strings.Repeat(line, 50), 1, 30 * 72},
+		{"more of it", strings.Repeat(line, 50), 11, 50 * 72},
+		{"short lines", strings.Repeat("a\n", 1000), 1, 60},
+		{"no lines", strings.Repeat("a", 200_000), 1, 30 * 72},
+		{"words", strings.Repeat("word ", 40_000), 1, 30 * 72},
+		{"no character in two", strings.Repeat("ä", 10_000), 1, 2 * 30 * 72},
+		{"a link across", strings.Repeat("word ", 410) + "https://a.example/" + strings.Repeat("a", 4000), 1, 410*5 + 2048},
+		{"a link after", strings.Repeat("word ", 430) + "https://a.example/" + strings.Repeat("a", 4000), 1, 430 * 5},
+		{"a link at the end", strings.Repeat("word ", 410) + "https://a.example/" + strings.Repeat("a", 1000), 1, 410*5 + 1018},
+	} {
+		toks, more := folded(tc.body, tc.screens)
+		got := ""
+		for _, tok := range toks {
+			got += tok.Text
+		}
+		if len(got) != tc.want || more != (tc.want < len(tc.body)) || !strings.HasPrefix(tc.body, got) {
+			t.Errorf("%s: %d bytes of %d, more: %t; want %d", tc.name, len(got), len(tc.body), more, tc.want)
+		}
+	}
+	if toks, _ := folded("safe\u202egpj.exe", 1); toks[0].Text != "safegpj.exe" {
+		t.Errorf("got %q", toks[0].Text)
 	}
 }
 

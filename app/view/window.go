@@ -130,6 +130,7 @@ func (d *desk) sought(c *state.Chat) bool {
 		if before := c.Timeline.Before(key, above); len(before) > 0 {
 			w.from = before[0].Key
 		}
+		d.unfoldTo(c.Timeline.Get(key))
 		d.jump(w, "found")
 		d.settling.Focus = "found"
 	}
@@ -199,6 +200,44 @@ func (w *window) keep(c *state.Chat, sight string) {
 func sightKey(c *state.Chat, sight string) (state.Key, bool) {
 	k, ok := parseKey(sight)
 	return k, ok && c.Timeline.Get(k) != nil
+}
+
+// screensMore is how many screens of a long message are shown at a time once somebody
+// wants more of it than the first.
+const screensMore = 10
+
+// unfolded returns how many screens of a message are shown.
+func (d *desk) unfolded(m *state.Message) int { return 1 + screensMore*d.unfold[m.Key] }
+
+func (d *desk) more(k state.Key, times int) {
+	if d.unfold == nil {
+		d.unfold = map[state.Key]int{}
+	}
+	d.unfold[k] += times
+}
+
+// unfoldTo shows as much of a message as it takes to see the first of the words that it
+// was found by, if that is not too much.
+func (d *desk) unfoldTo(m *state.Message) {
+	spans := state.Spans(m.Body, d.search.words)
+	for n := range 3 {
+		if len(spans) > 0 && spans[0][1] <= screens(m.Body, 1+n*screensMore) {
+			d.more(m.Key, n-d.unfold[m.Key])
+			return
+		}
+	}
+}
+
+// showMore shows more of a message, where it is: what was read stays in its place.
+func (d *desk) showMore(key string) {
+	k, ok := parseKey(key)
+	c := d.s.Chat(d.open)
+	if !ok || c == nil || c.Timeline.Get(k) == nil {
+		return
+	}
+	d.more(k, 1)
+	d.settling.Scroll, d.settling.Focus = "put", "log"
+	d.rev++
 }
 
 // jump shows another place, wherever the person was.

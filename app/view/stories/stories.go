@@ -66,6 +66,7 @@ var All = []Story{
 	{"thousand", thousand, []view.Signal{open("person0007@example.org")}},
 	{"history", history, []view.Signal{open(grace)}},
 	{"links", links, []view.Signal{open(emmy)}},
+	{"folded", folded, []view.Signal{open(grace)}},
 }
 
 // Find returns the story with this name.
@@ -345,4 +346,11 @@ func links(now time.Time) *state.State {
 		said{false, 8 * minute, "Careful: https://bank.example@evil.example/login is not what it looks like"},
 		said{false, 7 * minute, "javascript:alert(1) stays text, xmpp:hedy@example.org?message opens a chat"},
 		said{true, 6 * minute, "🎉🎉"}, said{true, 5 * minute, "Thanks: https://example.org/a"}))
+}
+
+// folded is a message that is longer than a screen, which nobody has to scroll through
+// who does not want to.
+func folded(now time.Time) *state.State {
+	letter := "Dear Ada,\n\n" + strings.Repeat("The engine might act upon other things besides number, were objects found whose mutual fundamental relations could be expressed by those of the abstract science of operations. ", 40)
+	return play(typical(now), talk(now, grace, said{false, 90 * time.Second, letter}, said{true, minute, "I shall read it tonight."}))
 }

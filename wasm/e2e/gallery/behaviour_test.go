@@ -453,3 +453,47 @@ func TestSearch_OnAPhone(t *testing.T) {
 		t.Error("Back does not lead to what was found")
 	}
 }
+
+// A message that is longer than a screen is folded, whatever is in it: what is not shown
+// is not on the page. More of it comes where it was asked for, and the page stays there.
+func TestFold_ShowMore(t *testing.T) {
+	b, address := browser(t), serve(t)
+	page := visit(t, b, address, "folded", 1000, 700, false)
+	for _, text := range []string{`"http://a" + ")".repeat(200000)`, `"http://:".repeat(30000)`, `"xmpp:@".repeat(30000)`, `"http://a ".repeat(22000)`} {
+		page.MustEval(`() => receive(` + text + `)`)
+	}
+	page.MustEval(`() => receive("and a short one")`)
+	page.MustWait(`() => [...document.querySelectorAll("[data-key]")].at(-1).textContent.includes("and a short one")`)
+	settled(page)
+	seen := page.MustEval(`() => [...document.querySelectorAll("[data-key]")].slice(-5).map((row) => [row.querySelectorAll("*").length, row.textContent.length])`)
+	for i, row := range seen.Arr() {
+		if elements, length := row.Get("0").Int(), row.Get("1").Int(); elements > 300 || length > 5000 {
+			t.Errorf("message %d has %d elements and %d characters on the page", i, elements, length)
+		}
+	}
+	if text := page.MustElement(".sr[role=status]").MustText(); !strings.HasSuffix(text, "and a short one") {
+		t.Errorf("screen readers hear %.60q", text)
+	}
+
+	page = visit(t, b, address, "folded", 1000, 700, false)
+	page.MustEval(`() => document.querySelector(".more").scrollIntoView({ block: "center" })`)
+	settled(page)
+	page.MustEval(`() => { document.querySelector(".more").closest("[data-key]").classList.add("watched") }`)
+	state := func() (top, height float64) {
+		v := page.MustEval(`() => { const r = document.querySelector(".watched").getBoundingClientRect(); return [r.top, r.height] }`)
+		return v.Get("0").Num(), v.Get("1").Num()
+	}
+	page.MustElement(".more").MustFocus()
+	settled(page)
+	top, height := state()
+	page.Keyboard.MustType(input.Enter)
+	page.MustWait(`() => !document.querySelector(".more")`)
+	settled(page)
+	if moved, grown := state(); math.Abs(moved-top) > 1.5 || grown < height*2 {
+		t.Errorf("the message went from %f to %f and grew from %f to %f", top, moved, height, grown)
+	}
+	if on := page.MustEval(`() => document.activeElement.id`).Str(); on != "log" {
+		t.Errorf("the focus is on %q", on)
+	}
+	inOrder(t, page)
+}

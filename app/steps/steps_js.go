@@ -1,0 +1,4 @@
+package steps
+
+// Add counts nothing: only tests ask, and they run natively.
+func Add(int) {}
