@@ -35,11 +35,11 @@ func Short(s string, most int) string {
 		case blank(r):
 			space = len(b) > 0
 			continue
-		case joins(r):
+		case Joins(r):
 			if space || !joinable(last, r) {
 				continue
 			}
-		case Unseen(r), len(b) == 0 && unicode.Is(unicode.M, r):
+		case Unseen(r), (len(b) == 0 || space) && unicode.Is(unicode.M, r):
 			continue
 		}
 		if n++; n > most || space && n == most {
@@ -109,8 +109,8 @@ func Filler(r rune) bool {
 
 func blank(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || Filler(r) }
 
-// joins reports whether r makes one emoji of several characters.
-func joins(r rune) bool { return r == 0x200D || r == 0xFE0E || r == 0xFE0F || tag(r) }
+// Joins reports whether r makes one emoji of several characters.
+func Joins(r rune) bool { return r == 0x200D || r == 0xFE0E || r == 0xFE0F || tag(r) }
 
 // joinable reports whether it can, after last.
 func joinable(last, r rune) bool {
@@ -120,7 +120,7 @@ func joinable(last, r rune) bool {
 	case r == 0x200D:
 		return last != 0 && last != 0x200D
 	}
-	return last != 0 && !joins(last)
+	return last != 0 && !Joins(last)
 }
 
 func tag(r rune) bool { return r >= 0xE0020 && r <= 0xE007F }

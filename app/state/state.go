@@ -14,6 +14,7 @@ import (
 	"github.com/benbjohnson/immutable"
 
 	"natter/app/jid"
+	"natter/app/legible"
 )
 
 // State is one moment of one account.
@@ -110,15 +111,17 @@ func (s *State) Unsent() (n int) {
 	return n
 }
 
-// Name is how the peer is called: the contact's name, else the local part.
+// Name is how the peer is called, safe to show: the contact's name, else the local part.
+// For a name of which nothing can be seen the address stands.
 func (s *State) Name(j jid.JID) string {
+	name := jid.Unescape(j.Local())
 	if c := s.Contact(j); c != nil && c.Name != "" {
-		return c.Name
+		name = c.Name
 	}
-	if l := j.Local(); l != "" {
-		return l
+	if name = legible.Name(name); name != "" {
+		return name
 	}
-	return j.Bare().String()
+	return j.Shown()
 }
 
 // Requests is how many people ask to see our presence and have no answer yet.

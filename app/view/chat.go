@@ -31,7 +31,7 @@ func (c *chat) CompoID() string { return string(c.Peer) }
 // Render implements app.Composer.
 func (c *chat) Render() app.UI {
 	d := c.Desk
-	name := plain(d.s.Name(c.Peer))
+	name := d.s.Name(c.Peer)
 	return app.Section().Class("chat").Aria("label", "Conversation with "+name).Body(
 		c.head(name),
 		status(d).Class("status-chat"),
@@ -56,7 +56,7 @@ func (c *chat) head(name string) app.UI {
 	case c.Phase != state.Online:
 		now = now.Text("You are offline; messages wait here")
 	case c.Contact == nil || !c.Contact.InRoster:
-		now = now.Body(app.Elem("bdi").Text(clean(string(c.Peer))))
+		now = now.Body(app.Elem("bdi").Text(c.Peer.Shown()))
 	case c.Contact.Asked && show == state.Unavailable:
 		now = now.Text("Has not answered your request yet")
 	default:
@@ -191,7 +191,7 @@ func (c *chat) empty(name string) app.UI {
 	return app.Div().Class("log-empty").Body(
 		avatar(string(c.Peer), name, "avatar-xl", nil),
 		app.P().Class("log-empty-name").Body(app.Elem("bdi").Text(name)),
-		app.P().Class("log-empty-address").Body(app.Elem("bdi").Text(clean(string(c.Peer)))),
+		app.P().Class("log-empty-address").Body(app.Elem("bdi").Text(c.Peer.Shown())),
 		app.P().Class("log-empty-text").Text("Nothing has been said yet. Write the first message."),
 	)
 }

@@ -926,3 +926,43 @@ func TestDetailsOffline(t *testing.T) {
 		t.Errorf("offline: %s", html)
 	}
 }
+
+// What strangers choose is cleaned before anybody asks whether there is something: of a
+// name that is drawn as nothing the address stands, and nothing stands for a status.
+func TestNames_NothingToSee(t *testing.T) {
+	for _, name := range []string{" ", "\u00a0\t", "\u200b", "\u3164", "\u2800", "\u00ad", "\u180e", "\U000e0041\U000e007f", "\ufe0f", "\u0301"} {
+		b := sit(t)
+		b.play(
+			state.ContactChanged{Item: state.RosterItem{JID: grace, Name: name, Subscription: state.SubscriptionBoth}},
+			state.PresenceChanged{From: grace + "/x", Presence: state.Presence{Show: state.Available, Status: name}},
+			state.SubscriptionAsked{From: "stranger@evil.example", Text: name})
+		b.receive(grace, name)
+		if got := b.items("")[0].name; got != string(grace) {
+			t.Errorf("%q is listed as %q", name, got)
+		}
+		if line := oneLine(name); line != "" {
+			t.Errorf("%q is a line: %q", name, line)
+		}
+		b.sig("open", string(grace), "")
+		b.sig("details", "", "")
+		html := b.html()
+		for _, want := range []string{`>Empty message<`, `aria-label="Conversation with grace@example.org"`, ">Online<"} {
+			if !strings.Contains(html, want) {
+				t.Errorf("with %q there is no %s", name, want)
+			}
+		}
+		if strings.Contains(html, "request-quote") {
+			t.Errorf("%q is quoted", name)
+		}
+		b.play(state.DraftChanged{Peer: alan, Text: name}, state.ContactChanged{Item: state.RosterItem{JID: alan, Name: "Alan " + name}})
+		if html := b.html(); strings.Contains(html, "Draft:") || !strings.Contains(html, ">Alan<") {
+			t.Errorf("the list with a draft of %q: %s", name, html)
+		}
+	}
+	b := sit(t)
+	b.play(state.DraftChanged{Peer: alan, Text: "\u200bDear"}, state.PresenceChanged{From: grace + "/x", Presence: state.Presence{Show: state.Available, Status: "\u200breading"}})
+	b.sig("open", string(grace), "")
+	if html := b.html(); !strings.Contains(html, ">Dear<") || !strings.Contains(html, "Online · reading") {
+		t.Error("what can be seen is gone")
+	}
+}

@@ -23,7 +23,7 @@ func (p *details) CompoID() string { return string(p.Peer) }
 func (p *details) Render() app.UI {
 	d := p.Desk
 	c := d.s.Contact(p.Peer)
-	name := plain(d.s.Name(p.Peer))
+	name := d.s.Name(p.Peer)
 	body := []app.UI{
 		app.Header().Class("details-head").Body(
 			app.H2().Class("details-title").Text("Details"),
@@ -36,7 +36,7 @@ func (p *details) Render() app.UI {
 		),
 		app.Div().Class("details-address").Body(
 			app.Span().Class("details-label").Text("XMPP address"),
-			app.Elem("bdi").Class("details-jid").Text(clean(string(p.Peer))),
+			app.Elem("bdi").Class("details-jid").Text(p.Peer.Shown()),
 			iconButton("copy", "Copy address", "copy").DataSet("text", string(p.Peer)),
 		),
 	}
@@ -50,7 +50,7 @@ func (p *details) Render() app.UI {
 		app.Form().Class("details-part").DataSet("form", "rename").DataSet("peer", string(p.Peer)).Body(
 			app.Label().Class("details-label").For("rename").Text("Name"),
 			app.Div().Class("details-rename").Body(
-				app.Input().Type("text").ID("rename").Class("field-input").Name("text").AutoComplete(false).MaxLength(100).Attr("value", c.Name).Placeholder(p.Peer.Local()),
+				app.Input().Type("text").ID("rename").Class("field-input").Name("text").AutoComplete(false).MaxLength(100).Attr("value", c.Name).Placeholder(jid.Unescape(p.Peer.Local())),
 				app.Button().Type("submit").Class("button-quiet").Text("Save")),
 		),
 		app.Div().Class("details-part").Body(

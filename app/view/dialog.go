@@ -147,10 +147,10 @@ func (m *modal) Render() app.UI {
 				app.P().Text("All "+count(d.s.Requests())+" who ask are told no, without a reason. They can ask again."),
 				actions("decline-all", "Decline all", "", "button-danger-solid")))
 	case "removing":
-		name := plain(d.s.Name(d.dialog.peer))
+		name := d.s.Name(d.dialog.peer)
 		return m.frame("Remove "+name+"?",
 			app.Div().Body(
-				app.P().Body(app.Elem("bdi").Text(clean(string(d.dialog.peer))), app.Text(" leaves your contacts, and neither of you sees any more when the other is online. You can still write to each other.")),
+				app.P().Body(app.Elem("bdi").Text(d.dialog.peer.Shown()), app.Text(" leaves your contacts, and neither of you sees any more when the other is online. You can still write to each other.")),
 				actions("remove", "Remove", string(d.dialog.peer), "button-danger-solid")))
 	}
 	return app.Div()
@@ -216,7 +216,7 @@ func (m *modal) switcher() []app.UI {
 			Aria("selected", strconv.FormatBool(i == d.dialog.chosen)).DataSet("do", "open").DataSet("peer", string(it.peer)).Body(
 			avatar(string(it.peer), it.name, "avatar-m", dot(d.showOf(d.s.Contact(it.peer)))),
 			app.Span().Class("switcher-name").Body(app.Elem("bdi").Text(it.name)),
-			app.Span().Class("switcher-address").Body(app.Elem("bdi").Text(clean(string(it.peer))))))
+			app.Span().Class("switcher-address").Body(app.Elem("bdi").Text(it.peer.Shown()))))
 	}
 	if len(found) == 0 {
 		rows = append(rows, app.P().Class("none").Text("Nobody here is called that."))

@@ -26,7 +26,7 @@ func itemOf(s *state.State, peer jid.JID) (it item, ok bool) {
 	if chat == nil && (contact == nil || !contact.InRoster) {
 		return item{}, false
 	}
-	it = item{peer: peer, name: plain(s.Name(peer)), chat: chat != nil}
+	it = item{peer: peer, name: s.Name(peer), chat: chat != nil}
 	it.low = strings.ToLower(it.name)
 	if chat != nil {
 		if last := chat.Timeline.Last(); last != nil {
@@ -52,7 +52,7 @@ func (it *item) order(o *item) int {
 
 // matches reports whether the row has what was typed, in lower case.
 func (it *item) matches(wanted string) bool {
-	return strings.Contains(it.low, wanted) || strings.Contains(strings.ToLower(string(it.peer)), wanted)
+	return strings.Contains(it.low, wanted) || strings.Contains(strings.ToLower(string(it.peer)+" "+it.peer.Shown()), wanted)
 }
 
 // listed is the list of a state in order, and those of it who match a filter. From one state

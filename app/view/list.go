@@ -40,7 +40,7 @@ func (l *list) head() app.UI {
 	return app.Header().Class("list-head").Body(
 		app.Button().Type("button").ID("me").Class("me").Attr("popovertarget", "menu").
 			Aria("label", "Your account, "+strings.ToLower(presenceWords(d.ownShow()))).
-			Body(avatar(string(me), me.Local(), "avatar-m", dot(d.ownShow()))),
+			Body(avatar(string(me), d.s.Name(me), "avatar-m", dot(d.ownShow()))),
 		app.H1().Class("list-title").Text("Chats"),
 		iconButton("new", "New chat", "new"),
 	)
@@ -154,20 +154,23 @@ func (l *list) row(it item, index, count int) app.UI {
 		Index: index, Count: count,
 	}
 	if chat == nil {
-		r.Line = string(it.peer)
+		r.Line = it.peer.Shown()
 		return r
 	}
 	draft, last := "", chat.Timeline.Last()
 	if it.peer != d.open {
 		draft = d.draft(it.peer)
 	}
+	draft = oneLine(draft)
 	switch {
 	case chat.Typing:
 		r.Line, r.Kind = "typing…", "typing"
-	case !blank(draft):
-		r.Line, r.Kind = oneLine(draft), "draft"
+	case draft != "":
+		r.Line, r.Kind = draft, "draft"
 	case last != nil:
-		r.Line = oneLine(last.Body)
+		if r.Line = oneLine(last.Body); r.Line == "" && last.Body != "" {
+			r.Line = unseen
+		}
 		if last.Mine {
 			r.Kind, r.Mark = "mine", progress(chat, last, d.s.Connection.Phase == state.Online)
 		}
@@ -344,10 +347,10 @@ func menu(d *desk) app.UI {
 	me := d.s.Account()
 	return app.Div().ID("menu").Class("menu").Attr("popover", "auto").Aria("label", "Your account").Body(
 		app.Div().Class("menu-me").Body(
-			avatar(string(me), me.Local(), "avatar-l", nil),
+			avatar(string(me), d.s.Name(me), "avatar-l", nil),
 			app.Span().Class("menu-names").Body(
-				app.Strong().Body(app.Elem("bdi").Text(plain(me.Local()))),
-				app.Span().Class("menu-address").Body(app.Elem("bdi").Text(string(me)))),
+				app.Strong().Body(app.Elem("bdi").Text(d.s.Name(me))),
+				app.Span().Class("menu-address").Body(app.Elem("bdi").Text(me.Shown()))),
 			iconButton("copy", "Copy address", "copy").DataSet("text", string(me)),
 		),
 		choices("Presence", "presence", string(d.ownShow()), [][2]string{

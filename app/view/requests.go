@@ -127,13 +127,13 @@ func (m *modal) asked() app.UI {
 // request is somebody who asks to see our presence. The address stands beside the
 // name they chose, for names can be anything.
 func request(d *desk, c *state.Contact) app.UI {
-	name := plain(d.s.Name(c.JID))
+	name := d.s.Name(c.JID)
 	text := []app.UI{
 		app.Strong().Class("request-name").Body(app.Elem("bdi").Text(name)),
-		app.Span().Class("request-address").Body(app.Elem("bdi").Text(clean(string(c.JID)))),
+		app.Span().Class("request-address").Body(app.Elem("bdi").Text(c.JID.Shown())),
 	}
-	if !blank(c.AskText) {
-		text = append(text, app.Q().Class("request-quote").Dir("auto").Text(plain(c.AskText)))
+	if why := plain(c.AskText); why != "" {
+		text = append(text, app.Q().Class("request-quote").Dir("auto").Text(why))
 	}
 	peer := string(c.JID)
 	return app.Li().Class("request").Body(

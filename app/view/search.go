@@ -9,6 +9,7 @@ import (
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"natter/app/jid"
+	"natter/app/legible"
 	"natter/app/state"
 )
 
@@ -164,7 +165,7 @@ func (l *list) messages(people int) app.UI {
 	for i, h := range s.found.Hits {
 		m := h.Message
 		rows = append(rows, &hit{
-			Number: i + 1, Peer: h.Peer, Key: keyText(m.Key), Name: plain(d.s.Name(h.Peer)),
+			Number: i + 1, Peer: h.Peer, Key: keyText(m.Key), Name: d.s.Name(h.Peer),
 			Mine: m.Mine, Body: m.Body, Words: s.words, When: d.ago(m.At), Count: len(s.found.Hits),
 			Open: h.Peer == d.open && m.Key == d.window.found,
 		})
@@ -241,7 +242,7 @@ const (
 
 // snippet is the part of a body in which the first of the words is.
 func snippet(body string, words []string) (out []piece) {
-	line := clean(body)
+	line := legible.Line(body)
 	spans := state.Spans(line, words)
 	from, to := 0, len(line)
 	if len(spans) > 0 && spans[0][0] > snippetBefore {

@@ -12,12 +12,14 @@ import (
 	"natter/app/steps"
 )
 
-// plain is a name that a stranger chose, safe to stand beside other text, and clean a
-// text of one line that is never shortened.
+// plain is a name that a stranger chose, safe to stand beside other text; "" if nothing
+// of it can be seen.
 func plain(s string) string { return legible.Name(s) }
-func clean(s string) string { return legible.Line(s) }
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }
+
+// unseen stands for a message of which nothing can be seen.
+const unseen = "Empty message"
 
 // What a screen holds of a body, in characters of a line and lines. The text of a bubble
 // is at most 72 characters wide.
@@ -54,6 +56,9 @@ func screens(body string, n int) int {
 // folded is as much of a body as fills so many screens, and whether that is not all. A
 // link that goes across the fold belongs to it.
 func folded(body string, n int) (shown []token, more bool) {
+	if body != "" && oneLine(body) == "" {
+		return []token{{Text: unseen}}, false
+	}
 	fold, at := screens(body, n), 0
 	for _, t := range tokens(body[:min(len(body), fold+longestLink)]) {
 		if at >= fold {

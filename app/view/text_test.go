@@ -139,6 +139,9 @@ func TestFolded(t *testing.T) {
 			t.Errorf("%s: %d bytes of %d, more: %t; want %d", tc.name, len(got), len(tc.body), more, tc.want)
 		}
 	}
+	if toks, more := folded("\u200b \u2800", 1); toks[0].Text != "Empty message" || more {
+		t.Errorf("got %q", toks[0].Text)
+	}
 	if toks, _ := folded("safe\u202egpj.exe", 1); toks[0].Text != "safegpj.exe" {
 		t.Errorf("got %q", toks[0].Text)
 	}
