@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"natter/app/connect"
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
 	"natter/app/stream"
@@ -17,29 +16,26 @@ import (
 // signIn starts a session with what was typed. The form stays as it is until the
 // server has answered.
 func (l *loop) signIn(in state.SignIn) {
-	if p := connect.ExplainAddress(in.Address); p != nil {
+	account, p := connect.TypedAddress(in.Address)
+	if p != nil {
 		l.Emit(state.ConnectionChanged{Connection: state.Connection{Problem: (*state.Problem)(p)}})
 		return
-	}
-	account, err := jid.Parse(in.Address)
-	if err != nil {
-		return // ExplainAddress has parsed it
 	}
 	l.leave()
 	l.close()
 	l.Emit(state.Cleared{})
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.SigningIn}})
 	l.request = connect.Request{
-		Account: account.Bare(), Password: in.Password, Server: in.Server,
+		Account: account, Password: in.Password, Server: in.Server,
 		Remember: in.Remember && l.c.config.Keeper != nil,
 	}
 	if !l.request.Remember {
-		if l.unwanted = l.knows(account.Bare()); !l.unwanted {
+		if l.unwanted = l.knows(account); !l.unwanted {
 			l.run(l.request, nil)
 			return
 		}
 	}
-	l.meet(account.Bare(), l.begun)
+	l.meet(account, l.begun)
 	if l.link == nil {
 		l.begun()
 		return

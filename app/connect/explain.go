@@ -120,27 +120,38 @@ func Explain(err error) Problem {
 	return p
 }
 
-// ExplainAddress says what is wrong with an address a person typed, nil if nothing.
-func ExplainAddress(typed string) *Problem {
-	typed = strings.TrimSpace(typed)
-	local, domain, at := strings.Cut(typed, "@")
-	k := ""
-	switch j, err := jid.Parse(typed); {
-	case typed == "":
-		k = "address-empty"
-	case !at:
+// TypedAddress reads the address of an account as a person typed it, and says what is
+// wrong with it if it is none. In one's own address a second @ or the like is a mistake,
+// although XEP-0106 has a way to write it.
+func TypedAddress(typed string) (jid.JID, *Problem) {
+	to, err := jid.Typed(typed)
+	k, where := "address-characters", ""
+	if fault := (*jid.Fault)(nil); errors.As(err, &fault) {
+		switch where = fault.Where; {
+		case fault.Kind == jid.Empty:
+			k = "address-empty"
+		case fault.Kind == jid.NoDomain:
+			k = "address-no-domain"
+		case fault.Kind == jid.NoName:
+			k = "address-no-name"
+		case !strings.Contains(typed, "@"):
+			k = "address-no-at"
+		}
+	} else if to.Peer.Local() == "" {
 		k = "address-no-at"
-	case domain == "" || strings.HasPrefix(domain, "/"):
-		k = "address-no-domain"
-	case local == "":
-		k = "address-no-name"
-	case err != nil || j.Local() == "":
-		k = "address-characters"
-	default:
-		return nil
+	} else if _, link := jid.ParseLink(strings.TrimSpace(typed)); link || !mistaken(typed, to.Peer.Local()) {
+		return to.Peer.Bare(), nil
 	}
 	p := problem(k)
-	return &p
+	if k == "address-characters" && where != "" {
+		p.Text = "This is not an XMPP address: " + where + "."
+	}
+	return "", &p
+}
+
+// mistaken reports whether a name is escaped of which nobody would think that it has to be.
+func mistaken(typed, local string) bool {
+	return jid.Unescape(local) != local && (strings.ContainsAny(typed, `<>"&:`) || strings.Count(typed, "@") > 1)
 }
 
 func problem(kind string) Problem {

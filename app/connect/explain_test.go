@@ -195,36 +195,47 @@ func TestSentences(t *testing.T) {
 	}
 }
 
-func TestExplainAddress(t *testing.T) {
-	for typed, want := range map[string]string{
-		"ada@example.org":          "",
-		"  ada@example.org\n":      "",
-		"ada@example.org/phone":    "",
-		"ádá@müller.example":       "",
-		"ada@localhost":            "",
-		"ada@127.0.0.1":            "",
-		"":                         "address-empty",
-		"   ":                      "address-empty",
-		"ada":                      "address-no-at",
-		"example.org":              "address-no-at",
-		"ada@":                     "address-no-domain",
-		"ada@/phone":               "address-no-domain",
-		"@":                        "address-no-domain",
-		"@example.org":             "address-no-name",
-		"a da@example.org":         "address-characters",
-		"ada@exam ple.org":         "address-characters",
-		"ada@lovelace@example.org": "address-characters",
-		"a<b@example.org":          "address-characters",
+func TestTypedAddress(t *testing.T) {
+	for _, tc := range []struct{ typed, want, kind, text string }{
+		{typed: "ada@example.org", want: "ada@example.org"},
+		{typed: "  ada@example.org\n", want: "ada@example.org"},
+		{typed: "\u200bada@example.org\u202c", want: "ada@example.org"},
+		{typed: "ada@example.org/phone", want: "ada@example.org"},
+		{typed: "ádá@müller.example", want: "ádá@müller.example"},
+		{typed: "ada@localhost", want: "ada@localhost"},
+		{typed: "ada@127.0.0.1", want: "ada@127.0.0.1"},
+		{typed: "xmpp:ada@example.org", want: "ada@example.org"},
+		{typed: "XMPP:j%C3%B6rg@example.org?message", want: "jörg@example.org"},
+		{typed: `d'artagnan@example.org`, want: `d\27artagnan@example.org`},
+		{typed: `ada\40lovelace.example@example.org`, want: `ada\40lovelace.example@example.org`},
+		{typed: `xmpp:ada%5C40lovelace.example@example.org`, want: `ada\40lovelace.example@example.org`},
+		{kind: "address-empty"},
+		{typed: "   ", kind: "address-empty"},
+		{typed: "ada", kind: "address-no-at"},
+		{typed: "example.org", kind: "address-no-at"},
+		{typed: "xmpp:example.org", kind: "address-no-at"},
+		{typed: "ada lovelace", kind: "address-no-at"},
+		{typed: "ada@", kind: "address-no-domain"},
+		{typed: "ada@/phone", kind: "address-no-domain"},
+		{typed: "@", kind: "address-no-domain"},
+		{typed: "@example.org", kind: "address-no-name"},
+		{typed: "a da@example.org", kind: "address-characters", text: "a space after “a”"},
+		{typed: "ada@exam ple.org", kind: "address-characters", text: "a space after “ada@exam”"},
+		{typed: "ada@exam\u200bple.org", kind: "address-characters", text: "(U+200B) after “ada@exam”"},
+		{typed: "ada@lovelace@example.org", kind: "address-characters"},
+		{typed: "ada@example.org, grace@example.org", kind: "address-characters"},
+		{typed: "a<b@example.org", kind: "address-characters"},
+		{typed: "xmpp:@example.org", kind: "address-characters"},
 	} {
-		p := ExplainAddress(typed)
+		got, p := TypedAddress(tc.typed)
 		switch {
-		case want == "" && p != nil:
-			t.Errorf("%q: %+v", typed, *p)
-		case want == "":
-		case p == nil:
-			t.Errorf("%q is taken for an address, expected %s", typed, want)
-		case p.Kind != want || p.Field != "address" || p.Text == "" || p.Advice == "":
-			t.Errorf("%q: %+v, expected %s", typed, *p, want)
+		case string(got) != tc.want:
+			t.Errorf("%q is %q, want %q", tc.typed, got, tc.want)
+		case tc.want != "" && p != nil:
+			t.Errorf("%q: %+v", tc.typed, *p)
+		case tc.want != "":
+		case p == nil || p.Kind != tc.kind || p.Field != "address" || p.Advice == "" || p.Text == "" || !strings.Contains(p.Text, tc.text):
+			t.Errorf("%q: %+v, want %s", tc.typed, p, tc.kind)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // Package jid holds XMPP addresses (RFC 7622).
 //
-// There are two ways in. What a person types goes through Parse, which is strict
-// and normalises. What arrives from the network is kept as the string the server
+// There are two ways in. What a person types goes through Typed, which understands what
+// people type and paste, and through Parse, which is strict and normalises. What arrives from the network is kept as the string the server
 // sent: it is the identity key, and an address our Unicode tables do not know yet
 // must never end a session (RFC 6120 §8.3.3.8).
 package jid

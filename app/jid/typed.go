@@ -5,8 +5,6 @@ import (
 	"strings"
 	"unicode"
 
-	strict "mellium.im/xmpp/jid"
-
 	"natter/app/legible"
 	"natter/app/steps"
 )
@@ -46,11 +44,20 @@ func Typed(s string) (Link, error) {
 	if strings.HasSuffix(local, "@") || strings.Contains(local, "@") && strings.ContainsAny(local, ",;") {
 		return Link{}, &Fault{Characters, "it has more than one @"} // a slip of the finger, or two addresses
 	}
-	j, err := strict.New(escape(local), domain, resource)
-	if err != nil {
+	j, ok := join(escape(local), domain, resource)
+	if !ok {
 		return Link{}, &Fault{Characters, odd(bare, true)}
 	}
-	return Link{Peer: JID(j.String())}, nil
+	return Link{Peer: j}, nil
+}
+
+// join makes an address of its parts; false if that is none.
+func join(local, domain, resource string) (JID, bool) {
+	if strings.HasPrefix(domain, ".") || strings.Contains(domain, "..") {
+		return "", false
+	}
+	j, err := enforce(local, domain, resource)
+	return j, err == nil
 }
 
 // longest is the longest address there is, in bytes (RFC 7622 §3.1).
@@ -187,11 +194,11 @@ func ParseLink(s string) (Link, bool) {
 	if !ok || !ok2 || at == 0 || len(local) > longest/3 || len(domain) > longest/3 || odd(local+domain, false) != "" {
 		return Link{}, false
 	}
-	j, err := strict.New(local, domain, "")
-	if err != nil {
+	j, ok := join(local, domain, "")
+	if !ok {
 		return Link{}, false
 	}
-	l := Link{Peer: JID(j.String())}
+	l := Link{Peer: j}
 	for i, pair := range strings.Split(query, ";") {
 		key, value, _ := strings.Cut(pair, "=")
 		switch {

@@ -308,7 +308,7 @@ func text(shown []token) []app.UI {
 	for _, t := range shown {
 		switch {
 		case t.Peer != "":
-			out = append(out, app.Button().Type("button").Class("link").DataSet("do", "open").DataSet("peer", string(t.Peer)).Text(t.Text))
+			out = append(out, app.Button().Type("button").Class("link").DataSet("do", "link").DataSet("text", t.Text).Text(t.Text))
 		case t.Href != "":
 			out = append(out, app.A().Class("link").Href(t.Href).Target("_blank").Rel("noopener noreferrer nofollow").Text(t.Text))
 		default:

@@ -338,6 +338,8 @@ func (d *desk) happened(sig Signal) {
 	switch sig.Do {
 	case "open":
 		d.show(peer)
+	case "link":
+		d.openLink(sig.Text)
 	case "leave":
 		if d.details {
 			d.details = false

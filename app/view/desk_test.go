@@ -333,8 +333,10 @@ func TestNewChat(t *testing.T) {
 		{"", "Enter the address"},
 		{"grace", "not an XMPP address"},
 		{"@example.org", "not an XMPP address"},
-		{"a b@example.org", "not an XMPP address"},
-		{"ada@example.org", "your own address"},
+		{"a b@example.org", "not an XMPP address: there is a space after “a”"},
+		{"gra\u200bce@example.org", "an invisible character (U+200B) after “gra”"},
+		{"xmpp:lounge@rooms.example?join", "cannot join rooms"},
+		{"xmpp:", "not an XMPP address"},
 	} {
 		b := sit(t)
 		b.sig("new", "", "")
@@ -348,6 +350,52 @@ func TestNewChat(t *testing.T) {
 	b.sig("new", "", "")
 	b.happened(Signal{Do: "start", Text: " xmpp:Hedy@Example.org/phone", On: true})
 	b.wants(t, "AddContact{JID:hedy@example.org Name:}", "StartChat{Peer:hedy@example.org}")
+	for typed, want := range map[string]string{
+		"cheogram.com":                         "cheogram.com", // a gateway
+		"EXAMPLE.org":                          "example.org",  // one's own server
+		"XMPP:j%C3%B6rg@example.org?subscribe": "jörg@example.org",
+		"\u200bhedy@example.org\u00a0":         "hedy@example.org",
+		"d'artagnan@example.org":               `d\27artagnan@example.org`,
+		"hedy@mail.example@gateway.example":    `hedy\40mail.example@gateway.example`,
+		"ada@example.org":                      "ada@example.org", // notes to oneself
+	} {
+		b := sit(t)
+		b.sig("new", "", "")
+		b.sig("start", "", typed)
+		b.wants(t, "StartChat{Peer:"+want+"}")
+	}
+
+	t.Run("oneself is no contact", func(t *testing.T) {
+		b := sit(t)
+		b.happened(Signal{Do: "start", Text: string(ada), On: true})
+		b.wants(t, "StartChat{Peer:ada@example.org}")
+		b.sig("details", "", "")
+		if html := b.html(); strings.Contains(html, "Add to contacts") || !strings.Contains(html, "Notes to yourself") {
+			t.Error("one is offered to oneself as a contact")
+		}
+	})
+	t.Run("words that come with a link wait in the composer", func(t *testing.T) {
+		b := sit(t)
+		b.sig("link", "", "xmpp:hedy@example.org?message;body=Good%20morning")
+		if b.opened != "Good morning" {
+			t.Errorf("the composer has %q", b.opened)
+		}
+		b.wants(t, "KeepDraft{Peer:hedy@example.org Text:Good morning}", "StartChat{Peer:hedy@example.org}")
+		b.play(state.DraftChanged{Peer: grace, Text: "mine"})
+		b.sig("link", "", "xmpp:grace@example.org?message;body=theirs")
+		if b.opened != "mine" {
+			t.Errorf("what was written is gone: %q", b.opened)
+		}
+	})
+	t.Run("a link to a room says why it is not opened", func(t *testing.T) {
+		b := sit(t)
+		b.sig("link", "", "xmpp:lounge@rooms.example?join")
+		if b.dialog.kind != "new" || !strings.Contains(b.dialog.fault, "rooms") {
+			t.Errorf("%+v", b.dialog)
+		}
+		b.sig("link", "", "rubbish")
+		b.wants(t)
+	})
 	if b.dialog.kind != "" || b.open != "hedy@example.org" {
 		t.Errorf("dialog %q, open %q", b.dialog.kind, b.open)
 	}

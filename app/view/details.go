@@ -23,7 +23,10 @@ func (p *details) CompoID() string { return string(p.Peer) }
 func (p *details) Render() app.UI {
 	d := p.Desk
 	c := d.s.Contact(p.Peer)
-	name := d.s.Name(p.Peer)
+	name, now := d.s.Name(p.Peer), d.presence(c)
+	if p.Peer == d.s.Account() {
+		now = "You"
+	}
 	body := []app.UI{
 		app.Header().Class("details-head").Body(
 			app.H2().Class("details-title").Text("Details"),
@@ -32,13 +35,17 @@ func (p *details) Render() app.UI {
 		app.Div().Class("details-who").Body(
 			avatar(string(p.Peer), name, "avatar-xl", dot(d.showOf(c))),
 			app.P().Class("details-name").Body(app.Elem("bdi").Text(name)),
-			app.P().Class("details-now").Text(d.presence(c)),
+			app.P().Class("details-now").Text(now),
 		),
 		app.Div().Class("details-address").Body(
 			app.Span().Class("details-label").Text("XMPP address"),
 			app.Elem("bdi").Class("details-jid").Text(p.Peer.Shown()),
 			iconButton("copy", "Copy address", "copy").DataSet("text", string(p.Peer)),
 		),
+	}
+	if p.Peer == d.s.Account() {
+		return app.Aside().Class("details").Aria("label", "Details").Body(append(body, app.Div().Class("details-part").Body(
+			app.P().Class("details-hint").Text(ownNotes)))...)
 	}
 	if c == nil || !c.InRoster {
 		body = append(body, app.Div().Class("details-part").Body(
@@ -62,6 +69,9 @@ func (p *details) Render() app.UI {
 	)
 	return app.Aside().Class("details").Aria("label", "Details").Body(body...)
 }
+
+// ownNotes is what a conversation with oneself is.
+const ownNotes = "Notes to yourself. You find what you write here on all your devices."
 
 // presence says what is known of a contact now: nothing without a connection.
 func (d *desk) presence(c *state.Contact) string {

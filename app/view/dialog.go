@@ -1,12 +1,14 @@
 package view
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"natter/app/jid"
+	"natter/app/legible"
 	"natter/app/state"
 )
 
@@ -77,25 +79,70 @@ func (d *desk) inDialog(sig Signal) {
 
 // start opens a conversation with an address somebody typed.
 func (d *desk) start(sig Signal) {
-	typed := strings.TrimPrefix(strings.TrimSpace(sig.Text), "xmpp:")
-	peer, err := jid.Parse(typed)
 	d.settling.Focus = "new-address"
-	switch {
-	case typed == "":
-		d.dialog.fault = "Enter the address of the person you want to write to."
-		return
-	case err != nil || peer.Local() == "" || peer.Domain() == "":
-		d.dialog.fault = "This is not an XMPP address. It looks like an e-mail address: name@example.org."
-		return
-	case peer.Bare() == d.s.Account():
-		d.dialog.fault = "This is your own address. Enter somebody else's."
+	to, err := jid.Typed(sig.Text)
+	if err == nil {
+		d.dialog.fault = d.noChat(to)
+	} else if fault := (*jid.Fault)(nil); errors.As(err, &fault) {
+		d.dialog.fault = noAddress(fault)
+	}
+	if d.dialog.fault != "" {
 		return
 	}
 	d.settling.Focus = ""
-	if c := d.s.Contact(peer); sig.On && (c == nil || !c.InRoster) {
-		d.model.Do(state.AddContact{JID: peer.Bare()})
+	peer := to.Peer.Bare()
+	if c := d.s.Contact(peer); sig.On && peer != d.s.Account() && (c == nil || !c.InRoster) {
+		d.model.Do(state.AddContact{JID: peer})
+	}
+	d.turnTo(to)
+}
+
+// noAddress says why something is no address.
+func noAddress(fault *jid.Fault) string {
+	text := "This is not an XMPP address"
+	switch {
+	case fault.Kind == jid.Empty:
+		return "Enter the address of the person you want to write to."
+	case fault.Where != "":
+		text += ": " + fault.Where
+	}
+	return text + ". It looks like an e-mail address: name@example.org."
+}
+
+// noChat says why there is no conversation to be had at an address, "" if there is.
+// The address of a server needs a dot, or somebody's first name would be one.
+func (d *desk) noChat(to jid.Link) string {
+	domain := to.Peer.Domain()
+	switch {
+	case to.Action == "join":
+		return "This link leads to a room. Natter cannot join rooms yet."
+	case to.Peer.Local() == "" && !strings.ContainsAny(domain, ".:") && domain != d.s.Account().Domain():
+		return noAddress(&jid.Fault{Kind: jid.Characters, Where: "the part from the @ on is missing"})
+	}
+	return ""
+}
+
+// turnTo opens the conversation that an address or link leads to. The words that come
+// with it are put into the composer if that is empty; sending them is the person's to do.
+func (d *desk) turnTo(to jid.Link) {
+	peer := to.Peer.Bare()
+	if peer != d.open && blank(d.draft(peer)) && !blank(to.Body) {
+		d.note(peer, legible.Body(to.Body))
 	}
 	d.show(peer)
+}
+
+// openLink opens what a link in a message leads to.
+func (d *desk) openLink(text string) {
+	to, ok := jid.ParseLink(text)
+	if !ok {
+		return
+	}
+	if fault := d.noChat(to); fault != "" {
+		d.ask(dialog{kind: "new", fault: fault})
+		return
+	}
+	d.turnTo(to)
 }
 
 // found are the first rows that match what was typed in the switcher.

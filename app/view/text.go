@@ -180,12 +180,11 @@ func makeLink(scheme, link string) (token, bool) {
 	}
 	switch scheme {
 	case "xmpp:":
-		address, _, _ := strings.Cut(rest, "?")
-		peer, err := jid.Parse(strings.TrimPrefix(address, "//"))
-		if err != nil || peer.Local() == "" {
+		to, ok := jid.ParseLink(link)
+		if !ok || to.Peer.Local() == "" && !strings.Contains(to.Peer.Domain(), ".") { // urn:xmpp:ping
 			return token{}, false
 		}
-		return token{Text: link, Peer: peer.Bare()}, true
+		return token{Text: link, Peer: to.Peer}, true
 	case "http://", "https://":
 		authority := rest
 		if i := strings.IndexAny(authority, "/?#"); i >= 0 {

@@ -16,6 +16,8 @@ func TestSecurity31_Links(t *testing.T) {
 		{"tel:+4912345 geo:48.2,16.3", "[tel:+4912345] [geo:48.2,16.3]"},
 		{"xmpp:grace@example.org?message", "<grace@example.org>"},
 		{"xmpp:@@", "xmpp:@@"},
+		{"XMPP:j%C3%B6rg@example.org?message, xmpp:cheogram.com", "<jörg@example.org>, <cheogram.com>"},
+		{"urn:xmpp:ping is no link, nor is xmpp:a%ff@b.example", "urn:xmpp:ping is no link, nor is xmpp:a%ff@b.example"},
 		{"https://", "https://"},
 		{"https://.../", "https://.../"},
 		{"javascript:alert(1)", "javascript:alert(1)"},
