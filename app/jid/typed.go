@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/net/idna"
+
 	"natter/app/legible"
 	"natter/app/steps"
 )
@@ -189,8 +191,8 @@ func ParseLink(s string) (Link, bool) {
 	}
 	bare, _, _ := strings.Cut(path, "/")
 	at := strings.IndexByte(bare, '@')
-	local, ok := decode(bare[:max(at, 0)])
-	domain, ok2 := decode(bare[at+1:])
+	local, ok := Decode(bare[:max(at, 0)])
+	domain, ok2 := Decode(bare[at+1:])
 	if !ok || !ok2 || at == 0 || len(local) > longest/3 || len(domain) > longest/3 || odd(local+domain, false) != "" {
 		return Link{}, false
 	}
@@ -205,14 +207,14 @@ func ParseLink(s string) (Link, bool) {
 		case i == 0:
 			l.Action = strings.ToLower(key)
 		case key == "body" && l.Action == "message":
-			l.Body, _ = decode(value)
+			l.Body, _ = Decode(value)
 		}
 	}
 	return l, true
 }
 
-// decode undoes the percent-encoding; false if something stands there that is none.
-func decode(s string) (string, bool) {
+// Decode undoes the percent-encoding; false if something stands there that is none.
+func Decode(s string) (string, bool) {
 	if !strings.Contains(s, "%") {
 		return s, true
 	}
@@ -244,4 +246,14 @@ func nibble(c byte) int {
 		return int(c|0x20-'a') + 10
 	}
 	return -1
+}
+
+// ASCII is a domain as the DNS has it: with A-labels (RFC 5890 §2.3.2.1). Where there is
+// no such domain, its letters are spelt all the same.
+func ASCII(domain string) string {
+	if a, err := idna.Lookup.ToASCII(domain); err == nil {
+		return a
+	}
+	a, _ := idna.Punycode.ToASCII(domain)
+	return a
 }

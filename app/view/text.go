@@ -195,7 +195,12 @@ func makeLink(scheme, link string) (token, bool) {
 			return token{}, false
 		}
 		t := token{Text: link, Href: scheme + rest}
-		if host != authority || mixed(host) {
+		name, port, _ := strings.Cut(host, ":")
+		if real, ok := lookAlike(name); ok {
+			if t.Host = real; port != "" {
+				t.Host += ":" + port
+			}
+		} else if host != authority {
 			t.Host = host
 		}
 		return t, true
@@ -203,14 +208,35 @@ func makeLink(scheme, link string) (token, bool) {
 	return token{Text: link, Href: scheme + rest}, true
 }
 
-// mixed reports whether a host has letters of scripts that look alike.
-func mixed(host string) bool {
-	var latin, other bool
-	for _, r := range host {
-		latin = latin || unicode.Is(unicode.Latin, r)
-		other = other || unicode.In(r, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee)
+// lookAlike reports whether a host may look like another one: by letters of scripts that
+// look alike, by signs that look like dots and slashes, by what a browser takes for other
+// characters. real is what it is in ASCII, which looks like nothing else.
+func lookAlike(host string) (real string, yes bool) {
+	steps.Add(len(host))
+	decoded := host
+	if strings.Contains(host, "%") {
+		var ok bool
+		if decoded, ok = jid.Decode(host); !ok {
+			return host, true
+		}
 	}
-	return latin && other
+	latin, other, odd := false, false, decoded != host
+	for _, r := range decoded {
+		switch {
+		case unicode.Is(unicode.Latin, r):
+			latin = true
+			odd = odd || r > 0x24F || r == 'ı' || r == 'ſ'
+		case r < 0x80:
+		case unicode.In(r, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee):
+			other = true
+		case !unicode.IsLetter(r) && !unicode.Is(unicode.M, r), r >= 0xFF00 && r <= 0xFFEF:
+			odd = true
+		}
+	}
+	if odd || latin && other {
+		return jid.ASCII(decoded), true
+	}
+	return "", false
 }
 
 // onlyEmoji reports whether a body is a few emoji and nothing else.

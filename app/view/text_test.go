@@ -58,11 +58,20 @@ func TestSecurity32_RealHost(t *testing.T) {
 	for _, tc := range []struct{ link, host string }{
 		{"https://bank.example@evil.example/login", "evil.example"},
 		{"https://a:b@evil.example:8443", "evil.example:8443"},
-		{"https://p\u0430ypal.example/", "p\u0430ypal.example"}, // a Cyrillic а
+		{"https://p\u0430ypal.example/", "xn--pypal-4ve.example"}, // a Cyrillic а
+		{"https://ada@p\u0430ypal.example:8443/", "xn--pypal-4ve.example:8443"},
+		{"https://p%D0%B0ypal.example/", "xn--pypal-4ve.example"},
+		{"https://bank%2eexample%40evil.example/", "bank.example@evil.example"},
+		{"https://bank.example\u2044login.evil.example/", "bank.xn--examplelogin-xk0g.evil.example"}, // no slash
+		{"https://bank\u3002example/", "bank.example"},
+		{"https://\uff42ank.example/", "bank.example"},
+		{"https://b\u0251nk.example/", "xn--bnk-gsb.example"}, // a Latin alpha
+		{"https://ban\u0137.example/", ""},
 		{"https://example.org/@ada", ""},
 		{"https://example.org/?x=a@b", ""},
-		{"https://пример.example", "пример.example"},
-		{"https://münchen.example", ""},
+		{"https://пример.example", "xn--e1afmkfd.example"},
+		{"https://пример.рф", ""},
+		{"https://münchen.example", ""}, {"https://例え.example", ""}, {"https://[2001:db8::1]:8443/", ""}, {"https://example.org:8443", ""},
 	} {
 		toks := tokens(tc.link)
 		if len(toks) != 1 || toks[0].Host != tc.host {
