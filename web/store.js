@@ -243,8 +243,8 @@ window.natterStore = (() => {
   async function search(db, { words, before: time, n }) {
     const index = db.transaction("messages").objectStore("messages").index("time");
     const rows = await newest(index, IDBKeyRange.upperBound(time || Infinity, true), n);
-    const found = rows.filter(({ body }) => {
-      const folded = fold(body);
+    const found = rows.filter(({ subject, body }) => {
+      const folded = fold(subject ? subject + "\n" + body : body);
       return words.length > 0 && words.every((word) => folded.includes(word));
     });
     const order = (a, b) => b.time - a.time || b.seq - a.seq || indexedDB.cmp(a.peer, b.peer);

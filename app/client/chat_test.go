@@ -363,3 +363,47 @@ func TestDuplicates(t *testing.T) {
 		p.device(t, ada.account).here().wants(bot.account, want...)
 	})
 }
+
+// What comes without a body is there wherever messages are: in each tab, after a reload, in
+// the archive, and where somebody looks for it.
+func TestUnreadable(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		const notice = "This message is encrypted with OMEMO. Natter cannot read it. Ask for it to be sent again without encryption."
+		d, ada := p.remembering(t)
+		mirror := d.tab()
+		grace := p.person(t).here()
+		send := func(payload ...*framing.Element) {
+			grace.Send(framing.New(framing.NSClient, "message").Set("type", "chat").Set("to", string(d.account)).Set("id", fmt.Sprint("u", len(payload))).
+				Add(payload...).Add(framing.New("urn:xmpp:hints", "store")))
+		}
+		send(framing.New(framing.NSClient, "subject").AddText("Lunch?"))
+		send(framing.New("urn:xmpp:eme:0", "encryption").Set("namespace", "eu.siacs.conversations.axolotl"),
+			framing.New("eu.siacs.conversations.axolotl", "encrypted").Add(framing.New("eu.siacs.conversations.axolotl", "payload").AddText("eA==")))
+		grace.says(ada.person, "the end")
+		check := func(who *person) {
+			t.Helper()
+			who.hears(grace, "the end")
+			all := who.State().Chat(grace.account).Timeline.Newest(10)
+			if len(all) != 3 || all[0].Subject != "Lunch?" || all[0].Body != "" || all[0].Notice ||
+				all[1].Body != notice || !all[1].Notice || all[2].Notice {
+				for _, m := range all {
+					t.Errorf("there is %+v", *m)
+				}
+			}
+		}
+		check(ada.person)
+		check(mirror.person)
+		ada.die()
+		mirror.die()
+		d.network.mend()
+		ada = d.page().back()
+		check(ada.person)
+		if got := ada.found("LUNCH", 10); !slices.Equal(got, []string{""}) {
+			t.Errorf("by its subject %q is found", got)
+		}
+		if got := ada.found("omemo", 10); !slices.Equal(got, []string{notice}) {
+			t.Errorf("what cannot be read is found as %q", got)
+		}
+		check(p.device(t, d.account).here())
+	})
+}

@@ -58,7 +58,7 @@ func (s *search) inMemory(ctx context.Context, from *state.State) {
 		found := 0
 		for page := c.Timeline.Newest(searchSlice); len(page) > 0 && found <= s.n; page = c.Timeline.Before(page[0].Key, searchSlice) {
 			for _, m := range slices.Backward(page) {
-				if state.Has(m.Body, s.words) {
+				if state.Has(m.Words(), s.words) {
 					s.add(state.Hit{Peer: c.Peer, Message: *m})
 					found++
 				}

@@ -40,7 +40,9 @@ type Message struct {
 	ArchiveID string  // the id our own archive gave it, "" if not known
 	Author    jid.JID // bare address of who wrote it
 	Mine      bool
+	Subject   string
 	Body      string
+	Notice    bool // Body says, in our words, what has come and cannot be read here
 	At        time.Time
 	Delivery  Delivery
 	Problem   string // with Failed: one sentence
@@ -65,6 +67,18 @@ const (
 // two messages then, whatever they say: a server does not repeat itself on a stream that
 // has not been interrupted.
 func (h heard) both(o heard) bool { return h&o&ways != 0 && h&^ways == o&^ways }
+
+// Words are what a message says in one text, to look for something in it and to show a part
+// of it.
+func (m *Message) Words() string { return Both(m.Subject, m.Body) }
+
+// Both is a subject and a body as one text.
+func Both(subject, body string) string {
+	if subject == "" {
+		return body
+	}
+	return subject + "\n" + body
+}
 
 // Stays reports whether a message stays on this device where room is made: the archive does
 // not have it, or has it in another place, because it was late.
@@ -278,7 +292,7 @@ func Same(old, m *Message) bool {
 	if m.Mine && random(m.ID) {
 		return true // it is we who have sent it again
 	}
-	if old.Body != m.Body || old.heard.both(m.heard) {
+	if old.Body != m.Body || old.Subject != m.Subject || old.heard.both(m.heard) {
 		return false
 	}
 	most := 24 * time.Hour
@@ -484,7 +498,8 @@ func (t Timeline) merge(old, m *Message, rev uint64) Timeline {
 
 func (t Timeline) put(m *Message) Timeline {
 	// The tables outlive the WebSocket message whose memory these strings share.
-	m.ID, m.ArchiveID, m.Body = strings.Clone(m.ID), strings.Clone(m.ArchiveID), strings.Clone(m.Body)
+	m.ID, m.ArchiveID = strings.Clone(m.ID), strings.Clone(m.ArchiveID)
+	m.Subject, m.Body = strings.Clone(m.Subject), strings.Clone(m.Body)
 	return t.place(m).note(m)
 }
 

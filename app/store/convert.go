@@ -213,7 +213,7 @@ func (row *Coverage) state() state.Coverage {
 func messageRow(peer jid.JID, m *state.Message) Message {
 	row := Message{
 		Peer: peer, Key: Key(m.Key), ID: m.ID, Archive: m.ArchiveID, Author: m.Author, Mine: m.Mine,
-		Body: m.Body, At: m.At.UnixMicro(), Delivery: deliveries[m.Delivery], Problem: m.Problem, Bounced: m.Bounced, Late: m.Late, Asks: m.Asks,
+		Subject: m.Subject, Body: m.Body, Notice: m.Notice, At: m.At.UnixMicro(), Delivery: deliveries[m.Delivery], Problem: m.Problem, Bounced: m.Bounced, Late: m.Late, Asks: m.Asks,
 	}
 	if m.Delivery == state.Queued {
 		row.Out = max(m.Key.Time, 1)
@@ -247,7 +247,7 @@ func (m *Message) State() state.Message {
 	}
 	return state.Message{
 		Key: state.Key(m.Key), ID: m.ID, ArchiveID: m.Archive, Author: m.Author, Mine: m.Mine,
-		Body: m.Body, At: time.UnixMicro(m.At).UTC(), Delivery: delivery, Problem: m.Problem, Bounced: m.Bounced, Late: m.Late, Asks: m.Asks,
+		Subject: m.Subject, Body: m.Body, Notice: m.Notice, At: time.UnixMicro(m.At).UTC(), Delivery: delivery, Problem: m.Problem, Bounced: m.Bounced, Late: m.Late, Asks: m.Asks,
 	}
 }
 

@@ -322,7 +322,7 @@ func (s *memory) Search(ctx context.Context, words []string, before int64, n int
 		if i >= n && m.Time < all[i-1].Time {
 			return found, all[i-1].Time, nil
 		}
-		if state.Has(m.Body, words) {
+		if state.Has(state.Both(m.Subject, m.Body), words) {
 			found = append(found, m)
 		}
 	}

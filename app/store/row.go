@@ -19,7 +19,9 @@ type Message struct {
 	Archive  string  `json:"archive,omitempty"`
 	Author   jid.JID `json:"author"`
 	Mine     bool    `json:"mine,omitempty"`
+	Subject  string  `json:"subject,omitempty"`
 	Body     string  `json:"body"`
+	Notice   bool    `json:"notice,omitempty"`
 	At       int64   `json:"at"`
 	Delivery string  `json:"delivery,omitempty"` // "" for one that was received
 	Problem  string  `json:"problem,omitempty"`

@@ -263,7 +263,10 @@ func (r *message) Render() app.UI {
 	if r.Found {
 		class += " found"
 	}
-	if onlyEmoji(m.Body) {
+	switch {
+	case m.Notice:
+		class += " notice"
+	case onlyEmoji(m.Body):
 		class += " big"
 	}
 	shown, more := folded(m.Body, r.Screens)
@@ -271,16 +274,18 @@ func (r *message) Render() app.UI {
 	if m.Mine {
 		meta = append(meta, mark(r.Mark))
 	}
-	body := []app.UI{
-		app.Div().Class("bubble").Body(
-			app.Span().Class("sr").Text(author+": "),
-			app.Div().Class("text").Dir("auto").Body(text(shown)...),
-			app.If(more, func() app.UI {
-				return app.Button().Type("button").Class("more").DataSet("do", "unfold").DataSet("text", keyText(m.Key)).Text("Show more")
-			}),
-			app.Span().Class("meta").Body(meta...),
-		),
+	said := []app.UI{app.Span().Class("sr").Text(author + ": ")}
+	if m.Subject != "" {
+		about, _ := folded(m.Subject, 1) // it is a line
+		said = append(said, app.Div().Class("text subject").Dir("auto").Body(text(about)...))
 	}
+	if m.Body != "" {
+		said = append(said, app.Div().Class("text").Dir("auto").Body(text(shown)...))
+	}
+	if more {
+		said = append(said, app.Button().Type("button").Class("more").DataSet("do", "unfold").DataSet("text", keyText(m.Key)).Text("Show more"))
+	}
+	body := []app.UI{app.Div().Class("bubble").Body(append(said, app.Span().Class("meta").Body(meta...))...)}
 	if !m.Mine && r.Tail {
 		body = append([]app.UI{avatar(string(m.Author), r.Name, "avatar-s", nil)}, body...)
 	}

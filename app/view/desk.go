@@ -155,7 +155,7 @@ func (d *desk) follow(old, c *state.Chat) {
 			d.toEnd(c)
 			return
 		}
-		d.news = d.s.Name(last.Author) + ": " + legible.Short(last.Body, 500)
+		d.news = d.s.Name(last.Author) + ": " + legible.Short(last.Words(), 500)
 	}
 }
 

@@ -928,6 +928,32 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// What cannot be read says so in another look than what somebody has written, and a subject
+// is shown.
+func TestUnreadable(t *testing.T) {
+	b := sit(t)
+	for _, tc := range []struct {
+		m         state.Message
+		has, lack string
+		line      string
+	}{
+		{state.Message{Body: "This was a call.", Notice: true}, `class="msg tail notice"`, "subject", "This was a call."},
+		{state.Message{Body: "This was a call."}, `class="msg tail"`, "notice", "This was a call."},
+		{state.Message{Subject: "Lunch?"}, `class="text subject"`, `class="text" `, "Lunch?"},
+		{state.Message{Subject: "Lunch", Body: "At noon"}, `class="text" `, "notice", "Lunch At noon"},
+	} {
+		tc.m.ID, tc.m.Author, tc.m.At = tc.line+tc.has, grace, noon
+		html := app.HTMLString((&message{Desk: b.desk, Name: "Grace", Tail: true, Message: &tc.m}).Render())
+		if !strings.Contains(html, tc.has) || strings.Contains(html, tc.lack) {
+			t.Errorf("%+v is %s", tc.m, html)
+		}
+		b.play(state.MessageAdded{Peer: grace, Message: tc.m})
+		if list := app.HTMLString((&list{Desk: b.desk}).row(item{peer: grace}, 0, 1).(*row).Render()); !strings.Contains(list, ">"+tc.line+"<") {
+			t.Errorf("in the list %q is %s", tc.line, list)
+		}
+	}
+}
+
 // TestSecurity42_NoInlineStyle: the page's policy refuses style attributes and
 // innerHTML; with Trusted Types the latter ends the program.
 func TestSecurity42_NoInlineStyle(t *testing.T) {

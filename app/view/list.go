@@ -168,7 +168,7 @@ func (l *list) row(it item, index, count int) app.UI {
 	case draft != "":
 		r.Line, r.Kind = draft, "draft"
 	case last != nil:
-		if r.Line = oneLine(last.Body); r.Line == "" && last.Body != "" {
+		if r.Line = oneLine(last.Words()); r.Line == "" && last.Words() != "" {
 			r.Line = unseen
 		}
 		if last.Mine {

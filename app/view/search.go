@@ -166,7 +166,7 @@ func (l *list) messages(people int) app.UI {
 		m := h.Message
 		rows = append(rows, &hit{
 			Number: i + 1, Peer: h.Peer, Key: keyText(m.Key), Name: d.s.Name(h.Peer),
-			Mine: m.Mine, Body: m.Body, Words: s.words, When: d.ago(m.At), Count: len(s.found.Hits),
+			Mine: m.Mine, Body: m.Words(), Words: s.words, When: d.ago(m.At), Count: len(s.found.Hits),
 			Open: h.Peer == d.open && m.Key == d.window.found,
 		})
 	}

@@ -25,14 +25,17 @@ const (
 	nsMarkers  = "urn:xmpp:chat-markers:0"
 )
 
+// longSubject is more than a line, in bytes.
+const longSubject = 500
+
 // New returns the feature.
 func New() *feature.Feature {
 	t := &talk{}
 	return &feature.Feature{
 		Name: "chat (RFC 6121)",
 		Messages: map[framing.Name]feature.Handler{
-			{Space: framing.NSClient, Local: "body"}:  receive,
-			{Space: framing.NSClient, Local: "error"}: bounced,
+			{Space: framing.NSClient, Local: "message"}: receive,
+			{Space: framing.NSClient, Local: "error"}:   bounced,
 		},
 		Acknowledged: func(c feature.Client, st *framing.Element) {
 			mark(c, st, state.OnServer, "")
@@ -44,19 +47,38 @@ func New() *feature.Feature {
 }
 
 func receive(c feature.Client, st *feature.Stanza) {
-	body, ok := text(st.Element)
 	peer := st.Peer(c)
-	if !ok || st.Type == "groupchat" || peer == "" {
+	if st.Type == "groupchat" || peer == "" {
 		return
+	}
+	body, ok := text(st.Element, "body")
+	subject, _ := text(st.Element, "subject")
+	notice := ""
+	if body == "" && ok {
+		notice = unreadable(st.Element, st.Mine(c))
+	}
+	if !ok || body == "" && subject == "" && notice == "" {
+		return
+	}
+	switch {
+	case len(subject) <= longSubject:
+	case notice == "":
+		subject, body = "", state.Both(subject, body) // whoever writes so much means it to be read as one
+	default:
+		subject = strings.ToValidUTF8(subject[:longSubject], "") + "…"
 	}
 	m := state.Message{
 		ID:        st.ID,
 		ArchiveID: st.ArchiveID,
 		Author:    jid.JID(strings.Clone(st.From.Bare().String())),
 		Mine:      st.Mine(c),
+		Subject:   subject,
 		Body:      body,
 		At:        st.At,
-		Asks:      st.Child(nsMarkers, "markable") != nil,
+		Asks:      notice == "" && st.Child(nsMarkers, "markable") != nil, // what cannot be read is never read
+	}
+	if notice != "" {
+		m.Body, m.Notice = notice, true
 	}
 	if m.Mine {
 		m.Delivery = state.OnServer
@@ -74,14 +96,14 @@ func receive(c feature.Client, st *feature.Stanza) {
 	}
 }
 
-// text returns the body. There may be several in different languages, of which the
-// one without a language or else the first is taken; two in the same language are
-// a forgery, or a mistake that cannot be told from one (RFC 6121 §5.2.3).
-func text(message *framing.Element) (string, bool) {
+// text returns the body or subject, "" if there is none. There may be several in different
+// languages, of which the one without a language or else the first is taken; two in the same
+// language are a forgery, or a mistake that cannot be told from one (RFC 6121 §5.2.3).
+func text(message *framing.Element, local string) (string, bool) {
 	var found *framing.Element
 	langs := map[string]bool{}
 	for _, n := range message.Children {
-		if !n.Element.Is(framing.NSClient, "body") {
+		if !n.Element.Is(framing.NSClient, local) {
 			continue
 		}
 		lang := n.Element.Lang()
@@ -93,8 +115,7 @@ func text(message *framing.Element) (string, bool) {
 			found = n.Element
 		}
 	}
-	body := found.Text()
-	return body, body != ""
+	return found.Text(), true
 }
 
 // bounced deals with an error about a message of ours. Whatever text comes with

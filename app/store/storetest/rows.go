@@ -27,7 +27,7 @@ func empty(t *testing.T, open Open) {
 func full() store.Batch {
 	m := store.Message{
 		Peer: grace, Key: store.Key{Time: 1_700_000_000_000_001, Seq: -3}, ID: "1", Archive: "x",
-		Author: ada, Mine: true, Body: "Zeile\n\"<&>\u2028 ☃ 👩‍💻", At: 1_700_000_000_000_000, Delivery: "failed", Problem: "why", Bounced: true, Late: true, Asks: true,
+		Author: ada, Mine: true, Subject: "Über", Notice: true, Body: "Zeile\n\"<&>\u2028 ☃ 👩‍💻", At: 1_700_000_000_000_000, Delivery: "failed", Problem: "why", Bounced: true, Late: true, Asks: true,
 	}
 	return store.Batch{
 		Account: &store.Account{

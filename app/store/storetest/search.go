@@ -19,15 +19,19 @@ func search(t *testing.T, open Open) {
 	}
 	waits := queued(edith, 5)
 	waits.Body = "A MOTH of ours"
+	about := said(grace, 7, 0)
+	about.Subject, about.Body = "Déjà vu", "by subject"
 	commit(t, s, store.Batch{Messages: []store.Message{
 		saying(grace, 1, 0, "a moth, the first"), saying(edith, 2, 0, "Im Café gab es keine"), saying(grace, 3, 1, "Moth two"),
-		saying(grace, 3, 0, "moth one of that second"), saying(edith, 3, 0, "no m.th"), waits, saying(grace, 6, 0, "butterflies"),
+		saying(grace, 3, 0, "moth one of that second"), saying(edith, 3, 0, "no m.th"), waits, saying(grace, 6, 0, "butterflies"), about,
 	}})
 	for _, tc := range []struct{ typed, want string }{
 		{"moth", "A MOTH of ours|Moth two|moth one of that second|a moth, the first"},
 		{"first moth", "a moth, the first"},
 		{"CAFE", "Im Café gab es keine"},
 		{"m.th", "no m.th"},
+		{"deja subject", "by subject"},
+		{"vuby", ""},
 		{"\\", ""},
 		{"", ""},
 	} {

@@ -67,6 +67,7 @@ var All = []Story{
 	{"history", history, []view.Signal{open(grace)}},
 	{"links", links, []view.Signal{open(emmy)}},
 	{"folded", folded, []view.Signal{open(grace)}},
+	{"unreadable", unreadable, []view.Signal{open(emmy)}},
 }
 
 // Find returns the story with this name.
@@ -353,4 +354,21 @@ func links(now time.Time) *state.State {
 func folded(now time.Time) *state.State {
 	letter := "Dear Ada,\n\n" + strings.Repeat("The engine might act upon other things besides number, were objects found whose mutual fundamental relations could be expressed by those of the abstract science of operations. ", 40)
 	return play(typical(now), talk(now, grace, said{false, 90 * time.Second, letter}, said{true, minute, "I shall read it tonight."}))
+}
+
+func unreadable(now time.Time) *state.State {
+	message := func(ago time.Duration, subject, body string, notice bool) state.Event {
+		return state.MessageAdded{Peer: emmy, Message: state.Message{
+			ID: subject + body, Author: emmy, Subject: subject, Body: body, Notice: notice, At: now.Add(-ago),
+		}}
+	}
+	return play(typical(now),
+		message(9*minute, "Lunch on Thursday?", "At noon, where we were the last time. See https://example.org/map", false),
+		message(8*minute, "The seminar is cancelled", "", false),
+		message(3*minute, "", "This message is encrypted with OMEMO. Natter cannot read it. Ask for it to be sent again without encryption.", true),
+		state.MessageAdded{Peer: emmy, Carbon: true, Message: state.Message{
+			ID: "m", Author: me, Mine: true, Delivery: state.OnServer, Notice: true, At: now.Add(-2 * minute),
+			Body: "This message is encrypted with OMEMO. Natter cannot read it. The device that sent it can.",
+		}},
+		message(minute, "", "This was a call. Natter cannot take calls.", true))
 }
