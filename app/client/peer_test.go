@@ -222,3 +222,78 @@ func TestM07_ResumedByThePeer(t *testing.T) {
 		}
 	})
 }
+
+// A receipt and a read mark that were under way when a stream was lost for good leave after
+// it, in their order. What the archive has from while we were away gets its receipt, to
+// whatever client of theirs is there, if they may know that we are here; what has long been
+// in it does not.
+func TestReceiptsAfterALoss(t *testing.T) {
+	const stranger = jid.JID("mallory@peer.test")
+	message := func(from jid.JID, id string) string {
+		return `<message xmlns='jabber:client' type='chat' from='` + string(from) + `/desk' to='` + string(me) + `' id='` + id +
+			`'><body>` + id + `</body><request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/></message>`
+	}
+	// told waits for so many messages of hers, and answers all else; the archive has these.
+	told := func(c *xmpptest.PeerConn, n int, archive ...string) (all []string) {
+		wanted := func(e *framing.Element) bool {
+			query := e.Child("urn:xmpp:mam:2", "query")
+			switch {
+			case e.Child("jabber:iq:roster", "query") != nil:
+				c.Sendf(`<iq xmlns='jabber:client' type='result' id='%s'><query xmlns='jabber:iq:roster'>`+
+					`<item jid='%s' name='Grace' subscription='both'/></query></iq>`, e.Attr("id"), friendly)
+			case query != nil:
+				for i, m := range archive {
+					c.Sendf(`<message xmlns='jabber:client'><result xmlns='urn:xmpp:mam:2' queryid='%s' id='%d-%d'><forwarded xmlns='urn:xmpp:forward:0'>`+
+						`<delay xmlns='urn:xmpp:delay' stamp='2026-01-02T0%d:00:0%dZ'/>%s</forwarded></result></message>`, query.Attr("queryid"), c.N, i, c.N, i, m)
+				}
+				c.Sendf(`<iq xmlns='jabber:client' type='result' id='%s'><fin xmlns='urn:xmpp:mam:2' complete='true'/></iq>`, e.Attr("id"))
+				if archive = nil; c.N == 0 {
+					c.Send(message(friendly, "live"))
+				}
+			case e.Is(framing.NSClient, "message"):
+				what := e.Child("urn:xmpp:receipts", "received")
+				if what == nil {
+					what = e.Child("urn:xmpp:chat-markers:0", "displayed")
+				}
+				all = append(all, what.Name.Local+" "+what.Attr("id")+" to "+e.Attr("to"))
+			}
+			return len(all) == n || e.Is("urn:xmpp:sm:3", "r") // nothing is acknowledged
+		}
+		for len(all) < n {
+			c.Wait(wanted)
+		}
+		return all
+	}
+	first, second, read := make(chan []string, 1), make(chan []string, 1), make(chan struct{})
+	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
+		if c.N == 0 {
+			c.Login(mechanism, "ada", password)
+			all := told(c, 1, message(friendly, "long ago"))
+			close(read)
+			first <- append(all, told(c, 1)...)
+			c.Drop()
+			return
+		}
+		c.Open(xmpptest.Mechanisms(mechanism))
+		c.Authenticate(mechanism, "ada", password)
+		c.Open(xmpptest.BoundFeatures)
+		c.Expect("<resume ")
+		c.Send(`<failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>`)
+		c.Bind("ada")
+		second <- told(c, 3, message(friendly, "live"), message(stranger, "strange"), message(friendly, "missed"))
+		c.Live()
+	})
+	ada := alone(t, peer)
+	ada.Do(state.SignIn{Address: string(me), Password: password, Server: peer.URL})
+	<-read
+	ada.until("the message", func(s *state.State) bool { return s.Chat(friendly) != nil })
+	ada.Do(state.ReadChat{Peer: friendly})
+	for what, c := range map[string]chan []string{
+		"received live to grace@peer.test/desk, displayed live to grace@peer.test":                                     first,
+		"received live to grace@peer.test/desk, displayed live to grace@peer.test, received missed to grace@peer.test": second,
+	} {
+		if got := strings.Join(<-c, ", "); got != what {
+			t.Errorf("she has told %s; want %s", got, what)
+		}
+	}
+}

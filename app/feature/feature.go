@@ -135,6 +135,7 @@ type Stanza struct {
 // Page collects what a page of the archive says.
 type Page struct {
 	Messages map[jid.JID][]state.Message // by peer, in the archive's order
+	Past     bool                        // what is on it has not come while we were away, but long ago
 	later    []func()
 }
 

@@ -178,13 +178,14 @@ func (r *reading) newest() {
 	if ranges := r.ranges(); len(ranges) > 0 {
 		r.after = ranges[len(ranges)-1].To.ID
 	}
+	first := len(r.ranges()) == 0
+	r.past = first
 	r.ask(ask{backward: true}, func(p *page, err error) {
 		if err != nil {
 			r.over(err)
 			return
 		}
-		first := len(r.ranges()) == 0
-		r.past, r.tails, r.heads = first, r.seams(), map[jid.JID]string{}
+		r.tails, r.heads = r.seams(), map[jid.JID]string{}
 		n := p.settled()
 		settled := n
 		for i, id := range p.ids {

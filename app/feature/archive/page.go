@@ -139,7 +139,7 @@ func (r *reading) ask(k ask, done func(*page, error)) {
 			return
 		}
 		r.pages++
-		p := &page{run: q.run, Page: &feature.Page{}}
+		p := &page{run: q.run, Page: &feature.Page{Past: r.past}}
 		for _, st := range q.results {
 			st.Page = p.Page
 			r.c.Dispatch(st)

@@ -28,6 +28,7 @@ func New() *feature.Feature {
 			}
 		},
 		Observe: r.observe,
+		Lost:    r.again,
 		Do: func(c feature.Client, in state.Intent) bool {
 			set, ok := in.(state.SetDiscreet)
 			if ok {
@@ -63,14 +64,29 @@ func (r *reader) observe(c feature.Client, ev state.Event) {
 		if m == nil || m.ID == "" || r.told[peer] == m.ID || c.State().Discreet || !c.State().Contact(peer).SeesUs() {
 			return
 		}
+		// It goes to all their clients, and the archive has it for those that are not there.
+		err := c.Send(framing.New(framing.NSClient, "message").
+			Set("type", "chat").Set("to", peer.String()).Set("id", c.NewID()).
+			Add(framing.New(NS, "displayed").Set("id", m.ID), framing.New(nsHints, "store")))
+		if err != nil {
+			return // it is told when the conversation is looked at the next time
+		}
 		if r.told == nil {
 			r.told = map[jid.JID]string{}
 		}
 		r.told[peer] = m.ID
-		// It goes to all their clients, and the archive has it for those that are not there.
-		_ = c.Send(framing.New(framing.NSClient, "message").
-			Set("type", "chat").Set("to", peer.String()).Set("id", c.NewID()).
-			Add(framing.New(NS, "displayed").Set("id", m.ID), framing.New(nsHints, "store")))
+	}
+}
+
+// again tells once more what may have been lost with the stream, unless something newer has
+// been told since, or it is not to be told any more.
+func (r *reader) again(c feature.Client, st *framing.Element, err error) {
+	peer, id := jid.JID(st.Attr("to")).Bare(), st.Child(NS, "displayed").Attr("id")
+	if err != nil || !st.Is(framing.NSClient, "message") || id == "" || c.State().Discreet || !c.State().Contact(peer).SeesUs() {
+		return
+	}
+	if told := r.told[peer]; told == "" || told == id {
+		_ = c.Send(st)
 	}
 }
 
