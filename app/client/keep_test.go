@@ -563,6 +563,10 @@ func TestM11_TakenByAnotherTab(t *testing.T) {
 		ada = ada.reload().back()
 		grace := p.person(t).here()
 		befriend(ada.person, grace)
+		eventually(t, "it is on the disk that they are friends", func() bool {
+			s := d.kept().State()
+			return friend(s, grace.account) && s.Unsaved() == 0
+		})
 		me := ada.State().Me
 		stop := grace.Watch(func() {
 			if !friend(grace.State(), d.account) {

@@ -243,10 +243,7 @@ func (l *loop) Settle(again []stream.Again) {
 }
 
 func (l *loop) Request(iq *framing.Element, done func(*framing.Element, error)) {
-	if l.hushed {
-		return
-	}
-	if l.stream == nil {
+	if l.hushed || l.stream == nil {
 		done(nil, stream.ErrDisconnected)
 		return
 	}

@@ -194,6 +194,11 @@ func (l *loop) online(ev stream.Online) {
 		Delegated: ev.Session.Delegated,
 	}})
 	if ev.Resumed {
+		for _, f := range l.features {
+			if f.Resumed != nil {
+				l.guard(f.Name, func() { f.Resumed(l) })
+			}
+		}
 		return
 	}
 	l.awaits = ""

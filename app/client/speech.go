@@ -238,7 +238,7 @@ func (l *loop) granted() granted {
 // tell tells the others, as the one that leads, what is committed now, or could not be;
 // what has then not left either they keep themselves.
 func (l *loop) tell(now *state.State, g granted) {
-	if l.retry == nil || now.Unsent() == 0 {
+	if l.retry == nil || now.Unsent()+now.Unsaved() == 0 {
 		l.wanted = slices.DeleteFunc(l.wanted, func(w wanted) bool { return w.n <= g.here })
 		for m, done := range g.others {
 			m.sure = max(m.sure, done)
@@ -523,7 +523,8 @@ func (l *loop) show(in state.Intent) {
 		l.out = true
 		l.Emit(state.Cleared{})
 		l.Emit(state.ConnectionChanged{})
-	case state.SendMessage, state.RetryMessage, state.DeleteMessage, state.KeepDraft, state.ReadChat, state.StartChat:
+	case state.SendMessage, state.RetryMessage, state.DeleteMessage, state.KeepDraft, state.ReadChat, state.StartChat,
+		state.AddContact, state.RenameContact, state.RemoveContact, state.AcceptContact, state.DeclineContacts, state.DismissRefusal:
 		l.hushed = true
 		l.feature(in)
 		l.hushed = false

@@ -38,6 +38,9 @@ type Feature struct {
 	// of all features leave in one flight, in the order of client/features.go.
 	Start func(Client)
 
+	// Resumed is called when a stream goes on that was lost, or that another page has left.
+	Resumed func(Client)
+
 	// Acknowledged is called when the server has a stanza of ours.
 	Acknowledged func(Client, *framing.Element)
 

@@ -81,8 +81,12 @@ func (ev RosterLoaded) apply(s *State) {
 	s.RosterLoaded = true
 	all := immutable.NewMapBuilder[jid.JID, *Contact](hasher{})
 	for c := range s.Contacts {
-		if c.AsksUs {
-			all.Set(c.JID, &Contact{Rev: s.Rev, JID: c.JID, Subscription: SubscriptionNone, AsksUs: true, AskText: c.AskText})
+		left := &Contact{
+			Rev: s.Rev, JID: c.JID, Subscription: SubscriptionNone,
+			AsksUs: c.AsksUs, AskText: c.AskText, Pending: c.Pending, Refused: c.Refused,
+		}
+		if left.settle(); left.stays() {
+			all.Set(c.JID, left)
 		}
 	}
 	for _, item := range ev.Items {
@@ -91,10 +95,11 @@ func (ev RosterLoaded) apply(s *State) {
 			all.Set(item.JID, old) // nothing has to be kept or drawn anew
 			continue
 		}
-		c := &Contact{Rev: s.Rev, JID: item.JID}
+		c := &Contact{JID: item.JID}
 		if old != nil {
-			c.presences, c.AsksUs, c.AskText = old.presences, old.AsksUs, old.AskText
+			*c = *old
 		}
+		c.Rev = s.Rev
 		item.fill(c)
 		all.Set(c.JID, c)
 	}
@@ -104,16 +109,14 @@ func (ev RosterLoaded) apply(s *State) {
 // is reports whether the contact is as the item says.
 func (item RosterItem) is(c *Contact) bool {
 	return c.InRoster && c.Name == item.Name && c.Subscription == item.Subscription && c.Asked == item.Asked &&
-		slices.Equal(c.Groups, item.Groups) && !(c.AsksUs && c.SeesUs())
+		slices.Equal(c.Groups, item.Groups) && !(c.AsksUs && c.SeesUs()) && c.Pending == (Pending{})
 }
 
 func (item RosterItem) fill(c *Contact) {
 	c.InRoster = true
 	c.Name, c.Groups = item.Name, item.Groups
 	c.Subscription, c.Asked = item.Subscription, item.Asked
-	if c.SeesUs() {
-		c.AsksUs, c.AskText = false, ""
-	}
+	c.settle()
 }
 
 // ContactChanged: the roster has a new or different item.
@@ -128,7 +131,92 @@ func (ev ContactChanged) apply(s *State) {
 // ContactRemoved: the roster no longer has this item.
 type ContactRemoved struct{ JID jid.JID }
 
-func (ev ContactRemoved) apply(s *State) { s.removeContact(ev.JID) }
+func (ev ContactRemoved) apply(s *State) {
+	if old := s.Contact(ev.JID); old != nil {
+		c := &Contact{
+			JID: old.JID, Subscription: SubscriptionNone,
+			AsksUs: old.AsksUs, AskText: old.AskText, Pending: old.Pending, Refused: old.Refused,
+		}
+		c.settle()
+		s.setContact(c)
+	}
+}
+
+// ContactPending: the person has done something to a contact, and this is what of all they
+// have done to it the server has not confirmed.
+type ContactPending struct {
+	JID     jid.JID
+	Pending Pending
+}
+
+func (ev ContactPending) apply(s *State) {
+	c := s.contact(ev.JID)
+	c.Pending, c.Refused = ev.Pending, ""
+	s.setContact(c)
+}
+
+// ContactSaved: the server has put a contact into the roster under this name. It also says
+// so to all clients, with a ContactChanged.
+type ContactSaved struct {
+	JID  jid.JID
+	Name string
+}
+
+func (ev ContactSaved) apply(s *State) {
+	c := s.contact(ev.JID)
+	c.InRoster, c.Name = true, ev.Name
+	c.settle()
+	s.setContact(c)
+}
+
+// ContactRefused: something the person has done to a contact was not taken. The contact is as
+// the server has it.
+type ContactRefused struct {
+	JID jid.JID
+	Of  Pending // what was not: its other fields are zero
+	Why string  // what a person reads after the contact's name
+}
+
+func (ev ContactRefused) apply(s *State) {
+	c := s.contact(ev.JID)
+	if ev.Of.Edit != "" {
+		c.Pending.Edit, c.Pending.Name = "", ""
+	}
+	if ev.Of.Ask || ev.Of.Edit == Add {
+		c.Pending.Ask = false
+	}
+	if ev.Of.Answer != "" {
+		c.Pending.Answer = ""
+	}
+	c.Refused = ev.Why
+	s.setContact(c)
+}
+
+// RefusalRead: the person has read why something was not taken.
+type RefusalRead struct{ JID jid.JID }
+
+func (ev RefusalRead) apply(s *State) {
+	c := s.contact(ev.JID)
+	c.Refused = ""
+	s.setContact(c)
+}
+
+// SubscriptionSent: the server has our request to see a contact's presence, or, with an
+// Answer, our answer to theirs.
+type SubscriptionSent struct {
+	To     jid.JID
+	Answer Answer
+}
+
+func (ev SubscriptionSent) apply(s *State) {
+	c := s.contact(ev.To)
+	if ev.Answer == "" {
+		c.Pending.Ask = false
+	} else {
+		c.Pending.Answer, c.AsksUs, c.AskText = "", false, ""
+	}
+	s.setContact(c)
+}
 
 // SubscriptionAsked: somebody wants to see our presence. It says nothing if that is known, or
 // if there are MostRequests.
@@ -150,16 +238,12 @@ func (ev SubscriptionAsked) apply(s *State) {
 	s.setContact(c)
 }
 
-// SubscriptionAnswered: we answered a request, or it was withdrawn.
-type SubscriptionAnswered struct{ From jid.JID }
+// SubscriptionWithdrawn: somebody no longer wants to see our presence.
+type SubscriptionWithdrawn struct{ From jid.JID }
 
-func (ev SubscriptionAnswered) apply(s *State) {
+func (ev SubscriptionWithdrawn) apply(s *State) {
 	c := s.contact(ev.From)
-	c.AsksUs, c.AskText = false, ""
-	if !c.InRoster {
-		s.removeContact(c.JID)
-		return
-	}
+	c.AsksUs, c.AskText, c.Pending.Answer = false, "", ""
 	s.setContact(c)
 }
 

@@ -19,7 +19,7 @@ var told = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
 		SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, LoadMissing{},
-		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, SetPresence{}, SetDiscreet{},
+		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
 	}
@@ -158,6 +158,9 @@ type AcceptContact struct{ JID jid.JID }
 // DeclineContacts refuses those who asked.
 type DeclineContacts struct{ JIDs []jid.JID }
 
+// DismissRefusal says that the person has read what a Contact has Refused.
+type DismissRefusal struct{ JID jid.JID }
+
 // SetPresence changes what contacts are told.
 type SetPresence struct{ Presence Presence }
 
@@ -181,4 +184,5 @@ func (RenameContact) intent()   {}
 func (RemoveContact) intent()   {}
 func (AcceptContact) intent()   {}
 func (DeclineContacts) intent() {}
+func (DismissRefusal) intent()  {}
 func (SetPresence) intent()     {}

@@ -22,8 +22,14 @@ func TestLatest_NamesAllThatChanged(t *testing.T) {
 		switch n := r.IntN(200); {
 		case n < 60:
 			ev = SubscriptionAsked{From: j, Text: fmt.Sprint(r.IntN(2))}
+		case n < 65:
+			ev = SubscriptionSent{Answer: Decline, To: j}
+		case n < 72:
+			ev = ContactPending{j, Pending{Edit: []Edit{"", Add, Rename, Remove}[r.IntN(4)], Name: fmt.Sprint(r.IntN(3)), Ask: r.IntN(2) == 0, Answer: []Answer{"", Accept, Decline}[r.IntN(3)]}}
+		case n < 76:
+			ev = []Event{ContactSaved{j, fmt.Sprint(r.IntN(3))}, ContactRefused{j, Pending{Edit: Add, Answer: Accept}, "no"}, RefusalRead{j}, SubscriptionWithdrawn{j}}[r.IntN(4)]
 		case n < 80:
-			ev = SubscriptionAnswered{From: j}
+			ev = SubscriptionSent{Answer: []Answer{"", Accept}[r.IntN(2)], To: j}
 		case n < 100:
 			ev = ContactChanged{RosterItem{JID: j, Name: fmt.Sprint(r.IntN(3)), Subscription: SubscriptionBoth}}
 		case n < 120:
@@ -48,14 +54,23 @@ func TestLatest_NamesAllThatChanged(t *testing.T) {
 			ev = Cleared{}
 		}
 		s = s.With(ev)
-		asking := 0
+		var counts [3]int
 		for c := range s.Contacts {
-			if c.AsksUs {
-				asking++
+			if c.AsksUs && c.Pending.Answer == "" {
+				counts[0]++
+			}
+			if c.Pending != (Pending{}) {
+				counts[1]++
+			}
+			if c.Refused != "" {
+				counts[2]++
+			}
+			if !c.InRoster && !c.AsksUs && c.Pending == (Pending{}) && c.Refused == "" {
+				t.Fatalf("after %T nothing is left of %+v", ev, c)
 			}
 		}
-		if s.Requests() != asking {
-			t.Fatalf("after %T %d ask, and %d are counted", ev, asking, s.Requests())
+		if got := [3]int{s.Requests(), s.Unsaved(), s.Refusals()}; got != counts {
+			t.Fatalf("after %T there are %v, and %v are counted", ev, counts, got)
 		}
 		before := past[r.IntN(len(past))]
 		if contacts, ok := s.ContactsSince(before.Rev); ok {
@@ -116,7 +131,7 @@ func TestRequests_AreBounded(t *testing.T) {
 	if s.Contact("nobody0@flood.example") == nil || s.Contact(jid.JID(fmt.Sprintf("nobody%d@flood.example", 2*MostRequests))) != nil {
 		t.Error("it is not the first that are kept")
 	}
-	s = s.With(SubscriptionAnswered{From: "nobody0@flood.example"}).With(SubscriptionAsked{From: grace})
+	s = s.With(SubscriptionSent{Answer: Decline, To: "nobody0@flood.example"}).With(SubscriptionAsked{From: grace})
 	if c := s.Contact(grace); c == nil || !c.AsksUs {
 		t.Error("there is room again, and nobody gets in")
 	}

@@ -42,7 +42,9 @@ type State struct {
 	contacts *immutable.Map[jid.JID, *Contact]
 	chats    *immutable.Map[jid.JID, *Chat]
 	coverage *immutable.Map[Part, *Coverage]
-	requests int // contacts that ask
+	requests int // contacts that wait for an answer
+	unsaved  int // contacts of which something is pending
+	refused  int // contacts of which something was refused
 
 	lastContacts, lastChats latest
 	sockets                 heard // connections there have been on this page
@@ -115,8 +117,8 @@ func (s *State) Unsent() (n int) {
 // For a name of which nothing can be seen the address stands.
 func (s *State) Name(j jid.JID) string {
 	name := jid.Unescape(j.Local())
-	if c := s.Contact(j); c != nil && c.Name != "" {
-		name = c.Name
+	if called := s.Called(j); called != "" {
+		name = called
 	}
 	if name = legible.Name(name); name != "" {
 		return name
@@ -124,16 +126,41 @@ func (s *State) Name(j jid.JID) string {
 	return j.Shown()
 }
 
+// Called is the name the person has given to somebody, "" if they have not.
+func (s *State) Called(j jid.JID) string { return s.Contact(j).name() }
+
 // Requests is how many people ask to see our presence and have no answer yet.
 func (s *State) Requests() int { return s.requests }
 
+// Unsaved is of how many contacts something is pending.
+func (s *State) Unsaved() int { return s.unsaved }
+
+// Refusals is how many contacts have something Refused.
+func (s *State) Refusals() int { return s.refused }
+
+// count counts a contact, or with -1 no longer.
+func (s *State) count(c *Contact, by int) {
+	if c.asks() {
+		s.requests += by
+	}
+	if c.Pending != (Pending{}) {
+		s.unsaved += by
+	}
+	if c.Refused != "" {
+		s.refused += by
+	}
+}
+
+// setContact puts a contact in its place, or takes it out if nothing is left of it.
 func (s *State) setContact(c *Contact) {
-	if old := s.Contact(c.JID); old != nil && old.AsksUs {
-		s.requests--
+	if !c.stays() {
+		s.removeContact(c.JID)
+		return
 	}
-	if c.AsksUs {
-		s.requests++
+	if old := s.Contact(c.JID); old != nil {
+		s.count(old, -1)
 	}
+	s.count(c, 1)
 	c.Rev = s.Rev
 	s.contacts = s.contacts.Set(c.JID, c)
 	s.lastContacts = s.lastContacts.with(c.JID, s.Rev)
@@ -144,20 +171,17 @@ func (s *State) removeContact(j jid.JID) {
 	if old == nil {
 		return
 	}
-	if old.AsksUs {
-		s.requests--
-	}
+	s.count(old, -1)
 	s.contacts = s.contacts.Delete(old.JID)
 	s.lastContacts = s.lastContacts.with(old.JID, s.Rev)
 }
 
 // setContacts puts a whole table in the place of the one that was.
 func (s *State) setContacts(all *immutable.MapBuilder[jid.JID, *Contact]) {
-	s.contacts, s.requests, s.lastContacts = all.Map(), 0, latest{dropped: s.Rev}
+	s.contacts, s.lastContacts = all.Map(), latest{dropped: s.Rev}
+	s.requests, s.unsaved, s.refused = 0, 0, 0
 	for c := range s.Contacts {
-		if c.AsksUs {
-			s.requests++
-		}
+		s.count(c, 1)
 	}
 }
 
@@ -252,7 +276,8 @@ const (
 	SubscriptionBoth Subscription = "both"
 )
 
-// Contact is a roster item, or somebody who asks to become one.
+// Contact is a roster item, somebody who asks to become one, or somebody the person wants to
+// become one.
 type Contact struct {
 	Rev          uint64
 	JID          jid.JID // bare
@@ -263,8 +288,73 @@ type Contact struct {
 	Asked        bool // we asked for their presence and wait for an answer
 	AsksUs       bool // they ask for ours and wait for our answer
 	AskText      string
+	Pending      Pending // what the person has done that the server has not confirmed
+	Refused      string  // what the server did not take of it and why, until it has been read
 
 	presences map[string]Presence // by resource, "" for the bare address; replaced, never written to
+}
+
+// Pending is what the person has done to a contact and the server has not confirmed. All else
+// that a Contact says is what the server knows.
+type Pending struct {
+	Edit   Edit
+	Name   string // with Add and Rename
+	Ask    bool   // to see their presence
+	Answer Answer // to their request to see ours
+}
+
+// Edit is a change of the roster.
+type Edit string
+
+const (
+	Add    Edit = "add"
+	Rename Edit = "rename"
+	Remove Edit = "remove"
+)
+
+// Answer is what somebody who asks is told.
+type Answer string
+
+const (
+	Accept  Answer = "accept"
+	Decline Answer = "decline"
+)
+
+// Listed reports whether the contact is in the roster, or is to be.
+func (c *Contact) Listed() bool { return c != nil && (c.InRoster || c.Pending.Edit == Add) }
+
+// name is what the person calls the contact.
+func (c *Contact) name() string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Pending.Edit == Add && c.Pending.Name != "", c.Pending.Edit == Rename:
+		return c.Pending.Name
+	}
+	return c.Name
+}
+
+// asks reports whether the contact waits for the person's answer.
+func (c *Contact) asks() bool { return c.AsksUs && c.Pending.Answer == "" }
+
+// stays reports whether anything is left of the contact.
+func (c *Contact) stays() bool {
+	return c.InRoster || c.AsksUs || c.Pending != (Pending{}) || c.Refused != ""
+}
+
+// settle takes back of what is pending what the server has.
+func (c *Contact) settle() {
+	p := &c.Pending
+	switch {
+	case c.InRoster && (p.Edit == Add && p.Name == "" || p.Edit != Remove && p.Name == c.Name):
+		p.Edit, p.Name = "", ""
+	case !c.InRoster && p.Edit != Add:
+		p.Edit, p.Name = "", ""
+	}
+	p.Ask = p.Ask && !c.Asked && c.Subscription != SubscriptionTo && c.Subscription != SubscriptionBoth
+	if c.SeesUs() {
+		p.Answer, c.AsksUs, c.AskText = "", false, ""
+	}
 }
 
 // Presence is the presence to show: that of the resource with the highest

@@ -498,7 +498,7 @@ func TestRosterKeepsWhoAsks(t *testing.T) {
 	if c := s.Contact("mallory@elsewhere.example"); c == nil || !c.AsksUs || c.InRoster {
 		t.Errorf("a request was lost with the roster: %+v", c)
 	}
-	s = s.With(SubscriptionAnswered{From: "mallory@elsewhere.example"})
+	s = s.With(SubscriptionSent{Answer: Decline, To: "mallory@elsewhere.example"})
 	if c := s.Contact("mallory@elsewhere.example"); c != nil {
 		t.Errorf("an answered stranger stays: %+v", c)
 	}

@@ -225,6 +225,7 @@ func contactRow(c *state.Contact) Contact {
 	row := Contact{
 		JID: c.JID, Name: c.Name, Groups: c.Groups, InRoster: c.InRoster,
 		Subscription: string(c.Subscription), Asked: c.Asked, AsksUs: c.AsksUs, AskText: c.AskText,
+		Edit: string(c.Pending.Edit), EditName: c.Pending.Name, Ask: c.Pending.Ask, Answer: string(c.Pending.Answer), Refused: c.Refused,
 	}
 	for resource, p := range c.Presences() {
 		if row.Presences == nil {
@@ -354,6 +355,8 @@ func (row *Contact) kept() state.KeptContact {
 	kc := state.KeptContact{Contact: state.Contact{
 		JID: row.JID, Name: row.Name, Groups: row.Groups, InRoster: row.InRoster,
 		Subscription: state.Subscription(row.Subscription), Asked: row.Asked, AsksUs: row.AsksUs, AskText: row.AskText,
+		Pending: state.Pending{Edit: state.Edit(row.Edit), Name: row.EditName, Ask: row.Ask, Answer: state.Answer(row.Answer)},
+		Refused: row.Refused,
 	}}
 	for resource, p := range row.Presences {
 		if kc.Presences == nil {

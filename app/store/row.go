@@ -56,6 +56,12 @@ type Contact struct {
 	AsksUs       bool                `json:"asks,omitempty"`
 	AskText      string              `json:"text,omitempty"`
 	Presences    map[string]Presence `json:"presences,omitempty"`
+	// What is state.Contact.Pending, and Refused.
+	Edit     string `json:"edit,omitempty"`
+	EditName string `json:"editName,omitempty"`
+	Ask      bool   `json:"ask,omitempty"`
+	Answer   string `json:"answer,omitempty"`
+	Refused  string `json:"refused,omitempty"`
 }
 
 // Presence is what one resource says about itself.

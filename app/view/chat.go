@@ -55,7 +55,7 @@ func (c *chat) head(name string) app.UI {
 		now = now.Text("Go on in the other tab")
 	case c.Phase != state.Online:
 		now = now.Text("You are offline; messages wait here")
-	case c.Contact == nil || !c.Contact.InRoster:
+	case !c.Contact.Listed():
 		now = now.Body(app.Elem("bdi").Text(c.Peer.Shown()))
 	case c.Contact.Asked && show == state.Unavailable:
 		now = now.Text("Has not answered your request yet")

@@ -424,6 +424,11 @@ func (d *desk) happened(sig Signal) {
 		d.answer(state.AcceptContact{JID: peer}, peer)
 	case "decline":
 		d.answer(state.DeclineContacts{JIDs: []jid.JID{peer}}, peer)
+	case "dismiss":
+		d.model.Do(state.DismissRefusal{JID: peer})
+		if d.settling.Focus = "me"; d.open != "" {
+			d.answered()
+		}
 	case "add":
 		d.model.Do(state.AddContact{JID: peer})
 	case "rename":

@@ -1,6 +1,8 @@
 package view
 
 import (
+	"strconv"
+
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"natter/app/jid"
@@ -47,7 +49,13 @@ func (p *details) Render() app.UI {
 		return app.Aside().Class("details").Aria("label", "Details").Body(append(body, app.Div().Class("details-part").Body(
 			app.P().Class("details-hint").Text(ownNotes)))...)
 	}
-	if c == nil || !c.InRoster {
+	if words := d.pending(c); words != "" && d.s.Connection.Phase != state.Online {
+		body = append(body, app.P().Class("details-part details-hint").Attr("role", "status").Text(words+"."))
+	}
+	if c != nil && c.Refused != "" {
+		body = append(body, app.P().Class("details-part field-fault").Attr("role", "alert").Text("This contact "+c.Refused))
+	}
+	if !c.Listed() {
 		body = append(body, app.Div().Class("details-part").Body(
 			app.P().Class("details-hint").Text("Not in your contacts. Add them to see when they are online."),
 			app.Button().Type("button").Class("button-primary").DataSet("do", "add").DataSet("peer", string(p.Peer)).Text("Add to contacts")))
@@ -57,7 +65,7 @@ func (p *details) Render() app.UI {
 		app.Form().Class("details-part").DataSet("form", "rename").DataSet("peer", string(p.Peer)).Body(
 			app.Label().Class("details-label").For("rename").Text("Name"),
 			app.Div().Class("details-rename").Body(
-				app.Input().Type("text").ID("rename").Class("field-input").Name("text").AutoComplete(false).MaxLength(100).Attr("value", c.Name).Placeholder(jid.Unescape(p.Peer.Local())),
+				app.Input().Type("text").ID("rename").Class("field-input").Name("text").AutoComplete(false).MaxLength(100).Attr("value", d.s.Called(p.Peer)).Placeholder(jid.Unescape(p.Peer.Local())),
 				app.Button().Type("submit").Class("button-quiet").Text("Save")),
 		),
 		app.Div().Class("details-part").Body(
@@ -84,6 +92,42 @@ func (d *desk) presence(c *state.Contact) string {
 		text += " · " + s
 	}
 	return text
+}
+
+// pending says what has been done to a contact and is not on the server, "" if nothing is.
+func (d *desk) pending(c *state.Contact) string {
+	if c == nil {
+		return ""
+	}
+	what := ""
+	switch p := c.Pending; {
+	case p.Edit == state.Add:
+		what = "added to your contacts"
+	case p.Edit == state.Rename:
+		what = "renamed"
+	case p.Edit == state.Remove:
+		what = "removed from your contacts"
+	case p.Answer == state.Accept:
+		what = "told that you accept"
+	case p.Answer == state.Decline:
+		what = "told that you decline"
+	case p.Ask:
+		what = "asked"
+	default:
+		return ""
+	}
+	if d.s.Connection.Phase == state.Online {
+		return "Being " + what
+	}
+	return "Will be " + what + " when you are online"
+}
+
+// unsaved says how much of what was done to contacts waits for a connection.
+func unsaved(n int) string {
+	if n == 1 {
+		return "What you did to a contact is saved when you are online."
+	}
+	return "What you did to " + strconv.Itoa(n) + " contacts is saved when you are online."
 }
 
 func subscription(c *state.Contact, name string) string {

@@ -91,7 +91,7 @@ func (d *desk) start(sig Signal) {
 	}
 	d.settling.Focus = ""
 	peer := to.Peer.Bare()
-	if c := d.s.Contact(peer); sig.On && peer != d.s.Account() && (c == nil || !c.InRoster) {
+	if c := d.s.Contact(peer); sig.On && peer != d.s.Account() && !c.Listed() {
 		d.model.Do(state.AddContact{JID: peer})
 	}
 	d.turnTo(to)
@@ -185,6 +185,9 @@ func (m *modal) Render() app.UI {
 			app.Div().Body(
 				app.P().Text("Messages and the password are forgotten on this device. Your conversations stay on your server if it keeps an archive."),
 				unsent(d.s.Unsent()),
+				app.If(d.s.Unsaved() > 0, func() app.UI {
+					return app.P().Class("field-fault").Attr("role", "alert").Text("What you did to contacts has not been saved yet and will be lost.")
+				}),
 				actions("sign-out", "Sign out", "", "button-primary")))
 	case "requests":
 		return m.frame("Contact requests", m.asked())

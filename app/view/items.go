@@ -23,7 +23,7 @@ type item struct {
 // itemOf is the row of somebody. ok is false if they have none.
 func itemOf(s *state.State, peer jid.JID) (it item, ok bool) {
 	chat, contact := s.Chat(peer), s.Contact(peer)
-	if chat == nil && (contact == nil || !contact.InRoster) {
+	if chat == nil && !contact.Listed() {
 		return item{}, false
 	}
 	it = item{peer: peer, name: s.Name(peer), chat: chat != nil}

@@ -28,6 +28,7 @@ func (l *list) Render() app.UI {
 		l.head(),
 		status(d),
 		storage(d),
+		refusal(d),
 		l.search(),
 		l.rows(),
 		menu(d),
@@ -79,8 +80,13 @@ const inSight = 40
 func (l *list) rows() app.UI {
 	d := l.Desk
 	var body []app.UI
-	if n := d.s.Requests(); n > 0 && d.filter == "" {
-		body = append(body, requestRow(n))
+	if d.filter == "" {
+		if n := d.s.Requests(); n > 0 {
+			body = append(body, requestRow(n))
+		}
+		if offline := d.s.Connection.Phase != state.Online; offline && d.s.Unsaved() > 0 {
+			body = append(body, app.P().Class("unsaved").Attr("role", "status").Body(icon("clock"), app.Span().Text(unsaved(d.s.Unsaved()))))
+		}
 	}
 	items := d.items(d.filter)
 	messages := l.messages(len(items))
@@ -148,13 +154,16 @@ func (l *list) none() app.UI {
 
 func (l *list) row(it item, index, count int) app.UI {
 	d := l.Desk
-	chat := d.s.Chat(it.peer)
+	chat, contact := d.s.Chat(it.peer), d.s.Contact(it.peer)
 	r := &row{
-		Name: it.name, Peer: it.peer, Show: d.showOf(d.s.Contact(it.peer)), Open: it.peer == d.open,
-		Index: index, Count: count,
+		Name: it.name, Peer: it.peer, Show: d.showOf(contact), Open: it.peer == d.open,
+		Index: index, Count: count, Pending: d.pending(contact),
 	}
 	if chat == nil {
 		r.Line = it.peer.Shown()
+		if r.Pending != "" && d.s.Connection.Phase != state.Online {
+			r.Line = r.Pending
+		}
 		return r
 	}
 	draft, last := "", chat.Timeline.Last()
@@ -200,6 +209,8 @@ type row struct {
 	Open   bool
 	Index  int
 	Count  int
+	// Pending is what has been done to the contact and is not on the server.
+	Pending string
 }
 
 // Render implements app.Composer.
@@ -238,7 +249,10 @@ func (r *row) Render() app.UI {
 			avatar(string(r.Peer), r.Name, "avatar-l", dot(r.Show)),
 			app.Span().Class("row-text").Body(
 				app.Span().Class("row-pair").Body(
-					app.Span().Class("row-name").Body(app.Elem("bdi").Text(r.Name), app.Span().Class("sr").Text(", "+presenceWords(r.Show)+". ")),
+					app.Span().Class("row-name").Body(app.Elem("bdi").Text(r.Name), app.Span().Class("sr").Text(", "+presenceWords(r.Show)+". "),
+						app.If(r.Pending != "", func() app.UI {
+							return app.Span().Class("mark").Attr("role", "img").Aria("label", r.Pending).Title(r.Pending).Body(icon("clock"))
+						})),
 					app.Span().Class("row-when").Text(r.When)),
 				app.Span().Class("row-pair").Body(
 					app.Span().Class("row-line").Body(line...),
@@ -316,6 +330,29 @@ func storage(d *desk) app.UI {
 			icon("alert"), app.Span().Class("status-text").Text(p.Text),
 			app.Span().Class("status-why").Text(p.Advice))
 	})
+}
+
+// refusal says what the server has not taken of what was done to a contact, one at a time.
+func refusal(d *desk) app.UI {
+	c := d.refused()
+	return app.If(c != nil, func() app.UI {
+		return app.Div().Class("status").Attr("role", "alert").DataSet("phase", "stopped").Body(
+			icon("alert"), app.Span().Class("status-text").Body(app.Elem("bdi").Text(c.JID.Shown()), app.Text(" "+c.Refused)),
+			app.Button().Type("button").Class("status-retry").DataSet("do", "dismiss").DataSet("peer", string(c.JID)).Text("OK"))
+	})
+}
+
+// refused is the first of the contacts that have something Refused, nil if there is none.
+func (d *desk) refused() (first *state.Contact) {
+	if d.s.Refusals() == 0 {
+		return nil
+	}
+	for c := range d.s.Contacts {
+		if c.Refused != "" && (first == nil || c.JID < first.JID) {
+			first = c
+		}
+	}
+	return first
 }
 
 func phaseName(p state.Phase) string {

@@ -42,7 +42,7 @@ func (d *desk) requests() []*state.Contact {
 	}
 	a.s, a.all = d.s, nil
 	for c := range d.s.Contacts {
-		if c.AsksUs {
+		if c.AsksUs && c.Pending.Answer == "" {
 			a.all = append(a.all, c)
 		}
 	}

@@ -115,15 +115,15 @@ func TestRequests_Page(t *testing.T) {
 	if b.settling.Focus != "accept:nobody0042@flood.example" {
 		t.Errorf("the focus is at %s", b.settling.Focus)
 	}
-	b.play(state.SubscriptionAnswered{From: "nobody0041@flood.example"})
+	b.play(state.SubscriptionSent{Answer: state.Decline, To: "nobody0041@flood.example"})
 	b.sig("decline", "nobody0044@flood.example", "")
 	b.wants(t, "DeclineContacts{JIDs:[nobody0044@flood.example]}")
 	if b.settling.Focus != "accept:nobody0043@flood.example" {
 		t.Errorf("after the last one the focus is at %s", b.settling.Focus)
 	}
-	b.play(state.SubscriptionAnswered{From: "nobody0044@flood.example"})
+	b.play(state.SubscriptionSent{Answer: state.Decline, To: "nobody0044@flood.example"})
 	for i := range 41 {
-		b.play(state.SubscriptionAnswered{From: jid.JID(fmt.Sprintf("nobody%04d@flood.example", i))})
+		b.play(state.SubscriptionSent{Answer: state.Decline, To: jid.JID(fmt.Sprintf("nobody%04d@flood.example", i))})
 	}
 	if got := shown(); len(got) != 2 {
 		t.Errorf("what is left is %v", got)
@@ -138,7 +138,7 @@ func TestRequests_Page(t *testing.T) {
 	if b.dialog.kind != "" {
 		t.Error("the dialog stays")
 	}
-	b.play(state.SubscriptionAnswered{From: "nobody0042@flood.example"})
+	b.play(state.SubscriptionSent{Answer: state.Decline, To: "nobody0042@flood.example"})
 	b.sig("requests", "", "")
 	b.sig("accept", "nobody0043@flood.example", "")
 	if b.dialog.kind != "" || b.settling.Focus == "" {

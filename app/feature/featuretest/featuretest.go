@@ -278,7 +278,7 @@ func (s *stage) do(line string) {
 var intents = []state.Intent{
 	state.StartChat{}, state.SendMessage{}, state.KeepDraft{}, state.RetryMessage{}, state.DeleteMessage{}, state.Typing{}, state.ReadChat{},
 	state.LoadOlder{}, state.LoadMissing{}, state.AddContact{}, state.RenameContact{}, state.RemoveContact{},
-	state.AcceptContact{}, state.DeclineContacts{}, state.SetPresence{}, state.SetDiscreet{},
+	state.AcceptContact{}, state.DeclineContacts{}, state.DismissRefusal{}, state.SetPresence{}, state.SetDiscreet{},
 }
 
 func (s *stage) wait(d string) {

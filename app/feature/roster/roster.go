@@ -1,7 +1,13 @@
 // Package roster keeps the contact list (RFC 6121 §2).
+//
+// What the person does to it is pending in the state until the server has it. It is asked for
+// when there is a connection, one change of a contact at a time. What is still pending when a
+// stream begins, or when another page has asked for it, may have been done: the whole roster
+// tells, and what it does not have is asked for again.
 package roster
 
 import (
+	"errors"
 	"strings"
 
 	"natter/app/feature"
@@ -15,13 +21,16 @@ const NS = "jabber:iq:roster"
 
 // New returns the feature.
 func New() *feature.Feature {
+	l := &list{nothing()}
 	return &feature.Feature{
 		Name: "roster (RFC 6121)",
 		Requests: map[framing.Name]feature.Handler{
 			{Space: NS, Local: "query"}: push,
 		},
-		Start: load,
-		Do:    do,
+		Start:   load,
+		Resumed: l.resumed,
+		Observe: l.observe,
+		Do:      l.do,
 	}
 }
 
@@ -86,35 +95,138 @@ func read(el *framing.Element) (item state.RosterItem, ok bool) {
 	return item, el.Is(NS, "item") && item.JID != ""
 }
 
-func do(c feature.Client, in state.Intent) bool {
+// list knows of which contacts a change is under way.
+type list struct{ under *way }
+
+type way struct{ contacts map[jid.JID]bool }
+
+func nothing() *way { return &way{map[jid.JID]bool{}} }
+
+func (l *list) observe(c feature.Client, ev state.Event) {
+	switch ev := ev.(type) {
+	case state.Cleared, state.Returned: // nobody waits for what was asked before
+		l.under = nothing()
+	case state.RosterLoaded:
+		if c.State().Unsaved() == 0 {
+			return
+		}
+		for contact := range c.State().Contacts {
+			l.save(c, contact.JID)
+		}
+	case state.ContactPending:
+		l.save(c, ev.JID)
+	}
+}
+
+// resumed asks for the roster if something is pending that this page has not asked for.
+func (l *list) resumed(c feature.Client) {
+	if c.State().Unsaved() == 0 {
+		return
+	}
+	for contact := range c.State().Contacts {
+		if contact.Pending != (state.Pending{}) && !l.under.contacts[contact.JID] {
+			load(c)
+			return
+		}
+	}
+}
+
+func (l *list) do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
 	case state.AddContact:
-		set(c, in.JID, in.Name, nil)
+		edit(c, in.JID, state.Add, in.Name)
 	case state.RenameContact:
-		var groups []string
-		if contact := c.State().Contact(in.JID); contact != nil {
-			groups = contact.Groups
-		}
-		set(c, in.JID, in.Name, groups)
+		edit(c, in.JID, state.Rename, in.Name)
 	case state.RemoveContact:
-		request(c, framing.New(NS, "item").
-			Set("jid", in.JID.Bare().String()).Set("subscription", "remove"))
+		edit(c, in.JID, state.Remove, "")
+	case state.DismissRefusal:
+		c.Emit(state.RefusalRead(in))
 	default:
 		return false
 	}
 	return true
 }
 
-// set asks for one item (RFC 6121 §2.3). The state changes when the server pushes it.
-func set(c feature.Client, j jid.JID, name string, groups []string) {
-	item := framing.New(NS, "item").Set("jid", j.Bare().String()).Set("name", name)
-	for _, g := range groups {
-		item.Add(framing.New(NS, "group").AddText(g))
+func edit(c feature.Client, j jid.JID, what state.Edit, name string) {
+	j = j.Bare()
+	var p state.Pending
+	contact := c.State().Contact(j)
+	if contact != nil {
+		p = contact.Pending
 	}
-	request(c, item)
+	switch {
+	case what == state.Rename && p.Edit == state.Add:
+		what = state.Add
+	case what == state.Rename && (contact == nil || !contact.InRoster):
+		return
+	case what == state.Remove:
+		p.Ask = false
+	}
+	p.Edit, p.Name = what, name
+	c.Emit(state.ContactPending{JID: j, Pending: p})
 }
 
-func request(c feature.Client, item *framing.Element) {
-	c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").
-		Add(framing.New(NS, "query").Add(item)), func(*framing.Element, error) {})
+// save asks for what is pending of a contact (RFC 6121 §2.3, §2.5), unless an earlier change
+// is under way: then this one follows.
+func (l *list) save(c feature.Client, j jid.JID) {
+	contact := c.State().Contact(j)
+	if contact == nil || contact.Pending.Edit == "" || c.State().Connection.Phase != state.Online || l.under.contacts[j] {
+		return
+	}
+	p := contact.Pending
+	item := framing.New(NS, "item").Set("jid", j.String())
+	if p.Edit == state.Remove {
+		if !contact.InRoster {
+			c.Emit(state.ContactRemoved{JID: j})
+			return
+		}
+		item.Set("subscription", "remove")
+	} else {
+		if contact.InRoster && (p.Name == contact.Name || p.Name == "" && p.Edit == state.Add) {
+			c.Emit(state.ContactSaved{JID: j, Name: contact.Name})
+			return
+		}
+		item.Set("name", p.Name)
+		for _, g := range contact.Groups {
+			item.Add(framing.New(NS, "group").AddText(g))
+		}
+	}
+	under := l.under
+	under.contacts[j] = true
+	c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").Add(framing.New(NS, "query").Add(item)),
+		func(_ *framing.Element, err error) {
+			if under != l.under {
+				return
+			}
+			delete(under.contacts, j)
+			l.saved(c, j, p, err)
+		})
+}
+
+// saved deals with the answer to a change. What the person has done meanwhile comes next.
+func (l *list) saved(c feature.Client, j jid.JID, p state.Pending, err error) {
+	var refused *framing.StanzaError
+	gone := errors.As(err, &refused) && refused.Condition == "item-not-found"
+	contact := c.State().Contact(j)
+	switch {
+	case err == nil && p.Edit != state.Remove:
+		c.Emit(state.ContactSaved{JID: j, Name: p.Name})
+	case err == nil, gone && p.Edit == state.Remove:
+		c.Emit(state.ContactRemoved{JID: j})
+	default:
+		why := feature.Refusal(err)
+		if why == "" {
+			return // nobody knows; the next roster does
+		}
+		if contact != nil && contact.Pending.Edit == p.Edit && contact.Pending.Name == p.Name {
+			c.Emit(state.ContactRefused{JID: j, Of: state.Pending{Edit: p.Edit}, Why: undone[p.Edit] + why})
+		}
+	}
+	l.save(c, j)
+}
+
+var undone = map[state.Edit]string{
+	state.Add:    "could not be added to your contacts. ",
+	state.Rename: "could not be renamed. ",
+	state.Remove: "could not be removed from your contacts. ",
 }

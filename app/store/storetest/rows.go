@@ -40,7 +40,8 @@ func full() store.Batch {
 		},
 		Contacts: []store.Contact{{
 			JID: grace, Name: "Grace", Groups: []string{"navy", "a b"}, InRoster: true, Subscription: "both",
-			Asked: true, AsksUs: true, AskText: "please", Presences: map[string]store.Presence{"phone": {Show: "dnd", Priority: 5}},
+			Asked: true, AsksUs: true, AskText: "please", Presences: map[string]store.Presence{"phone": {Show: "dnd", Priority: 5}, "": {Show: "away"}},
+			Edit: "rename", EditName: "Amazing", Ask: true, Answer: "accept", Refused: "could not be renamed.",
 		}},
 		Chats: []store.Chat{{
 			Peer: grace, Resource: "phone", Unread: 3, Read: store.Key{Time: 5, Seq: -1}, Seen: store.Key{Time: 3, Seq: -2},

@@ -53,6 +53,10 @@ var All = []Story{
 	{"requests-page", requests, []view.Signal{{Do: "requests"}}},
 	{"requests-many", manyRequests, []view.Signal{{Do: "requests"}}},
 	{"requests-decline", manyRequests, []view.Signal{{Do: "declining"}}},
+	{"pending", pending, []view.Signal{open("hedy@example.org"), {Do: "details"}}},
+	{"pending-list", pending, nil},
+	{"pending-leaving", pending, []view.Signal{{Do: "leaving"}}},
+	{"refused", refused, []view.Signal{open(grace)}},
 	{"loading", loading, nil},
 	{"empty", empty, nil},
 	{"empty-chat", typical, []view.Signal{open("hedy@example.org")}},
@@ -245,6 +249,26 @@ func manyRequests(now time.Time) *state.State {
 		s = s.With(state.SubscriptionAsked{From: jid.JID(fmt.Sprintf("nobody%04d@flood.example", i)), Text: "Let me in"})
 	}
 	return s
+}
+
+// pending is what was done to contacts without a connection.
+func pending(now time.Time) *state.State {
+	return play(requests(now),
+		state.ConnectionChanged{Connection: state.Connection{
+			Phase: state.Waiting, RetryAt: now.Add(12500 * time.Millisecond),
+			Problem: &state.Problem{Kind: "lost", Text: "The connection to example.org was lost.", Advice: "Natter tries again by itself."},
+		}},
+		state.ContactPending{JID: "charles@engine.example", Pending: state.Pending{Answer: state.Accept, Ask: true}},
+		state.ContactPending{JID: grace, Pending: state.Pending{Edit: state.Rename, Name: "Amazing Grace"}},
+		state.ContactPending{JID: "hedy@example.org", Pending: state.Pending{Edit: state.Rename, Name: "Hedwig Kiesler"}},
+		state.ContactPending{JID: "barbara@example.org", Pending: state.Pending{Edit: state.Remove}},
+		state.ContactPending{JID: "annie@example.org", Pending: state.Pending{Edit: state.Add, Name: "Annie Easley", Ask: true}})
+}
+
+// refused is what the server did not take of it.
+func refused(now time.Time) *state.State {
+	return play(typical(now),
+		state.ContactRefused{JID: "annie@example.org", Of: state.Pending{Edit: state.Add}, Why: "could not be added to your contacts. Your contact list is full, or the server is busy."})
 }
 
 func loading(time.Time) *state.State {
