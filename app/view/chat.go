@@ -279,6 +279,9 @@ func (r *message) Render() app.UI {
 		about, _ := folded(m.Subject, 1) // it is a line
 		said = append(said, app.Div().Class("text subject").Dir("auto").Body(text(about)...))
 	}
+	if m.Notice {
+		said = append(said, app.Span().Class("sr").Text("Note by Natter: ")) // whom its look does not tell
+	}
 	if m.Body != "" {
 		said = append(said, app.Div().Class("text").Dir("auto").Body(text(shown)...))
 	}
