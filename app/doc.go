@@ -10,6 +10,7 @@
 //	  legible/          what strangers wrote, safe to show
 //	  steps/            counts the work on what strangers wrote, for tests that bound it
 //	  state/            the shared language: State, Event, Intent; pure functions
+//	    tree/           ordered maps that never change
 //	  connect/          from an address to a bound stream: discover, dial, redirect, negotiate
 //	    discover/       from a domain to WebSocket endpoints (host-meta)
 //	    sasl/           SCRAM, PLAIN, ANONYMOUS; both sides of SCRAM

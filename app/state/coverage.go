@@ -313,7 +313,7 @@ func join(runs []run, o Range, cut bool) []run {
 
 // Coverage returns what is here of a part of an archive.
 func (s *State) Coverage(p Part) Coverage {
-	if c, ok := s.coverage.Get(p); ok {
+	if c, ok := s.coverage.Get(p.key()); ok {
 		return *c
 	}
 	return Coverage{Part: p}
@@ -328,13 +328,9 @@ func (s *State) Coverages(yield func(*Coverage) bool) {
 	}
 }
 
-func (s *State) setCoverage(c Coverage) { s.coverage = s.coverage.Set(c.Part, &c) }
+func (s *State) setCoverage(c Coverage) { s.coverage = s.coverage.Set(c.Part.key(), &c) }
 
-type partHasher struct{}
-
-func (partHasher) Hash(p Part) uint32 { return hash(string(p.Archive)) ^ hash(string(p.With))*31 }
-
-func (partHasher) Equal(a, b Part) bool { return a == b }
+func (p Part) key() string { return string(p.Archive) + "\x00" + string(p.With) }
 
 // CatchUpStarted: an archive is being asked for what it has got since it was read last.
 type CatchUpStarted struct {

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/benbjohnson/immutable"
-
 	"natter/app/jid"
+	"natter/app/state/tree"
 )
 
 // Event is something that happened. Features emit events; nothing else changes
@@ -79,20 +78,20 @@ type RosterLoaded struct{ Items []RosterItem }
 
 func (ev RosterLoaded) apply(s *State) {
 	s.RosterLoaded = true
-	all := immutable.NewMapBuilder[jid.JID, *Contact](hasher{})
+	all := tree.New[jid.JID, *Contact](order)
 	for c := range s.Contacts {
 		left := &Contact{
 			Rev: s.Rev, JID: c.JID, Subscription: SubscriptionNone,
 			AsksUs: c.AsksUs, AskText: c.AskText, Pending: c.Pending, Refused: c.Refused,
 		}
 		if left.settle(); left.stays() {
-			all.Set(c.JID, left)
+			all = all.Set(c.JID, left)
 		}
 	}
 	for _, item := range ev.Items {
 		old := s.Contact(item.JID)
 		if old != nil && item.is(old) {
-			all.Set(item.JID, old) // nothing has to be kept or drawn anew
+			all = all.Set(item.JID, old) // nothing has to be kept or drawn anew
 			continue
 		}
 		c := &Contact{JID: item.JID}
@@ -101,7 +100,7 @@ func (ev RosterLoaded) apply(s *State) {
 		}
 		c.Rev = s.Rev
 		item.fill(c)
-		all.Set(c.JID, c)
+		all = all.Set(c.JID, c)
 	}
 	s.setContacts(all)
 }

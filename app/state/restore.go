@@ -5,9 +5,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/benbjohnson/immutable"
-
 	"natter/app/jid"
+	"natter/app/state/tree"
 )
 
 // Kept is what of a State outlives the page.
@@ -43,21 +42,21 @@ type KeptChat struct {
 func Restore(k Kept) *State {
 	s := New()
 	s.know(&k)
-	contacts := immutable.NewMapBuilder[jid.JID, *Contact](hasher{})
+	contacts := tree.New[jid.JID, *Contact](order)
 	for _, kc := range k.Contacts {
 		c := kc.contact()
-		contacts.Set(c.JID, c)
+		contacts = contacts.Set(c.JID, c)
 	}
 	s.setContacts(contacts)
-	chats := immutable.NewMapBuilder[jid.JID, *Chat](hasher{})
+	chats := tree.New[jid.JID, *Chat](order)
 	for _, kc := range k.Chats {
 		c := kc.Chat
 		c.Rev, c.Typing = 0, false
 		c.Timeline = newTimeline().read(kc.Messages)
 		c.Timeline.low, c.Timeline.high = min(c.Timeline.low, kc.Low), max(c.Timeline.high, kc.High)
-		chats.Set(c.Peer, &c)
+		chats = chats.Set(c.Peer, &c)
 	}
-	s.chats = chats.Map()
+	s.chats = chats
 	for _, c := range k.Coverage {
 		c.Fill = Fill{}
 		s.setCoverage(c)
@@ -277,7 +276,7 @@ func (t Timeline) Changed(since uint64) []*Message {
 			changed = append(changed, m)
 		}
 	}
-	slices.SortFunc(changed, func(a, b *Message) int { return keyOrder{}.Compare(a.Key, b.Key) })
+	slices.SortFunc(changed, func(a, b *Message) int { return a.Key.compare(b.Key) })
 	return slices.Compact(changed)
 }
 

@@ -4,17 +4,17 @@
 // All of it is plain data, and With is a pure function from a State and an Event
 // to a new State. A published State never changes: whoever holds one may read it
 // for as long as they like, on any goroutine. The big tables are persistent maps
-// (github.com/benbjohnson/immutable), so a new State shares what did not change and
+// (app/state/tree), so a new State shares what did not change and
 // an event costs the same whether a chat has ten messages or ten thousand.
 package state
 
 import (
+	"strings"
 	"time"
-
-	"github.com/benbjohnson/immutable"
 
 	"natter/app/jid"
 	"natter/app/legible"
+	"natter/app/state/tree"
 )
 
 // State is one moment of one account.
@@ -39,12 +39,12 @@ type State struct {
 	// is well.
 	Storage *Problem
 
-	contacts *immutable.Map[jid.JID, *Contact]
-	chats    *immutable.Map[jid.JID, *Chat]
-	coverage *immutable.Map[Part, *Coverage]
-	requests int // contacts that wait for an answer
-	unsaved  int // contacts of which something is pending
-	refused  int // contacts of which something was refused
+	contacts *tree.Map[jid.JID, *Contact]
+	chats    *tree.Map[jid.JID, *Chat]
+	coverage *tree.Map[string, *Coverage] // by Part.key
+	requests int                          // contacts that wait for an answer
+	unsaved  int                          // contacts of which something is pending
+	refused  int                          // contacts of which something was refused
 
 	lastContacts, lastChats latest
 	sockets                 heard // connections there have been on this page
@@ -53,9 +53,9 @@ type State struct {
 // New returns the state of nobody being signed in.
 func New() *State {
 	return &State{
-		contacts: immutable.NewMap[jid.JID, *Contact](hasher{}),
-		chats:    immutable.NewMap[jid.JID, *Chat](hasher{}),
-		coverage: immutable.NewMap[Part, *Coverage](partHasher{}),
+		contacts: tree.New[jid.JID, *Contact](order),
+		chats:    tree.New[jid.JID, *Chat](order),
+		coverage: tree.New[string, *Coverage](strings.Compare),
 	}
 }
 
@@ -177,8 +177,8 @@ func (s *State) removeContact(j jid.JID) {
 }
 
 // setContacts puts a whole table in the place of the one that was.
-func (s *State) setContacts(all *immutable.MapBuilder[jid.JID, *Contact]) {
-	s.contacts, s.lastContacts = all.Map(), latest{dropped: s.Rev}
+func (s *State) setContacts(all *tree.Map[jid.JID, *Contact]) {
+	s.contacts, s.lastContacts = all, latest{dropped: s.Rev}
 	s.requests, s.unsaved, s.refused = 0, 0, 0
 	for c := range s.Contacts {
 		s.count(c, 1)
@@ -403,17 +403,5 @@ func rank(s Show) int {
 	return 0
 }
 
-// hasher is FNV-1a over the strings that key our tables.
-type hasher struct{}
-
-func (hasher) Hash(key jid.JID) uint32 { return hash(string(key)) }
-
-func (hasher) Equal(a, b jid.JID) bool { return a == b }
-
-func hash(s string) uint32 {
-	h := uint32(2166136261)
-	for i := 0; i < len(s); i++ {
-		h = (h ^ uint32(s[i])) * 16777619
-	}
-	return h
-}
+// order is that of addresses in our tables.
+func order(a, b jid.JID) int { return strings.Compare(string(a), string(b)) }

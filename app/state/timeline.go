@@ -4,9 +4,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/benbjohnson/immutable"
-
 	"natter/app/jid"
+	"natter/app/state/tree"
 )
 
 // Delivery is how far a message of ours has come.
@@ -115,8 +114,8 @@ func (c *Chat) Seen(m *Message) bool {
 // Timeline is the ordered messages of one conversation. The zero value is not
 // usable; a Chat always has one.
 type Timeline struct {
-	rows *immutable.SortedMap[Key, *Message]
-	ids  *immutable.Map[string, *Message]
+	rows *tree.Map[Key, *Message]
+	ids  *tree.Map[string, *Message]
 	low  int64 // the lowest Seq given to older pages
 	high int64 // the highest Seq given
 
@@ -127,8 +126,8 @@ type Timeline struct {
 
 func newTimeline() Timeline {
 	return Timeline{
-		rows: immutable.NewSortedMap[Key, *Message](keyOrder{}),
-		ids:  immutable.NewMap[string, *Message](stringHasher{}),
+		rows: tree.New[Key, *Message](Key.compare),
+		ids:  tree.New[string, *Message](strings.Compare),
 	}
 }
 
@@ -243,7 +242,7 @@ func (t Timeline) Find(m *Message) *Message {
 // nearest returns the message that is m by the rule of Same and is nearest to it in time, of
 // some that stand around that time.
 func (t Timeline) nearest(m *Message) (found *Message) {
-	look := func(it *immutable.SortedMapIterator[Key, *Message], next func() (Key, *Message, bool)) {
+	look := func(it *tree.Iterator[Key, *Message], next func() (Key, *Message, bool)) {
 		for range around {
 			_, old, ok := next()
 			if !ok {
@@ -568,20 +567,12 @@ func archiveKey(id string) string { return "a" + id }
 
 func apart(a, b time.Time) time.Duration { return a.Sub(b).Abs() }
 
-type keyOrder struct{}
-
-func (keyOrder) Compare(a, b Key) int {
-	if a.Before(b) {
+func (k Key) compare(o Key) int {
+	if k.Before(o) {
 		return -1
 	}
-	if b.Before(a) {
+	if o.Before(k) {
 		return 1
 	}
 	return 0
 }
-
-type stringHasher struct{}
-
-func (stringHasher) Hash(key string) uint32 { return hash(key) }
-
-func (stringHasher) Equal(a, b string) bool { return a == b }

@@ -1,0 +1,94 @@
+package tree
+
+import (
+	"cmp"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// check fails unless a map has exactly what want has, is a search tree and is balanced.
+func check(t *testing.T, m *Map[int, int], want map[int]int) {
+	t.Helper()
+	keys := slices.Sorted(maps.Keys(want))
+	var there []int
+	for it := m.Iterator(); !it.Done(); {
+		k, v, ok := it.Next()
+		if !ok || want[k] != v {
+			t.Fatalf("%d is %d, %v", k, v, ok)
+		}
+		there = append(there, k)
+	}
+	if !slices.Equal(there, keys) || m.Len() != len(keys) {
+		t.Fatalf("%d: %v, want %v", m.Len(), there, keys)
+	}
+	back := m.Iterator()
+	back.Last()
+	for i := len(keys) - 1; i >= 0; i-- {
+		if k, _, ok := back.Prev(); !ok || k != keys[i] {
+			t.Fatalf("backwards %d, want %d", k, keys[i])
+		}
+	}
+	if _, _, ok := back.Prev(); ok || !back.Done() {
+		t.Fatal("it goes on before the first")
+	}
+	var balanced func(n *node[int, int]) int
+	balanced = func(n *node[int, int]) int {
+		if n == nil {
+			return 0
+		}
+		l, r := balanced(n.left), balanced(n.right)
+		if l-r > 1 || r-l > 1 || n.height != 1+max(l, r) {
+			t.Fatalf("%d has %d and %d below it and says %d", n.key, l, r, n.height)
+		}
+		return n.height
+	}
+	balanced(m.root)
+}
+
+func TestMap(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	m, want := New[int, int](cmp.Compare[int]), map[int]int{}
+	check(t, m, want)
+	for i := range 3000 {
+		key := random.IntN(200)
+		before, had := m, maps.Clone(want)
+		if i%300 < 180 {
+			m, want[key] = m.Set(key, i), i
+		} else {
+			m = m.Delete(key)
+			delete(want, key)
+		}
+		check(t, m, want)
+		check(t, before, had) // the old one is as it was
+		if v, ok := m.Get(key); v != want[key] || ok != (i%300 < 180) {
+			t.Fatalf("%d is %d, %v", key, v, ok)
+		}
+		from, it := random.IntN(220)-10, m.Iterator()
+		it.Seek(from)
+		next, isLast := 1000, true
+		for k := range want {
+			if k >= from {
+				next, isLast = min(next, k), false
+			}
+		}
+		if it.Done() != isLast {
+			t.Fatalf("seeking %d it is done: %v", from, it.Done())
+		}
+		if k, _, ok := it.Next(); ok && k != next {
+			t.Fatalf("seeking %d there is %d, want %d", from, k, next)
+		}
+	}
+}
+
+// What is added in order, as messages are, costs no more than what is not.
+func TestMap_Ascending(t *testing.T) {
+	m := New[int, int](cmp.Compare[int])
+	for i := range 1 << 14 {
+		m = m.Set(i, i)
+	}
+	if m.root.height > 15 {
+		t.Errorf("%d levels for %d keys", m.root.height, m.Len())
+	}
+}
