@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -51,7 +52,16 @@ func main() {
 	browser.WatchPage(c)
 	browser.Unsent(func() int { return c.State().Unsent() })
 	watchForm(c, form)
-	hinted := storage.Load(rememberedKey) != ""
+	// The database is asked who is remembered while the view is made.
+	go comeBack(c, config, keep, form)
+	runtime.Gosched()
+
+	view.Run(model{c}, view.Page{})
+}
+
+// comeBack goes on with whoever is remembered here, and sees to those who have signed out.
+func comeBack(c *client.Client, config client.Config, keep keeper, form browser.Form) {
+	hinted := keep.storage.Load(rememberedKey) != ""
 	who, out := keep.who(context.Background())
 	switch {
 	case who.Account != "":
@@ -70,8 +80,6 @@ func main() {
 			other.Do(state.Return{Account: r.Account, Out: true})
 		}
 	}
-
-	view.Run(model{c}, view.Page{})
 }
 
 // model is the client as the view wants it: told at most once a frame.
