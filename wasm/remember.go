@@ -32,7 +32,8 @@ const rememberedKey = "natter.remembered"
 
 // accountKey is where a tab keeps whose it is, as the name of a database: another account
 // may be remembered in another tab.
-// It is there only in a tab of somebody who is remembered, and tells web/natter.js and web/boot.js so.
+// It is there only in a tab of somebody who is remembered, and tells web/natter.js, web/boot.js,
+// web/start.js and web/sketch.js so.
 const accountKey = "natter.account"
 
 // openKey is where web/natter.js keeps, for new tabs, which conversation was open.
@@ -73,7 +74,8 @@ func (k keeper) note(ctx context.Context, account jid.JID) (remembered, error) {
 }
 
 // who is the one this page is for: whose the tab was before, or who was here last. Somebody
-// who has signed out is it only if there is nobody else; out are all who have.
+// who has signed out is it only if there is nobody else; out are all who have. Before this
+// program is up web/start.js knows by the same rule of whom to show a sketch.
 func (k keeper) who(ctx context.Context) (who remembered, out []remembered) {
 	all, err := k.all(ctx)
 	if err != nil {

@@ -169,7 +169,7 @@
         if (!(await verified())) throw problem;
         return instantiate(natterStart.again().program);
       });
-      await natterStart.styled;
+      await Promise.all([natterStart.styled, natterStart.sketched]);
       go = program;
       // run returns when main does, which it never should; the exit code says how.
       let code = 0;

@@ -379,7 +379,7 @@ window.natterPage = (() => {
 
   // ---- Looks. ----
 
-  const themeKey = "natter.theme";
+  const themeKey = "natter.theme"; // read by trusted.js
   function theme() {
     return root.dataset.theme || "";
   }
@@ -392,12 +392,6 @@ window.natterPage = (() => {
     } catch {
       // Without storage the choice lasts as long as the page.
     }
-  }
-  try {
-    const kept = localStorage.getItem(themeKey);
-    if (kept === "light" || kept === "dark") root.dataset.theme = kept;
-  } catch {
-    // The system's choice, then.
   }
 
   return {

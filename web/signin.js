@@ -134,6 +134,7 @@ window.natter = (() => {
     },
 
     showSignIn(reason) {
+      natterStart.wipe();
       setBusy(false);
       clearError();
       notice.textContent = reason;
@@ -148,6 +149,7 @@ window.natter = (() => {
       status.textContent = text;
     },
     loadingFailed(text) {
+      natterStart.wipe();
       early = false;
       $("signin").hidden = false;
       document.documentElement.dataset.screen = "signin";

@@ -18,6 +18,14 @@ if (window.trustedTypes) {
   });
 }
 
+// The colours a person has chosen (natter.js).
+try {
+  const theme = localStorage.getItem("natter.theme");
+  if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+} catch {
+  // the system's choice, then
+}
+
 // Whoever is remembered never sees the sign-in form: it would flash while the rest of
 // the page is still coming.
 try {

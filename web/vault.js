@@ -8,6 +8,9 @@
 //   natterVault.mark(name, note)    a promise; when it is kept, this note is on disk
 //   natterVault.remove(name)        a promise; the note stays
 //   natterVault.forget(name)        a promise; the note goes too
+//   natterVault.sketch(name, look)  keeps what the list looks like, for start.js: only while
+//                                   there is a note, and it does not say that the person
+//                                   has signed out. mark, remove and forget take it away
 //
 // Each secret has a key of its own, made for it and thrown away with it, which
 // WebCrypto does not give out, neither to this script nor to any other. The bytes open
@@ -19,6 +22,7 @@
 window.natterVault = (() => {
   const table = "secrets";
   const noted = "note "; // begins the name of the row of a note
+  const seen = "look "; // and of a sketch
 
   const result = (request) => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
@@ -26,14 +30,14 @@ window.natterVault = (() => {
   });
 
   // within opens the database for one transaction, so that no tab ever holds it.
-  async function within(mode, work) {
+  async function within(mode, work, durability = "strict") {
     if (!window.crypto.subtle) throw new DOMException("there is no WebCrypto", "NotSupportedError");
     if (!window.indexedDB) throw new DOMException("there is no IndexedDB", "NotSupportedError");
     const request = window.indexedDB.open("natter-vault", 1);
     request.onupgradeneeded = () => request.result.createObjectStore(table, { keyPath: "name" });
     const db = await result(request);
     try {
-      const tx = db.transaction(table, mode, { durability: "strict" });
+      const tx = db.transaction(table, mode, { durability });
       const done = new Promise((resolve, reject) => {
         tx.oncomplete = () => resolve();
         tx.onabort = () => reject(tx.error || new DOMException("the transaction was given up", "AbortError"));
@@ -71,14 +75,37 @@ window.natterVault = (() => {
 
   const row = (name, note) => ({ name: noted + name, note, at: Date.now() });
 
-  const mark = (name, note) => within("readwrite", (secrets) => secrets.put(row(name, note)));
+  const mark = (name, note) => within("readwrite", (secrets) => {
+    secrets.delete(seen + name);
+    return secrets.put(row(name, note));
+  });
 
-  const remove = (name) => within("readwrite", (secrets) => secrets.delete(name));
+  const remove = (name) => within("readwrite", (secrets) => {
+    secrets.delete(seen + name);
+    return secrets.delete(name);
+  });
 
   const forget = (name) => within("readwrite", (secrets) => {
+    secrets.delete(seen + name);
     secrets.delete(noted + name);
     return secrets.delete(name);
   });
+
+  function here(note) {
+    try {
+      return !JSON.parse(note).out;
+    } catch {
+      return false;
+    }
+  }
+
+  const sketch = (name, look) => within("readwrite", (secrets) => {
+    const request = secrets.get(noted + name);
+    request.addEventListener("success", () => {
+      if (request.result && here(request.result.note)) secrets.put({ name: seen + name, look });
+    });
+    return request;
+  }, "relaxed");
 
   // Most who come here have never been remembered: for them no database is made.
   async function notes() {
@@ -105,5 +132,5 @@ window.natterVault = (() => {
     }
   }
 
-  return { save, load, notes, mark, remove, forget };
+  return { save, load, notes, mark, remove, forget, sketch };
 })();

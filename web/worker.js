@@ -137,11 +137,15 @@ async function verify() {
   return wrong;
 }
 
-// navigate answers with the page. The network is asked for it while the worker starts.
+// navigate answers with the page. The network is asked for it while the worker starts, and
+// the browser opens the site's databases, which takes it long when it has just started.
 function navigate(event) {
   const early = event.preloadResponse || Promise.resolve();
   event.waitUntil(early.catch(() => {}));
   event.respondWith(fresh(event.request, shell, early));
+  const vault = indexedDB.open("natter-vault", 1);
+  vault.onupgradeneeded = () => vault.transaction.abort(); // nobody is remembered
+  vault.onsuccess = () => vault.result.close();
 }
 
 // quiet is set while the network swallows what it is asked, as some do in trains.

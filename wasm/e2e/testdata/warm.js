@@ -63,11 +63,12 @@ window.warm = (() => {
     }
   };
 
-  // A frame after the one in which it was drawn, it has been on screen.
+  // A frame after the one in which it was drawn, it has been on screen. What web/start.js
+  // shows until then is outside of the program's element.
   const look = () => {
-    if (!painted && document.querySelector("#rows .row")) {
+    if (!painted && document.querySelector("#app .row")) {
       painted = true;
-      warm.drawn = document.querySelectorAll("#rows .row").length;
+      warm.drawn = document.querySelectorAll("#app .row").length;
       requestAnimationFrame(() => { warm.list = performance.now(); });
     }
     const online = [...document.querySelectorAll("[role=status]")].some((e) => e.textContent.includes("Connected to"));

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"net/http/httptest"
 	"os"
@@ -224,6 +225,33 @@ func TestSec51_Vault(t *testing.T) {
 			v.ask(step.what, bound, secret)
 			if got := visit(t, b, address).ask(`vault.notes()`); got != step.note {
 				t.Errorf("after %s the notes are %q, want %q", step.what, got, step.note)
+			}
+		}
+		if got := v.ask(`spy.rows()`); got != "[]" {
+			t.Errorf("left is %s", got)
+		}
+	})
+	t.Run("sec52 a sketch is of somebody who is here", func(t *testing.T) {
+		const (
+			sketch = `natterVault.sketch("ada", "what ada sees").then(() => "")`
+			here   = `vault.save("ada", args[0], args[1], '{"account":"ada"}')`
+		)
+		for _, step := range []struct {
+			what string
+			kept int
+		}{
+			{sketch, 0}, // nobody is remembered
+			{here, 0}, {sketch, 1}, {sketch, 1},
+			{`vault.mark("ada", '{"account":"ada","out":true}')`, 0}, {sketch, 0},
+			{here, 0}, {sketch, 1},
+			{`vault.remove("ada")`, 0}, {sketch, 1}, // the tables are here still
+			{`vault.forget("ada")`, 0}, {sketch, 0},
+		} {
+			if got := v.ask(step.what, bound, secret); got != "" {
+				t.Fatalf("%s: %s", step.what, got)
+			}
+			if got := v.ask(`spy.rows().then((rows) => String(rows.filter((row) => row.look === "what ada sees").length))`); got != fmt.Sprint(step.kept) {
+				t.Errorf("after %s there are %s sketches, want %d", step.what, got, step.kept)
 			}
 		}
 		if got := v.ask(`spy.rows()`); got != "[]" {
