@@ -122,9 +122,7 @@ func (pg *page) expires(to *person, unsent string) *page {
 	pg.onDisk(unsent)
 	pg = pg.reload()
 	if d.credential.Token == "" {
-		spent := *d.credential
-		spent.Expiry = time.Now().Add(-time.Hour)
-		d.credential = &spent
+		d.credential = worthless(*d.credential)
 	} else if err := pg.connector.Invalidate(t.Context(), connect.Request{
 		Account: d.account, Credential: d.credential, Server: d.network.wss,
 	}); err != nil {
@@ -134,6 +132,15 @@ func (pg *page) expires(to *person, unsent string) *page {
 	return pg
 }
 
+// worthless returns a credential with keys that the server refuses, as it does when the
+// password is another.
+func worthless(k connect.Credential) *connect.Credential {
+	keys := *k.Keys
+	keys.ClientKey = make([]byte, len(keys.ClientKey))
+	k.Keys = &keys
+	return &k
+}
+
 // atTheForm returns to the account, whose password is needed.
 func (pg *page) atTheForm() {
 	pg.t().Helper()
@@ -141,6 +148,21 @@ func (pg *page) atTheForm() {
 	blank(pg.t(), pg.until("the form", func(s *state.State) bool {
 		return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil
 	}))
+}
+
+// A visit with a clock that is ahead finds the credential expired, asks for the password,
+// and takes nothing away: with the right clock the device signs in by itself again.
+func TestAClockThatIsAheadDeletesNoCredential(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		ada = ada.reload()
+		ada.connector.Now = func() time.Time { return time.Now().AddDate(1, 0, 0) }
+		ada.atTheForm()
+		if kind := ada.State().Connection.Problem.Kind; kind != "away-too-long" || d.dropped != 0 {
+			t.Errorf("told %s, dropped %d times", kind, d.dropped)
+		}
+		ada.reload().back()
+	})
 }
 
 // Whoever was remembered and signs in without wanting to be any more leaves nothing on

@@ -84,7 +84,7 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 				}
 				r.Password = request.Password
 				if r.Credential == nil && r.Password == "" {
-					return nil, &connect.Error{Phase: connect.Authenticate, Err: &connect.CredentialError{Reason: connect.Expired}}
+					return nil, &connect.Error{Phase: connect.Authenticate, Err: &connect.CredentialError{Reason: connect.Missing}}
 				}
 			}
 			s, err := l.c.config.Connector.Connect(ctx, r)

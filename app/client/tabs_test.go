@@ -428,9 +428,7 @@ func (d *device) spoil(pg *page) {
 	d.mu.Lock()
 	old := *d.credential
 	if old.Token == "" {
-		spent := old
-		spent.Expiry = time.Now().Add(-time.Hour)
-		d.credential = &spent
+		d.credential = worthless(old)
 	}
 	d.mu.Unlock()
 	if old.Token == "" {

@@ -15,6 +15,9 @@ import (
 // computer that nobody comes back to should not stay signed in for months. Who does
 // come back is given more time: servers hand out a new token every day or so that one
 // is used, and keys we extend as often ourselves.
+//
+// It is our clock that says when, and a clock may be wrong: what has expired is not used,
+// and is kept. It is gone when the server says so.
 const (
 	maxKept     = 14 * 24 * time.Hour
 	extendAfter = 24 * time.Hour
@@ -77,6 +80,7 @@ func (c Credential) Binding() []byte {
 type Unfit string
 
 const (
+	Missing    Unfit = "there is none"
 	Foreign    Unfit = "it is not one of this account"
 	Expired    Unfit = "it has expired"
 	Refused    Unfit = "the server no longer accepts it"
@@ -106,8 +110,9 @@ func (e *CredentialError) Unwrap() error { return e.Err }
 var ErrUnread = errors.New("what is kept instead of the password cannot be read")
 
 // Gone reports whether the credential will never work again and should be deleted. A
-// server that does not offer tokens today may do so tomorrow.
-func (e *CredentialError) Gone() bool { return e.Reason != NotOffered }
+// server that does not offer tokens today may do so tomorrow, and a clock that is ahead
+// today may be right tomorrow.
+func (e *CredentialError) Gone() bool { return e.Reason != NotOffered && e.Reason != Expired }
 
 // check looks for what can be known without asking the server.
 func (c *Connector) check(req Request) *Error {
@@ -260,11 +265,11 @@ func (n *negotiation) token(request, success *framing.Element) (string, time.Tim
 	}
 	e := success.Child(nsFAST, "token")
 	expiry, err := time.Parse(time.RFC3339, e.Attr("expiry"))
-	latest := n.now().Add(maxKept)
-	switch {
-	case err != nil || !n.protected || !expiry.After(n.now()):
+	if err != nil || !n.protected {
 		return "", time.Time{}
-	case expiry.After(latest):
+	}
+	// The server has made it just now: if it has expired by our clock, our clock is ahead.
+	if latest := n.now().Add(maxKept); expiry.After(latest) || !expiry.After(n.now()) {
 		expiry = latest
 	}
 	return strings.Clone(e.Attr("token")), expiry.UTC().Truncate(time.Second)

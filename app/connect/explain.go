@@ -84,6 +84,7 @@ var sentences = map[string]sentence{
 	"tampered":            {"What the server offered was changed on the way here. Somebody may be in the middle, so the sign-in was stopped.", "Try again from another network.", ""},
 	"bad-sign-in":         {"The server answered the sign-in in a way that cannot be right, so it was stopped.", "Try again. If it stays so, tell the provider, with the details.", ""},
 	"sign-in-expired":     {"The server no longer remembers this device.", "Type the password to sign in again.", "password"},
+	"away-too-long":       {"This device signs you in for two weeks after your last visit. By its clock they are over.", "Type the password to sign in again.", "password"},
 	"password-changed":    {"The password of this account has been changed, or this is not its server.", "Type the new password to sign in again.", "password"},
 	"not-remembered":      {"The server does not offer to sign in without the password at the moment.", "Type the password to sign in.", "password"},
 	"unread":              {"What this device keeps to sign you in cannot be read at the moment.", "Natter tries again by itself. If it stays so, restart the browser.", ""},
@@ -325,8 +326,9 @@ var streamErrors = map[string]string{
 }
 
 var keptReasons = map[Unfit]string{
+	Missing:    "sign-in-expired",
 	Foreign:    "not-remembered",
-	Expired:    "sign-in-expired",
+	Expired:    "away-too-long",
 	Refused:    "sign-in-expired",
 	Changed:    "password-changed",
 	NotOffered: "not-remembered",

@@ -82,7 +82,8 @@ var kinds = []struct {
 	{"unread", "", true, &Error{Phase: Authenticate, Err: ErrUnread}},
 	{"not-remembered", "password", false, unusable(Foreign)},
 	{"not-remembered", "password", false, unusable(NotOffered)},
-	{"sign-in-expired", "password", false, unusable(Expired)},
+	{"away-too-long", "password", false, unusable(Expired)},
+	{"sign-in-expired", "password", false, unusable(Missing)},
 	{"sign-in-expired", "password", false, &Error{Phase: Authenticate, Condition: "credentials-expired", Err: &CredentialError{Refused, sasl.NewFailure("credentials-expired", "")}}},
 	{"password-changed", "password", false, &Error{Phase: Authenticate, Err: &CredentialError{Changed, sasl.ErrOtherSalt}}},
 
