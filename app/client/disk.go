@@ -33,11 +33,11 @@ func (l *loop) news(page state.ArchivePage) state.ArchivePage {
 			if !state.Same(&known[k], &m) {
 				continue
 			}
-			if known[k].ArchiveID != "" {
+			if known[k].ArchiveID != "" && !state.Misdated(&known[k], &m) {
 				return true
 			}
 			// One of the page is the archive's copy of it, and no other: in memory it learns
-			// which.
+			// which, and when it was sent.
 			l.readTo(page.Peer, known[k].Key)
 		}
 		return false

@@ -30,8 +30,11 @@ type loop struct {
 	loss    int                // the last one the stream told
 	session *connect.Session
 	hidden  bool
-	paged   bool           // a page of an archive has come in this turn
-	leaving sync.WaitGroup // sessions that are being closed
+	// redelivers is set from a resume until what was under way to the lost socket has come.
+	redelivers bool
+	lost       time.Time      // the connection, the last time
+	paged      bool           // a page of an archive has come in this turn
+	leaving    sync.WaitGroup // sessions that are being closed
 
 	keeping          // what is kept on this device, see keep.go
 	tabs             // the other tabs of this browser, see tabs.go
@@ -97,7 +100,7 @@ func (l *loop) do(in state.Intent) {
 	}
 	if l.link != nil {
 		if m, ok := in.(state.SendMessage); ok && m.ID == "" {
-			m.ID, m.At = l.NewID(), l.Now() // by which it is known if it is done again
+			m.ID, m.At = l.NewID(), l.state.Now(l.Now()) // by which it is known if it is done again
 			in = m
 		}
 		if l.wish(in); !l.leads {

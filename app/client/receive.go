@@ -35,7 +35,7 @@ func (l *loop) read(el *framing.Element) *feature.Stanza {
 		To:      jid.JID(el.Attr("to")),
 		ID:      el.Attr("id"),
 		Type:    el.Attr("type"),
-		At:      l.Now(),
+		At:      l.state.Now(l.Now()),
 	}
 	if st.From == "" {
 		st.From = l.state.Account()
@@ -46,21 +46,40 @@ func (l *loop) read(el *framing.Element) *feature.Stanza {
 	if el.Name.Local != "message" {
 		return st
 	}
-	for _, n := range el.Children {
-		// Whoever wrote the message can add a delay too; only our own server's word
-		// for the time counts.
-		if !n.Element.Is(nsDelay, "delay") {
-			continue
-		}
-		if by := jid.JID(n.Element.Attr("from")); by == l.state.Account() || by == jid.JID(l.state.Me.Domain()) {
-			if at, ok := feature.Stamp(n.Element); ok {
-				st.At = late(at, l.Now())
-			}
-		}
+	if at, ok := l.delayed(el); ok {
+		st.At = late(at, l.state.Now(l.Now()))
 	}
 	st.ArchiveID = l.archiveID(el)
 	return st
 }
+
+// delayed is when a message was sent that our server has kept (XEP-0203). A date is believed
+// only when the server must have added it itself: to what was stored for an absent client,
+// which comes before the archive has told all, and to what is delivered again after a
+// resume. At any other time it is the sender's, whoever it names, for no server takes it
+// away. Of several the last is the server's own: it adds it behind what is there. Some add
+// none then, so one of before we were away is not believed either.
+func (l *loop) delayed(el *framing.Element) (at time.Time, ok bool) {
+	if !l.redelivers && l.state.CaughtUp {
+		return at, false
+	}
+	for _, n := range el.Children {
+		if !n.Element.Is(nsDelay, "delay") {
+			continue
+		}
+		if by := jid.JID(n.Element.Attr("from")); by == l.state.Account() || by == jid.JID(l.state.Me.Domain()) {
+			at, ok = feature.Stamp(n.Element)
+		}
+	}
+	if ranges := l.state.Coverage(state.Part{Archive: l.state.Account()}).Ranges; len(ranges) > 0 && at.Before(ranges[len(ranges)-1].To.At) {
+		return at, false
+	}
+	return at, ok && (!l.redelivers || at.After(l.lost.Add(-unnoticed)))
+}
+
+// unnoticed is for how long a connection may have been lost before it is noticed, and how
+// far two clocks may be apart.
+const unnoticed = 10 * time.Minute
 
 // late is when a message was said that came with its server's word for that. In whole
 // seconds it is the end of the one: Prosody 13 says so where a stream is resumed, and tells

@@ -187,7 +187,7 @@ func (l *loop) online(ev stream.Online) {
 		// What was offered at login still holds; a resumed stream says nothing of it.
 		ev.Session.Features, ev.Session.Carbons = l.session.Features, l.session.Carbons
 	}
-	l.session = ev.Session
+	l.session, l.redelivers = ev.Session, ev.Resumed
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{
 		Phase:     state.Online,
 		Endpoint:  ev.Session.Endpoint,
@@ -214,6 +214,9 @@ func (l *loop) online(ev stream.Online) {
 // offline shows why. A sign-in that fails is over: the form comes back with what
 // was typed, and nothing is tried again behind the person's back.
 func (l *loop) offline(ev stream.Offline) {
+	if l.state.Connection.Phase == state.Online {
+		l.lost = l.Now()
+	}
 	p := state.Problem(connect.Explain(ev.Err))
 	c := state.Connection{Phase: state.Waiting, Problem: &p, RetryAt: ev.RetryAt}
 	var unusable *connect.CredentialError

@@ -318,7 +318,7 @@ func (ev MessageAdded) apply(s *State) {
 		}
 	}
 	if old := c.Timeline.Find(&ev.Message); old != nil {
-		c.Timeline = c.Timeline.merge(old, &ev.Message, s.Rev)
+		c.Timeline = c.Timeline.merge(old, &ev.Message, false, s.Rev)
 		s.setChat(c)
 		return
 	}
@@ -590,6 +590,15 @@ func (c *Chat) readBy(answer *Message) {
 		if !m.Mine {
 			c.Unread++
 		}
+	}
+}
+
+// TimeTold: our archive has a message of a time that this device's clock has not come to.
+type TimeTold struct{ At time.Time }
+
+func (ev TimeTold) apply(s *State) {
+	if s.told.Before(ev.At) {
+		s.told = ev.At
 	}
 }
 

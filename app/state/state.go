@@ -39,6 +39,7 @@ type State struct {
 	// is well.
 	Storage *Problem
 
+	told     time.Time // see TimeTold
 	contacts *tree.Map[jid.JID, *Contact]
 	chats    *tree.Map[jid.JID, *Chat]
 	coverage *tree.Map[string, *Coverage] // by Part.key
@@ -69,6 +70,19 @@ func (s *State) With(ev Event) *State {
 
 // Account is the bare address that is signed in.
 func (s *State) Account() jid.JID { return s.Me.Bare() }
+
+// Now returns what time it is by a clock of this device: one that is behind our archive,
+// which has messages of later than that, is wrong.
+func (s *State) Now(clock time.Time) time.Time {
+	latest := s.told
+	if ranges := s.Coverage(Part{Archive: s.Account()}).Ranges; len(ranges) > 0 && ranges[len(ranges)-1].To.At.After(latest) {
+		latest = ranges[len(ranges)-1].To.At
+	}
+	if clock.Before(latest) {
+		return latest
+	}
+	return clock
+}
 
 // Contact returns the contact with this address, nil if there is none.
 func (s *State) Contact(j jid.JID) *Contact {

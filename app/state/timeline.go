@@ -360,7 +360,7 @@ func (t Timeline) insert(page []Message, floor, after Key, before string, older 
 	for i := range page {
 		if old := t.Find(&page[i]); old != nil {
 			copies[i] = copied(old, &page[i])
-			t = t.merge(old, &page[i], rev) // one that is here is only one of the page
+			t = t.merge(old, &page[i], true, rev) // one that is here is only one of the page
 			known[i] = t.Get(old.Key)
 		}
 	}
@@ -395,7 +395,7 @@ func (t Timeline) insert(page []Message, floor, after Key, before string, older 
 		if old == nil {
 			if old = t.Find(&page[i]); old != nil { // on the page twice
 				copies[i] = copied(old, &page[i])
-				t = t.merge(old, &page[i], rev)
+				t = t.merge(old, &page[i], true, rev)
 			}
 		}
 		if old != nil {
@@ -474,8 +474,9 @@ func theirs(messages []*Message) *Message {
 	return nil
 }
 
-// merge lets a known message learn what a second copy of it tells.
-func (t Timeline) merge(old, m *Message, rev uint64) Timeline {
+// merge lets a known message learn what a second copy of it tells, which the archive may
+// have told.
+func (t Timeline) merge(old, m *Message, archived bool, rev uint64) Timeline {
 	learned := *old
 	if learned.ArchiveID == "" {
 		learned.ArchiveID = m.ArchiveID
@@ -488,11 +489,22 @@ func (t Timeline) merge(old, m *Message, rev uint64) Timeline {
 	if learned.Mine && m.ArchiveID != "" && (learned.Delivery == Queued || learned.Delivery == Failed && !learned.Bounced) {
 		learned.Delivery, learned.Problem = OnServer, ""
 	}
+	if archived && Misdated(old, m) {
+		learned.At = m.At
+	}
 	if learned == *old {
 		return t
 	}
 	learned.Rev = rev
 	return t.put(&learned)
+}
+
+// Misdated reports whether the archive, which has m, tells another time of a message than
+// is known. It has the clock that all devices go by: ours may have been wrong, and a
+// message that came live may have said of itself when it was sent. Only of what we wrote
+// without a connection it knows no more than when it came.
+func Misdated(old, m *Message) bool {
+	return (old.ArchiveID == "" || old.ArchiveID == m.ArchiveID) && !(old.Mine && old.Late) && apart(old.At, m.At) >= time.Second
 }
 
 func (t Timeline) put(m *Message) Timeline {

@@ -195,7 +195,7 @@ func TestK05_Dead(t *testing.T) {
 			w.happened()
 			w.pass(20 * time.Second)
 			w.forget()
-			if !(&server{w, theirs}).gone() {
+			if !(&server{w: w, socket: theirs}).gone() {
 				t.Fatal("a full socket that does not move is not noticed")
 			}
 		})
@@ -208,7 +208,7 @@ func TestK05_Dead(t *testing.T) {
 			w.next().result <- &connect.Session{
 				Conn: framing.NewConn(slow, framing.ConnOptions{}), JID: me, Features: parse(t, featuresNoSM),
 			}
-			sv := &server{w, theirs}
+			sv := &server{w: w, socket: theirs}
 			w.send("m1")
 			w.pass(time.Second)
 			sv.got()

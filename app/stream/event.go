@@ -18,6 +18,10 @@ type Online struct {
 	Resumed bool
 }
 
+// Redelivered: all has come that was under way to the socket that was lost, and that the
+// server has sent again to the resumed stream. What comes from now on is new.
+type Redelivered struct{}
+
 // Received is a stanza for the owner. After it has been dealt with, Handled must
 // be called once; the server is not told before (XEP-0198 §4).
 type Received struct{ Stanza *framing.Element }
@@ -60,6 +64,7 @@ type Offline struct {
 type Trying struct{}
 
 func (Online) event()       {}
+func (Redelivered) event()  {}
 func (Received) event()     {}
 func (Replied) event()      {}
 func (Acknowledged) event() {}

@@ -83,6 +83,9 @@ func (l *loop) managed(e *framing.Element) {
 			l.tooHigh(uint32(h))
 			return
 		}
+		if l.resumed && !l.answered {
+			l.emit(Redelivered{})
+		}
 		l.answered = true
 		l.settled()
 		l.askSoon()
@@ -227,7 +230,8 @@ func (l *loop) catchUp(h uint32) bool {
 }
 
 // goOn goes on where the lost socket left off: what the server has not handled
-// is sent again, unchanged and before anything new (XEP-0198 §5).
+// is sent again, unchanged and before anything new (XEP-0198 §5). It does the same, and
+// the first count that it answers with comes after that.
 func (l *loop) goOn(h uint32) (ok bool) {
 	if !l.catchUp(h) {
 		l.tooHigh(h)
@@ -235,6 +239,7 @@ func (l *loop) goOn(h uint32) (ok bool) {
 	}
 	l.sent = 0
 	l.settled()
+	l.probe()
 	return true
 }
 

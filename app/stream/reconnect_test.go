@@ -572,7 +572,7 @@ func TestRun_LeavesNothing(t *testing.T) {
 				synctest.Wait()
 				tc.end(w)
 				<-w.ran
-				sv := &server{w, theirs}
+				sv := &server{w: w, socket: theirs}
 				if docs := sv.read()[1:]; !slices.Equal(docs, tc.want) || !sv.gone() {
 					t.Fatal(docs)
 				}

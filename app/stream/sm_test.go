@@ -124,7 +124,7 @@ func TestM04_Wrap(t *testing.T) {
 		sv.got(written("m1"), written("m2"), written("m3"))
 		sv.say(a(math.MaxUint32))
 		sv.say(a(1))
-		w.happened("trying", "resumed", "acknowledged m1", "acknowledged m2 m3")
+		w.happened("trying", "resumed", "redelivered", "acknowledged m1", "acknowledged m2 m3")
 		sv.say(`<message xmlns="jabber:client" id="in1"/>`)
 		sv.say(r)
 		sv.got(a(0))
@@ -197,7 +197,7 @@ func TestM06_TooHigh(t *testing.T) {
 			w.send("m1")
 			sv.cut()
 			w.pass(10 * time.Second)
-			sv = w.next().resumed(2)
+			sv = w.next().mute(2)
 			sv.got(failure, closed)
 		})
 	})
@@ -235,7 +235,7 @@ func TestM07_Resume(t *testing.T) {
 		}
 		w.send("m5")
 		sv = c.resumed(1)
-		w.happened("trying", "resumed", "acknowledged m1")
+		w.happened("trying", "resumed", "acknowledged m1", "redelivered")
 		sv.got(written("m2"), written("m3"), written("m4"), written("m5"))
 		sv.say(a(5))
 		w.happened("acknowledged m2 m3 m4 m5")
@@ -326,6 +326,20 @@ func TestM08_ResumeFails(t *testing.T) {
 	}
 }
 
+// What was under way to the socket that was lost comes before the server's first count.
+func TestM07_Redelivered(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		sv := w.managed()
+		sv.cut()
+		w.pass(longWait)
+		sv = w.next().mute(0)
+		sv.got(r)
+		w.forget()
+		sv.say(`<message xmlns="jabber:client" id="in1"/>`, a(0), `<message xmlns="jabber:client" id="in2"/>`, a(0))
+		w.happened("received in1", "redelivered", "received in2")
+	})
+}
+
 // M10, M14, C01 to C04.
 // What servers say of a stream that was resumed may be about the sockets before. That
 // is no reason to stop.
@@ -349,8 +363,8 @@ func TestM08_ResumedAndMistaken(t *testing.T) {
 				sv.read()
 				sv.cut()
 				w.pass(longWait)
-				sv = w.next().resumed(0)
-				sv.got(written("m1"))
+				sv = w.next().mute(0)
+				sv.got(r, written("m1"))
 				end(w, sv)
 				w.pass(longWait)
 				c := w.next()

@@ -47,6 +47,7 @@ type try struct {
 type server struct {
 	w      *world
 	socket framing.Socket
+	unread []string // what read returns first
 }
 
 // sleepy is a clock on the wall that can be put ahead, as by a machine that slept.
@@ -169,6 +170,8 @@ func describe(ev Event) string {
 		return word
 	case Trying:
 		return "trying"
+	case Redelivered:
+		return "redelivered"
 	}
 	return fmt.Sprintf("%T", ev)
 }
@@ -297,7 +300,7 @@ func (c *try) succeed(change func(*connect.Session)) *server {
 	sess := &connect.Session{Conn: conn, JID: me, Endpoint: endpoint}
 	change(sess)
 	c.result <- sess
-	sv := &server{c.w, theirs}
+	sv := &server{w: c.w, socket: theirs}
 	synctest.Wait()
 	if _, err := theirs.Read(context.Background()); err != nil {
 		c.w.t.Fatal(err)
@@ -320,8 +323,23 @@ func (c *try) fresh(features string) *server {
 	return c.succeed(func(s *connect.Session) { s.Features = parse(c.w.t, features) })
 }
 
-// resumed answers with the old stream, of which the server has handled h.
+// resumed answers with the old stream, of which the server has handled h, and then to
+// what it is asked first: what it has.
 func (c *try) resumed(h uint32) *server {
+	c.w.t.Helper()
+	sv := c.mute(h)
+	sent := sv.read()
+	i := slices.Index(sent, r)
+	if i < 0 {
+		c.w.t.Fatalf("after resuming it is not asked what it has: %q", sent)
+	}
+	sv.unread = slices.Delete(sent, i, i+1)
+	sv.say(fmt.Sprintf(`<a xmlns="urn:xmpp:sm:3" h="%d"/>`, h))
+	return sv
+}
+
+// mute is resumed by a server that does not answer.
+func (c *try) mute(h uint32) *server {
 	c.w.t.Helper()
 	if c.resume == nil {
 		c.w.t.Fatal("nothing to resume")
@@ -374,6 +392,7 @@ func (sv *server) got(want ...string) {
 
 func (sv *server) read() (docs []string) {
 	synctest.Wait()
+	docs, sv.unread = sv.unread, nil
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	for {

@@ -214,7 +214,12 @@ func (a *archive) result(c feature.Client, st *feature.Stanza) {
 	if message == nil || at.IsZero() || message.Attr("from") == "" {
 		return
 	}
-	inner := feature.Inner(message, feature.Archived, state.Clamp(at, c.Now()))
+	now := c.Now()
+	if q.part.Archive == c.State().Account() && at.After(now) {
+		c.Emit(state.TimeTold{At: at})
+		now = at
+	}
+	inner := feature.Inner(message, feature.Archived, state.Clamp(at, now))
 	if inner.To == "" {
 		inner.To = c.State().Account()
 	}

@@ -51,10 +51,11 @@ func unwrap(c feature.Client, st *feature.Stanza) {
 	if message == nil || message.Attr("from") == "" || message.Attr("to") == "" || message.Attr("type") == "groupchat" {
 		return
 	}
+	now := c.State().Now(c.Now())
 	if at.IsZero() {
-		at = c.Now()
+		at = now
 	}
-	inner := feature.Inner(message, source, state.Clamp(at, c.Now()))
+	inner := feature.Inner(message, source, state.Clamp(at, now))
 	if inner.Mine(c) != (source == feature.CarbonSent) {
 		return
 	}

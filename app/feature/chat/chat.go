@@ -187,7 +187,7 @@ func (t *talk) write(c feature.Client, in state.SendMessage) {
 		m.ID = c.NewID()
 	}
 	if m.At.IsZero() {
-		m.At = c.Now()
+		m.At = c.State().Now(c.Now())
 	}
 	chat := c.State().Chat(peer)
 	done := chat != nil && chat.Timeline.ByID(m.Author, m.ID) != nil
