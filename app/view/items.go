@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"natter/app/jid"
 	"natter/app/state"
@@ -20,8 +21,9 @@ type item struct {
 	last int64  // when something was said in it
 }
 
-// itemOf is the row of somebody. ok is false if they have none.
-func itemOf(s *state.State, peer jid.JID) (it item, ok bool) {
+// itemOf is the row of somebody. ok is false if they have none. What is of after ahead was
+// dated by a wrong clock: it does not keep a conversation above all others until then.
+func itemOf(s *state.State, peer jid.JID, ahead time.Time) (it item, ok bool) {
 	chat, contact := s.Chat(peer), s.Contact(peer)
 	if chat == nil && !contact.Listed() {
 		return item{}, false
@@ -29,11 +31,23 @@ func itemOf(s *state.State, peer jid.JID) (it item, ok bool) {
 	it = item{peer: peer, name: s.Name(peer), chat: chat != nil}
 	it.low = strings.ToLower(it.name)
 	if chat != nil {
-		if last := chat.Timeline.Last(); last != nil {
-			it.last = last.Key.Time
+		if last := chat.Timeline.Last(); last != nil && last.At.After(ahead) {
+			it.last = before(chat, ahead)
+		} else if last != nil {
+			it.last = last.At.UnixMicro()
 		}
 	}
 	return it, true
+}
+
+// before is when something was said last in a conversation before a time, 0 if that is long ago.
+func before(c *state.Chat, ahead time.Time) int64 {
+	for _, m := range slices.Backward(c.Timeline.Newest(fresh)) {
+		if !m.At.After(ahead) {
+			return m.At.UnixMicro()
+		}
+	}
+	return 0
 }
 
 // order puts conversations first, the latest first, then the contacts there is no
@@ -55,11 +69,15 @@ func (it *item) matches(wanted string) bool {
 	return strings.Contains(it.low, wanted) || strings.Contains(strings.ToLower(string(it.peer)+" "+it.peer.Shown()), wanted)
 }
 
+// wrong is how far ahead of now a date is that no clock has told that is about right.
+const wrong = 30 * time.Minute
+
 // listed is the list of a state in order, and those of it who match a filter. From one state
 // to the next only the rows of those who have changed are moved: what one message or one
 // presence costs does not depend on how many people there are.
 type listed struct {
 	s      *state.State
+	ahead  time.Time // see itemOf
 	all    []item
 	wanted string
 	found  []item // of all, nil if it is to be looked for
@@ -69,6 +87,10 @@ type listed struct {
 func (d *desk) items(typed string) []item {
 	l := &d.listed
 	if l.s != d.s {
+		ahead := d.s.Now(d.now()).Add(wrong)
+		if ahead.Sub(l.ahead).Abs() > wrong/2 {
+			l.s, l.ahead = nil, ahead // another time, or another clock
+		}
 		if !l.follow(d.s) {
 			l.collect(d.s)
 		}
@@ -92,11 +114,11 @@ func (d *desk) items(typed string) []item {
 func (l *listed) collect(s *state.State) {
 	l.all, l.found = nil, nil
 	for c := range s.Chats {
-		it, _ := itemOf(s, c.Peer)
+		it, _ := itemOf(s, c.Peer, l.ahead)
 		l.all = append(l.all, it)
 	}
 	for c := range s.Contacts {
-		if it, ok := itemOf(s, c.JID); ok && !it.chat {
+		if it, ok := itemOf(s, c.JID, l.ahead); ok && !it.chat {
 			l.all = append(l.all, it)
 		}
 	}
@@ -118,8 +140,8 @@ func (l *listed) follow(s *state.State) bool {
 		return false
 	}
 	for _, peer := range append(chats, contacts...) {
-		was, had := itemOf(l.s, peer)
-		now, has := itemOf(s, peer)
+		was, had := itemOf(l.s, peer, l.ahead)
+		now, has := itemOf(s, peer, l.ahead)
 		if was == now {
 			continue
 		}

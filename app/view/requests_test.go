@@ -55,7 +55,7 @@ func TestItems_FollowWhatChanges(t *testing.T) {
 				kept++
 			}
 		}
-		fresh := &desk{s: b.s}
+		fresh := &desk{now: b.now, s: b.s}
 		if want := fresh.items(typed); !slices.Equal(got, want) {
 			t.Fatalf("step %d, %q\n got %v\nwant %v", i, typed, got, want)
 		}

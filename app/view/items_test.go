@@ -1,0 +1,48 @@
+package view
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// What a clock that ran ahead has dated does not keep a conversation on top, and dates that
+// a clock that is behind has not come to are none of that.
+func TestItems_AWrongClockPinsNothing(t *testing.T) {
+	order := func(b *bench) (peers []jid.JID) {
+		for _, it := range b.items("") {
+			peers = append(peers, it.peer)
+		}
+		return peers
+	}
+	said := func(b *bench, peer jid.JID, at time.Time) {
+		b.messages++
+		b.play(state.MessageAdded{Peer: peer, Message: state.Message{ID: fmt.Sprint(b.messages), Author: peer, Body: "hello", At: at}})
+	}
+	t.Run("ahead", func(t *testing.T) {
+		b := sit(t)
+		said(b, grace, noon.Add(-time.Hour))
+		said(b, grace, noon.AddDate(0, 0, 3))
+		said(b, alan, noon.Add(-time.Minute))
+		if got := order(b); !slices.Equal(got, []jid.JID{alan, grace}) {
+			t.Errorf("%v", got)
+		}
+		said(b, grace, noon)
+		if got := order(b); !slices.Equal(got, []jid.JID{grace, alan}) {
+			t.Errorf("after a message to the other: %v", got)
+		}
+	})
+	t.Run("behind", func(t *testing.T) {
+		b := sit(t)
+		said(b, grace, noon.AddDate(0, 0, 3))
+		said(b, alan, noon.AddDate(0, 0, 2))
+		b.play(state.TimeTold{At: noon.AddDate(0, 0, 3)})
+		if got := order(b); !slices.Equal(got, []jid.JID{grace, alan}) {
+			t.Errorf("%v", got)
+		}
+	})
+}
