@@ -6,6 +6,7 @@ import (
 	"natter/app/feature"
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/steps"
 	"natter/framing"
 )
 
@@ -161,13 +162,14 @@ func (l *loop) Dispatch(st *feature.Stanza) {
 		return
 	}
 	l.call(handlers, st, st.Name)
-	seen := make([]framing.Name, 0, 8)
+	seen := make([]framing.Name, 0, 8) // never more than we have handlers for
 payloads:
 	for _, n := range st.Children {
-		if n.Element == nil || n.Element.Is(framing.NSClient, "error") {
+		if n.Element == nil || n.Element.Is(framing.NSClient, "error") || handlers[n.Element.Name] == nil {
 			continue
 		}
 		for _, name := range seen {
+			steps.Add(1)
 			if name == n.Element.Name {
 				continue payloads
 			}
