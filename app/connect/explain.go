@@ -145,7 +145,7 @@ func TypedAddress(typed string) (jid.JID, *Problem) {
 	}
 	p := problem(k)
 	if k == "address-characters" && where != "" {
-		p.Text = "This is not an XMPP address: " + where + "."
+		p.Advice = strings.ToUpper(where[:1]) + where[1:] + ". " + p.Advice
 	}
 	return "", &p
 }

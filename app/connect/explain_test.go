@@ -197,7 +197,7 @@ func TestSentences(t *testing.T) {
 }
 
 func TestTypedAddress(t *testing.T) {
-	for _, tc := range []struct{ typed, want, kind, text string }{
+	for _, tc := range []struct{ typed, want, kind, advice string }{
 		{typed: "ada@example.org", want: "ada@example.org"},
 		{typed: "  ada@example.org\n", want: "ada@example.org"},
 		{typed: "\u200bada@example.org\u202c", want: "ada@example.org"},
@@ -220,9 +220,9 @@ func TestTypedAddress(t *testing.T) {
 		{typed: "ada@/phone", kind: "address-no-domain"},
 		{typed: "@", kind: "address-no-domain"},
 		{typed: "@example.org", kind: "address-no-name"},
-		{typed: "a da@example.org", kind: "address-characters", text: "a space after “a”"},
-		{typed: "ada@exam ple.org", kind: "address-characters", text: "a space after “ada@exam”"},
-		{typed: "ada@exam\u200bple.org", kind: "address-characters", text: "(U+200B) after “ada@exam”"},
+		{typed: "a da@example.org", kind: "address-characters", advice: "a space after “a”"},
+		{typed: "ada@exam ple.org", kind: "address-characters", advice: "a space after “ada@exam”"},
+		{typed: "ada@exam\u200bple.org", kind: "address-characters", advice: "(U+200B) after “ada@exam”"},
 		{typed: "ada@lovelace@example.org", kind: "address-characters"},
 		{typed: "ada@example.org, grace@example.org", kind: "address-characters"},
 		{typed: "a<b@example.org", kind: "address-characters"},
@@ -235,7 +235,7 @@ func TestTypedAddress(t *testing.T) {
 		case tc.want != "" && p != nil:
 			t.Errorf("%q: %+v", tc.typed, *p)
 		case tc.want != "":
-		case p == nil || p.Kind != tc.kind || p.Field != "address" || p.Advice == "" || p.Text == "" || !strings.Contains(p.Text, tc.text):
+		case p == nil || p.Kind != tc.kind || p.Field != "address" || p.Advice == "" || p.Text == "" || !strings.Contains(p.Advice, tc.advice):
 			t.Errorf("%q: %+v, want %s", tc.typed, p, tc.kind)
 		}
 	}

@@ -57,6 +57,7 @@ func TestAddresses(t *testing.T) {
 		{"ada@", "There is nothing after the @ in this address."},
 		{"@localhost", "There is nothing before the @ in this address."},
 		{"a da@localhost", "This address has a character that XMPP addresses cannot have."},
+		{"a\u200bda@localhost", "There is an invisible character (U+200B) after “a”."},
 	} {
 		p.signIn(c.address, "secret")
 		p.refused(c.sentence, c.address, "secret")
@@ -67,7 +68,7 @@ func TestAddresses(t *testing.T) {
 	p.refused("Type your password.", "ada@localhost", "")
 	p.signIn("ada@localhost", "analytical", "ftp://localhost")
 	p.refused("The server address under Advanced is not the address of a WebSocket.", "ada@localhost", "analytical", "ftp://localhost")
-	p.signIn("ada@localhost", "analytical", "")
+	p.signIn("\u200bxmpp:%61da@LOCALHOST?message ", "analytical", "") // as it comes from a web page
 	p.in()
 }
 
