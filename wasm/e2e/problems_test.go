@@ -57,7 +57,7 @@ func TestAddresses(t *testing.T) {
 		{"ada@", "There is nothing after the @ in this address."},
 		{"@localhost", "There is nothing before the @ in this address."},
 		{"a da@localhost", "This address has a character that XMPP addresses cannot have."},
-		{"a\u200bda@localhost", "There is an invisible character (U+200B) after “a”."},
+		{"a\u200bda@localhost", "This address has a character that XMPP addresses cannot have. There is an invisible character (U+200B) after “a”."},
 	} {
 		p.signIn(c.address, "secret")
 		p.refused(c.sentence, c.address, "secret")

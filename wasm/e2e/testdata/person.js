@@ -95,7 +95,7 @@ window.e2e = (() => {
   const heard = () => clean([...document.querySelectorAll("[role=log] > *")].map(said).join(" "));
   // bodies are the messages of the open conversation, without what the page adds.
   const body = (node) => [...node.childNodes].map((n) => (n.nodeType === Node.TEXT_NODE ? n.data : n.classList.contains("link-host") ? "" : body(n))).join("");
-  const bodies = () => [...document.querySelectorAll("[role=log] [role=article] .text")].map(body);
+  const bodies = () => [...document.querySelectorAll("[role=log] [role=article] .text:not(.subject)")].map(body);
 
   const result = (request) => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
