@@ -275,15 +275,15 @@ func (r *message) Render() app.UI {
 		meta = append(meta, mark(r.Mark))
 	}
 	said := []app.UI{app.Span().Class("sr").Text(author + ": ")}
-	if m.Subject != "" {
+	if oneLine(m.Subject) != "" {
 		about, _ := folded(m.Subject, 1) // it is a line
-		said = append(said, app.Div().Class("text subject").Dir("auto").Body(text(about)...))
+		said = append(said, app.Div().Class("text subject").Body(text(about)...))
 	}
 	if m.Notice {
 		said = append(said, app.Span().Class("sr").Text("Note by Natter: ")) // whom its look does not tell
 	}
 	if m.Body != "" {
-		said = append(said, app.Div().Class("text").Dir("auto").Body(text(shown)...))
+		said = append(said, app.Div().Class("text").Body(text(shown)...))
 	}
 	if more {
 		said = append(said, app.Button().Type("button").Class("more").DataSet("do", "unfold").DataSet("text", keyText(m.Key)).Text("Show more"))

@@ -940,8 +940,8 @@ func TestUnreadable(t *testing.T) {
 		{state.Message{Body: "This was a call.", Notice: true}, `class="msg tail notice"`, "subject", "This was a call."},
 		{state.Message{Body: "This was another call.", Notice: true}, "Note by Natter: ", "subject", "This was another call."},
 		{state.Message{Body: "This was a call."}, `class="msg tail"`, "Note by", "This was a call."},
-		{state.Message{Subject: "Lunch?"}, `class="text subject"`, `class="text" `, "Lunch?"},
-		{state.Message{Subject: "Lunch", Body: "At noon"}, `class="text" `, "notice", "Lunch At noon"},
+		{state.Message{Subject: "Lunch?"}, `class="text subject"`, `class="text">`, "Lunch?"},
+		{state.Message{Subject: "Lunch", Body: "At noon"}, `class="text">`, "notice", "Lunch At noon"},
 	} {
 		tc.m.ID, tc.m.Author, tc.m.At = tc.line+tc.has, grace, noon
 		html := app.HTMLString((&message{Desk: b.desk, Name: "Grace", Tail: true, Message: &tc.m}).Render())

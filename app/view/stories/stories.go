@@ -339,7 +339,8 @@ func rightToLeft(now time.Time) *state.State {
 	return play(typical(now), talk(now, rtl,
 		said{true, 6 * hour, "كيف حالك اليوم؟"},
 		said{false, 5 * hour, "بخير، شكرا. هل قرأت الفصل الأول من كتاب Algebra؟"},
-		said{true, 4 * hour, "نعم، https://example.org/al-jabr رائع"}))
+		said{true, 4 * hour, "نعم، https://example.org/al-jabr رائع"},
+		said{false, 3 * hour, "القائمة:\nAlgebra, the first chapter with all of its examples\nالفصل الثاني\nhttps://example.org/2\n10:30"}))
 }
 
 func thousand(now time.Time) *state.State {

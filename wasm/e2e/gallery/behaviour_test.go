@@ -381,6 +381,50 @@ func TestRightToLeft(t *testing.T) {
 	}
 }
 
+// Each line of a message stands on the side of its own direction, whatever the others
+// are, and what is first in a line does not turn the others round.
+func TestRightToLeft_EachLine(t *testing.T) {
+	b, address := browser(t), serve(t)
+	for _, dir := range []string{"ltr", "rtl"} {
+		page := visit(t, b, address, "conversation", 1000, 700, false)
+		page.MustEval(`(dir) => { document.documentElement.dir = dir }`, dir)
+		for _, text := range []string{
+			"a line that makes the bubble as wide as it is\nשלום\nshort\nمرحبا hello\nhello مرحبا\n10:30 שלום\nend",
+			"שלום\na line that makes the bubble as wide as it is\nשורה\nend",
+		} {
+			page.MustEval(`(text) => receive(text)`, text)
+			page.MustWait(`(text) => [...document.querySelectorAll(".text")].at(-1).textContent === text`, text)
+			settled(page)
+			sides := page.MustEval(`() => {
+				const text = [...document.querySelectorAll(".text")].at(-1);
+				const style = getComputedStyle(text.parentElement);
+				const box = text.parentElement.getBoundingClientRect();
+				const left = box.left + parseFloat(style.paddingLeft), right = box.right - parseFloat(style.paddingRight);
+				const lines = new Map();
+				const range = document.createRange();
+				range.selectNodeContents(text);
+				for (const r of range.getClientRects()) {
+					if (!r.width) continue;
+					const line = lines.get(Math.round(r.bottom)) || { left: r.left, right: r.right };
+					lines.set(Math.round(r.bottom), { left: Math.min(line.left, r.left), right: Math.max(line.right, r.right) });
+				}
+				return [...lines.entries()].sort(([a], [b]) => a - b).map(([, l]) =>
+					"|" + (Math.abs(l.left - left) < 2 ? "l" : "") + (Math.abs(l.right - right) < 2 ? "r" : "")).join(" ");
+			}`).Str()
+			want := map[string]string{"a": "l r l r l r l", "\xd7": "r l r l"}[text[:1]]
+			got := strings.Fields(sides)
+			if len(got) != len(strings.Fields(want)) {
+				t.Fatalf("%s: %q has lines at %q", dir, text, sides)
+			}
+			for i, side := range strings.Fields(want) {
+				if last := i == len(got)-1; !strings.Contains(got[i], side) && !last { // the time may be beside the last
+					t.Errorf("%s: line %d of %q is at %q of %q, want %q", dir, i, text, got[i], sides, want)
+				}
+			}
+		}
+	}
+}
+
 func TestSearch_OpensInTheMiddle(t *testing.T) {
 	page := visit(t, browser(t), serve(t), "history", 1280, 800, true)
 	page.MustElement("#me").MustFocus()
@@ -476,15 +520,17 @@ func TestFold_ShowMore(t *testing.T) {
 	}
 
 	page = visit(t, b, address, "folded", 1000, 700, false)
-	page.MustEval(`() => document.querySelector(".more").scrollIntoView({ block: "center" })`)
+	page.MustEval(`() => {
+		const log = document.querySelector("[role=log]");
+		log.scrollTop += document.querySelector(".more").getBoundingClientRect().top - log.getBoundingClientRect().top - 300;
+		document.querySelector(".more").focus({ preventScroll: true });
+	}`)
 	settled(page)
 	page.MustEval(`() => { document.querySelector(".more").closest("[data-key]").classList.add("watched") }`)
 	state := func() (top, height float64) {
 		v := page.MustEval(`() => { const r = document.querySelector(".watched").getBoundingClientRect(); return [r.top, r.height] }`)
 		return v.Get("0").Num(), v.Get("1").Num()
 	}
-	page.MustElement(".more").MustFocus()
-	settled(page)
 	top, height := state()
 	page.Keyboard.MustType(input.Enter)
 	page.MustWait(`() => !document.querySelector(".more")`)
