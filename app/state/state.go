@@ -90,7 +90,7 @@ func (s *State) Contact(j jid.JID) *Contact {
 	return c
 }
 
-// Contacts calls yield for each contact, in no order.
+// Contacts calls yield for each contact, by address.
 func (s *State) Contacts(yield func(*Contact) bool) {
 	for it := s.contacts.Iterator(); !it.Done(); {
 		if _, c, _ := it.Next(); !yield(c) {
@@ -154,7 +154,7 @@ func (s *State) Refusals() int { return s.refused }
 
 // count counts a contact, or with -1 no longer.
 func (s *State) count(c *Contact, by int) {
-	if c.asks() {
+	if c.Asks() {
 		s.requests += by
 	}
 	if c.Pending != (Pending{}) {
@@ -348,8 +348,8 @@ func (c *Contact) name() string {
 	return c.Name
 }
 
-// asks reports whether the contact waits for the person's answer.
-func (c *Contact) asks() bool { return c.AsksUs && c.Pending.Answer == "" }
+// Asks reports whether the contact waits for the person's answer.
+func (c *Contact) Asks() bool { return c != nil && c.AsksUs && c.Pending.Answer == "" }
 
 // stays reports whether anything is left of the contact.
 func (c *Contact) stays() bool {

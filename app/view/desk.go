@@ -93,6 +93,7 @@ func (d *desk) refresh() {
 		d.later(blip, func() { d.rev++ })
 	}
 	d.tick()
+	d.goOn()
 	for peer, text := range d.drafts {
 		if peer != d.open && d.s.Chat(peer) != nil && d.s.Chat(peer).Draft == text {
 			delete(d.drafts, peer)

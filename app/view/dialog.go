@@ -20,6 +20,8 @@ type dialog struct {
 	chosen int    // the row of the switcher that Enter opens
 	fault  string
 	first  int // the first of the requests that are shown
+	// What was answered and is still shown, and what has the focus next.
+	answered, next jid.JID
 }
 
 // ask puts a dialog in front; the focus is put where its answer is typed.

@@ -343,16 +343,15 @@ func refusal(d *desk) app.UI {
 }
 
 // refused is the first of the contacts that have something Refused, nil if there is none.
-func (d *desk) refused() (first *state.Contact) {
-	if d.s.Refusals() == 0 {
-		return nil
-	}
-	for c := range d.s.Contacts {
-		if c.Refused != "" && (first == nil || c.JID < first.JID) {
-			first = c
+func (d *desk) refused() *state.Contact {
+	if d.s.Refusals() > 0 {
+		for c := range d.s.Contacts {
+			if c.Refused != "" {
+				return c
+			}
 		}
 	}
-	return first
+	return nil
 }
 
 func phaseName(p state.Phase) string {

@@ -1,7 +1,6 @@
 package view
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 
@@ -42,11 +41,10 @@ func (d *desk) requests() []*state.Contact {
 	}
 	a.s, a.all = d.s, nil
 	for c := range d.s.Contacts {
-		if c.AsksUs && c.Pending.Answer == "" {
+		if c.Asks() {
 			a.all = append(a.all, c)
 		}
 	}
-	slices.SortFunc(a.all, func(a, b *state.Contact) int { return cmp.Compare(a.JID, b.JID) })
 	return a.all
 }
 
@@ -66,8 +64,8 @@ func (d *desk) page() (page []*state.Contact, first int) {
 	return all[first:min(len(all), first+requestsAtOnce)], first
 }
 
-// answer carries out what the person has answered to a request. The focus goes to the next
-// one; with the last one the dialog goes too.
+// answer carries out what the person has answered to a request. With the last one the dialog
+// goes.
 func (d *desk) answer(in state.Intent, peer jid.JID) {
 	d.model.Do(in)
 	if d.dialog.kind != "requests" {
@@ -77,14 +75,23 @@ func (d *desk) answer(in state.Intent, peer jid.JID) {
 	at := slices.IndexFunc(all, func(c *state.Contact) bool { return c.JID == peer })
 	switch {
 	case at >= 0 && at+1 < len(all):
-		d.settling.Focus = "accept:" + string(all[at+1].JID)
+		d.dialog.answered, d.dialog.next = peer, all[at+1].JID
 	case at > 0:
-		d.settling.Focus = "accept:" + string(all[at-1].JID)
+		d.dialog.answered, d.dialog.next = peer, all[at-1].JID
 	default:
 		d.dialog = dialog{}
 		d.settling.Focus = "me"
 	}
 	d.rev++
+}
+
+// goOn puts the focus on the next request when the one that was answered is off the page: no
+// sooner, for the row that has it may show another request then.
+func (d *desk) goOn() {
+	if d.dialog.answered != "" && !d.s.Contact(d.dialog.answered).Asks() {
+		d.settling.Focus = "accept:" + string(d.dialog.next)
+		d.dialog.answered = ""
+	}
 }
 
 // asked are those who ask, a page at a time.

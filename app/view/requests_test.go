@@ -112,16 +112,21 @@ func TestRequests_Page(t *testing.T) {
 	}
 	b.sig("accept", "nobody0041@flood.example", "")
 	b.wants(t, "AcceptContact{JID:nobody0041@flood.example}")
+	b.settling.Focus = ""
+	b.play(state.SubscriptionAsked{From: "late@flood.example"})
+	if b.settling.Focus != "" {
+		t.Error("the focus moves before what was answered is gone")
+	}
+	b.play(state.SubscriptionWithdrawn{From: "late@flood.example"}, state.SubscriptionSent{Answer: state.Decline, To: "nobody0041@flood.example"})
 	if b.settling.Focus != "accept:nobody0042@flood.example" {
 		t.Errorf("the focus is at %s", b.settling.Focus)
 	}
-	b.play(state.SubscriptionSent{Answer: state.Decline, To: "nobody0041@flood.example"})
 	b.sig("decline", "nobody0044@flood.example", "")
 	b.wants(t, "DeclineContacts{JIDs:[nobody0044@flood.example]}")
+	b.play(state.SubscriptionSent{Answer: state.Decline, To: "nobody0044@flood.example"})
 	if b.settling.Focus != "accept:nobody0043@flood.example" {
 		t.Errorf("after the last one the focus is at %s", b.settling.Focus)
 	}
-	b.play(state.SubscriptionSent{Answer: state.Decline, To: "nobody0044@flood.example"})
 	for i := range 41 {
 		b.play(state.SubscriptionSent{Answer: state.Decline, To: jid.JID(fmt.Sprintf("nobody%04d@flood.example", i))})
 	}

@@ -115,15 +115,16 @@ func do(c feature.Client, in state.Intent) bool {
 	case state.SetPresence:
 		tell(c, in.Presence)
 	case state.AddContact:
-		pend(c, in.JID, func(_ *state.Contact, p *state.Pending) { p.Ask = true })
+		pend(c, in.JID, state.Pending{Ask: true})
 	case state.AcceptContact:
-		pend(c, in.JID, func(contact *state.Contact, p *state.Pending) {
-			p.Answer = state.Accept
-			p.Ask = p.Ask || contact.Subscription == state.SubscriptionNone
-		})
+		if contact := c.State().Contact(in.JID); contact != nil && contact.AsksUs {
+			pend(c, in.JID, state.Pending{Answer: state.Accept, Ask: contact.Subscription == state.SubscriptionNone})
+		}
 	case state.DeclineContacts:
 		for _, j := range in.JIDs {
-			pend(c, j, func(_ *state.Contact, p *state.Pending) { p.Answer = state.Decline })
+			if contact := c.State().Contact(j); contact != nil && contact.AsksUs {
+				pend(c, j, state.Pending{Answer: state.Decline})
+			}
 		}
 	default:
 		return false
@@ -131,14 +132,18 @@ func do(c feature.Client, in state.Intent) bool {
 	return true
 }
 
-// pend notes what the person has done to a contact.
-func pend(c feature.Client, j jid.JID, change func(*state.Contact, *state.Pending)) {
-	contact := c.State().Contact(j)
-	if contact == nil {
-		contact = &state.Contact{Subscription: state.SubscriptionNone}
+// pend notes what the person has done to a contact. Who was asked already is not asked again.
+func pend(c feature.Client, j jid.JID, more state.Pending) {
+	var p state.Pending
+	asked := false
+	if contact := c.State().Contact(j); contact != nil {
+		p = contact.Pending
+		asked = contact.Asked || contact.Subscription == state.SubscriptionTo || contact.Subscription == state.SubscriptionBoth
 	}
-	p := contact.Pending
-	change(contact, &p)
+	p.Ask = p.Ask || more.Ask && !asked
+	if more.Answer != "" {
+		p.Answer = more.Answer
+	}
 	c.Emit(state.ContactPending{JID: j.Bare(), Pending: p})
 }
 
