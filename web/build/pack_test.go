@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -72,6 +74,62 @@ func TestPack_Refused(t *testing.T) {
 	if _, err := pack(program(segment{8, []byte("abc")}, segment{10, []byte("d")})); err == nil {
 		t.Error("segments that overlap were joined")
 	}
+}
+
+// The table that only counts is left out, and there once the program is about to run: Node
+// says whether the memory is the same. One that differs anywhere stays.
+func TestPack_Counting(t *testing.T) {
+	table := bytes.Repeat([]byte("before"), 100)
+	for n := range uint32(1200) {
+		bucket := append(binary.LittleEndian.AppendUint32(nil, 7+n), make([]byte, 16)...)
+		table = append(table, bytes.Repeat(bucket, 16)...)
+	}
+	table = append(table, "behind"...)
+	other := bytes.Clone(table)
+	other[len(other)/2]++
+	for _, data := range [][]byte{table, other} {
+		module := runnable(data)
+		packed, err := pack(module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if less := len(packed) < len(module)/2; less != (&data[0] == &table[0]) {
+			t.Errorf("%d bytes were %d", len(packed), len(module))
+		}
+		if a, b := started(t, module), started(t, packed); a != b || a == "" {
+			t.Errorf("the memory is %q, want %q", b, a)
+		}
+	}
+}
+
+// runnable returns a module that imports a function, has one, and exports its memory.
+func runnable(data []byte) []byte {
+	b := []byte("\x00asm\x01\x00\x00\x00" +
+		"\x01\x08\x02\x60\x00\x00\x60\x01\x7f\x00" + // types: (), (i32)
+		"\x02\x07\x01\x01m\x01f\x00\x01" + // m.f is (i32)
+		"\x03\x02\x01\x00" + // one ()
+		"\x05\x03\x01\x00\x20" + // 32 pages
+		"\x07\x07\x01\x03mem\x02\x00" +
+		"\x0a\x04\x01\x02\x00\x0b")
+	section := appendSegments(nil, []segment{{5000, data}})
+	b = binary.AppendUvarint(append(b, dataSection), uint64(len(section)))
+	return append(b, section...)
+}
+
+// started returns the hash of a module's memory after its start.
+func started(t *testing.T, module []byte) string {
+	t.Helper()
+	node := exec.Command("node", "-e", `
+		const module = new WebAssembly.Module(require("fs").readFileSync(0));
+		const { mem } = new WebAssembly.Instance(module, { m: { f() {} } }).exports;
+		console.log(require("crypto").createHash("sha256").update(Buffer.from(mem.buffer)).digest("hex"))`)
+	node.Stdin = bytes.NewReader(module)
+	node.Stderr = os.Stderr
+	out, err := node.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }
 
 func TestSigned(t *testing.T) {

@@ -29,6 +29,7 @@ import (
 //	joining the linker's 100,000 data segments (web/build/pack.go)      116  done
 //	mellium.im/xmpp/jid and what it needs, in 200 lines (app/jid)        95  done
 //	github.com/benbjohnson/immutable, in 200 lines (app/state/tree)      45  done
+//	a table that only counts, counted at the start (web/build/counting.go) 15  done; 2.6 MB raw
 //	-tags nethttpomithttp2                                                4  done
 //	GOEXPERIMENT=nogreenteagc                                            10  no: Go 1.27 drops it
 //	one route without a pattern instead of RouteWithRegexp                0  go-app links regexp anyway
