@@ -44,7 +44,7 @@ func main() {
 		Keeper:    keep,
 		Journal:   browser.OpenJournal(),
 		Build:     browser.Build(),
-		Yield:     browser.Yield,
+		Yield:     browser.Breathe,
 		Log:       func(format string, args ...any) { browser.Log(fmt.Sprintf(format, args...)) },
 	}
 	c := client.New(config)

@@ -21,7 +21,11 @@ window.natterPage = (() => {
   let log = null; // the element that is watched
   let anchor = null; // { key, bottom, at } of the first message in sight
   let atEnd = true;
+  let moved = false; // it was scrolled since the last look
+  let end = Infinity; // the scroll position that was its end when it was painted last
   let told = ""; // the last edge that was told, not to tell it twice
+  // Told when a change has been laid out and not painted yet: putting the log back to its
+  // end then costs nothing. To measure right after a change lays the page out once more.
   const resized = new ResizeObserver(() => restore());
 
   const distance = () => log.scrollHeight - log.clientHeight - log.scrollTop;
@@ -30,7 +34,9 @@ window.natterPage = (() => {
   // before it decides how much room is above it. The rows stand in order, so halving
   // finds it without measuring them all.
   function remember() {
-    atEnd = distance() <= slack;
+    moved = false;
+    // Who was at the end still is: what came since has not been painted yet.
+    atEnd = Math.min(distance(), end - log.scrollTop) <= slack;
     const rows = log.querySelectorAll("[data-key]");
     const edge = log.getBoundingClientRect().top;
     let low = 0;
@@ -47,18 +53,20 @@ window.natterPage = (() => {
   // restore puts that message back where it was, or stays at the end.
   function restore() {
     if (!log) return;
-    if (atEnd) {
-      log.scrollTop = log.scrollHeight;
-      return;
-    }
+    if (atEnd) log.scrollTop = log.scrollHeight;
+    else hang();
+    end = log.scrollHeight - log.clientHeight;
+  }
+
+  function hang() {
     if (!anchor) return;
     const row = log.querySelector(`[data-key="${anchor.key}"]`);
     if (!row) return;
     // What the person has scrolled since then is theirs to keep; that a page which has
     // shrunk has no room left below is not their doing.
     const scrolled = log.scrollTop - Math.min(anchor.at, log.scrollHeight - log.clientHeight);
-    const moved = row.getBoundingClientRect().bottom - log.getBoundingClientRect().top - anchor.bottom + scrolled;
-    if (Math.abs(moved) > 0.5) log.scrollTop += moved;
+    const off = row.getBoundingClientRect().bottom - log.getBoundingClientRect().top - anchor.bottom + scrolled;
+    if (Math.abs(off) > 0.5) log.scrollTop += off;
     anchor = { key: anchor.key, bottom: anchor.bottom - scrolled, at: log.scrollTop };
   }
 
@@ -69,7 +77,7 @@ window.natterPage = (() => {
     if (log.scrollTop < near) which = "top";
     else if (distance() < near) which = "bottom";
     const first = log.querySelector("[data-key]");
-    const last = log.lastElementChild;
+    const last = log.firstElementChild.lastElementChild;
     // A page that brought nothing new leaves the rows as they were; what ends its
     // loading is all that tells to ask for the next.
     const loading = Boolean(log.querySelector(".log-top .bones"));
@@ -79,14 +87,20 @@ window.natterPage = (() => {
     tell("edge", "", which, "", atEnd);
   }
 
-  let framed = false;
   function scrolled() {
+    moved = true;
+    look();
+  }
+
+  // look sees in the next frame, when all is laid out, where the log stands.
+  let framed = false;
+  function look() {
     if (framed) return;
     framed = true;
     requestAnimationFrame(() => {
       framed = false;
       if (!log || !log.isConnected) return;
-      remember();
+      if (moved || !atEnd) remember();
       edges();
     });
   }
@@ -98,9 +112,12 @@ window.natterPage = (() => {
     told = "";
     anchor = null;
     atEnd = true;
+    moved = false;
+    end = Infinity;
     if (!log) return;
     log.addEventListener("scroll", scrolled, { passive: true });
     resized.observe(log);
+    resized.observe(log.firstElementChild);
   }
 
   // ---- The list. ----
@@ -109,7 +126,10 @@ window.natterPage = (() => {
   function rove(focused) {
     const rows = [...document.querySelectorAll("#rows .row")];
     const current = focused || rows.find((r) => r.getAttribute("aria-current")) || rows[0];
-    for (const row of rows) row.tabIndex = row === current ? 0 : -1;
+    for (const row of rows) {
+      const index = row === current ? 0 : -1;
+      if (row.tabIndex !== index) row.tabIndex = index;
+    }
   }
 
   let firstRow = 0;
@@ -129,19 +149,24 @@ window.natterPage = (() => {
 
   // ---- The composer. ----
 
+  // Most browsers let the field grow with what is in it (field-sizing in app.css). Measuring
+  // it would lay out the page for each key.
+  const grows = CSS.supports("field-sizing", "content");
+
   function grow(text) {
-    text.style.height = "auto";
-    text.style.height = `${text.scrollHeight}px`;
+    if (!grows) {
+      text.style.height = "auto";
+      text.style.height = `${text.scrollHeight}px`;
+    }
     text.closest(".composer-box").classList.toggle("has-text", text.value.trim() !== "");
   }
 
   function send() {
     const text = $("message");
     if (!text || text.readOnly || !text.value.trim()) return;
-    const value = text.value;
+    tell("send", text.dataset.peer, text.value); // first, so that it leaves at once
     text.value = "";
     grow(text);
-    tell("send", text.dataset.peer, value);
     text.focus({ preventScroll: true });
   }
 
@@ -153,11 +178,15 @@ window.natterPage = (() => {
   });
 
   function hold() {
-    const watched = log && log.isConnected;
-    if (watched) remember();
     const active = document.activeElement;
     focusedRow = active && active.classList.contains("row") ? active.id : "";
-    return watched && anchor ? anchor.key : "";
+    if (!log || !log.isConnected) return "";
+    if (atEnd && !moved) {
+      const last = [...log.querySelectorAll("[data-key]")].pop();
+      return last ? last.dataset.key : "";
+    }
+    remember();
+    return anchor ? anchor.key : "";
   }
 
   function settle(scroll, focus, enter, empty) {
@@ -183,19 +212,22 @@ window.natterPage = (() => {
       if (scroll === "new" && $("unread")) {
         atEnd = false;
         log.scrollTop += $("unread").getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 4;
+        end = Infinity;
         remember();
       } else if (scroll === "found" && $("found")) {
         atEnd = false;
         log.scrollTop += $("found").getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 3;
+        end = Infinity;
         remember();
       } else if (scroll === "put") {
         remember();
       } else {
+        const followed = atEnd && !moved;
         if (scroll === "end" || scroll === "new") atEnd = true;
         if (scroll === "stay") atEnd = false; // it was the end of the page, not of the conversation
-        restore();
+        if (!followed || !atEnd) restore();
       }
-      edges();
+      look();
     }
 
     const text = $("message");

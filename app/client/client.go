@@ -41,7 +41,8 @@ type Config struct {
 	// Build is larger in newer builds of the client. Of two tabs that differ the older
 	// one stops.
 	Build int64
-	// Yield is called between slices of long work, so that a page can breathe.
+	// Yield is called after each turn of the loop, so that a page can breathe when it is
+	// time to.
 	Yield func()
 	// Log takes what a programmer should see: a handler that panicked.
 	Log func(format string, args ...any)
@@ -205,13 +206,11 @@ func (b *mailbox) take() (f func()) {
 	return f
 }
 
-// sliceTime is for how long the loop goes on before the page gets to breathe and to draw. It
-// does after each page of an archive too.
+// sliceTime is for how long a turn may go on: the page has to breathe and to draw.
 const sliceTime = 8 * time.Millisecond
 
 // Run is the loop. It returns when ctx ends, after the session has been closed.
 func (c *Client) Run(ctx context.Context) error {
-	var breath time.Time
 	for {
 		var ev stream.Event
 		select {
@@ -227,10 +226,7 @@ func (c *Client) Run(ctx context.Context) error {
 		case ev = <-c.l.events():
 		}
 		c.turn(ev)
-		if c.l.paged || c.config.Clock.Now().Sub(breath) > sliceTime {
-			c.config.Yield()
-			breath = c.config.Clock.Now()
-		}
+		c.config.Yield()
 	}
 }
 

@@ -37,7 +37,7 @@ func (c *chat) Render() app.UI {
 		status(d).Class("status-chat"),
 		app.Div().Class("log-frame").Body(
 			app.Div().Class("log").ID("log").Attr("role", "log").Aria("label", name).Aria("live", "off").TabIndex(0).
-				DataSet("peer", string(c.Peer)).Body(c.rows(name)...),
+				DataSet("peer", string(c.Peer)).Body(app.Div().Class("log-body").Body(c.rows(name)...)),
 			c.pill(),
 		),
 		c.composer(),

@@ -20,6 +20,23 @@ type Root struct {
 	stops    []func()
 	settling bool
 	awaited  atomic.Bool
+	rested   time.Time // from when on the next drawing does not take too much of the time
+}
+
+// Drawing what others say takes no more than a third of the time when much of it comes:
+// after so long a drawing there is a pause of twice its length, but no longer than a person
+// waits for without noticing.
+const (
+	quick   = 8 * time.Millisecond
+	noticed = 100 * time.Millisecond
+)
+
+// drawn notes how long it took to draw.
+func (r *Root) drawn(began, ended time.Time) {
+	r.rested = ended
+	if took := ended.Sub(began); took > quick {
+		r.rested = ended.Add(min(2*took, noticed))
+	}
 }
 
 // OnMount starts to listen; it is not called outside a browser.
@@ -37,13 +54,29 @@ func (r *Root) OnMount(ctx app.Context) {
 			if r.awaited.Swap(true) {
 				return // the dispatch on its way will find this state too
 			}
-			ctx.Dispatch(func(app.Context) {
-				r.awaited.Store(false)
-				r.change(d.refresh)
-			})
+			draw := func() {
+				ctx.Dispatch(func(app.Context) {
+					r.awaited.Store(false)
+					r.change(d.refresh)
+				})
+			}
+			if wait := time.Until(r.rested); wait > 0 && wait <= noticed {
+				time.AfterFunc(wait, draw)
+				return
+			}
+			draw()
 		}),
 		d.platform.Listen(func(sig Signal) {
-			ctx.Dispatch(func(app.Context) { r.change(func() { d.happened(sig) }) })
+			ctx.Dispatch(func(ctx app.Context) {
+				if sig.Do == "message" || sig.Do == "send" {
+					// Writing is quick: what is written is on the page already, and what is sent
+					// comes back in a State.
+					ctx.PreventUpdate()
+					r.guard(func() { d.happened(sig) })
+					return
+				}
+				r.change(func() { d.happened(sig) })
+			})
 		}))
 	r.change(d.refresh)
 }
@@ -55,26 +88,32 @@ func (r *Root) OnDismount() {
 	}
 }
 
-// change carries out f and has the result put in place after it is drawn. A panic
-// would end the Go program and leave a dead page: it is logged instead.
-func (r *Root) change(f func()) {
-	d := r.desk
+// guard keeps what goes wrong in f from ending the program, which would leave a dead page.
+func (r *Root) guard(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.platform.Log(fmt.Sprint("view: ", p))
+			r.desk.platform.Log(fmt.Sprint("view: ", p))
 		}
 	}()
+	f()
+}
+
+// change carries out f and has the result put in place after it is drawn.
+func (r *Root) change(f func()) {
+	d := r.desk
 	if !r.settling {
 		r.settling = true
+		began := time.Now()
 		d.sight = d.platform.Hold()
 		r.ctx.Defer(func(app.Context) {
 			r.settling = false
 			s := d.settling
 			d.settling = Settling{}
 			d.platform.Settle(s)
+			r.drawn(began, time.Now())
 		})
 	}
-	f()
+	r.guard(f)
 }
 
 // Render implements app.Composer.

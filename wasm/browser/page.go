@@ -74,66 +74,79 @@ func (Journal) Poison() (prints []uint64) {
 	return prints
 }
 
-// yielding is the pair of ports that Yield sends itself messages through. It costs
-// 0.03 ms; a timer costs 4, and a second in a hidden tab.
-var yielding struct {
-	port js.Value
-	back chan struct{}
+// task is the browser's task that the program runs in, of which it can only see the end: a
+// message that it has sent itself arrives in a later one. That costs 0.03 ms; a timer costs
+// 4, and a second in a hidden tab.
+var task struct {
+	port  js.Value
+	began time.Time     // when it was noticed
+	end   chan struct{} // closed when it is over, nil if none has been noticed
 }
 
+// breath is for how long the program may hold up the page.
+const breath = 8 * time.Millisecond
+
 // Yield lets the page handle what waits (input, drawing) before the caller goes on.
-func Yield() {
-	if yielding.back == nil {
-		yielding.back = make(chan struct{}, 1)
+func Yield() { <-notice() }
+
+// Breathe does what Yield does if it is time for it. Whatever does something over and over
+// calls it in between: in one task the browser may tell of hundreds of messages.
+func Breathe() {
+	if end := notice(); time.Since(task.began) > breath {
+		<-end
+	}
+}
+
+// notice returns what is closed when this task is over.
+func notice() <-chan struct{} {
+	if task.port.IsUndefined() {
 		ports := global.Get("MessageChannel").New()
-		yielding.port = ports.Get("port2")
-		back := func(js.Value, []js.Value) any {
-			select {
-			case yielding.back <- struct{}{}:
-			default:
+		task.port = ports.Get("port2")
+		over := js.FuncOf(func(js.Value, []js.Value) any {
+			if task.end != nil {
+				close(task.end)
+				task.end = nil
 			}
 			return nil
-		}
-		ports.Get("port1").Set("onmessage", js.FuncOf(back))
+		})
+		ports.Get("port1").Set("onmessage", over)
 		// A page that goes away gets no more messages, and has things to write down.
-		global.Call("addEventListener", "pagehide", js.FuncOf(back))
+		global.Call("addEventListener", "pagehide", over)
 	}
-	yielding.port.Call("postMessage", js.Null())
-	<-yielding.back
+	if task.end == nil {
+		task.end, task.began = make(chan struct{}), time.Now()
+		task.port.Call("postMessage", js.Null())
+	}
+	return task.end
 }
 
 // frameless is how long a change waits to be drawn in a tab that draws no frames.
 const frameless = 250 * time.Millisecond
 
-// OnFrame returns a function that asks for f to be called: at once if it was not in this
-// frame, else in the next one. Asking again before then asks for nothing more. In a hidden
-// tab there are no frames; a timer stands for them, so that the title and the count go on.
+// OnFrame returns a function that asks for f to be called in the next frame, which paints
+// what f changes. Asking again before then asks for nothing more. In a hidden tab there are
+// no frames; f is then called by a timer, so that the title and the count go on.
 func OnFrame(f func()) (ask func()) {
-	asked, called := false, false
+	asked := false
 	var timer *time.Timer
-	var call func()
-	next := func() {
-		timer.Stop()
-		if called = false; asked {
-			call()
+	run := func() {
+		if asked {
+			asked = false
+			timer.Stop()
+			f()
 		}
 	}
 	frame := js.FuncOf(func(js.Value, []js.Value) any {
-		next()
+		run()
 		return nil
 	})
-	call = func() {
-		asked, called = false, true
-		timer = time.AfterFunc(frameless, next)
-		global.Call("requestAnimationFrame", frame)
-		f()
-	}
 	return func() {
-		if called {
-			asked = true
+		if asked {
 			return
 		}
-		call()
+		asked = true
+		timer = time.AfterFunc(frameless, run)
+		global.Call("requestAnimationFrame", frame)
 	}
 }
 

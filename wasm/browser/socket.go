@@ -148,6 +148,7 @@ func (s *Socket) abandon(err error) {
 // Read implements framing.Socket.
 func (s *Socket) Read(ctx context.Context) (string, error) {
 	for {
+		Breathe()
 		s.mu.Lock()
 		if len(s.queue) > 0 {
 			m := s.queue[0]

@@ -92,7 +92,7 @@ window.e2e = (() => {
   };
 
   // heard is all that is in the open conversation.
-  const heard = () => clean([...document.querySelectorAll("[role=log] > *")].map(said).join(" "));
+  const heard = () => clean([...document.querySelectorAll("[role=log] > * > *")].map(said).join(" "));
   // bodies are the messages of the open conversation, without what the page adds.
   const body = (node) => [...node.childNodes].map((n) => (n.nodeType === Node.TEXT_NODE ? n.data : n.classList.contains("link-host") ? "" : body(n))).join("");
   const bodies = () => [...document.querySelectorAll("[role=log] [role=article] .text:not(.subject)")].map(body);
