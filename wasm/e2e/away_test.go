@@ -47,12 +47,23 @@ func TestServerGoneAndBack(t *testing.T) {
 	p.find("status", "Offline…The connection…") // was lost, then could not be opened
 	p.say("while it was down")
 	p.marked("Waiting to be sent")
+	p.press("Details")
+	p.fill("Name", "Twofold")
+	p.press("Save")
+	p.find("status", "Will be renamed when you are online.")
+	p.find("button", "Twofold,…Will be renamed when you are online…")
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
 	p.retry()
 	p.find("status", "Connected…")
 	p.marked("Sent")
+	p.gone("status", "Will be renamed when you are online.")
+	if !p.sent(`name="Twofold"`) {
+		t.Error("the new name has not left")
+	}
+	p.find("button", "Twofold,…")
+	p.press("Close details")
 
 	t.Log("the server dies; the person does not wait")
 	s.Kill()
