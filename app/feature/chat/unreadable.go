@@ -7,15 +7,18 @@ const (
 	nsFallback = "urn:xmpp:fallback:0"
 )
 
-// ciphers are what messages are encrypted with, by namespace (XEP-0380 §3.2). Who sends one
-// with a name of their own is not quoted: these are our words.
-var ciphers = map[string]string{
-	"eu.siacs.conversations.axolotl": "OMEMO",
-	"urn:xmpp:omemo:1":               "OMEMO",
-	"urn:xmpp:omemo:2":               "OMEMO",
-	"urn:xmpp:openpgp:0":             "OpenPGP",
-	"jabber:x:encrypted":             "OpenPGP",
-	"urn:xmpp:otr:0":                 "OTR",
+// cipherOf is what messages of a namespace are encrypted with (XEP-0380 §3.2), "" if none is
+// known. Who sends one with a name of their own is not quoted: these are our words.
+func cipherOf(space string) string {
+	switch space {
+	case "eu.siacs.conversations.axolotl", "urn:xmpp:omemo:1", "urn:xmpp:omemo:2":
+		return "OMEMO"
+	case "urn:xmpp:openpgp:0", "jabber:x:encrypted":
+		return "OpenPGP"
+	case "urn:xmpp:otr:0":
+		return "OTR"
+	}
+	return ""
 }
 
 // unreadable says what a message without a body has brought that a person should know of,
@@ -27,12 +30,12 @@ func unreadable(message *framing.Element, mine bool) string {
 		case local == "encryption" && space == nsEME:
 			encrypted = true
 			if cipher == "" {
-				cipher = ciphers[el.Attr("namespace")]
+				cipher = cipherOf(el.Attr("namespace"))
 			}
-		case local == "encrypted" && ciphers[space] == "OMEMO" && el.Child(space, "payload") == nil:
+		case local == "encrypted" && cipherOf(space) == "OMEMO" && el.Child(space, "payload") == nil:
 			return "" // it only brings devices together (XEP-0384 §5.5.3)
-		case ciphers[space] != "":
-			encrypted, cipher = true, ciphers[space]
+		case cipherOf(space) != "":
+			encrypted, cipher = true, cipherOf(space)
 		case local == "fallback" && space == nsFallback:
 			fallback = true
 		case local == "propose" && space == "urn:xmpp:jingle-message:0":
