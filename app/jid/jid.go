@@ -14,6 +14,9 @@ type JID string
 
 // Parse validates and normalises an address a person typed.
 func Parse(s string) (JID, error) {
+	if len(s) > longest {
+		return "", errLength // reading a label of ASCII costs the square of its length
+	}
 	local, domain, resource, err := split(strings.TrimSpace(s))
 	if err != nil {
 		return "", err

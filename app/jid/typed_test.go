@@ -72,6 +72,20 @@ func TestTyped(t *testing.T) {
 	}
 }
 
+// A label such as xn--… costs the square of its length to read, so nothing reads one that
+// is longer than addresses are.
+func TestParse_TooLong(t *testing.T) {
+	for _, s := range []string{"xn--" + strings.Repeat("a", longest), strings.Repeat("a", longest) + "@example.org"} {
+		if _, err := Parse(s); err != errLength {
+			t.Errorf("%.20q: %v", s, err)
+		}
+	}
+	local := strings.Repeat("a", 1023)
+	if got, err := Parse(local + "@example.org/" + local); err != nil || got.Local() != local {
+		t.Errorf("what is as long as it may be: %v", err)
+	}
+}
+
 func TestParseLink(t *testing.T) {
 	for _, tc := range []struct {
 		link string
