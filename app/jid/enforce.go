@@ -33,6 +33,15 @@ func split(s string) (local, domain, resource string, err error) {
 	return local, domain, resource, nil
 }
 
+// enforced parses an address and brings it into the form in which it is compared.
+func enforced(s string) (JID, error) {
+	local, domain, resource, err := split(s)
+	if err != nil {
+		return "", err
+	}
+	return enforce(local, domain, resource)
+}
+
 // enforce brings the parts of an address into the form in which they are compared
 // (RFC 7622 §3.2 to 3.4); "" is a part that is not there. It does what
 // mellium.im/xmpp/jid does, without the tables of all languages of the world that this

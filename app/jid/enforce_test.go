@@ -13,7 +13,7 @@ import (
 // compare reports where we and mellium.im/xmpp/jid differ.
 func compare(t *testing.T, s string) bool {
 	t.Helper()
-	got, err := Parse(s)
+	got, err := enforced(strings.TrimSpace(s))
 	want, wantErr := strict.Parse(strings.TrimSpace(s))
 	if err == nil && wantErr != nil && nonJoiner.MatchString(s) {
 		return true // joined says where we know less
@@ -32,7 +32,7 @@ var nonJoiner = regexp.MustCompile("\u200c\\p{Mn}*\\p{Lo}")
 func TestEnforce_EachCharacter(t *testing.T) {
 	step := rune(1)
 	if runtime.GOARCH == "wasm" {
-		step = 61 // it is slower there
+		step = 997 // the tables are the same there, and it is slower
 	}
 	differ := 0
 	for r := rune(0); r <= unicode.MaxRune && differ < 50; r += step {
@@ -52,10 +52,14 @@ func TestEnforce_EachCharacter(t *testing.T) {
 
 func TestEnforce_Contexts(t *testing.T) {
 	marks := []string{"", "a", "l", "·", "α", "͵", "א", "׳", "״", "・", "カ", "漢", "١", "۱", "\u200c", "\u200d", "ب", "ا", "क", "्", "\u0650", "-", "."}
+	last := marks
+	if runtime.GOARCH == "wasm" {
+		last = marks[:2] // it is slower there
+	}
 	for _, a := range marks {
 		for _, b := range marks {
 			for _, c := range marks {
-				for _, d := range marks {
+				for _, d := range last {
 					s := a + b + c + d
 					compare(t, s+"@example.org")
 					compare(t, "example.org/"+s)

@@ -17,11 +17,7 @@ func Parse(s string) (JID, error) {
 	if len(s) > longest {
 		return "", errLength // reading a label of ASCII costs the square of its length
 	}
-	local, domain, resource, err := split(strings.TrimSpace(s))
-	if err != nil {
-		return "", err
-	}
-	return enforce(local, domain, resource)
+	return parse(strings.TrimSpace(s))
 }
 
 func (j JID) String() string { return string(j) }
