@@ -1,9 +1,9 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"slices"
+	"sort"
 
 	"natter/app/jid"
 	"natter/app/state"
@@ -143,9 +143,7 @@ func (l *loop) readEnds() {
 			ends = append(ends, end{c, last.Key})
 		}
 	}
-	slices.SortFunc(ends, func(a, b end) int {
-		return cmp.Or(cmp.Compare(b.last.Time, a.last.Time), cmp.Compare(b.last.Seq, a.last.Seq))
-	})
+	sort.Slice(ends, func(i, j int) bool { return ends[j].last.Before(ends[i].last) })
 	ends = ends[:min(window.Chats, len(ends))]
 	peers := make([]jid.JID, len(ends))
 	for i, e := range ends {

@@ -1,9 +1,9 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"slices"
+	"sort"
 
 	"natter/app/state"
 	"natter/app/store"
@@ -113,14 +113,12 @@ func (s *search) add(h state.Hit) {
 // cut keeps the newest of what was found, and one to tell that there are more: sorting
 // and counting what nobody will see costs more with each slice.
 func (s *search) cut() {
-	slices.SortFunc(s.hits, func(a, b state.Hit) int {
-		switch {
-		case b.Message.Key.Before(a.Message.Key):
-			return -1
-		case a.Message.Key.Before(b.Message.Key):
-			return 1
+	sort.Slice(s.hits, func(i, j int) bool {
+		a, b := &s.hits[i], &s.hits[j]
+		if a.Message.Key != b.Message.Key {
+			return b.Message.Key.Before(a.Message.Key)
 		}
-		return cmp.Compare(a.Peer, b.Peer)
+		return a.Peer < b.Peer
 	})
 	s.hits = s.hits[:min(s.n+1, len(s.hits))]
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"slices"
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -33,7 +34,7 @@ const maxWords = 8
 func Words(typed string) []string {
 	words := strings.Fields(Fold(typed))
 	words = words[:min(len(words), maxWords)]
-	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) }) // the rarest first
+	sort.Slice(words, func(i, j int) bool { return len(words[i]) > len(words[j]) }) // the rarest first
 	return slices.Compact(words)
 }
 

@@ -122,7 +122,7 @@ func (l *listed) collect(s *state.State) {
 			l.all = append(l.all, it)
 		}
 	}
-	slices.SortFunc(l.all, func(a, b item) int { return a.order(&b) })
+	sort.Slice(l.all, func(i, j int) bool { return l.all[i].order(&l.all[j]) < 0 })
 }
 
 // fewChanges is how many rows are moved one by one before it is cheaper to begin anew.

@@ -30,6 +30,7 @@ import (
 //	mellium.im/xmpp/jid and what it needs, in 200 lines (app/jid)        95  done
 //	github.com/benbjohnson/immutable, in 200 lines (app/state/tree)      45  done
 //	a table that only counts, counted at the start (web/build/counting.go) 15  done; 2.6 MB raw
+//	sort.Slice instead of slices.SortFunc of structs, four times          6  done
 //	-tags nethttpomithttp2                                                4  done
 //	GOEXPERIMENT=nogreenteagc                                            10  no: Go 1.27 drops it
 //	one route without a pattern instead of RouteWithRegexp                0  go-app links regexp anyway
