@@ -43,6 +43,7 @@ func main() {
 		Connector: connector,
 		Keeper:    keep,
 		Journal:   browser.OpenJournal(),
+		Offline:   browser.Offline,
 		Build:     browser.Build(),
 		Yield:     browser.Breathe,
 		Log:       func(format string, args ...any) { browser.Log(fmt.Sprintf(format, args...)) },
@@ -107,7 +108,7 @@ func watchForm(c *client.Client, form browser.Form) {
 			}
 			form.Show(reason)
 		case now.Phase == state.SignedOut && now.Problem != nil:
-			form.Fail(now.Problem.Text+" "+now.Problem.Advice, now.Problem.Field)
+			form.Fail(now.Problem.Text+" "+now.Problem.Advice, now.Problem.Field, string(now.Problem.Account))
 		case now.Phase > state.SigningIn && last.Phase <= state.SigningIn:
 			form.Hide()
 			if keeps.Swap(false) {
@@ -115,10 +116,10 @@ func watchForm(c *client.Client, form browser.Form) {
 			}
 		}
 	})
-	form.OnSubmit(func(address, password, server string, remember bool) {
+	form.OnSubmit(func(address, password, server string, remember bool, as string) {
 		if keeps.Store(remember); !remember {
 			browser.TabStorage.Remove(accountKey)
 		}
-		c.Do(state.SignIn{Address: address, Password: password, Server: server, Remember: remember})
+		c.Do(state.SignIn{Address: address, Password: password, Server: server, Remember: remember, As: jid.JID(as)})
 	})
 }

@@ -9,13 +9,15 @@
 //                                  an object, with every `websocket` absolute; {} if
 //                                  there is none
 //   natter.onSignIn = f            Go sets it once: f(address, password, server,
-//                                  remember). If the person has already pressed Sign
-//                                  in, f is called right away. address and server are
-//                                  trimmed, server is "" unless typed
+//                                  remember, as). If the person has already pressed
+//                                  Sign in, f is called right away. address and server
+//                                  are trimmed, server is "" unless typed; as is the
+//                                  account of signInError that they go on as, or ""
 //   natter.signInBusy(text)        the form waits; text says for what ("" for the usual)
-//   natter.signInError(text, field) the attempt has failed; field is "address",
-//                                  "password", "server" or "", and gets the focus.
-//                                  What was typed is still there
+//   natter.signInError(text, field, account) the attempt has failed; field is
+//                                  "address", "password", "server" or "", and gets the
+//                                  focus. What was typed is still there. account is who
+//                                  the person would be instead, if they want, or ""
 //   natter.showApp()               signed in: the form goes, the password is forgotten
 //   natter.showSignIn(reason)      back to the form; reason ("" for none) is shown
 //   natter.stopped(details)        the client is dead: offers a reload (boot.js)
@@ -29,6 +31,7 @@ window.natter = (() => {
   const form = $("signin-form");
   const button = $("signin-button");
   const error = $("signin-error");
+  const as = $("signin-as");
   const notice = $("signin-notice");
   const status = $("signin-status");
   const fields = { address: $("address"), password: $("password"), server: $("server") };
@@ -60,16 +63,24 @@ window.natter = (() => {
 
   function clearError() {
     error.textContent = "";
+    as.hidden = true;
     for (const input of Object.values(fields)) {
       input.removeAttribute("aria-invalid");
       if (input.getAttribute("aria-errormessage")) input.removeAttribute("aria-errormessage");
     }
   }
 
-  function fail(text, field) {
+  function fail(text, field, account) {
     setBusy(false);
     clearError();
     error.textContent = text;
+    if (account) {
+      as.textContent = "Go on as " + account;
+      as.value = account;
+      as.hidden = false;
+      as.focus();
+      return;
+    }
     const input = fields[field];
     if (!input) {
       button.focus();
@@ -82,10 +93,16 @@ window.natter = (() => {
     input.select();
   }
 
-  function signIn() {
+  function signIn(account = "") {
     early = false;
-    onSignIn(fields.address.value.trim(), fields.password.value, fields.server.value.trim(), $("remember").checked);
+    onSignIn(fields.address.value.trim(), fields.password.value, fields.server.value.trim(), $("remember").checked, account);
   }
+
+  as.addEventListener("click", () => {
+    clearError();
+    setBusy(true);
+    signIn(as.value);
+  });
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -100,7 +117,10 @@ window.natter = (() => {
   });
 
   // Whoever corrects what was wrong need not be told any longer.
-  form.addEventListener("input", (event) => event.target.removeAttribute("aria-invalid"));
+  form.addEventListener("input", (event) => {
+    event.target.removeAttribute("aria-invalid");
+    as.hidden = true;
+  });
 
   return {
     config: {},

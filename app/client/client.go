@@ -38,6 +38,9 @@ type Config struct {
 	Journal   Journal            // of what is being dealt with; nil for none
 	Random    func() float64     // jitter of reconnects; random if nil
 	NewID     func() string      // ids of stanzas; 128 random bits if nil
+	// Offline reports whether there is certainly no network, as far as the browser knows;
+	// nil if nobody can tell.
+	Offline func() bool
 	// Build is larger in newer builds of the client. Of two tabs that differ the older
 	// one stops.
 	Build int64

@@ -3,11 +3,13 @@
 package client_test
 
 import (
+	"crypto/tls"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"natter/app/client"
 	"natter/app/state"
 )
 
@@ -77,6 +79,35 @@ func TestM07_ResumeOverALostConnection(t *testing.T) {
 			t.Error("the friend is gone")
 		}
 	})
+}
+
+// What the browser says of the network decides what a failure is put down to: in the form and
+// after it.
+func TestOfflineIsSaidAsOffline(t *testing.T) {
+	p := trialPlace(t)
+	network := dig(t, p)
+	var offline atomic.Bool
+	account := p.account(t)
+	ada := newPerson(t, account, &tls.Config{RootCAs: p.ca}, func(c *client.Config) { c.Offline = offline.Load })
+	ada.server = network.wss
+	for kind, is := range map[string]bool{"no-connection": false, "no-network": true} {
+		network.cut()
+		offline.Store(is)
+		if got := ada.refused(state.SignIn{Address: string(account), Password: password, Server: ada.server}); got.Kind != kind {
+			t.Errorf("offline %t: the form says %+v", is, got)
+		}
+		offline.Store(false)
+		network.mend()
+		ada.here()
+		offline.Store(is)
+		network.cut()
+		ada.until(kind, func(s *state.State) bool {
+			c := s.Connection
+			return c.Phase == state.Waiting && c.Problem != nil && c.Problem.Kind == kind
+		})
+		ada.Do(state.SignOut{})
+		ada.until("out", func(s *state.State) bool { return s.Connection == state.Connection{} })
+	}
 }
 
 // The server forgets the stream while the client is cut off. What was written in

@@ -39,9 +39,10 @@ type device struct {
 	change     func(*page, *client.Config) // nil for none
 	mu         sync.Mutex
 	credential *connect.Credential
-	noted      bool  // whose device it is
-	out        bool  // noted that the person signs out
-	broken     error // what it says when it is to keep or to give a credential
+	others     map[jid.JID]*connect.Credential // those of other accounts
+	noted      bool                            // whose device it is
+	out        bool                            // noted that the person signs out
+	broken     error                           // what it says when it is to keep or to give a credential
 	dropped    int
 	forgotten  bool
 	ours       []string // what was written here, as it reached the disk
@@ -341,6 +342,10 @@ func (pg *page) Renew(_ context.Context, request *connect.Request) error {
 	if request.Password != "" {
 		return nil
 	}
+	if request.Account != pg.device.account {
+		request.Credential = pg.others[request.Account]
+		return nil
+	}
 	if pg.broken == nil {
 		request.Credential = pg.credential
 	}
@@ -354,6 +359,10 @@ func (pg *page) Keep(_ context.Context, c *connect.Credential) error {
 	}
 	pg.device.mu.Lock()
 	defer pg.device.mu.Unlock()
+	if c.Account != pg.device.account {
+		pg.others = map[jid.JID]*connect.Credential{c.Account: c}
+		return nil
+	}
 	if pg.broken == nil {
 		pg.credential, pg.noted, pg.out = c, true, false
 	}

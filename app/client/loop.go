@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"natter/app/connect"
@@ -25,9 +26,10 @@ type loop struct {
 
 	state   *state.State
 	stream  *stream.Stream
-	end     context.CancelFunc // ends the stream
-	ran     chan struct{}      // closed when it has ended
-	loss    int                // the last one the stream told
+	end     context.CancelFunc      // ends the stream
+	given   *atomic.Pointer[string] // a password that the stream has yet to use
+	ran     chan struct{}           // closed when it has ended
+	loss    int                     // the last one the stream told
 	session *connect.Session
 	hidden  bool
 	// redelivers is set from a resume until what was under way to the lost socket has come.
@@ -113,6 +115,15 @@ func (l *loop) do(in state.Intent) {
 // perform carries out an intent of whichever tab.
 func (l *loop) perform(in state.Intent) {
 	switch in := in.(type) {
+	case state.GivePassword:
+		if l.stream != nil {
+			l.given.Store(&in.Password)
+			l.stream.Wake(stream.Manual)
+		}
+	case state.SignInAgain:
+		if p := l.state.Connection.Problem; p != nil && l.stream != nil {
+			l.toForm(p)
+		}
 	case state.SignOut:
 		l.signOut()
 	case state.Reconnect:

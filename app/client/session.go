@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"natter/app/connect"
@@ -21,12 +22,16 @@ func (l *loop) signIn(in state.SignIn) {
 		l.Emit(state.ConnectionChanged{Connection: state.Connection{Problem: (*state.Problem)(p)}})
 		return
 	}
+	user := ""
+	if in.As != "" {
+		user, account = account.Local(), in.As.Bare()
+	}
 	l.leave()
 	l.close()
 	l.Emit(state.Cleared{})
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.SigningIn}})
 	l.request = connect.Request{
-		Account: account, Password: in.Password, Server: in.Server,
+		Account: account, User: user, Password: in.Password, Server: in.Server,
 		Remember: in.Remember && l.c.config.Keeper != nil,
 	}
 	if !l.request.Remember {
@@ -69,8 +74,13 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 	ctx, end := context.WithCancel(context.Background())
 	l.end = end
 	fence, kept := l.fence, false
+	given := new(atomic.Pointer[string])
+	l.given = given
 	l.stream = stream.New(stream.Config{
 		Connect: func(ctx context.Context, resume *connect.Resume, redirect, from string) (*connect.Session, error) {
+			if password := given.Swap(nil); password != nil {
+				request.Password, kept = *password, false
+			}
 			r := request
 			r.Resume, r.Redirect, r.From = resume, redirect, from
 			if r.Remember {
@@ -83,6 +93,9 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 					return nil, &connect.Error{Phase: connect.Authenticate, Err: fmt.Errorf("%w: %w", connect.ErrUnread, err)}
 				}
 				r.Password = request.Password
+				if r.Credential != nil {
+					request.User = r.Credential.User // who gives a password later signs in by the same name
+				}
 				if r.Credential == nil && r.Password == "" {
 					return nil, &connect.Error{Phase: connect.Authenticate, Err: &connect.CredentialError{Reason: connect.Missing}}
 				}
@@ -211,13 +224,32 @@ func (l *loop) online(ev stream.Online) {
 	l.letGo()
 }
 
+// toForm goes back to the sign-in form, for this reason, in all tabs. What is on this
+// device stays and is there again after the sign-in.
+func (l *loop) toForm(p *state.Problem) {
+	l.say(speech{Kind: over, Problem: p})
+	account := l.request.Account
+	if !l.request.Remember {
+		account = ""
+	}
+	l.leave()
+	l.close()
+	l.await(account)
+	l.Emit(state.Cleared{})
+	l.Emit(state.ConnectionChanged{Connection: state.Connection{Problem: p}})
+}
+
 // offline shows why. A sign-in that fails is over: the form comes back with what
 // was typed, and nothing is tried again behind the person's back.
 func (l *loop) offline(ev stream.Offline) {
 	if l.state.Connection.Phase == state.Online {
 		l.lost = l.Now()
 	}
-	p := state.Problem(connect.Explain(ev.Err))
+	explain := connect.Explain
+	if l.c.config.Offline != nil && l.c.config.Offline() {
+		explain = connect.ExplainOffline
+	}
+	p := state.Problem(explain(ev.Err))
 	c := state.Connection{Phase: state.Waiting, Problem: &p, RetryAt: ev.RetryAt}
 	var unusable *connect.CredentialError
 	switch {
@@ -232,18 +264,14 @@ func (l *loop) offline(ev stream.Offline) {
 		l.Emit(state.Cleared{})
 		c.Phase, c.RetryAt = state.SignedOut, time.Time{}
 	case errors.As(ev.Err, &unusable):
-		// The password is needed. What is on this device stays and is there again
-		// after the sign-in.
 		if unusable.Gone() {
 			l.c.config.Keeper.Drop(context.Background(), l.request.Account)
 		}
-		l.say(speech{Kind: over, Problem: &p})
-		account := l.request.Account
-		l.leave()
-		l.close()
-		l.await(account)
-		l.Emit(state.Cleared{})
-		c.Phase, c.RetryAt = state.SignedOut, time.Time{}
+		if l.session == nil {
+			l.toForm(&p) // nobody has shown today that the account is theirs
+			return
+		}
+		c.Phase = state.Stopped // the password is asked for in place
 	case ev.RetryAt.IsZero():
 		c.Phase = state.Stopped
 	}

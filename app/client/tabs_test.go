@@ -451,16 +451,24 @@ func TestPromise16_SignInForAll(t *testing.T) {
 		second, third := d.tab(), d.tab()
 		tabs := []*page{ada, second, third}
 		agree(t, tabs...)
-		expired := func(s *state.State) bool {
-			return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil && s.Connection.Problem.Kind == "sign-in-expired"
+		told := func(phase state.Phase) func(s *state.State) bool {
+			return func(s *state.State) bool {
+				c := s.Connection
+				return c.Phase == phase && c.Problem != nil && c.Problem.Kind == "sign-in-expired" && c.Problem.Field == "password"
+			}
 		}
+		expired := told(state.SignedOut)
 		d.spoil(ada)
 		d.network.cut()
 		d.network.mend()
 		for _, pg := range tabs {
+			pg.until("asked in place", told(state.Stopped))
+			pg.wants(grace.account, "before")
+		}
+		ada.die() // and is loaded again; whoever leads now knows of nobody who was let in
+		for _, pg := range tabs[1:] {
 			blank(t, pg.until("the form", expired))
 		}
-		ada.die() // and is loaded again
 		tabs[0] = d.page()
 		d.network.mend()
 		tabs[0].Do(state.Return{Account: d.account})
@@ -498,6 +506,41 @@ func TestPromise16_SignInForAll(t *testing.T) {
 				blank(t, pg.State())
 			}
 		})
+	})
+}
+
+// The password is needed while tabs are open, and is asked for in each of them, in place.
+func TestPromise16_PasswordForAll(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		ada = ada.reload().back() // without the password
+		second := d.tab()
+		d.spoil(ada)
+		d.network.cut()
+		d.network.mend()
+		asked := func(kind string) {
+			t.Helper()
+			for _, pg := range []*page{ada, second} {
+				pg.until(kind, func(s *state.State) bool {
+					c := s.Connection
+					return c.Phase == state.Stopped && c.Problem != nil && c.Problem.Kind == kind
+				})
+			}
+		}
+		asked("sign-in-expired")
+		second.says(grace, "unsent")
+		second.Do(state.GivePassword{Password: "battery staple"})
+		asked("wrong-password")
+		second.Do(state.GivePassword{Password: password})
+		for _, pg := range []*page{ada, second} {
+			pg.until("signed in", settled)
+		}
+		grace.hears(second.person, "unsent")
+		agree(t, ada, second)
+		if d.bus.leader() != ada {
+			t.Error("another tab leads")
+		}
 	})
 }
 

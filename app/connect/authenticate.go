@@ -44,7 +44,7 @@ func (n *negotiation) authenticate(ctx context.Context, features *framing.Elemen
 
 // login is who we are and how we prove it.
 func (n *negotiation) login() sasl.Login {
-	login := sasl.Login{User: n.req.Account.Local(), Nonce: n.nonce}
+	login := sasl.Login{User: n.req.user(), Nonce: n.nonce}
 	if k := n.req.Credential; k != nil {
 		login.Token, login.Keys = k.Token, k.Keys
 		return login

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"strconv"
-	"strings"
 
 	"natter/app/jid"
 	"natter/framing"
@@ -108,12 +107,8 @@ func (n *negotiation) bind(ctx context.Context) *Error {
 		if err != nil {
 			return err
 		}
-		me := jid.JID(strings.Clone(answer.Child(nsBind, "bind").Child(nsBind, "jid").Text()))
-		if me.Domain() == "" || me.Resource() == "" {
-			return n.broken(framing.BadFormat, "the server bound no full address")
-		}
-		n.session.JID = me
-		return nil
+		n.session.JID, err = n.bound(answer.Child(nsBind, "bind").Child(nsBind, "jid").Text())
+		return err
 	}
 }
 

@@ -84,7 +84,8 @@ type Pins interface {
 
 // Request is what a session is wanted for.
 type Request struct {
-	Account    jid.JID // bare; only the domain with Anonymous
+	Account    jid.JID // bare; who the session must be, only the domain with Anonymous
+	User       string  // the name to sign in with, "" for that of the account: see IdentityError
 	Password   string
 	Credential *Credential // used instead of Password if not nil, and nothing else then
 	Remember   bool        // the session is to come with a Credential

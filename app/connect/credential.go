@@ -32,6 +32,7 @@ const (
 // has to be stored before the session is used.
 type Credential struct {
 	Account   jid.JID // bare
+	User      string  `json:",omitempty"` // Request.User
 	UserAgent string  // the installation it was given to, which is who we are when we use it
 	Mechanism string  // the only one it is good for
 	Expiry    time.Time
@@ -225,8 +226,12 @@ func (n *negotiation) keep(m sasl.Mechanism, request, success *framing.Element, 
 	}
 	k := Credential{
 		Account:   n.req.Account.Bare(),
+		User:      n.req.User,
 		UserAgent: n.userAgentID(),
 		Seen:      Seen{Endpoint: n.endpoint, Inline: in, Wait: used != nil && used.Seen.Wait},
+	}
+	if used != nil {
+		k.User = used.User
 	}
 	token, expiry := n.token(request, success)
 	keys := sasl.KeysOf(m)

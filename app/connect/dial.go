@@ -219,6 +219,7 @@ func (c *Connector) attempt(ctx context.Context, req Request, at *url.URL) (s *S
 	n := &negotiation{
 		Connector: c,
 		req:       req,
+		want:      req.want(),
 		endpoint:  endpoint,
 		protected: at.Scheme == "wss" || isLoopback(at),
 		conn:      framing.NewConn(socket, framing.ConnOptions{Trace: c.tracer()}),

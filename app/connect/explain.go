@@ -19,6 +19,9 @@ type Problem struct {
 	Advice string // what to try
 	Detail string // for those who ask: phase, condition, the server's own text
 	Field  string // the form field it is about: "address", "password", "server" or ""
+
+	// Account is, with the kind "another-account", who the person would be.
+	Account jid.JID
 }
 
 // sentence is what all problems of one kind have in common.
@@ -50,6 +53,7 @@ var sentences = map[string]sentence{
 	"unencrypted":         {"The connection to this server would not be encrypted, so nothing was sent.", "Use an address that begins with wss://.", "server"},
 
 	// Dialing and opening.
+	"no-network":          {"This device is not connected to the internet.", "Connect it, then try again.", ""},
 	"no-connection":       {"The connection could not be opened. The server may be down, or its certificate may not be accepted by this browser; a page cannot tell which.", "Check your connection to the internet and try again. If it stays so, the server's provider has to look.", ""},
 	"not-xmpp":            {"Something answered at this address, but it is not an XMPP server.", "Check the server address under Advanced, or tell the provider.", "server"},
 	"no-answer-dial":      {"The server did not answer when it was called.", "Try again in a while, or check your connection to the internet.", ""},
@@ -63,6 +67,9 @@ var sentences = map[string]sentence{
 	"protocol":            {"The server answered in a way that makes no sense in XMPP.", "Try again. If it stays so, tell the provider, with the details.", ""},
 	"unsupported-feature": {"The server requires something that Natter cannot do.", "Use another app for this account, or tell us, with the details.", ""},
 	"no-binding":          {"The server let you in but offers no sessions.", "Tell its provider, with the details.", ""},
+	"no-address":          {"The server let you in but gave the session no address that can be used.", "Nothing was sent. Tell its provider, with the details.", ""},
+	"another-domain":      {"The server let you in as somebody of another server, so the sign-in was stopped.", "Nothing was sent. Tell its provider, with the details.", ""},
+	"another-account":     {"The server knows this name and password as another account.", "Nothing was sent or changed. Go on as that account only if it is yours.", ""},
 	"redirect-bosh":       {"The server sent the connection to a way in that Natter does not speak (BOSH).", "Ask the provider for a WebSocket, or use another app for this account.", ""},
 	"redirect-refused":    {"The server sent the connection to another place that was not safe to follow.", "Nothing was sent there. Try again later, and tell the provider if it happens again.", ""},
 
@@ -118,7 +125,29 @@ var sentences = map[string]sentence{
 func Explain(err error) Problem {
 	p := problem(kind(err))
 	p.Detail = detail(err)
+	var other *IdentityError
+	if errors.As(err, &other) && p.Kind == "another-account" {
+		p.Account = other.Said
+		p.Text = "The server knows you as " + string(other.Said) + ", not as " + string(other.Want) + "."
+	}
 	return p
+}
+
+// ExplainOffline is Explain where the browser says that there is no network: then it is no
+// server and no certificate that keeps us from being connected.
+func ExplainOffline(err error) Problem {
+	p := Explain(err)
+	var e *Error
+	var timeout *TimeoutError
+	switch {
+	case p.Kind == "connection-lost", errors.As(err, &timeout):
+	case errors.As(err, &e) && (e.Phase == Discovery || e.Phase == Dial) && Retry(err):
+	default:
+		return p
+	}
+	offline := problem("no-network")
+	offline.Detail = p.Detail
+	return offline
 }
 
 // TypedAddress reads the address of an account as a person typed it, and says what is
@@ -195,6 +224,7 @@ func kind(err error) string {
 		protocol *ProtocolError
 		nowhere  *discover.Error
 		kept     *CredentialError
+		other    *IdentityError
 	)
 	errors.As(err, &e)
 	switch {
@@ -204,6 +234,10 @@ func kind(err error) string {
 		return keptReasons[kept.Reason]
 	case errors.Is(err, ErrUnread):
 		return "unread"
+	case errors.As(err, &other) && other.Said.Domain() != other.Want.Domain():
+		return "another-domain"
+	case errors.As(err, &other):
+		return "another-account"
 	case errors.As(err, &redirect) && redirect.Reason == NotWebSocket:
 		return "redirect-bosh"
 	case errors.As(err, &redirect), errors.As(err, &away):
@@ -365,6 +399,8 @@ func breach(e *Error) string {
 		return "old-version"
 	case e.Err == errNoBinding:
 		return "no-binding"
+	case e.Err == errNoAddress:
+		return "no-address"
 	case e.Condition == framing.UnsupportedFeature:
 		return "unsupported-feature"
 	}

@@ -79,6 +79,9 @@ var kinds = []struct {
 	{"tampered", "", false, &Error{Phase: Authenticate, Err: &sasl.ServerError{Reason: sasl.Downgraded}}},
 	{"bad-sign-in", "", false, &Error{Phase: Authenticate, Err: &sasl.ServerError{Reason: sasl.BadNonce}}},
 
+	{"no-address", "", false, &Error{Phase: Binding, Condition: "bad-format", Err: errNoAddress}},
+	{"another-domain", "", false, &Error{Phase: Binding, Err: &IdentityError{Want: "ada@example.com", Said: "ada@example.net"}}},
+	{"another-account", "", false, &Error{Phase: Binding, Err: &IdentityError{Want: "ada@example.com", Said: "eve@example.com"}}},
 	{"unread", "", true, &Error{Phase: Authenticate, Err: ErrUnread}},
 	{"not-remembered", "password", false, unusable(Foreign)},
 	{"not-remembered", "password", false, unusable(NotOffered)},
@@ -164,12 +167,45 @@ func TestA14_E05_Explain(t *testing.T) {
 		t.Error("a table does not have 25 rows")
 	}
 	for kind := range sentences {
+		if kind == "no-network" {
+			continue // see ExplainOffline
+		}
 		if !covered[kind] && !strings.HasPrefix(kind, "address-") {
 			t.Errorf("no error is explained as %q", kind)
 		}
 	}
 	if Retry(nil) {
 		t.Error("retries what did not fail")
+	}
+}
+
+// Where the browser says that there is no network, no server and no certificate is to blame
+// for it; what a server has said is said all the same.
+func TestExplainOffline(t *testing.T) {
+	var offline []string
+	for _, tc := range kinds {
+		p := ExplainOffline(tc.err)
+		switch {
+		case p.Kind != tc.kind && p.Kind != "no-network":
+			t.Errorf("%v is explained as %q", tc.err, p.Kind)
+		case p.Kind == tc.kind:
+		case p.Detail != Explain(tc.err).Detail || p.Field != "":
+			t.Errorf("explained as %+v", p)
+		default:
+			offline = append(offline, tc.kind)
+		}
+	}
+	slices.Sort(offline)
+	want := []string{"connection-lost", "host-meta-status", "no-answer-after", "no-answer-bind", "no-answer-dial", "no-answer-discovery",
+		"no-answer-features", "no-answer-open", "no-answer-sign-in", "no-connection", "unreachable"}
+	if got := slices.Compact(offline); !slices.Equal(got, want) {
+		t.Errorf("the network is blamed for\n%q, want\n%q", got, want)
+	}
+	s := sentences["no-network"]
+	for _, word := range []string{"server", "certificate"} {
+		if strings.Contains(s.text+s.advice, word) {
+			t.Errorf("%q speaks of a %s", s.text+s.advice, word)
+		}
 	}
 }
 

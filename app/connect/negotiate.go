@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"natter/app/jid"
 	"natter/framing"
 )
 
@@ -24,6 +25,7 @@ const (
 type negotiation struct {
 	*Connector
 	req       Request
+	want      jid.JID // who the session must be, see whom
 	endpoint  string
 	protected bool // nobody between us and the endpoint can read or write
 	conn      *framing.Conn
@@ -81,7 +83,7 @@ func (n *negotiation) header() *framing.Element {
 	if n.protected && !n.req.Anonymous {
 		// Not where others could read it (RFC 6120 §4.7.1). Prosody 13 and ejabberd 24
 		// offer the best they have only to those who say who they are.
-		header.From = n.req.Account.Bare().String()
+		header.From = n.req.user() + "@" + n.req.Account.Domain()
 	}
 	return header.Element(n.conn.Namespace())
 }

@@ -30,10 +30,10 @@ func TestSASL1(t *testing.T) {
 			w.want(openFrom)
 			w.send(openAnswer2, features(bindOffer, smOffer))
 			w.want(`<iq xmlns="jabber:client" type="set" id="id-1"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>`)
-			w.send(`<iq xmlns='jabber:client' type='result' id='id-1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>renamed@example.com/made-up</jid></bind></iq>`)
+			w.send(`<iq xmlns='jabber:client' type='result' id='id-1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>user@example.com/made-up</jid></bind></iq>`)
 			w.closed()
 		})
-		if s.JID != "renamed@example.com/made-up" || s.Mechanism != "SCRAM-SHA-256" || s.Endpoint != endpoint || s.Delegated || s.Resumed {
+		if s.JID != "user@example.com/made-up" || s.Mechanism != "SCRAM-SHA-256" || s.Endpoint != endpoint || s.Delegated || s.Resumed {
 			t.Errorf("the session is %+v", s)
 		}
 		if s.Features.Child(nsSM, "sm") == nil {
@@ -658,19 +658,6 @@ func TestBind(t *testing.T) {
 		})
 		if s.JID != "user@example.com/right" {
 			t.Errorf("bound as %s", s.JID)
-		}
-	})
-	t.Run("N08 no full address, no session", func(t *testing.T) {
-		for _, address := range []string{"", "user@example.com", "/r"} {
-			err, _ := fail(t, account, func(w *wire) {
-				w.login(bindOffer)
-				w.bind(address)
-				w.expect("<bad-format")
-				w.gone()
-			})
-			if kind(err) != "protocol" {
-				t.Errorf("%q: %v", address, err)
-			}
 		}
 	})
 	t.Run("B01 a server that offers no bind", func(t *testing.T) {

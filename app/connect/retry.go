@@ -24,7 +24,7 @@ import (
 //     negotiation that makes no sense.
 //
 // What does not: any other verdict on the account, an authentication that cannot be
-// trusted or has no safe mechanism, a credential that does not do, a refused redirect,
+// trusted or has no safe mechanism, an address that is not ours or none, a credential that does not do, a refused redirect,
 // a domain that says it has no endpoint, a context that was cancelled.
 func Retry(err error) (retry bool) {
 	var (
@@ -40,9 +40,10 @@ func Retry(err error) (retry bool) {
 		size     *framing.SizeError
 		protocol *ProtocolError
 		kept     *CredentialError
+		other    *IdentityError
 	)
 	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.As(err, &kept):
+	case err == nil, errors.Is(err, context.Canceled), errors.As(err, &kept), errors.As(err, &other), errors.Is(err, errNoAddress):
 		return false
 	case errors.As(err, &timeout):
 		return true

@@ -2,7 +2,6 @@ package connect
 
 import (
 	"context"
-	"strings"
 
 	"natter/app/connect/sasl"
 	"natter/app/jid"
@@ -108,7 +107,12 @@ func (n *negotiation) conclude(ctx context.Context, m sasl.Mechanism, request *f
 	n.authenticated(m.Name())
 	n.keep(m, request, success, in)
 	n.phase = Binding
-	me := jid.JID(strings.Clone(success.Child(nsSASL2, "authorization-identifier").Text()))
+	me, said := jid.JID(""), success.Child(nsSASL2, "authorization-identifier").Text()
+	if said != "" && !n.req.invalidate {
+		if me, failure = n.whom(said); failure != nil {
+			return nil, failure
+		}
+	}
 	if request.Child(nsSM, "resume") != nil {
 		if e := success.Child(nsSM, "resumed"); e != nil {
 			return nil, n.resumed(e, me)
@@ -118,11 +122,11 @@ func (n *negotiation) conclude(ctx context.Context, m sasl.Mechanism, request *f
 	}
 	bind := request.Child(nsBind2, "bind")
 	if bound := success.Child(nsBind2, "bound"); bound != nil && bind != nil {
-		if me.Domain() == "" || me.Resource() == "" {
-			return nil, n.broken(framing.BadFormat, "the server bound no full address")
-		}
 		s := &n.session
-		s.JID, s.Bound = me, bound
+		if s.JID, failure = n.bound(said); failure != nil {
+			return nil, failure
+		}
+		s.Bound = bound
 		s.Carbons = bind.Child(nsCarbons, "enable") != nil // cannot fail (XEP-0386 §3.2.1)
 		if bind.Child(nsSM, "enable") != nil {
 			s.SM = bound.Child(nsSM, "enabled")

@@ -18,7 +18,7 @@ type Intent interface{ intent() }
 var told = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
-		SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, LoadMissing{},
+		GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, LoadMissing{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -61,6 +61,9 @@ func (t Told) Intent() (Intent, error) {
 type SignIn struct {
 	Address, Password, Server string
 	Remember                  bool
+	// As is the account that the person has decided to be, if the server says that the
+	// address stands for another: see Problem.Account.
+	As jid.JID
 }
 
 // Return comes back to an account that is remembered on this device: what was kept of
@@ -70,6 +73,14 @@ type Return struct {
 	Open    jid.JID // the conversation that was on screen, "" if none
 	Out     bool    // the person has signed out, and not all of it is done yet
 }
+
+// GivePassword goes on with a new password where the old one, or what was kept instead, no
+// longer does: Connection.Problem is about the field "password".
+type GivePassword struct{ Password string }
+
+// SignInAgain goes back to the sign-in form. What is on this device stays, and is there
+// again after the sign-in.
+type SignInAgain struct{}
 
 // SignOut ends the session and forgets the account.
 type SignOut struct{}
@@ -166,6 +177,8 @@ type SetPresence struct{ Presence Presence }
 
 func (SignIn) intent()          {}
 func (Return) intent()          {}
+func (GivePassword) intent()    {}
+func (SignInAgain) intent()     {}
 func (SignOut) intent()         {}
 func (Reconnect) intent()       {}
 func (StartChat) intent()       {}

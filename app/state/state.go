@@ -259,6 +259,9 @@ type Problem struct {
 	Advice string // what to try
 	Detail string // for those who ask: phase, condition, the server's own text
 	Field  string // the form field it is about: "address", "password", "server" or ""
+
+	// Account is, with the kind "another-account", who the person would be.
+	Account jid.JID
 }
 
 // Show is RFC 6121 §4.7.2.1, with Available and Unavailable made explicit.

@@ -536,6 +536,62 @@ func TestConnection_BlipIsSilent(t *testing.T) {
 	}
 }
 
+// A14: a password that no longer does is asked for in place.
+func TestA14_Password(t *testing.T) {
+	b := sit(t)
+	b.sig("open", string(grace), "")
+	b.sig("message", string(grace), "half a sen")
+	b.play(state.ConnectionChanged{Connection: state.Connection{
+		Phase: state.Stopped, Problem: &state.Problem{Kind: "wrong-password", Field: "password", Text: "Wrong password."},
+	}})
+	if html := b.html(); !strings.Contains(html, `data-do="password"`) || strings.Contains(html, `data-do="reconnect"`) {
+		t.Error("there is no way on, or the one that tries the old password again")
+	}
+	b.sig("password", "", "")
+	html := b.html()
+	for _, want := range []string{"Wrong password.", `type="password"`, `data-form="give-password"`, `autocomplete="current-password"`} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	b.did = nil
+	b.sig("give-password", "", "")
+	if len(b.did) > 0 || !strings.Contains(b.html(), "Type the password.") {
+		t.Errorf("nothing was typed, and it did %q", b.did)
+	}
+	b.sig("give-password", "", "new")
+	b.wants(t, "GivePassword{Password:new}")
+	if b.dialog.kind != "" || b.draft(grace) != "half a sen" {
+		t.Errorf("the dialog is %q, the draft %q", b.dialog.kind, b.draft(grace))
+	}
+}
+
+// N08: whom the server takes us for is said, and what to do is for the person to decide.
+func TestN08_SomebodyElse(t *testing.T) {
+	b := sit(t)
+	b.sig("open", string(grace), "")
+	b.sig("message", string(grace), "half a sen")
+	b.play(state.ConnectionChanged{Connection: state.Connection{
+		Phase: state.Stopped, Problem: &state.Problem{Kind: "another-account", Text: "You are eve.", Account: "eve@example.org"},
+	}})
+	if html := b.html(); !strings.Contains(html, `data-do="somebody-else"`) || strings.Contains(html, `data-do="reconnect"`) {
+		t.Error("there is no way on, or the wrong one")
+	}
+	b.sig("somebody-else", "", "")
+	html := b.html()
+	for _, want := range []string{"<bdi>eve@example.org</bdi>", "<bdi>ada@example.org</bdi>", `data-do="sign-in-again"`, `data-do="close"`} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	b.did = nil
+	b.sig("sign-in-again", "", "")
+	b.wants(t, "KeepDraft{Peer:grace@example.org Text:half a sen}", "SignInAgain{}")
+	if b.dialog.kind != "" {
+		t.Error("the dialog is still there")
+	}
+}
+
 func TestWindow(t *testing.T) {
 	b := sit(t)
 	page := state.ArchivePage{Peer: grace}

@@ -14,7 +14,7 @@ import (
 
 // dialog is what asks for attention in front of everything else.
 type dialog struct {
-	kind   string // "", "new", "switch", "keys", "leaving", "removing", "requests", "declining"
+	kind   string // "", "new", "switch", "keys", "leaving", "removing", "requests", "declining", "somebody-else", "password"
 	peer   jid.JID
 	text   string // what was typed in the switcher
 	chosen int    // the row of the switcher that Enter opens
@@ -31,6 +31,8 @@ func (d *desk) ask(what dialog) {
 	switch what.kind {
 	case "new":
 		d.settling.Focus = "new-address"
+	case "password":
+		d.settling.Focus = "password-again"
 	case "switch":
 		d.settling.Focus = "switch-text"
 	}
@@ -39,7 +41,7 @@ func (d *desk) ask(what dialog) {
 // inDialog carries out what the person did in a dialog, or to open one.
 func (d *desk) inDialog(sig Signal) {
 	switch sig.Do {
-	case "new", "leaving", "removing", "requests", "declining":
+	case "new", "leaving", "removing", "requests", "declining", "somebody-else", "password":
 		d.ask(dialog{kind: sig.Do, peer: jid.JID(sig.Peer)})
 	case "close":
 		d.dialog = dialog{}
@@ -70,6 +72,18 @@ func (d *desk) inDialog(sig Signal) {
 	case "remove":
 		d.model.Do(state.RemoveContact{JID: jid.JID(sig.Peer)})
 		d.dialog, d.details = dialog{}, false
+	case "give-password":
+		d.settling.Focus = "password-again"
+		if sig.Text == "" {
+			d.dialog.fault = "Type the password."
+			break
+		}
+		d.dialog, d.settling.Focus = dialog{}, ""
+		d.model.Do(state.GivePassword{Password: sig.Text})
+	case "sign-in-again":
+		d.keep()
+		d.dialog = dialog{}
+		d.model.Do(state.SignInAgain{})
 	case "sign-out":
 		d.dialog = dialog{}
 		d.model.Do(state.SignOut{})
@@ -198,6 +212,10 @@ func (m *modal) Render() app.UI {
 			app.Div().Body(
 				app.P().Text("All "+count(d.s.Requests())+" who ask are told no, without a reason. They can ask again."),
 				actions("decline-all", "Decline all", "", "button-danger-solid")))
+	case "password":
+		return m.frame("Enter the password", m.password())
+	case "somebody-else":
+		return m.frame("Sign in again?", m.somebodyElse())
 	case "removing":
 		name := d.s.Name(d.dialog.peer)
 		return m.frame("Remove "+name+"?",
@@ -206,6 +224,49 @@ func (m *modal) Render() app.UI {
 				actions("remove", "Remove", string(d.dialog.peer), "button-danger-solid")))
 	}
 	return app.Div()
+}
+
+// password asks for the new password of the account. The name is there for password
+// managers.
+func (m *modal) password() app.UI {
+	d := m.Desk
+	why := ""
+	if p := d.s.Connection.Problem; p != nil {
+		why = p.Text
+	}
+	input := app.Input().Type("password").ID("password-again").Class("field-input").Name("text").
+		Attr("autocomplete", "current-password").Attr("autocapitalize", "none").Attr("spellcheck", "false")
+	alert := app.P().ID("password-fault").Class("field-fault").Attr("role", "alert")
+	if fault := d.dialog.fault; fault != "" {
+		input = input.Aria("invalid", "true").Aria("describedby", "password-fault")
+		alert = alert.Text(fault)
+	}
+	return app.Form().DataSet("form", "give-password").Attr("novalidate", "true").Body(
+		app.P().Text(why+" What you have written here is kept."),
+		app.Input().Type("text").Class("sr").Name("username").Attr("autocomplete", "username").Attr("readonly", "true").
+			Value(string(d.s.Account())).TabIndex(-1).Aria("hidden", "true"),
+		app.Label().Class("field-label").For("password-again").Body(
+			app.Text("Password of "), app.Elem("bdi").Text(d.s.Account().Shown())),
+		input, alert,
+		app.Div().Class("dialog-actions").Body(
+			app.Button().Type("button").Class("button-quiet").DataSet("do", "close").Text("Cancel"),
+			app.Button().Type("submit").Class("button-primary").Text("Sign in")))
+}
+
+// somebodyElse is for one whom the server takes for another account: here, what belongs
+// to whom; whose it is to be next is decided at the sign-in form.
+func (m *modal) somebodyElse() app.UI {
+	s := m.Desk.s
+	other := jid.JID("another account")
+	if p := s.Connection.Problem; p != nil && p.Account != "" {
+		other = p.Account
+	}
+	address := func(j jid.JID) app.UI { return app.Elem("bdi").Text(j.Shown()) }
+	return app.Div().Body(
+		app.P().Body(app.Text("With what signs you in here, the server now takes you for "), address(other), app.Text(".")),
+		app.P().Body(app.Text("What is on screen belongs to "), address(s.Account()),
+			app.Text(" and is not mixed with it. At the sign-in form you decide who to be. If you are not remembered on this device, what is not sent yet is lost.")),
+		actions("sign-in-again", "Sign in again", "", "button-primary"))
 }
 
 // unsent warns of messages that are nowhere but here.

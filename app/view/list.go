@@ -302,8 +302,14 @@ func status(d *desk) app.HTMLDiv {
 			text, advice = c.Problem.Text, c.Problem.Advice
 		}
 		do, word := "reconnect", "Reconnect"
-		if c.Problem != nil && c.Problem.Kind == "another-build" {
+		switch {
+		case c.Problem == nil:
+		case c.Problem.Kind == "another-build":
 			do, word = "reload", "Reload"
+		case c.Problem.Field == "password":
+			do, word = "password", "Enter password"
+		case c.Problem.Account != "":
+			do, word = "somebody-else", "Sign in again"
 		}
 		body := []app.UI{icon("alert"), app.Span().Class("status-text").Text(text), app.Button().Type("button").Class("status-retry").DataSet("do", do).Text(word)}
 		if advice != "" {

@@ -13,9 +13,9 @@ func OpenForm() Form { return Form{global.Get("natter")} }
 
 // OnSubmit has f called with what was typed each time Sign in is pressed, at once if
 // that has happened already.
-func (f Form) OnSubmit(submitted func(address, password, server string, remember bool)) {
+func (f Form) OnSubmit(submitted func(address, password, server string, remember bool, as string)) {
 	f.natter.Set("onSignIn", js.FuncOf(func(_ js.Value, args []js.Value) any {
-		submitted(args[0].String(), args[1].String(), args[2].String(), args[3].Bool())
+		submitted(args[0].String(), args[1].String(), args[2].String(), args[3].Bool(), args[4].String())
 		return nil
 	}))
 }
@@ -23,8 +23,9 @@ func (f Form) OnSubmit(submitted func(address, password, server string, remember
 // Busy says that the attempt is under way.
 func (f Form) Busy(text string) { f.natter.Call("signInBusy", text) }
 
-// Fail says why the attempt failed and which field it is about.
-func (f Form) Fail(text, field string) { f.natter.Call("signInError", text, field) }
+// Fail says why the attempt failed, which field it is about, and who the person would be
+// instead, if anybody.
+func (f Form) Fail(text, field, account string) { f.natter.Call("signInError", text, field, account) }
 
 // Hide shows the app instead of the form.
 func (f Form) Hide() { f.natter.Call("showApp") }

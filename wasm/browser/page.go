@@ -47,6 +47,13 @@ func WatchPage(l Lives) {
 	listen(global, "offline", func(js.Value) { l.Wake(stream.NetworkGone) })
 }
 
+// Offline reports whether the browser says that there is no network. What it does not say
+// means nothing.
+func Offline() bool {
+	online := global.Get("navigator").Get("onLine")
+	return online.Type() == js.TypeBoolean && !online.Bool()
+}
+
 // Unsent lets the page ask, before it goes, how many messages have not left yet: web/boot.js
 // warns of what is kept nowhere else.
 func Unsent(count func() int) {

@@ -188,6 +188,7 @@ func TestAirplane(t *testing.T) {
 			p.offline(true)
 			p.open(page)
 			p.find("navigation", "Conversations")
+			p.find("status", "Offline…This device is not connected to the internet.")
 			p.chat(name)
 			return p
 		}

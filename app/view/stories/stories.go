@@ -48,6 +48,10 @@ var All = []Story{
 	{"unread", unread, []view.Signal{open(grace)}},
 	{"offline", offline, []view.Signal{open(grace)}},
 	{"stopped", stopped, []view.Signal{open(grace)}},
+	{"password", password, []view.Signal{open(grace)}},
+	{"password-asked", password, []view.Signal{open(grace), {Do: "password"}, {Do: "give-password"}}},
+	{"somebody-else", somebodyElse, []view.Signal{open(grace)}},
+	{"somebody-else-asked", somebodyElse, []view.Signal{open(grace), {Do: "somebody-else"}}},
 	{"failed", failed, []view.Signal{open(grace)}},
 	{"requests", requests, nil},
 	{"requests-page", requests, []view.Signal{{Do: "requests"}}},
@@ -225,6 +229,29 @@ func stopped(now time.Time) *state.State {
 	return play(typical(now), state.ConnectionChanged{Connection: state.Connection{
 		Phase:   state.Stopped,
 		Problem: &state.Problem{Kind: "conflict", Text: "Another session of yours took over.", Advice: "Reconnect to go on here.", Detail: "stream error: conflict"},
+	}})
+}
+
+// password is needed: it was changed elsewhere.
+func password(now time.Time) *state.State {
+	return play(drafts(now), state.ConnectionChanged{Connection: state.Connection{
+		Phase: state.Stopped,
+		Problem: &state.Problem{
+			Kind: "password-changed", Field: "password",
+			Text: "The password of this account has been changed, or this is not its server.", Advice: "Type the new password to sign in again.",
+		},
+	}})
+}
+
+// somebodyElse is ada, whom the server takes for another account.
+func somebodyElse(now time.Time) *state.State {
+	return play(typical(now), state.ConnectionChanged{Connection: state.Connection{
+		Phase: state.Stopped,
+		Problem: &state.Problem{
+			Kind: "another-account", Account: "augusta@example.org",
+			Text:   "The server knows you as augusta@example.org, not as ada@example.org.",
+			Advice: "Nothing was sent or changed. Go on as that account only if it is yours.",
+		},
 	}})
 }
 
