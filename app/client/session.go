@@ -77,12 +77,12 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 	given := new(atomic.Pointer[string])
 	l.given = given
 	l.stream = stream.New(stream.Config{
-		Connect: func(ctx context.Context, resume *connect.Resume, redirect, from string) (*connect.Session, error) {
+		Connect: func(ctx context.Context, resume *connect.Resume, away error) (*connect.Session, error) {
 			if password := given.Swap(nil); password != nil {
 				request.Password, kept = *password, false
 			}
 			r := request
-			r.Resume, r.Redirect, r.From = resume, redirect, from
+			r.Resume, r.Away = resume, away
 			if r.Remember {
 				if kept {
 					// A token is to be used: another takes the place of one that nobody has

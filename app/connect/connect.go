@@ -93,9 +93,9 @@ type Request struct {
 	Server     string  // the person's own endpoint, "" to discover
 	Resume     *Resume // the stream to take up again, nil for a new one
 
-	// Redirect continues a redirect that came in mid-session: the rules of From,
-	// the endpoint it came from, apply.
-	Redirect, From string
+	// Away is the end of a session whose server sent us elsewhere: an *Error with the endpoint
+	// that did, whose rules apply, and a redirect as its cause.
+	Away error
 
 	invalidate bool // sign in only to make the server forget Credential
 }

@@ -29,7 +29,7 @@ func (c *Connector) Connect(ctx context.Context, req Request) (*Session, error) 
 	if err := c.check(req); err != nil {
 		return nil, err
 	}
-	if req.Redirect != "" {
+	if req.Away != nil {
 		return result(c.continueAt(ctx, req))
 	}
 	domain := req.Account.Domain()
@@ -116,12 +116,18 @@ func final(err *Error) bool {
 
 // continueAt follows a redirect that ended an established session.
 func (c *Connector) continueAt(ctx context.Context, req Request) (*Session, *Error) {
-	r := begin(req.From)
-	if r == nil {
-		return nil, insecure(req.From)
+	from := ""
+	var e *Error
+	if errors.As(req.Away, &e) {
+		from = e.Endpoint
 	}
-	if err := r.follow(req.Redirect); err != nil {
-		return nil, &Error{Phase: Redirected, Endpoint: req.From, Err: err}
+	r := begin(from)
+	if r == nil {
+		return nil, insecure(from)
+	}
+	to, _ := c.elsewhere(ctx, r, req.Away)
+	if err := r.follow(to); err != nil {
+		return nil, &Error{Phase: Redirected, Endpoint: from, Err: err}
 	}
 	return c.travel(ctx, req, r)
 }

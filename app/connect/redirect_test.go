@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"natter/app/connect/discover"
+	"natter/framing"
 )
 
 // Every attack has a twin beside it that must work.
@@ -277,7 +278,7 @@ func TestR01_R04_Moments(t *testing.T) {
 	t.Run("R01 R05 mid-session", func(t *testing.T) {
 		n := newNetwork(t, map[string]func(*wire){other: serve})
 		req := account
-		req.Redirect, req.From = other, endpoint
+		req.Away = sentTo(other)
 		s, err := n.connector().Connect(context.Background(), req)
 		if err != nil {
 			t.Fatal(err)
@@ -290,7 +291,7 @@ func TestR01_R04_Moments(t *testing.T) {
 	t.Run("R02 mid-session downgrade", func(t *testing.T) {
 		n := newNetwork(t, nil)
 		req := account
-		req.Redirect, req.From = "ws://evil.example/?wss:", endpoint
+		req.Away = sentTo("ws://evil.example/?wss:")
 		_, err := n.connector().Connect(context.Background(), req)
 		var refused *RedirectError
 		if !errors.As(err, &refused) || refused.Reason != Unencrypted || len(n.hosts()) != 0 {
@@ -305,7 +306,7 @@ func TestR01_R04_Moments(t *testing.T) {
 			w.closed()
 		}})
 		req := resume
-		req.Redirect, req.From = other, endpoint
+		req.Away = sentTo(other)
 		s, err := n.connector().Connect(context.Background(), req)
 		if err != nil {
 			t.Fatal(err)
@@ -315,6 +316,11 @@ func TestR01_R04_Moments(t *testing.T) {
 			t.Error("not resumed")
 		}
 	})
+}
+
+// sentTo is the end of a session at endpoint with a redirect.
+func sentTo(uri string) error {
+	return &Error{Phase: Established, Endpoint: endpoint, Err: &framing.RedirectError{URI: uri}}
 }
 
 func to(uri string) func(*wire) {
@@ -455,6 +461,28 @@ func TestE06_SeeOtherHost(t *testing.T) {
 			c := n.connector()
 			c.Find = &discover.Finder{Fixed: tc.fixed, Fetch: nothing{}}
 			if s, err := connect(t, c, endpoint, account); err != nil || s.Endpoint != tc.want {
+				t.Errorf("%v after %v", err, n.hosts())
+			}
+			// It is the same in the middle of a session.
+			for _, host := range []string{"b.example.net", " b.example.net\n"} {
+				req := account
+				req.Away = &Error{Phase: Established, Endpoint: endpoint, Err: &framing.StreamError{Condition: framing.SeeOtherHost, SeeOtherHost: host}}
+				s, err := c.Connect(t.Context(), req)
+				if err != nil || s.Endpoint != tc.want {
+					t.Fatalf("%q in mid-session: %v", host, err)
+				}
+				_ = s.Conn.Close(t.Context())
+			}
+		})
+	}
+	for _, host := range []string{"", "a/b", "user@host", "a?b", "2a00::1"} {
+		t.Run("mid-session refused: "+host, func(t *testing.T) {
+			n := newNetwork(t, nil)
+			req := account
+			req.Away = &Error{Phase: Established, Endpoint: endpoint, Err: &framing.StreamError{Condition: framing.SeeOtherHost, SeeOtherHost: host}}
+			_, err := n.connector().Connect(t.Context(), req)
+			var refused *RedirectError
+			if !errors.As(err, &refused) || Retry(err) || len(n.hosts()) != 0 || (refused.Reason == IPLiteral) != (host == "2a00::1") {
 				t.Errorf("%v after %v", err, n.hosts())
 			}
 		})

@@ -79,11 +79,10 @@ type loop struct {
 	lost      time.Time     // the session ended
 	woken     time.Time     // the last Wake that had an effect
 	retry     timer
-	stuck     timer  // runs while what was received keeps the stream from being resumed
-	parting   timer  // from the end of a closed stream to that of Run
-	due       bool   // connect as soon as nothing is in the way
-	redirect  string // where the server sent us, from which endpoint
-	from      string
+	stuck     timer // runs while what was received keeps the stream from being resumed
+	parting   timer // from the end of a closed stream to that of Run
+	due       bool  // connect as soon as nothing is in the way
+	away      error // why the server sent us elsewhere
 }
 
 func newLoop(s *Stream) *loop {

@@ -139,10 +139,10 @@ func signIn(t *testing.T, s *xmpptest.Server, endpoint string) *person {
 	p := &person{t: t, account: s.Account(t, "", "secret"), changed: make(chan struct{})}
 	p.s = New(Config{
 		Random: func() float64 { return 0.1 },
-		Connect: func(ctx context.Context, resume *connect.Resume, redirect, from string) (*connect.Session, error) {
+		Connect: func(ctx context.Context, resume *connect.Resume, away error) (*connect.Session, error) {
 			return connector.Connect(ctx, connect.Request{
 				Account: p.account, Password: "secret", Server: endpoint,
-				Resume: resume, Redirect: redirect, From: from,
+				Resume: resume, Away: away,
 			})
 		},
 	})

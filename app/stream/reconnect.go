@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"natter/app/connect"
@@ -50,13 +49,13 @@ func (l *loop) unblocked() {
 	}
 	l.stuck.clear()
 	l.due, l.phase = false, connecting
-	redirect, from := l.redirect, l.from
-	l.redirect, l.from = "", ""
+	away := l.away
+	l.away = nil
 	l.emit(Trying{})
 	l.wg.Add(1)
 	go func() {
 		defer l.wg.Done()
-		sess, err := l.config.Connect(l.ctx, resume, redirect, from)
+		sess, err := l.config.Connect(l.ctx, resume, away)
 		l.s.box.post(func(l *loop) { l.connected(sess, err, resume) })
 	}()
 }
@@ -126,8 +125,7 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 		l.base = herdWait
 		again = connect.Retry(e)
 		if stream.Condition == framing.SeeOtherHost {
-			l.redirect, l.from = otherHost(e.Endpoint, stream.SeeOtherHost), e.Endpoint
-			again = l.redirect != ""
+			l.away = e
 		}
 		// Both Prosody and ejabberd say so, without more, when they think that we
 		// have miscounted.
@@ -137,7 +135,7 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 		}
 	case errors.As(cause, &redirect):
 		l.base = herdWait
-		l.redirect, l.from = redirect.URI, e.Endpoint
+		l.away = e
 	case errors.Is(cause, framing.ErrClosed):
 		l.base = herdWait
 		over = true // closed in good order, nothing is left to resume
@@ -148,7 +146,7 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 		}
 		over = over || l.resumed && notUnderstood[closed.Code]
 	}
-	if l.redirect != "" && l.redirects == 0 {
+	if l.away != nil && l.redirects == 0 {
 		l.redirects++
 		wait = 0
 	}
@@ -226,15 +224,4 @@ func (l *loop) wake(reason Wake) {
 		return
 	}
 	l.woken = now
-}
-
-// otherHost returns the endpoint with the host the server named in see-other-host,
-// "" if it named none. connect decides whether to go there.
-func otherHost(endpoint, host string) string {
-	scheme, rest, ok := strings.Cut(endpoint, "://")
-	if !ok || host == "" || strings.ContainsAny(host, "/?#@ ") {
-		return ""
-	}
-	_, path, _ := strings.Cut(rest, "/")
-	return scheme + "://" + host + "/" + path
 }

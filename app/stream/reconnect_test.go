@@ -79,27 +79,18 @@ func TestB04_Conflict(t *testing.T) {
 }
 
 func TestE06_SeeOtherHost(t *testing.T) {
-	for _, tc := range []struct{ host, want string }{
-		{"other.example.org", "wss://other.example.org/ws"},
-		{"[2001:db8::1]:9222", "wss://[2001:db8::1]:9222/ws"},
-	} {
-		t.Run("E06 "+tc.host, func(t *testing.T) {
+	// What is a host, and where it leads, is for connect to say.
+	for _, host := range []string{"other.example.org", " 2001:db8::1", "a/b", ""} {
+		t.Run("E06 "+host, func(t *testing.T) {
 			bubble(t, Config{}, func(t *testing.T, w *world) {
 				sv := w.managed()
 				sv.say(`<error xmlns="http://etherx.jabber.org/streams"><see-other-host xmlns="urn:ietf:params:xml:ns:xmpp-streams">`+
-					tc.host+`</see-other-host></error>`, peersClose)
+					host+`</see-other-host></error>`, peersClose)
 				sv.hangUp(1000)
-				if c := w.next(); c.redirect != tc.want || c.from != endpoint {
+				if c := w.next(); c.redirect != host || c.from != endpoint {
 					t.Fatalf("sent to %q from %q", c.redirect, c.from)
 				}
 			})
-		})
-	}
-	for _, host := range []string{"", "a/b", "user@host", "a?b"} {
-		t.Run("E06 not "+host, func(t *testing.T) {
-			if got := otherHost(endpoint, host); got != "" {
-				t.Fatal(got)
-			}
 		})
 	}
 	t.Run("E06 see-other-uri, at once but once", func(t *testing.T) {
@@ -449,7 +440,7 @@ func TestSec72_Herd(t *testing.T) {
 
 		var wg sync.WaitGroup
 		for range clients {
-			s := New(Config{Random: random, Connect: func(ctx context.Context, _ *connect.Resume, _, _ string) (*connect.Session, error) {
+			s := New(Config{Random: random, Connect: func(ctx context.Context, _ *connect.Resume, _ error) (*connect.Session, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				if !restart.IsZero() {
@@ -564,7 +555,7 @@ func TestRun_LeavesNothing(t *testing.T) {
 				w := &world{t: t, ran: make(chan error, 1)}
 				var ctx context.Context
 				ctx, w.stop = context.WithCancel(t.Context())
-				w.s = New(Config{Connect: func(ctx context.Context, _ *connect.Resume, _, _ string) (*connect.Session, error) {
+				w.s = New(Config{Connect: func(ctx context.Context, _ *connect.Resume, _ error) (*connect.Session, error) {
 					<-ctx.Done() // but it is too late
 					return &connect.Session{Conn: conn, JID: me}, nil
 				}})

@@ -17,8 +17,9 @@ import (
 // the defaults named with the fields.
 type Config struct {
 	// Connect makes one session; it is called again after each loss, never twice at
-	// the same time, and not before the socket of the last session is closed.
-	Connect func(ctx context.Context, resume *connect.Resume, redirect, from string) (*connect.Session, error)
+	// the same time, and not before the socket of the last session is closed. See
+	// connect.Request for resume and away.
+	Connect func(ctx context.Context, resume *connect.Resume, away error) (*connect.Session, error)
 
 	Clock  Clock          // RealClock
 	Random func() float64 // in [0,1), for jitter; math/rand/v2

@@ -39,7 +39,7 @@ type world struct {
 type try struct {
 	w              *world
 	resume         *connect.Resume
-	redirect, from string
+	redirect, from string // what the server said, and where
 	result         chan any
 }
 
@@ -97,8 +97,20 @@ func (w *world) again(sn *Snapshot) {
 	go w.own(ctx)
 }
 
-func (w *world) connect(ctx context.Context, resume *connect.Resume, redirect, from string) (*connect.Session, error) {
-	c := &try{w, resume, redirect, from, make(chan any, 1)}
+func (w *world) connect(ctx context.Context, resume *connect.Resume, away error) (*connect.Session, error) {
+	c := &try{w: w, resume: resume, result: make(chan any, 1)}
+	var e *connect.Error
+	var uri *framing.RedirectError
+	var host *framing.StreamError
+	if errors.As(away, &e) {
+		c.from = e.Endpoint
+	}
+	switch {
+	case errors.As(away, &uri):
+		c.redirect = uri.URI
+	case errors.As(away, &host):
+		c.redirect = host.SeeOtherHost
+	}
 	w.tries <- c
 	select {
 	case r := <-c.result:
