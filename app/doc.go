@@ -20,7 +20,7 @@
 //	  store/            what outlives the page: tables of an account, rows, a version in memory
 //	    storetest/      what every Store must do, as a test
 //	  client/           the loop that owns the state; features.go is the only registration;
-//	                    keep.go ties it to a store and a credential; tabs.go says which tab
+//	                    keep.go ties it to a store and a credential, commit.go writes; tabs.go says which tab
 //	                    leads, speech.go what tabs tell each other;
 //	                    search.go finds messages, disk.go reads back what memory lacks,
 //	                    room.go says what leaves a full device, gone.go what if all is gone,
@@ -63,12 +63,14 @@
 //	a feature         what does it mean? Emit(state.Event)
 //	State.With        a new State; published ones never change
 //	client.publish    the view redraws, at most once a frame
+//	client.commit     to the store, while the loop goes on; then the server hears of it
 //
 // A message that leaves:
 //
 //	view              Do(state.SendMessage)
 //	feature/chat      Emit(MessageAdded, queued): on screen at once
 //	features          Decorate: each adds its payload
+//	client.commit     the outbox is on the disk before the wire sees it
 //	stream            queues, counts, sends again after a lost socket
 //	framing.Append    one message, escaped by construction
 //

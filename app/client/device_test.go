@@ -73,6 +73,7 @@ type page struct {
 
 	mu     sync.Mutex
 	dead   bool
+	writes func()                      // called at each commit, which waits for it
 	cut    func(b *store.Batch) moment // asked at each commit
 	blind  bool                        // what is on disk cannot be searched
 	unread bool                        // nor be read when this tab takes over
@@ -267,6 +268,12 @@ func (tb table) Load(ctx context.Context, w store.Window) (*store.Snapshot, erro
 }
 
 func (tb table) Commit(ctx context.Context, b *store.Batch) error {
+	tb.page.mu.Lock()
+	writes := tb.page.writes
+	tb.page.mu.Unlock()
+	if writes != nil {
+		writes()
+	}
 	tb.page.mu.Lock()
 	defer tb.page.mu.Unlock()
 	if tb.page.dead {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -609,5 +610,57 @@ func TestM11_TakenByAnotherTab(t *testing.T) {
 			}
 		}
 		grace.wants(d.account, said...)
+	})
+}
+
+// While the disk takes its time, all that comes is dealt with and shown. Nothing is
+// acknowledged and no message leaves before it is written down; what need not be does. All
+// that came meanwhile is one commit.
+func TestSec59_Sec61_CommitsDoNotStopTheLoop(t *testing.T) {
+	const n = 200
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		befriend(ada.person, grace)
+		grace.says(ada.person, "first")
+		ada.hears(grace, "first")
+		eventually(t, "it is on the disk", func() bool { return slices.Contains(d.said(grace), "first") })
+
+		var commits atomic.Int32
+		disk := make(chan struct{})
+		ada.mu.Lock()
+		ada.writes = func() {
+			commits.Add(1)
+			<-disk
+		}
+		ada.mu.Unlock()
+		grace.says(ada.person, "it hangs")
+		ada.hears(grace, "it hangs")
+		eventually(t, "the disk is asked", func() bool { return commits.Load() == 1 })
+		since, stored := ada.wire.now(), uint64(d.kept().Stream.H)
+		for i := range n {
+			grace.says(ada.person, fmt.Sprint("message ", i))
+		}
+		ada.hears(grace, fmt.Sprint("message ", n-1))
+		ada.says(grace, "an answer")
+		ada.Do(state.Typing{Peer: grace.account, Typing: true})
+		eventually(t, "it is shown", func() bool { return ada.State().Chat(grace.account).Timeline.Last().Body == "an answer" })
+		if h := highest(ada.wire.sent(since)); h > stored {
+			t.Errorf("%d are acknowledged, %d are on the disk", h, stored)
+		}
+		if count(ada.wire.sent(since), "an answer") != 0 {
+			t.Error("a message has left that is not on the disk")
+		}
+		if commits.Load() != 1 {
+			t.Errorf("%d commits at a time", commits.Load())
+		}
+		close(disk)
+		grace.hears(ada.person, "an answer")
+		if len(d.said(grace)) != n+3 {
+			t.Errorf("%d messages are on the disk", len(d.said(grace)))
+		}
+		if commits.Load() > 4 {
+			t.Errorf("%d commits for what came while one was under way", commits.Load())
+		}
 	})
 }

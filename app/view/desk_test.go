@@ -607,7 +607,7 @@ func TestWindow(t *testing.T) {
 		rows, _ := b.window.rows(c())
 		return rows[0].Body, rows[len(rows)-1].Body, len(rows)
 	}
-	if first, last, _ := span(); first != "930" || last != "999" {
+	if first, last, _ := span(); first != fmt.Sprint(1000-fresh) || last != "999" {
 		t.Fatalf("begins with %s to %s", first, last)
 	}
 	for range 30 {
