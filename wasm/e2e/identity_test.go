@@ -30,7 +30,6 @@ func TestN08_SomebodyElse(t *testing.T) {
 	if focused := p.eval(`() => document.activeElement.textContent`).Str(); focused != goOn {
 		t.Errorf("the focus is on %q", focused)
 	}
-	shot(p, "signin-as")
 	t.Log("whoever corrects the address is not offered it any more")
 	p.fill("XMPP address", "ada@peer.tes")
 	if p.there("button", goOn) {
@@ -80,7 +79,6 @@ func TestA14_PasswordInPlace(t *testing.T) {
 	p.find("status", "The server did not accept this password.…")
 	p.click("button", "Enter password")
 	p.until(`() => document.activeElement.id === "password-again"`)
-	shot(p, "password")
 	p.keys(input.Enter)
 	p.find("alert", "Type the password.")
 	p.write("a new password")
