@@ -51,6 +51,7 @@ func main() {
 	c := client.New(config)
 	go c.Run(context.Background())
 	browser.WatchPage(c)
+	view.Notices(c, view.Page{})
 	browser.Unsent(func() int { return c.State().Unsent() })
 	watchForm(c, form)
 	// The database is asked who is remembered while the view is made.

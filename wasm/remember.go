@@ -36,6 +36,10 @@ const rememberedKey = "natter.remembered"
 // web/start.js and web/sketch.js so.
 const accountKey = "natter.account"
 
+// noticesKey is where web/natter.js keeps, by the name of a database, whether its owner wants
+// to be notified.
+const noticesKey = "natter.notices."
+
 // openKey is where web/natter.js keeps, for new tabs, which conversation was open.
 const openKey = "natter.open"
 
@@ -218,6 +222,7 @@ func (k keeper) Forget(ctx context.Context, request connect.Request, gone bool) 
 	if err := forget(ctx, store.Name(request.Account)); err != nil {
 		browser.Log(err.Error())
 	}
+	k.storage.Remove(noticesKey + store.Name(request.Account))
 	if k.tab.Load(accountKey) == store.Name(request.Account) {
 		k.tab.Remove(accountKey)
 	}

@@ -265,6 +265,7 @@ window.natterPage = (() => {
     if (menu && !target.classList.contains("choice")) menu.hidePopover();
     if (target.dataset.do === "send-button") send();
     else if (target.dataset.do === "reload") location.reload();
+    else if (target.dataset.do === "notices") chooseNotices(target.dataset.text);
     else tell(target.dataset.do, target.dataset.peer, target.dataset.text, "", false, Number(target.dataset.number || 0));
   });
 
@@ -366,6 +367,121 @@ window.natterPage = (() => {
   addEventListener("pagehide", () => tell("away"));
   addEventListener("focus", attention);
 
+  // ---- Telling somebody who looks elsewhere. ----
+
+  let account = ""; // whose page this is
+  let title = ""; // of the page, without the count
+
+  function count(who, n) {
+    if (who !== account) chosen = "";
+    account = who;
+    title ||= document.title;
+    document.title = n ? `(${n}) ${title}` : title;
+    if (navigator.setAppBadge) (n ? navigator.setAppBadge(n) : navigator.clearAppBadge()).catch(() => {});
+  }
+
+  // What somebody who is remembered has chosen is kept for their account, by the name that
+  // wasm/remember.go gives it; that of anybody else lasts as long as the page.
+  let chosen = "";
+  function noticesKey() {
+    const who = sessionStorage.getItem("natter.account");
+    return who ? `natter.notices.${who}` : "";
+  }
+  function notices() {
+    if (!window.Notification) return "none";
+    if (Notification.permission === "denied") return "refused";
+    if (Notification.permission !== "granted") return "";
+    try {
+      const key = noticesKey();
+      if (key) return localStorage.getItem(key) || "";
+    } catch {
+      // Without storage what was chosen on this page holds.
+    }
+    return chosen;
+  }
+  function setNotices(what) {
+    if (Notification.permission !== "granted") what = "";
+    chosen = what;
+    try {
+      const key = noticesKey();
+      if (key && what) localStorage.setItem(key, what);
+      else if (key) localStorage.removeItem(key);
+    } catch {
+      // The page remembers it.
+    }
+  }
+  // The browser asks the person only in answer to what they do.
+  async function chooseNotices(what) {
+    if (what && Notification.permission === "default") await Notification.requestPermission();
+    tell("notices", "", what);
+  }
+
+  const pause = 2000; // ms between two notifications of a conversation
+  const due = new Map(); // by tag, what is to be shown after the pause, null for nothing
+  const open = new Map(); // by tag, those that no worker has shown
+  const tagOf = (who, peer) => `${who} ${peer}`;
+
+  let turn = Promise.resolve();
+  const inTurn = (f) => {
+    turn = turn.then(f).catch((problem) => console.warn("natter: no notification:", problem));
+  };
+
+  async function worker() {
+    const registration = navigator.serviceWorker && (await navigator.serviceWorker.getRegistration());
+    return registration && registration.active ? registration : null;
+  }
+
+  function notify(who, peer, name, text) {
+    const tag = tagOf(who, peer);
+    const show = () => inTurn(async () => {
+      if (document.visibilityState === "visible") return;
+      const options = {
+        body: text, tag, renotify: true, data: { account: who, peer },
+        icon: document.querySelector("link[rel=apple-touch-icon]")?.href,
+      };
+      const registration = await worker();
+      if (registration) return registration.showNotification(name, options); // phones allow nothing else
+      const notice = new Notification(name, options);
+      open.set(tag, notice);
+      notice.addEventListener("click", () => {
+        notice.close();
+        window.focus();
+        if (who === account) tell("open", peer);
+      });
+    });
+    if (due.has(tag)) {
+      due.set(tag, show);
+      return;
+    }
+    due.set(tag, null);
+    show();
+    setTimeout(() => {
+      const next = due.get(tag);
+      due.delete(tag);
+      if (next) next();
+    }, pause);
+  }
+
+  function unnotify(who, peer) {
+    const tag = tagOf(who, peer);
+    if (due.has(tag)) due.set(tag, null);
+    if (!window.Notification || Notification.permission !== "granted") return;
+    inTurn(async () => {
+      open.get(tag)?.close();
+      open.delete(tag);
+      const registration = await worker();
+      if (registration) for (const notice of await registration.getNotifications({ tag })) notice.close();
+    });
+  }
+
+  // The worker asks for the page that a notification was of, when it is clicked.
+  navigator.serviceWorker?.addEventListener("message", ({ data, ports: [port] }) => {
+    if (!data || !data.peer || !port) return;
+    const ours = Boolean(listener) && data.account === account;
+    port.postMessage(ours);
+    if (ours) tell("open", data.peer);
+  });
+
   // ---- Panes. ----
 
   const narrow = () => matchMedia("(max-width: 43.74rem)").matches;
@@ -392,6 +508,11 @@ window.natterPage = (() => {
 
   const placeKey = "natter.open";
   function place() {
+    const clicked = location.hash.slice(1); // by web/worker.js: a notification
+    if (clicked) {
+      history.replaceState(history.state, "", location.pathname + location.search);
+      return decodeURIComponent(clicked);
+    }
     try {
       return sessionStorage.getItem(placeKey) || (!narrow() && localStorage.getItem(placeKey)) || "";
     } catch {
@@ -437,6 +558,11 @@ window.natterPage = (() => {
     narrow,
     hour12: Boolean(new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions().hour12),
     offset: (at) => Math.round(-60 * new Date(at).getTimezoneOffset()),
+    count,
+    notices,
+    setNotices,
+    notify,
+    unnotify,
     place,
     setPlace,
     theme,

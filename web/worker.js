@@ -37,6 +37,10 @@ addEventListener("message", (event) => {
   if (event.data === "activate") event.waitUntil(takeOver(event.source, port));
   if (event.data === "verify") event.waitUntil(verify().then((wrong) => port.postMessage(wrong)));
 });
+addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(showChat(event.notification.data));
+});
 addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET") return;
@@ -200,4 +204,23 @@ async function check(response, hash) {
   headers.delete("Content-Encoding");
   headers.delete("Content-Length");
   return new Response(body, { headers });
+}
+
+// showChat opens the conversation that a notification is of, in a page of its account, or
+// in a new one if there is none.
+async function showChat(about) {
+  for (const page of await clients.matchAll({ type: "window", includeUncontrolled: true })) {
+    if (page.url.startsWith(registration.scope) && (await takes(page, about))) return page.focus();
+  }
+  return clients.openWindow(shell + "#" + encodeURIComponent(about.peer));
+}
+
+// takes asks a page whether it is one of the account. One that is asleep does not answer.
+function takes(page, about) {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = (event) => resolve(event.data === true);
+    page.postMessage(about, [port2]);
+    setTimeout(resolve, 1000, false);
+  });
 }

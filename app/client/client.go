@@ -118,6 +118,10 @@ func (c *Client) Hide(hidden bool) {
 	})
 }
 
+// Unseen reports whether no tab of the account can be seen, and this is the one that has the
+// connection. Only what Watch calls may ask.
+func (c *Client) Unseen() bool { return c.l.stream != nil && c.l.unseen() }
+
 // Leave ends the session because the page goes away: contacts should not see for
 // minutes that somebody is here who is not. A stream that is kept on this device is
 // left as it is; whoever comes back goes on with it.

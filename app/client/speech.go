@@ -345,14 +345,20 @@ func fills(before, after *state.State) (different []state.Filling) {
 
 // tellHidden lets the connection know whether any of the tabs can be seen.
 func (l *loop) tellHidden() {
-	if l.stream == nil {
-		return
+	if l.stream != nil {
+		l.stream.Hide(l.unseen())
 	}
-	hidden := l.hidden
+}
+
+// unseen reports whether none of the tabs can be seen, as far as the one that has the
+// connection knows.
+func (l *loop) unseen() bool {
 	for _, m := range l.mirrors {
-		hidden = hidden && m.hidden
+		if !m.hidden {
+			return false
+		}
 	}
-	l.stream.Hide(hidden)
+	return l.hidden
 }
 
 // ---- A mirror. ----

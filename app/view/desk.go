@@ -419,6 +419,9 @@ func (d *desk) happened(sig Signal) {
 	case "theme":
 		d.platform.SetTheme(sig.Text)
 		d.rev++
+	case "notices":
+		d.platform.SetNotices(sig.Text)
+		d.rev++
 	case "copy":
 		d.platform.Copy(sig.Text)
 	case "accept":

@@ -38,6 +38,8 @@ type bench struct {
 	clock    time.Time
 	messages int
 	tell     func(state.Found)
+	notices  string
+	heard    []string // by the teller
 	where    *time.Location
 	asked    int // for an offset
 }
@@ -63,8 +65,15 @@ func (b *bench) Offset(t time.Time) int {
 	_, offset := t.In(b.where).Zone()
 	return offset
 }
-func (b *bench) Place() string                 { return b.place }
-func (b *bench) SetPlace(peer string)          { b.place = peer }
+func (b *bench) Place() string               { return b.place }
+func (b *bench) SetPlace(peer string)        { b.place = peer }
+func (b *bench) Count(account string, n int) { b.heard = append(b.heard, fmt.Sprint(account, " ", n)) }
+func (b *bench) Notices() string             { return b.notices }
+func (b *bench) SetNotices(chosen string)    { b.notices = chosen }
+func (b *bench) Unnotify(_, peer string)     { b.heard = append(b.heard, "none from "+peer) }
+func (b *bench) Notify(account, peer, title, text string) {
+	b.heard = append(b.heard, strings.Join([]string{account, peer, title, text}, "|"))
+}
 func (b *bench) Theme() string                 { return b.theme }
 func (b *bench) SetTheme(theme string)         { b.theme = theme }
 func (b *bench) Copy(text string)              { b.copied = text }

@@ -401,11 +401,26 @@ func menu(d *desk) app.UI {
 			{"", "System"}, {"light", "Light"}, {"dark", "Dark"}}),
 		choices("Tell contacts what I have read", "discreet", map[bool]string{true: "on"}[d.s.Discreet], [][2]string{
 			{"", "Yes"}, {"on", "No"}}),
+		noticesMenu(d),
 		app.Div().Class("menu-actions").Body(
 			app.Button().Type("button").Class("menu-item").DataSet("do", "key").DataSet("text", "keys").Body(icon("panel"), app.Text("Keyboard shortcuts")),
 			app.Button().Type("button").Class("menu-item").DataSet("do", "leaving").Body(icon("leave"), app.Text("Sign out")),
 		),
 	)
+}
+
+// noticesMenu is what somebody wants to be told of while they look elsewhere.
+func noticesMenu(d *desk) app.UI {
+	chosen := d.platform.Notices()
+	return app.If(chosen != "none", func() app.UI {
+		note := app.P().Class("menu-note")
+		if chosen == "refused" {
+			chosen = ""
+			note = note.Text("The browser blocks notifications from this page. Allow them in its settings, then choose again.")
+		}
+		return app.Div().Body(choices("Notifications", "notices", chosen, [][2]string{
+			{"", "Off"}, {"on", "Without text"}, {"text", "With text"}}), note)
+	})
 }
 
 // choices is a row of buttons of which one is pressed.

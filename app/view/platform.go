@@ -9,6 +9,7 @@ import (
 // Platform is what the browser does for the view: it tells what the person did and
 // puts in place what a description of elements cannot say.
 type Platform interface {
+	Teller
 	// Listen calls f for everything the person does, on any goroutine.
 	Listen(f func(Signal)) (stop func())
 	// Hold remembers what stands where, before the page changes, and returns the data-key
@@ -30,6 +31,7 @@ type Platform interface {
 	// Theme is "light", "dark" or "" for the system's choice.
 	Theme() string
 	SetTheme(string)
+	SetNotices(string)
 	Copy(text string)
 	// Back leaves the pane that Settling.Enter entered, as the browser's Back does.
 	Back()
@@ -104,6 +106,23 @@ func (Page) Theme() string { return helper().Call("theme").String() }
 
 // SetTheme implements Platform.
 func (Page) SetTheme(theme string) { helper().Call("setTheme", theme) }
+
+// Count implements Teller.
+func (Page) Count(account string, n int) { helper().Call("count", account, n) }
+
+// Notices implements Teller.
+func (Page) Notices() string { return helper().Call("notices").String() }
+
+// SetNotices implements Platform.
+func (Page) SetNotices(chosen string) { helper().Call("setNotices", chosen) }
+
+// Notify implements Teller.
+func (Page) Notify(account, peer, title, text string) {
+	helper().Call("notify", account, peer, title, text)
+}
+
+// Unnotify implements Teller.
+func (Page) Unnotify(account, peer string) { helper().Call("unnotify", account, peer) }
 
 // Copy implements Platform.
 func (Page) Copy(text string) { helper().Call("copy", text) }

@@ -1,0 +1,107 @@
+package view
+
+import (
+	"strconv"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// Teller is what the browser does to tell somebody who does not look at the page.
+type Teller interface {
+	// Count shows how many messages of an account have not been read, in the title of the
+	// page and on the icon of the app.
+	Count(account string, n int)
+	// Notices is what the person wants to be told of while no page of Natter can be seen:
+	// "" for nothing, "on" for from whom there is something, "text" for what it is as well. It
+	// is "none" where the browser cannot tell them, and "refused" where it may not.
+	Notices() string
+	// Notify tells them, in place of what they were told of this conversation before.
+	Notify(account, peer, title, text string)
+	// Unnotify takes back what they were told of a conversation.
+	Unnotify(account, peer string)
+}
+
+// Crowd is a Model that knows of the other pages of its account. *client.Client is one.
+type Crowd interface {
+	Model
+	// Unseen reports whether no page of the account can be seen, and this is the one that
+	// speaks for them. Only what Watch calls may ask.
+	Unseen() bool
+}
+
+// Notices keeps the count of what has not been read up to date, and tells of what comes
+// while nobody looks. It does not wait for a page to be drawn: one that cannot be seen is
+// drawn late.
+func Notices(model Crowd, t Teller) (stop func()) {
+	n := &notices{model: model, teller: t, unread: map[jid.JID]int{}, last: state.New()}
+	return model.Watch(n.look)
+}
+
+type notices struct {
+	model  Crowd
+	teller Teller
+	last   *state.State
+	unread map[jid.JID]int // what is unread of each conversation, none of them 0
+	total  int
+}
+
+func (n *notices) look() {
+	old, s := n.last, n.model.State()
+	if n.last = s; old.SameChats(s) && old.Account() == s.Account() {
+		return
+	}
+	known := old.Account() == s.Account()
+	if !known {
+		for peer := range n.unread {
+			n.teller.Unnotify(string(old.Account()), string(peer))
+		}
+		clear(n.unread)
+		n.total = 0
+	}
+	was := n.total
+	if peers, ok := s.ChatsSince(old.Rev); ok && known {
+		for _, peer := range peers {
+			n.chat(s, s.Chat(peer), known)
+		}
+	} else {
+		for c := range s.Chats {
+			n.chat(s, c, known)
+		}
+	}
+	if n.total != was || !known {
+		n.teller.Count(string(s.Account()), n.total)
+	}
+}
+
+// chat looks at one conversation. What was there when the account became known is no news.
+func (n *notices) chat(s *state.State, c *state.Chat, known bool) {
+	was := n.unread[c.Peer]
+	n.total += c.Unread - was
+	switch {
+	case c.Unread == was:
+	case c.Unread == 0:
+		delete(n.unread, c.Peer)
+		n.teller.Unnotify(string(s.Account()), string(c.Peer))
+	default:
+		n.unread[c.Peer] = c.Unread
+		if c.Unread > was && known && n.model.Unseen() {
+			n.notify(s, c)
+		}
+	}
+}
+
+func (n *notices) notify(s *state.State, c *state.Chat) {
+	chosen, last := n.teller.Notices(), c.Timeline.Last()
+	if chosen != "on" && chosen != "text" || last == nil {
+		return
+	}
+	text := "New message"
+	if c.Unread > 1 {
+		text = strconv.Itoa(c.Unread) + " new messages"
+	}
+	if chosen == "text" && !last.Mine {
+		text = oneLine(last.Body)
+	}
+	n.teller.Notify(string(s.Account()), string(c.Peer), plain(s.Name(c.Peer)), text)
+}
