@@ -26,12 +26,13 @@
     dead = true;
     notePoison();
     verified();
-    const looping = countCrash() >= crashes;
+    const times = countCrash();
     // What was typed in the last second may not be kept.
     const unsent = beingWritten() || (hasDrafts() && !kept());
-    let text = "Reload the page to go on.";
-    if (looping) text = "It has stopped several times in a row. Wait a little, then reload. If it goes on, tell whoever runs this site.";
+    let text;
+    if (times >= crashes && times < Infinity) text = "It has stopped several times in a row. Wait a little, then reload. If it goes on, tell whoever runs this site.";
     else if (unsent) text = "Copy what you have not sent yet, then reload the page to go on.";
+    else if (times === Infinity) text = "Reload the page to go on.";
     else text = "It is being reloaded.";
     $("stopped-text").textContent = text;
     $("stopped-details").textContent = details;
@@ -39,7 +40,7 @@
     $("stopped").hidden = false;
     $("stopped").dataset.unsent = String(unsent);
     $("stopped-reload").focus();
-    if (!looping && !unsent) setTimeout(() => location.reload(), 2000);
+    if (times < crashes && !unsent) setTimeout(() => location.reload(), 2000);
   };
 
   // notePoison writes down which stanza the program has died of, if it was one. The next
@@ -77,16 +78,18 @@
     if (unsaved()) event.preventDefault();
   });
 
-  // countCrash notes this crash and returns how many there were lately.
+  // countCrash notes this crash and returns how many there were lately; Infinity where
+  // that cannot be known: a page that reloaded itself then might do so for ever.
   function countCrash() {
     const now = Date.now();
     let times = [];
+    if (!(sessionStorage instanceof Storage)) return Infinity; // it ends with the page (trusted.js)
     try {
       times = JSON.parse(sessionStorage.getItem("natter.crashes") || "[]").filter((t) => now - t < crashWindow);
       times.push(now);
       sessionStorage.setItem("natter.crashes", JSON.stringify(times));
     } catch {
-      return crashes; // no storage, no way to see a loop: do not start one
+      return Infinity;
     }
     return times.length;
   }
@@ -174,13 +177,13 @@
       // run returns when main does, which it never should; the exit code says how.
       let code = 0;
       go.exit = (c) => (code = c);
-      go.run(instance).then(() => natter.stopped("exit code " + code), consider);
+      go.run(instance).then(() => natter.stopped("exit code " + code), (reason) => natter.stopped(String(reason)));
       setTimeout(() => (window.requestIdleCallback || setTimeout)(verify), verifyAfter);
     } catch (problem) {
       console.error("natter:", problem);
-      natter.loadingFailed(window.WebAssembly
+      natter.loadingFailed(window.WebAssembly && window.crypto
         ? "Natter could not be loaded. Check your connection; what you typed stays here."
-        : "This browser cannot run Natter: it has no WebAssembly. Try a current browser.");
+        : "This browser cannot run Natter: it has no WebAssembly or no cryptography. Try a current browser.");
       retryOnSubmit();
       return;
     } finally {
@@ -199,7 +202,7 @@
   // The worker keeps the page usable offline. It is asked for last so that it
   // does not compete with the first load, and its absence costs nothing else.
   async function registerWorker() {
-    if (!navigator.serviceWorker || natter.config.kill) return;
+    if (!navigator.serviceWorker || !window.MessageChannel || natter.config.kill) return;
     try {
       const registration = await navigator.serviceWorker.register("worker.js", { updateViaCache: "none" });
       const watch = () => {
@@ -275,7 +278,7 @@
   // come to, asked for in config.json. It reports whether there was a worker; this
   // page then still comes from it, and must be loaded again. Messages stay.
   async function removeWorkers() {
-    if (!navigator.serviceWorker) return false;
+    if (!navigator.serviceWorker || !window.caches) return false;
     const scope = new URL("./", document.baseURI).href;
     let found = false;
     for (const registration of await navigator.serviceWorker.getRegistrations()) {

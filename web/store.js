@@ -55,14 +55,8 @@ window.natterStore = (() => {
   }
 
   function factory() {
-    let found;
-    try {
-      found = window.indexedDB;
-    } catch {
-      // A browser that forbids even to look has none.
-    }
-    if (!found) throw problem("NotSupportedError", "there is no IndexedDB");
-    return found;
+    if (!window.indexedDB) throw problem("NotSupportedError", "there is no IndexedDB");
+    return window.indexedDB;
   }
 
   // open calls gone once if the database is taken away later.

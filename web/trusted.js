@@ -18,6 +18,39 @@ if (window.trustedTypes) {
   });
 }
 
+// Where site data is blocked, even to look at some of these throws, and others are missing
+// on plain http. What throws is made missing, which all that use it are prepared for; Go
+// could not even catch it. Storage is made one that ends with the page, for go-app relies on it.
+for (const [owner, names] of [
+  [window, ["indexedDB", "caches", "BroadcastChannel", "MessageChannel"]],
+  [navigator, ["locks", "serviceWorker", "storage"]],
+  [window.crypto || {}, ["subtle"]],
+]) {
+  for (const name of names) {
+    try {
+      owner[name];
+    } catch {
+      Object.defineProperty(owner, name, { value: undefined });
+    }
+  }
+}
+for (const name of ["localStorage", "sessionStorage"]) {
+  try {
+    window[name].getItem("");
+  } catch {
+    const items = new Map();
+    Object.defineProperty(window, name, { value: {
+      get length() {
+        return items.size;
+      },
+      key: (i) => [...items.keys()][i] ?? null,
+      getItem: (key) => items.get(key) ?? null,
+      setItem: (key, value) => items.set(key, value),
+      removeItem: (key) => items.delete(key),
+    } });
+  }
+}
+
 // The colours a person has chosen (natter.js).
 try {
   const theme = localStorage.getItem("natter.theme");
@@ -31,5 +64,5 @@ try {
 try {
   if (JSON.parse(localStorage.getItem("natter.remembered") || "{}").account) document.documentElement.dataset.screen = "app";
 } catch {
-  // no storage, nobody remembered
+  // not written by us
 }

@@ -171,11 +171,12 @@ var notRemembered = state.Problem{
 	Advice: "You may need your password the next time. Sign out to remove what is saved here.",
 }
 
-// remembered tells the person whether they are.
+// remembered tells the person whether they are, unless they have been told worse: that
+// nothing is kept here.
 func (l *loop) remembered(err error) {
 	told := l.state.Storage
 	switch {
-	case err != nil:
+	case err != nil && told == nil:
 		p := notRemembered
 		p.Detail = err.Error()
 		l.Emit(state.StorageChanged{Problem: &p})

@@ -10,18 +10,31 @@ import (
 
 var global = js.Global()
 
-// try calls f and returns the exception it throws as an error.
+// try calls f and returns the exception it throws as an error. That is so of what is called:
+// what throws when it is only looked at (Get) ends the program, and web/trusted.js takes
+// that away.
 func try(f func() js.Value) (v js.Value, err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
 		case js.Error:
 			err = p
+		case *js.ValueError:
+			err = p // nothing is there to be called
 		default:
 			panic(p)
 		}
 	}()
 	return f(), nil
+}
+
+// ask calls a method that returns a promise, and waits for that as await does.
+func ask(ctx context.Context, v js.Value, method string, args ...any) (js.Value, error) {
+	promise, err := try(func() js.Value { return v.Call(method, args...) })
+	if err != nil {
+		return promise, err
+	}
+	return await(ctx, promise)
 }
 
 // await waits for a promise. When ctx ends first, its error is returned and the

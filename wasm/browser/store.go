@@ -313,6 +313,7 @@ var (
 		"NotSupportedError":  store.ErrUnavailable,
 		"SecurityError":      store.ErrUnavailable,
 		"InvalidStateError":  store.ErrUnavailable, // Firefox in some private modes
+		"UnknownError":       store.ErrUnavailable, // Chromium where site data is blocked
 	}
 	whenUsed = map[string]error{
 		"QuotaExceededError": store.ErrQuota,
@@ -341,22 +342,14 @@ func Persist(ctx context.Context) bool { return storage(ctx, "persist") }
 func Persisted(ctx context.Context) bool { return storage(ctx, "persisted") }
 
 func storage(ctx context.Context, question string) bool {
-	navigator := global.Get("navigator").Get("storage")
-	if navigator.IsUndefined() || navigator.Get(question).IsUndefined() {
-		return false // not on plain http
-	}
-	granted, err := await(ctx, navigator.Call(question))
-	return err == nil && granted.Truthy()
+	granted, err := ask(ctx, global.Get("navigator").Get("storage"), question)
+	return err == nil && granted.Truthy() // there is nobody to ask on plain http
 }
 
 // Room returns how many bytes this site uses and how many it may, 0 and 0 if the
 // browser does not say.
 func Room(ctx context.Context) (used, quota int64) {
-	navigator := global.Get("navigator").Get("storage")
-	if navigator.IsUndefined() || navigator.Get("estimate").IsUndefined() {
-		return 0, 0
-	}
-	estimate, err := await(ctx, navigator.Call("estimate"))
+	estimate, err := ask(ctx, global.Get("navigator").Get("storage"), "estimate")
 	if err != nil {
 		return 0, 0
 	}

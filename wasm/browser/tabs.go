@@ -11,15 +11,14 @@ import (
 
 // Meet joins the tabs of this origin that use the same name: they hear each other by
 // BroadcastChannel, and a Web Lock of that name says which one leads. hear is called on
-// one goroutine. It returns nil where the browser lacks either; all that have one have
-// the other, but no lock is to be had on plain http.
+// one goroutine. It returns nil where the browser lacks either, as on plain http.
 func Meet(name string, hear func(message string)) client.Link {
 	locks := global.Get("navigator").Get("locks")
-	class := global.Get("BroadcastChannel")
-	if !locks.Truthy() || !class.Truthy() {
+	channel, err := try(func() js.Value { return global.Get("BroadcastChannel").New(name) })
+	if !locks.Truthy() || err != nil {
 		return nil
 	}
-	t := &tabs{name: name, locks: locks, channel: class.New(name), ready: make(chan struct{}, 1)}
+	t := &tabs{name: name, locks: locks, channel: channel, ready: make(chan struct{}, 1)}
 	t.heard = js.FuncOf(func(_ js.Value, args []js.Value) any {
 		if data := args[0].Get("data"); data.Type() == js.TypeString {
 			message := data.String()
@@ -86,7 +85,7 @@ func (t *tabs) Send(message string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.closed {
-		t.channel.Call("postMessage", message)
+		_, _ = try(func() js.Value { return t.channel.Call("postMessage", message) }) // then nobody hears it
 	}
 }
 
@@ -142,18 +141,33 @@ func (t *tabs) Lead(when client.When, won func(bool), lost func()) {
 		release()
 		return nil
 	})
-	broken = js.FuncOf(func(js.Value, []js.Value) any {
+	// A browser that gives no lock to anybody keeps nothing either that tabs could share:
+	// then each of them leads.
+	alone := func() { t.todo = append(t.todo, func() { won(true) }) }
+	broken = js.FuncOf(func(_ js.Value, args []js.Value) any {
 		release()
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if !b.over {
+		switch {
+		case b.over:
+			return nil
+		case !b.free.Truthy() && args[0].Get("name").String() != "AbortError":
+			alone()
+		default:
 			b.over = true
 			t.todo = append(t.todo, lost)
-			t.wake()
 		}
+		t.wake()
 		return nil
 	})
-	t.locks.Call("request", t.name, options, hold).Call("then", ended, broken)
+	asked, err := try(func() js.Value { return t.locks.Call("request", t.name, options, hold) })
+	if err != nil {
+		release()
+		alone()
+		t.wake()
+		return
+	}
+	asked.Call("then", ended, broken)
 }
 
 // abandon takes back what was asked for, or is held. It is called with mu.
