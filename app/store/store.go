@@ -169,6 +169,9 @@ var (
 	ErrNewer = errors.New("written by a newer version")
 	// ErrBlocked: another tab holds the database and does not let go of it.
 	ErrBlocked = errors.New("held by another tab")
+	// ErrSilent: the browser has not answered for so long that it may never do. It is an
+	// ErrBlocked.
+	ErrSilent = fmt.Errorf("%w, or by the browser, which does not answer", ErrBlocked)
 	// ErrUnavailable: this browser keeps nothing, or not in this mode.
 	ErrUnavailable = errors.New("nothing can be kept here")
 )
@@ -194,6 +197,10 @@ func Explain(err error) state.Problem {
 		p.Kind = "storage-newer"
 		p.Text = "A newer version of Natter has been used on this device."
 		p.Advice = "Reload the page to get it. Until then nothing is saved."
+	case errors.Is(err, ErrSilent):
+		p.Kind = "storage-silent"
+		p.Text = "Your browser does not answer when it is asked for what is saved on this device."
+		p.Advice = "Close Natter's other tabs, or restart the browser. Until then nothing is saved."
 	case errors.Is(err, ErrBlocked):
 		p.Kind = "storage-blocked"
 		p.Text = "Another tab with an older version of Natter is in the way."

@@ -74,7 +74,7 @@ func TestSec54_NamesSayNoAddress(t *testing.T) {
 func TestExplain(t *testing.T) {
 	kinds := map[string]bool{}
 	for _, err := range []error{
-		store.ErrQuota, store.ErrClosed, store.ErrNewer, store.ErrBlocked, store.ErrUnavailable, errors.New("disk on fire"),
+		store.ErrQuota, store.ErrClosed, store.ErrNewer, store.ErrBlocked, store.ErrSilent, store.ErrUnavailable, errors.New("disk on fire"),
 	} {
 		p := store.Explain(fmt.Errorf("store: commit: %w", err))
 		if kinds[p.Kind] || p.Text == "" || p.Advice == "" || !strings.Contains(p.Detail, err.Error()) {

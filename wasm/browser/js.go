@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"syscall/js"
+	"time"
+
+	"natter/app/store"
 )
 
 var global = js.Global()
@@ -35,6 +38,32 @@ func ask(ctx context.Context, v js.Value, method string, args ...any) (js.Value,
 		return promise, err
 	}
 	return await(ctx, promise)
+}
+
+// patience is for how many seconds IndexedDB may be silent. It may be so for ever, when another
+// tab is in its way or a disk hangs, and nothing would then go on that waits for it.
+const patience = 10
+
+// answer is await for what waits for IndexedDB: after a while it fails with store.ErrSilent. A
+// page that was asleep has not waited, so it counts seconds, of which a sleep is one.
+func answer(ctx context.Context, promise js.Value) (js.Value, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	left := patience
+	var second *time.Timer
+	second = time.AfterFunc(time.Second, func() {
+		if left--; left == 0 {
+			cancel(store.ErrSilent)
+			return
+		}
+		second.Reset(time.Second)
+	})
+	defer second.Stop()
+	got, err := await(ctx, promise)
+	if err != nil && context.Cause(ctx) == store.ErrSilent {
+		err = store.ErrSilent
+	}
+	return got, err
 }
 
 // await waits for a promise. When ctx ends first, its error is returned and the

@@ -25,9 +25,9 @@ func OpenStore(ctx context.Context, account jid.JID) (store.Store, error) {
 	})
 	natter := global.Get("natterStore")
 	opening := natter.Call("open", s.name, s.taken)
-	db, err := await(ctx, opening)
+	db, err := answer(ctx, opening)
 	if err != nil {
-		natter.Call("abandon", opening) // ctx may have ended before the database was there
+		natter.Call("abandon", opening) // we may have stopped waiting before the database was there
 		return nil, fmt.Errorf("store: open: %w", storeError(err, whenOpened))
 	}
 	s.db = db
@@ -36,7 +36,7 @@ func OpenStore(ctx context.Context, account jid.JID) (store.Store, error) {
 
 // StoreExists reports whether an account has a database in IndexedDB.
 func StoreExists(ctx context.Context, account jid.JID) (bool, error) {
-	there, err := await(ctx, global.Get("natterStore").Call("exists", store.Name(account)))
+	there, err := answer(ctx, global.Get("natterStore").Call("exists", store.Name(account)))
 	if err != nil {
 		return false, fmt.Errorf("store: exists: %w", storeError(err, whenOpened))
 	}
@@ -50,7 +50,7 @@ func DeleteStore(ctx context.Context, account jid.JID) error {
 }
 
 func deleteDatabase(ctx context.Context, name string) error {
-	_, err := await(ctx, global.Get("natterStore").Call("remove", name))
+	_, err := answer(ctx, global.Get("natterStore").Call("remove", name))
 	if err != nil {
 		return fmt.Errorf("store: delete: %w", storeError(err, whenOpened))
 	}
@@ -289,7 +289,7 @@ func (s *database) call(ctx context.Context, function, text string) (js.Value, e
 	if err := ctx.Err(); err != nil {
 		return js.Undefined(), err
 	}
-	v, err := await(ctx, s.db.Call(function, text))
+	v, err := answer(ctx, s.db.Call(function, text))
 	select {
 	case <-s.gone:
 		if err != nil && ctx.Err() == nil {

@@ -30,14 +30,14 @@ var (
 // it returns nil the secret is on disk, and with it the note, which is no secret, in
 // place of the last one of this name. The caller overwrites secret.
 func (Vault) Save(ctx context.Context, name string, aad, secret []byte, note string) error {
-	_, err := ask(ctx, global.Get("natterVault"), "save", name, bytesToJS(aad), bytesToJS(secret), note)
+	_, err := answer(ctx, global.Get("natterVault").Call("save", name, bytesToJS(aad), bytesToJS(secret), note))
 	return vaultError("save", err)
 }
 
 // Load opens what is kept under the name and bound to aad: else the error is
 // ErrNoSecret or ErrSealed. The caller overwrites the result.
 func (Vault) Load(ctx context.Context, name string, aad []byte) ([]byte, error) {
-	opened, err := ask(ctx, global.Get("natterVault"), "load", name, bytesToJS(aad))
+	opened, err := answer(ctx, global.Get("natterVault").Call("load", name, bytesToJS(aad)))
 	if err != nil {
 		return nil, vaultError("load", err)
 	}
@@ -51,7 +51,7 @@ func (Vault) Load(ctx context.Context, name string, aad []byte) ([]byte, error) 
 
 // Notes returns the notes of all names, the newest first.
 func (Vault) Notes(ctx context.Context) (notes []string, err error) {
-	list, err := ask(ctx, global.Get("natterVault"), "notes")
+	list, err := answer(ctx, global.Get("natterVault").Call("notes"))
 	if err != nil {
 		return nil, vaultError("notes", err)
 	}
@@ -64,20 +64,20 @@ func (Vault) Notes(ctx context.Context) (notes []string, err error) {
 // Mark puts a note in place of the last one of this name, when it returns nil on disk
 // too.
 func (Vault) Mark(ctx context.Context, name, note string) error {
-	_, err := ask(ctx, global.Get("natterVault"), "mark", name, note)
+	_, err := answer(ctx, global.Get("natterVault").Call("mark", name, note))
 	return vaultError("mark", err)
 }
 
 // Forget is Delete, of the note too.
 func (Vault) Forget(ctx context.Context, name string) error {
-	_, err := ask(ctx, global.Get("natterVault"), "forget", name)
+	_, err := answer(ctx, global.Get("natterVault").Call("forget", name))
 	return vaultError("forget", err)
 }
 
 // Delete forgets what is kept under the name, and the key to it. It is no error if
 // there is nothing.
 func (Vault) Delete(ctx context.Context, name string) error {
-	_, err := ask(ctx, global.Get("natterVault"), "remove", name)
+	_, err := answer(ctx, global.Get("natterVault").Call("remove", name))
 	return vaultError("delete", err)
 }
 

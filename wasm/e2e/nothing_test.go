@@ -105,6 +105,49 @@ func TestSiteDataIsBlocked(t *testing.T) {
 	p.find("button", "Sign in")
 }
 
+// A database that never answers, here because another tab never lets go, costs seconds and
+// not the session, and the person is told. Once it answers all is kept.
+func TestASilentDatabase(t *testing.T) {
+	t.Parallel()
+	const says = "Your browser does not answer when it is asked for what is saved on this device.…"
+	page := natter(t)
+	one, two := trialAccounts(t)
+	context, err := browser(t).Incognito()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, other := sit(t, context), sit(t, context)
+	t.Cleanup(func() {
+		p.leave()
+		other.leave()
+		_ = context.Close()
+	})
+	p.open(page)
+	p.remember(string(one.jid), one.password, one.server)
+	p.startChat(string(two.jid))
+	p.say("before")
+	p.marked("Sent")
+
+	// A transaction lives as long as something is asked in it.
+	other.open(page + "/config.json")
+	other.eval(`async () => {
+		const result = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error) });
+		const { name } = (await indexedDB.databases()).find(({ name }) => /^natter[.][0-9a-f]+$/.test(name));
+		const db = await result(indexedDB.open(name));
+		const table = db.transaction([...db.objectStoreNames], "readwrite").objectStore("session");
+		window.letGo = () => { window.over = true };
+		const ask = () => { const r = table.get("nothing"); r.onsuccess = () => { if (window.over) return db.close(); ask() } };
+		ask();
+	}`)
+	p.say("while nothing can be kept")
+	p.find("status", says)
+	p.marked("Sent")
+
+	other.eval(`() => window.letGo()`)
+	p.gone("status", says)
+	p.until(`async () => (await e2e.rows("messages")).some(({ body }) => body === "while nothing can be kept")`)
+}
+
 // Whatever ends the program is said on the page.
 func TestAProgramThatEnds(t *testing.T) {
 	t.Parallel()
