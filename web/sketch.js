@@ -24,8 +24,12 @@
     observer.observe(document.body, watched);
     const root = document.body.firstElementChild;
     const list = root.querySelector(":scope > .list");
+    if (!list) {
+      last = ""; // whoever comes next has nothing kept, even if theirs looks the same
+      return;
+    }
     // A list that is filtered or scrolled is not what the next page begins with.
-    if (!list || list.querySelector("#filter")?.value || list.querySelector("#rows")?.scrollTop) return;
+    if (list.querySelector("#filter")?.value || list.querySelector("#rows")?.scrollTop) return;
     try {
       const name = sessionStorage.getItem("natter.account");
       if (!name) return;

@@ -99,4 +99,6 @@ func TestSketch_Gone(t *testing.T) {
 	p.until(`async () => (` + sketches + `)().then((found) => found === "1 true")`) // and no other
 	p.signOut()
 	p.until(`async () => (await e2e.rows("secrets")).length === 0`)
+	p.remember(string(two.jid), two.password, two.server) // and sees the same
+	p.until(`async () => (` + sketches + `)().then((found) => found === "1 true")`)
 }
