@@ -37,13 +37,15 @@ window.natterStart = (() => {
     return {};
   }
 
-  // A stylesheet that the parser meets holds up all scripts behind it; one that a script
-  // adds does not. Without it the page is ugly, not useless.
+  // A stylesheet on its way holds up the form and all scripts behind it, one that is here
+  // does not. Without it the page is ugly, not useless.
   const style = (href) => new Promise((resolve) => {
     const link = document.createElement("link");
-    link.rel = "stylesheet";
+    link.rel = "preload";
+    link.as = "style";
     link.href = href;
-    link.onload = link.onerror = resolve;
+    link.onload = () => (link.rel === "stylesheet" ? resolve() : (link.rel = "stylesheet"));
+    link.onerror = resolve;
     document.head.append(link);
   });
 
