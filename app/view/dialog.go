@@ -242,7 +242,7 @@ func (m *modal) password() app.UI {
 		alert = alert.Text(fault)
 	}
 	return app.Form().DataSet("form", "give-password").Attr("novalidate", "true").Body(
-		app.P().Text(why+" What you have written here is kept."),
+		app.P().Class("dialog-lead").Text(why+" What you have written here is kept."),
 		app.Input().Type("text").Class("sr").Name("username").Attr("autocomplete", "username").Attr("readonly", "true").
 			Value(string(d.s.Account())).TabIndex(-1).Aria("hidden", "true"),
 		app.Label().Class("field-label").For("password-again").Body(

@@ -18,7 +18,8 @@ func TestN08_SomebodyElse(t *testing.T) {
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
 		c.Open(xmpptest.Mechanisms("SCRAM-SHA-256"))
 		c.Authenticate("SCRAM-SHA-256", "ada", "analytical")
-		c.Open(xmpptest.BoundFeatures)
+		// Nothing to resume: she is bound each time.
+		c.Open(`<stream:features xmlns:stream='http://etherx.jabber.org/streams'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>`)
 		c.Bind("augusta")
 		c.Live()
 	})
