@@ -369,16 +369,40 @@ window.natterPage = (() => {
 
   // ---- Telling somebody who looks elsewhere. ----
 
+  // What comes while somebody reads is unread for a moment. All of this asks the browser,
+  // outside of the page, and so it waits until that moment is over.
+  const settled = 100; // ms
+  const later = new Map(); // by what it is about, the timer
+  function once(about, f) {
+    clearTimeout(later.get(about));
+    later.set(about, setTimeout(() => { later.delete(about); f(); }, settled));
+  }
+
   let account = ""; // whose page this is
   let title = ""; // of the page, without the count
+  let unread = 0;
 
   function count(who, n) {
     if (who !== account) chosen = "";
     account = who;
-    title ||= document.title;
-    document.title = n ? `(${n}) ${title}` : title;
-    if (navigator.setAppBadge) (n ? navigator.setAppBadge(n) : navigator.clearAppBadge()).catch(() => {});
+    unread = n;
+    if (!later.has("")) later.set("", setTimeout(showCount, settled));
   }
+  function showCount() {
+    later.delete("");
+    title ||= document.title;
+    document.title = unread ? `(${unread}) ${title}` : title;
+    if (navigator.setAppBadge) (unread ? navigator.setAppBadge(unread) : navigator.clearAppBadge()).catch(() => {});
+  }
+
+  // The permission is asked for when it may have changed: each time that costs a
+  // millisecond.
+  let permission = "";
+  const lookAtPermission = () => { permission = window.Notification ? Notification.permission : ""; };
+  lookAtPermission();
+  navigator.permissions?.query({ name: "notifications" }).then((status) => {
+    status.onchange = lookAtPermission;
+  }).catch(() => {}); // then only what is answered here is noticed
 
   // What somebody who is remembered has chosen is kept for their account, by the name that
   // wasm/remember.go gives it; that of anybody else lasts as long as the page.
@@ -389,8 +413,8 @@ window.natterPage = (() => {
   }
   function notices() {
     if (!window.Notification) return "none";
-    if (Notification.permission === "denied") return "refused";
-    if (Notification.permission !== "granted") return "";
+    if (permission === "denied") return "refused";
+    if (permission !== "granted") return "";
     try {
       const key = noticesKey();
       if (key) return localStorage.getItem(key) || "";
@@ -400,7 +424,7 @@ window.natterPage = (() => {
     return chosen;
   }
   function setNotices(what) {
-    if (Notification.permission !== "granted") what = "";
+    if (permission !== "granted") what = "";
     chosen = what;
     try {
       const key = noticesKey();
@@ -413,6 +437,7 @@ window.natterPage = (() => {
   // The browser asks the person only in answer to what they do.
   async function chooseNotices(what) {
     if (what && Notification.permission === "default") await Notification.requestPermission();
+    lookAtPermission();
     tell("notices", "", what);
   }
 
@@ -433,6 +458,8 @@ window.natterPage = (() => {
 
   function notify(who, peer, name, text) {
     const tag = tagOf(who, peer);
+    clearTimeout(later.get(tag)); // it takes the place of what was to be taken back
+    later.delete(tag);
     const show = () => inTurn(async () => {
       if (document.visibilityState === "visible") return;
       const options = {
@@ -465,13 +492,13 @@ window.natterPage = (() => {
   function unnotify(who, peer) {
     const tag = tagOf(who, peer);
     if (due.has(tag)) due.set(tag, null);
-    if (!window.Notification || Notification.permission !== "granted") return;
-    inTurn(async () => {
+    if (permission !== "granted") return;
+    once(tag, () => inTurn(async () => {
       open.get(tag)?.close();
       open.delete(tag);
       const registration = await worker();
       if (registration) for (const notice of await registration.getNotifications({ tag })) notice.close();
-    });
+    }));
   }
 
   // The worker asks for the page that a notification was of, when it is clicked.

@@ -89,6 +89,7 @@ func (c *chat) rows(name string) []app.UI {
 		return []app.UI{app.Div().Class("log-top").Body(bones())}
 	}
 	rows, end := d.window.rows(c.Chat)
+	d.window.drawn = rows[len(rows)-1].Key
 	out := []app.UI{c.top(rows[0])}
 	var day []app.UI
 	label := ""

@@ -659,6 +659,21 @@ func TestWindow(t *testing.T) {
 	if _, last, n := span(); last != "n199" || n > most {
 		t.Errorf("%d messages, the last is %s", n, last)
 	}
+
+	b.html()
+	for i := range many {
+		b.receive(grace, fmt.Sprint("one by one ", i))
+		b.html()
+	}
+	if _, _, n := span(); n <= many+fresh/2 {
+		t.Errorf("%d messages: they were not added one by one", n)
+	}
+	for i := range many + 1 {
+		b.receive(grace, fmt.Sprint("at once ", i))
+	}
+	if _, last, n := span(); last != fmt.Sprint("at once ", many) || n != fresh {
+		t.Errorf("after many at once there are %d, the last is %s", n, last)
+	}
 }
 
 // A conversation with more unread messages than are in memory opens where reading

@@ -23,8 +23,8 @@ type Root struct {
 	rested   time.Time // from when on the next drawing does not take too much of the time
 }
 
-// Drawing what others say takes no more than a third of the time when much of it comes:
-// after so long a drawing there is a pause of twice its length, but no longer than a person
+// Drawing what others say takes about a fifth of the time when much of it comes:
+// after a long drawing there is a pause of four times its length, but no longer than a person
 // waits for without noticing.
 const (
 	quick   = 8 * time.Millisecond
@@ -35,7 +35,7 @@ const (
 func (r *Root) drawn(began, ended time.Time) {
 	r.rested = ended
 	if took := ended.Sub(began); took > quick {
-		r.rested = ended.Add(min(2*took, noticed))
+		r.rested = ended.Add(min(4*took, noticed))
 	}
 }
 

@@ -16,6 +16,9 @@ const (
 	stride = 50
 	// margin is how many messages above what is in sight stay on the page.
 	margin = 20
+	// many new messages at once replace what is on the page: to add them to it would be
+	// longer work, and what was there is out of sight.
+	many = 30
 )
 
 // window is the part of a conversation that is on the page. It begins at from and
@@ -25,6 +28,7 @@ type window struct {
 	from   state.Key
 	unread state.Key // the first message that had not been read, to divide there
 	found  state.Key // the message that was looked for
+	drawn  state.Key // the newest message when it was drawn last
 	atEnd  bool      // the person sees the newest message
 }
 
@@ -142,7 +146,8 @@ func (d *desk) sought(c *state.Chat) bool {
 // rows returns the messages on the page, and whether the newest is among them.
 func (w *window) rows(c *state.Chat) (rows []*state.Message, end bool) {
 	rows = c.Timeline.From(w.from, most+1)
-	if len(rows) <= most {
+	burst := w.atEnd && w.drawn != (state.Key{}) && len(rows) > fresh && w.drawn.Before(rows[len(rows)-many].Key)
+	if len(rows) <= most && !burst {
 		return rows, true
 	}
 	if w.atEnd {
