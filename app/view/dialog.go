@@ -244,7 +244,7 @@ func (m *modal) password() app.UI {
 	return app.Form().DataSet("form", "give-password").Attr("novalidate", "true").Body(
 		app.P().Class("dialog-lead").Text(why+" What you have written here is kept."),
 		app.Input().Type("text").Class("sr").Name("username").Attr("autocomplete", "username").Attr("readonly", "true").
-			Value(string(d.s.Account())).TabIndex(-1).Aria("hidden", "true"),
+			Value(string(d.s.Account())).TabIndex(-1).Aria("label", "Account"),
 		app.Label().Class("field-label").For("password-again").Body(
 			app.Text("Password of "), app.Elem("bdi").Text(d.s.Account().Shown())),
 		input, alert,
@@ -263,7 +263,7 @@ func (m *modal) somebodyElse() app.UI {
 	}
 	address := func(j jid.JID) app.UI { return app.Elem("bdi").Text(j.Shown()) }
 	return app.Div().Body(
-		app.P().Body(app.Text("With what signs you in here, the server now takes you for "), address(other), app.Text(".")),
+		app.P().Class("dialog-lead").Body(app.Text("With what signs you in here, the server now takes you for "), address(other), app.Text(".")),
 		app.P().Body(app.Text("What is on screen belongs to "), address(s.Account()),
 			app.Text(" and is not mixed with it. At the sign-in form you decide who to be. If you are not remembered on this device, what is not sent yet is lost.")),
 		actions("sign-in-again", "Sign in again", "", "button-primary"))
