@@ -54,7 +54,7 @@ func TestContrast(t *testing.T) {
 		least       float64
 	}{
 		{"text muted", "sunken canvas surface raised hover pressed selected bubble bubble-mine", 4.5},
-		{"faint", "canvas surface raised", 4.5},
+		{"faint", "canvas surface raised bubble", 4.5},
 		{"accent-text", "canvas surface raised selected hover", 4.5},
 		{"on-accent", "accent accent-hover accent-pressed", 4.5},
 		{"bubble-mine-muted", "bubble-mine", 4.5},

@@ -68,11 +68,14 @@ func (c *chat) head(name string) app.UI {
 	}
 	return app.Header().Class("chat-head").Body(
 		iconButton("back", "Back", "leave").Class("back"),
-		app.Button().Type("button").Class("chat-who").DataSet("do", "details").Aria("expanded", strconv.FormatBool(d.details)).Body(
-			avatar(string(c.Peer), name, "avatar-m", dot(show)),
-			app.Span().Class("chat-names").Body(
-				app.H2().Class("chat-name").Body(app.Elem("bdi").Text(name)),
-				now,
+		// What is in a button is no heading for who listens; a button in a heading is both.
+		app.H1().Class("chat-title").Body(
+			app.Button().Type("button").Class("chat-who").DataSet("do", "details").Aria("expanded", strconv.FormatBool(d.details)).Body(
+				avatar(string(c.Peer), name, "avatar-m", dot(show)),
+				app.Span().Class("chat-names").Body(
+					app.Span().Class("chat-name").Body(app.Elem("bdi").Text(name)),
+					now,
+				),
 			),
 		),
 		iconButton("panel", "Details", "details").Class("chat-panel"),
@@ -110,7 +113,7 @@ func (c *chat) rows(name string) []app.UI {
 		if l := d.day(m.At); l != label {
 			finish()
 			label = l
-			day = append(day, app.H3().Class("day-mark").Body(app.Span().Text(l)))
+			day = append(day, app.H2().Class("day-mark").Body(app.Span().Text(l)))
 		}
 		divided := m.Key == d.window.unread
 		if divided {

@@ -39,9 +39,9 @@ func (l *list) head() app.UI {
 	d := l.Desk
 	me := d.s.Account()
 	return app.Header().Class("list-head").Body(
-		app.Button().Type("button").ID("me").Class("me").Attr("popovertarget", "menu").
-			Aria("label", "Your account, "+strings.ToLower(presenceWords(d.ownShow()))).
-			Body(avatar(string(me), d.s.Name(me), "avatar-m", dot(d.ownShow()))),
+		app.Button().Type("button").ID("me").Class("me").Attr("popovertarget", "menu").Body(
+			avatar(string(me), d.s.Name(me), "avatar-m", dot(d.ownShow())),
+			app.Span().Class("sr").Text("Your account, "+strings.ToLower(presenceWords(d.ownShow())))),
 		app.H1().Class("list-title").Text("Chats"),
 		iconButton("new", "New chat", "new"),
 	)
@@ -105,14 +105,28 @@ func (l *list) rows() app.UI {
 		body = append(body, app.Div().Class("spacer").DataSet("rows", strconv.Itoa(first)))
 	}
 	chats := sort.Search(len(items), func(i int) bool { return !items[i].chat })
-	var rows []app.UI
-	for i, it := range items[first:end] {
-		if first+i == chats && d.filter == "" {
-			rows = append(rows, app.Div().Class("rows-title").Attr("role", "presentation").Body(app.H2().Text("Contacts")))
-		}
-		rows = append(rows, l.row(it, first+i, len(items)))
+	if d.filter != "" {
+		chats = len(items) // one list
 	}
-	body = append(body, app.Div().Class("rows-list").Attr("role", "list").Body(rows...))
+	var rows []app.UI
+	finish := func() {
+		if len(rows) > 0 {
+			body = append(body, app.Div().Class("rows-list").Attr("role", "list").Body(rows...))
+		}
+		rows = nil
+	}
+	for i := first; i < end; i++ {
+		if i < chats {
+			rows = append(rows, l.row(items[i], i, chats))
+			continue
+		}
+		if i == chats {
+			finish()
+			body = append(body, app.Div().Class("rows-title").Body(app.H2().Text("Contacts")))
+		}
+		rows = append(rows, l.row(items[i], i-chats, len(items)-chats))
+	}
+	finish()
 	if rest := len(items) - end; rest > 0 {
 		body = append(body, app.Div().Class("spacer").DataSet("rows", strconv.Itoa(rest)))
 	}

@@ -88,7 +88,7 @@ func settled(page *rod.Page) {
 }
 
 func TestGallery(t *testing.T) {
-	address, b := serve(t), browser(t)
+	address, b, axe := serve(t), browser(t), install(t)
 	sizes := []struct {
 		name          string
 		width, height int
@@ -106,6 +106,9 @@ func TestGallery(t *testing.T) {
 				t.Run(name, func(t *testing.T) {
 					page := visit(t, b, address, story.Name, size.width, size.height, dark)
 					inOrder(t, page)
+					if size.name != "tiny" {
+						axe.audit(t, page, dark)
+					}
 					picture(t, page, name)
 				})
 			}
