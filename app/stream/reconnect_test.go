@@ -617,7 +617,7 @@ func TestSnapshot_Restore(t *testing.T) {
 	t.Run("what left unrecorded is confirmed too", func(t *testing.T) {
 		bubble(t, Config{Restore: &left}, func(t *testing.T, w *world) {
 			sv := w.next().resumed(1 + 2 + spare) // m1, m2, m3 and chat states behind them
-			w.happened("trying", "resumed", "acknowledged m2 m3")
+			w.happened("trying", "resumed", "acknowledged m2 m3", "redelivered")
 			w.send("m4")
 			sv.got(written("m4"))
 			sv.say(a(1 + 2 + spare + 1))
@@ -626,7 +626,7 @@ func TestSnapshot_Restore(t *testing.T) {
 	})
 	t.Run("but no more than could", func(t *testing.T) {
 		bubble(t, Config{Restore: &left}, func(t *testing.T, w *world) {
-			w.next().resumed(1 + 2 + spare + 1)
+			w.next().mute(1 + 2 + spare + 1)
 			w.pass(0)
 			w.happened("trying", "resumed", "offline", "unsent m2 m3")
 		})
