@@ -4,8 +4,6 @@ package main
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -13,16 +11,11 @@ import (
 
 	"natter/app/connect/discover"
 	"natter/app/jid"
+	"natter/app/store"
 	"natter/wasm/browser"
 )
 
-// What is kept beside the tables and the vault, none of it secret. Addresses are in keys as
-// hashes only: the next person at this computer should not read who was here.
-
-func hashed(prefix, name string) string {
-	sum := sha256.Sum256([]byte(name))
-	return prefix + hex.EncodeToString(sum[:8])
-}
+// What is kept beside the tables and the vault, none of it secret.
 
 // cache keeps where a domain can be reached, while the page lives. An endpoint may name a
 // person: it outlives the page only while somebody of the domain is remembered here.
@@ -31,7 +24,7 @@ type cache struct {
 	found   *sync.Map // by domain, as JSON
 }
 
-func (c cache) key(domain string) string { return hashed("natter.endpoints.", domain) }
+func (c cache) key(domain string) string { return "natter.endpoints." + store.Hash(domain) }
 
 func (c cache) Load(domain string) (r discover.Result, ok bool) {
 	raw, here := c.found.Load(domain)
@@ -72,9 +65,15 @@ func (c cache) drop(account jid.JID) {
 // sign-in must not be talked into less.
 type pins struct{ storage browser.Storage }
 
-func (p pins) key(account jid.JID) string { return hashed("natter.scram.", account.Bare().String()) }
+func (p pins) key(account jid.JID) string {
+	return "natter.scram." + store.Hash(account.Bare().String())
+}
 
-func (p pins) SCRAMSeen(account jid.JID) bool { return p.storage.Load(p.key(account)) != "" }
+// SCRAMSeen also looks for the key that builds before December 2026 used: half of the hash.
+func (p pins) SCRAMSeen(account jid.JID) bool {
+	key := p.key(account)
+	return p.storage.Load(key) != "" || p.storage.Load(key[:len(key)-16]) != ""
+}
 
 func (p pins) SetSCRAMSeen(account jid.JID) {
 	p.storage.Save(p.key(account), time.Now().UTC().Format(time.DateOnly))

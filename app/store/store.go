@@ -213,9 +213,12 @@ func Explain(err error) state.Problem {
 	return p
 }
 
-// Name is what the database of an account is called. It says no address to whoever
-// looks at the list of databases.
-func Name(account jid.JID) string {
-	sum := sha256.Sum256([]byte(account.Bare()))
-	return "natter." + hex.EncodeToString(sum[:16])
+// Name is what the database of an account is called.
+func Name(account jid.JID) string { return "natter." + Hash(string(account.Bare())) }
+
+// Hash stands for an address in the names of what is kept in a browser: the next person at
+// this computer should not read there who was here.
+func Hash(address string) string {
+	sum := sha256.Sum256([]byte(address))
+	return hex.EncodeToString(sum[:16])
 }
