@@ -392,17 +392,21 @@ window.natterPage = (() => {
     later.delete("");
     title ||= document.title;
     document.title = unread ? `(${unread}) ${title}` : title;
-    if (navigator.setAppBadge) (unread ? navigator.setAppBadge(unread) : navigator.clearAppBadge()).catch(() => {});
+    refusable(() => navigator.setAppBadge && (unread ? navigator.setAppBadge(unread) : navigator.clearAppBadge()));
   }
 
   // The permission is asked for when it may have changed: each time that costs a
   // millisecond.
+  // What a browser refuses here, whether it throws or rejects, is done without.
+  const refusable = (f) => Promise.resolve().then(f).catch(() => {});
+
   let permission = "";
   const lookAtPermission = () => { permission = window.Notification ? Notification.permission : ""; };
   lookAtPermission();
-  navigator.permissions?.query({ name: "notifications" }).then((status) => {
-    status.onchange = lookAtPermission;
-  }).catch(() => {}); // then only what is answered here is noticed
+  refusable(async () => {
+    const status = await navigator.permissions?.query({ name: "notifications" });
+    if (status) status.onchange = lookAtPermission; // else only what is answered here is noticed
+  });
 
   // What somebody who is remembered has chosen is kept for their account, by the name that
   // wasm/remember.go gives it; that of anybody else lasts as long as the page.
@@ -502,12 +506,12 @@ window.natterPage = (() => {
   }
 
   // The worker asks for the page that a notification was of, when it is clicked.
-  navigator.serviceWorker?.addEventListener("message", ({ data, ports: [port] }) => {
+  refusable(() => navigator.serviceWorker?.addEventListener("message", ({ data, ports: [port] }) => {
     if (!data || !data.peer || !port) return;
     const ours = Boolean(listener) && data.account === account;
     port.postMessage(ours);
     if (ours) tell("open", data.peer);
-  });
+  }));
 
   // ---- Panes. ----
 
