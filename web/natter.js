@@ -34,9 +34,9 @@ window.natterPage = (() => {
   // before it decides how much room is above it. The rows stand in order, so halving
   // finds it without measuring them all.
   function remember() {
-    moved = false;
     // Who was at the end still is: what came since has not been painted yet.
-    atEnd = Math.min(distance(), end - log.scrollTop) <= slack;
+    atEnd = (atEnd && !moved) || Math.min(distance(), end - log.scrollTop) <= slack;
+    moved = false;
     const rows = log.querySelectorAll("[data-key]");
     const edge = log.getBoundingClientRect().top;
     let low = 0;
@@ -177,11 +177,11 @@ window.natterPage = (() => {
     focusedRow = target.classList.contains("row") ? target.id : ""; // between hold and settle too
   });
 
-  function hold() {
+  function hold(exact) {
     const active = document.activeElement;
     focusedRow = active && active.classList.contains("row") ? active.id : "";
     if (!log || !log.isConnected) return "";
-    if (atEnd && !moved) {
+    if (atEnd && !moved && !exact) {
       const last = [...log.querySelectorAll("[data-key]")].pop();
       return last ? last.dataset.key : "";
     }
@@ -191,8 +191,10 @@ window.natterPage = (() => {
 
   function settle(scroll, focus, enter, empty) {
     if (empty && $("filter")) $("filter").value = "";
-    for (const spacer of document.querySelectorAll(".spacer")) {
-      spacer.style.height = `${spacer.dataset.rows * rowHeight()}px`;
+    for (const part of document.querySelectorAll("#rows > *")) {
+      // What was a spacer may be something else now.
+      const height = part.classList.contains("spacer") ? `${part.dataset.rows * rowHeight()}px` : "";
+      if (part.style.height !== height) part.style.height = height;
     }
     const list = $("rows");
     if (list && !list.dataset.watched) {
@@ -220,6 +222,8 @@ window.natterPage = (() => {
         end = Infinity;
         remember();
       } else if (scroll === "put") {
+        moved = true;
+        end = Infinity;
         remember();
       } else {
         const followed = atEnd && !moved;
@@ -461,6 +465,7 @@ window.natterPage = (() => {
   }
 
   function notify(who, peer, name, text) {
+    lookAtPermission();
     const tag = tagOf(who, peer);
     clearTimeout(later.get(tag)); // it takes the place of what was to be taken back
     later.delete(tag);

@@ -55,7 +55,7 @@ func (b *bench) Search(typed string, n int, tell func(state.Found)) (stop func()
 	return func() { b.did = append(b.did, "stop") }
 }
 func (b *bench) Listen(func(Signal)) func() { return func() {} }
-func (b *bench) Hold() string               { return b.sight }
+func (b *bench) Hold(bool) string           { return b.sight }
 func (b *bench) Settle(Settling)            {}
 func (b *bench) Attentive() bool            { return !b.away }
 func (b *bench) Narrow() bool               { return b.narrow }

@@ -14,7 +14,8 @@ type Platform interface {
 	Listen(f func(Signal)) (stop func())
 	// Hold remembers what stands where, before the page changes, and returns the data-key
 	// of the first message in sight, "" if there is none.
-	Hold() string
+	// With exact false it need not look where a page that is at its end stands: it stays there.
+	Hold(exact bool) string
 	// Settle puts it back after the change and does what Settling asks for.
 	Settle(Settling)
 	// Attentive reports whether the page is visible and has the focus.
@@ -78,7 +79,7 @@ func (Page) Listen(f func(Signal)) (stop func()) {
 }
 
 // Hold implements Platform.
-func (Page) Hold() string { return helper().Call("hold").String() }
+func (Page) Hold(exact bool) string { return helper().Call("hold", exact).String() }
 
 // Settle implements Platform.
 func (Page) Settle(s Settling) { helper().Call("settle", s.Scroll, s.Focus, s.Enter, s.Empty) }

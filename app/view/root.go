@@ -47,7 +47,7 @@ func (r *Root) OnMount(ctx app.Context) {
 		time.AfterFunc(wait, func() { d.post(f) })
 	}
 	d.post = func(f func()) {
-		ctx.Dispatch(func(app.Context) { r.change(f) })
+		ctx.Dispatch(func(app.Context) { r.change(f, true) })
 	}
 	r.stops = append(r.stops,
 		d.model.Watch(func() {
@@ -57,7 +57,7 @@ func (r *Root) OnMount(ctx app.Context) {
 			draw := func() {
 				ctx.Dispatch(func(app.Context) {
 					r.awaited.Store(false)
-					r.change(d.refresh)
+					r.change(d.refresh, false)
 				})
 			}
 			if wait := time.Until(r.rested); wait > 0 && wait <= noticed {
@@ -75,10 +75,10 @@ func (r *Root) OnMount(ctx app.Context) {
 					r.guard(func() { d.happened(sig) })
 					return
 				}
-				r.change(func() { d.happened(sig) })
+				r.change(func() { d.happened(sig) }, true)
 			})
 		}))
-	r.change(d.refresh)
+	r.change(d.refresh, false)
 }
 
 // OnDismount stops listening.
@@ -98,13 +98,14 @@ func (r *Root) guard(f func()) {
 	f()
 }
 
-// change carries out f and has the result put in place after it is drawn.
-func (r *Root) change(f func()) {
+// change carries out f and has the result put in place after it is drawn; exact is for
+// Platform.Hold.
+func (r *Root) change(f func(), exact bool) {
 	d := r.desk
 	if !r.settling {
 		r.settling = true
 		began := time.Now()
-		d.sight = d.platform.Hold()
+		d.sight = d.platform.Hold(exact)
 		r.ctx.Defer(func(app.Context) {
 			r.settling = false
 			s := d.settling

@@ -20,19 +20,21 @@ func TestNotify_WithoutAWorker(t *testing.T) {
 			close() { shown.push("closed"); }
 		};
 		const look = (state) => Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
+		const until = async (ok) => { while (!ok()) await new Promise(requestAnimationFrame); };
 		natterPage.count("ada@example.org", 3);
+		await until(() => document.title.startsWith("("));
 		const title = document.title;
 		look("visible");
 		natterPage.notify("ada@example.org", "alan@bletchley.example", "Alan", "seen");
 		await new Promise(requestAnimationFrame);
 		look("hidden");
 		for (const text of ["one", "two", "three"]) natterPage.notify("ada@example.org", "grace@example.org", "Grace", text);
-		const until = async (ok) => { while (!ok()) await new Promise(requestAnimationFrame); };
 		await until(() => shown.length === 2);
 		Notification.last.dispatchEvent(new Event("click"));
 		natterPage.unnotify("ada@example.org", "grace@example.org");
 		await until(() => shown.length === 4);
 		natterPage.count("ada@example.org", 0);
+		await until(() => !document.title.startsWith("("));
 		return [title, ...shown, document.title].join("\n");
 	}`).Str()
 	want := "(3) Gallery\nGrace|one|ada@example.org grace@example.org\nGrace|three|ada@example.org grace@example.org\nclosed\nclosed\nGallery"
