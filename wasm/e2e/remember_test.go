@@ -194,7 +194,7 @@ func TestAirplane(t *testing.T) {
 		}
 		p = open()
 		p.newest()
-		for last := before; last > 0; {
+		for last := follow(t, p.bodies(), before, body); last > 0; {
 			var seen struct{ Bodies []string }
 			p.must(p.eval(stepUp, 2000).Unmarshal(&seen))
 			last = follow(t, seen.Bodies, last, body)
