@@ -1,6 +1,6 @@
 module natter
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/andybalholm/brotli v1.1.1
@@ -9,9 +9,9 @@ require (
 	github.com/klauspost/compress v1.18.0
 	github.com/maxence-charriere/go-app/v10 v10.1.9
 	github.com/ysmood/gson v0.7.3
-	golang.org/x/net v0.35.0
-	golang.org/x/text v0.22.0
-	golang.org/x/tools v0.25.0
+	golang.org/x/net v0.62.0
+	golang.org/x/text v0.44.0
+	golang.org/x/tools v0.52.0
 	mellium.im/sasl v0.3.2
 	mellium.im/xmpp v0.22.0
 )
@@ -22,7 +22,7 @@ require (
 	github.com/ysmood/goob v0.4.0 // indirect
 	github.com/ysmood/got v0.40.0 // indirect
 	github.com/ysmood/leakless v0.9.0 // indirect
-	golang.org/x/crypto v0.35.0 // indirect
+	golang.org/x/crypto v0.59.0 // indirect
 	mellium.im/reader v0.1.0 // indirect
 	mellium.im/xmlstream v0.15.4 // indirect
 )
