@@ -2,7 +2,7 @@
 // it. It is true at every commit; deps_test.go checks the arrows.
 //
 //	framing/            one WebSocket message = one element (RFC 7395, XEP-0468): parser,
-//	                    writer, open and close, Conn over a Socket
+//	                    writer, open and close, Conn over a Socket; StreamReader for TCP (RFC 6120)
 //	  native/           the Socket of everything but a page, by coder/websocket
 //	  sockettest/       what every Socket must do, as a test
 //	app/

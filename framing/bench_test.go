@@ -45,6 +45,20 @@ func BenchmarkArchivePage(b *testing.B) {
 		_, err := Parse(doc, Limits{})
 		return err
 	})
+	stream := clientHeader + strings.Join(page, "")
+	b.Run("StreamReader", func(b *testing.B) { // the same as bytes of one stream
+		b.ReportAllocs()
+		b.SetBytes(int64(bytes))
+		for b.Loop() {
+			r := NewStreamReader(strings.NewReader(stream), Limits{})
+			for range 1 + len(page) {
+				if _, err := r.Next(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		b.ReportMetric(float64(b.N*len(page))/b.Elapsed().Seconds(), "results/s")
+	})
 	run("Tokens", func(doc string) error { // encoding/xml, tokens thrown away
 		d := xml.NewDecoder(strings.NewReader(doc))
 		for {

@@ -1,7 +1,8 @@
 // Package framing is XMPP over WebSocket as RFC 7395 has it between clients and
 // servers, and XEP-0468 between servers: one message is one document is one
 // element. Parse and Element.Append go between the two, Conn keeps the rules of a
-// stream over a Socket. It imports nothing of ours, and serves both sides.
+// stream over a Socket. StreamReader reads the same elements from the bytes of a TCP
+// stream (RFC 6120), for gateways. It imports nothing of ours, and serves both sides.
 //
 // What surprises:
 //
@@ -25,6 +26,9 @@
 //	Parse                  95 µs           482 µs             250
 //	encoding/xml, tokens   662 µs  7.0 ×   3374 µs  7.0 ×    7000  28 ×
 //	encoding/xml, struct   786 µs  8.3 ×   3974 µs  8.3 ×    8150  33 ×
+//
+// StreamReader takes one and a half times as long as Parse for the same page in one
+// stream, since it looks for the end of each element first and copies it.
 //
 // The times are the least of 15 runs (native) and 20 (wasm) on two shared and
 // busy cores; by medians the ratios to the token loop are 7.0 and 6.8. A single

@@ -383,40 +383,55 @@ func TestAppendingToParsedElements(t *testing.T) {
 func readAll(doc string) (*Element, error) {
 	d := xml.NewDecoder(strings.NewReader(doc))
 	var root *Element
-	var open []*Element
 	for {
 		tok, err := d.Token()
-		if err == io.EOF && root != nil && len(open) == 0 {
+		if err == io.EOF && root != nil {
 			return root, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		switch tok := tok.(type) {
-		case xml.StartElement:
-			e := &Element{Name: Name(tok.Name)}
-			for _, a := range tok.Attr {
-				if a.Name.Space != "xmlns" && a.Name != (xml.Name{Local: "xmlns"}) {
-					e.Attrs = append(e.Attrs, Attr{Name(a.Name), a.Value})
-				}
-			}
-			if len(open) > 0 {
-				open[len(open)-1].Add(e)
-			} else {
-				root = e
-			}
-			open = append(open, e)
-		case xml.EndElement:
-			open = open[:len(open)-1]
-		case xml.CharData:
-			if len(open) > 0 {
-				p := open[len(open)-1]
-				if n := len(p.Children); n > 0 && p.Children[n-1].Element == nil {
-					p.Children[n-1].Text += string(tok)
-				} else {
-					p.AddText(string(tok))
-				}
+		if start, ok := tok.(xml.StartElement); ok {
+			if root, err = readElement(d, start); err != nil {
+				return nil, err
 			}
 		}
 	}
+}
+
+// readElement reads on to the end of the element that start begins.
+func readElement(d *xml.Decoder, start xml.StartElement) (*Element, error) {
+	e := &Element{Name: Name(start.Name), Attrs: attrsOf(start)}
+	open := []*Element{e}
+	for len(open) > 0 {
+		tok, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		p := open[len(open)-1]
+		switch tok := tok.(type) {
+		case xml.StartElement:
+			child := &Element{Name: Name(tok.Name), Attrs: attrsOf(tok)}
+			p.Add(child)
+			open = append(open, child)
+		case xml.EndElement:
+			open = open[:len(open)-1]
+		case xml.CharData:
+			if n := len(p.Children); n > 0 && p.Children[n-1].Element == nil {
+				p.Children[n-1].Text += string(tok)
+			} else {
+				p.AddText(string(tok))
+			}
+		}
+	}
+	return e, nil
+}
+
+func attrsOf(start xml.StartElement) (attrs []Attr) {
+	for _, a := range start.Attr {
+		if a.Name.Space != "xmlns" && a.Name != (xml.Name{Local: "xmlns"}) {
+			attrs = append(attrs, Attr{Name(a.Name), a.Value})
+		}
+	}
+	return attrs
 }
