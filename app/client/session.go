@@ -82,7 +82,7 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 				request.Password, kept = *password, false
 			}
 			r := request
-			r.Resume, r.Away = resume, away
+			r.Resume, r.Redirect = resume, away
 			if r.Remember {
 				if kept {
 					// A token is to be used: another takes the place of one that nobody has

@@ -12,25 +12,25 @@ import (
 
 const nsBindings = "urn:xmpp:sasl-cb:0"
 
-// profile is how the SASL messages are wrapped: as in RFC 6120 §6 or XEP-0388.
+// profile is one way to exchange SASL messages: RFC 6120 §6 or SASL2 (XEP-0388).
 type profile struct {
 	ns      string
 	offered []string // mechanisms, as listed
 }
 
-// authenticate shows the server who we are by the better of the two profiles it
-// offers. It returns the features that hold then, nil after an inline resume.
+// authenticate signs in by the better of the two profiles on offer. It returns the
+// features after that, nil after an inline resume.
 func (n *negotiation) authenticate(ctx context.Context, features *framing.Element) (*framing.Element, *Error) {
 	n.phase = Authenticate
 	p, name, err := n.choose(features)
 	if err != nil {
-		return nil, n.distrust(err)
+		return nil, n.signInError(err)
 	}
 	login := n.login()
 	login.Offered, login.Bindings = p.offered, bindings(features)
 	m, err := sasl.New(name, login, n.Crypto)
 	if err != nil {
-		return nil, n.spurned(n.distrust(err))
+		return nil, n.asCredentialError(n.signInError(err))
 	}
 	if p.ns == nsSASL2 {
 		return n.sasl2(ctx, m, features.Child(nsSASL2, "authentication"))
@@ -42,7 +42,7 @@ func (n *negotiation) authenticate(ctx context.Context, features *framing.Elemen
 	return n.open(ctx, ToReopen, ToRefeatures)
 }
 
-// login is who we are and how we prove it.
+// login returns the name and the secret to sign in with.
 func (n *negotiation) login() sasl.Login {
 	login := sasl.Login{User: n.req.user(), Nonce: n.nonce}
 	if k := n.req.Credential; k != nil {
@@ -53,8 +53,8 @@ func (n *negotiation) login() sasl.Login {
 	return login
 }
 
-// kept picks the profile for a Credential, which is good for one mechanism only.
-func (n *negotiation) kept(features *framing.Element) (profile, string, error) {
+// chooseForCredential chooses the profile for a Credential, which has one mechanism only.
+func (n *negotiation) chooseForCredential(features *framing.Element) (profile, string, error) {
 	name := n.req.Credential.Mechanism
 	offer := features.Child(nsSASL2, "authentication")
 	two := profile{nsSASL2, mechanisms(offer)}
@@ -69,12 +69,12 @@ func (n *negotiation) kept(features *framing.Element) (profile, string, error) {
 	return one, "", &CredentialError{Reason: NotOffered}
 }
 
-// choose picks the profile and the mechanism. SASL2 goes first where the connection
-// is protected (XEP-0388 §3), unless it would mean the bare password where the other
+// choose chooses the profile and the mechanism. On a protected connection SASL2 is
+// preferred (XEP-0388 §3), except where it would send the password itself while the other
 // profile has SCRAM.
 func (n *negotiation) choose(features *framing.Element) (profile, string, error) {
 	if n.req.Credential != nil {
-		return n.kept(features)
+		return n.chooseForCredential(features)
 	}
 	policy := sasl.Policy{
 		Anonymous: n.req.Anonymous,
@@ -97,19 +97,19 @@ func (n *negotiation) choose(features *framing.Element) (profile, string, error)
 	return two, name2, err2
 }
 
-// authenticated remembers what an account has used, after the server has proven
-// that it knows the password too.
-func (n *negotiation) authenticated(mechanism string) {
+// pinMechanism stores that the account has used SCRAM. It is called after the server has
+// proven that it knows the password too.
+func (n *negotiation) pinMechanism(mechanism string) {
 	n.session.Mechanism = mechanism
 	if n.Pins != nil && sasl.IsSCRAM(mechanism) {
 		n.Pins.SetSCRAMSeen(n.req.Account.Bare())
 	}
 }
 
-// converse answers challenges until the server says that it is over, and returns
-// its <success/>, of which the mechanism has not seen the data yet. Nothing but
-// answers is sent meanwhile (RFC 6120 §6.3.5, XEP-0388 §2.4).
-func (n *negotiation) converse(ctx context.Context, m sasl.Mechanism, ns string) (*framing.Element, *Error) {
+// answerChallenges answers challenges until <success/>, which it returns; the data in it
+// is still to be checked by the mechanism. Only answers are sent during this time
+// (RFC 6120 §6.3.5, XEP-0388 §2.4).
+func (n *negotiation) answerChallenges(ctx context.Context, m sasl.Mechanism, ns string) (*framing.Element, *Error) {
 	for {
 		e, failure := n.receive(ctx, ToAuthenticate)
 		if failure != nil {
@@ -119,7 +119,7 @@ func (n *negotiation) converse(ctx context.Context, m sasl.Mechanism, ns string)
 		case e.Is(ns, "challenge"):
 			response, err := answer(ctx, m, ns, e)
 			if err != nil {
-				return nil, n.spurned(n.distrust(err))
+				return nil, n.asCredentialError(n.signInError(err))
 			}
 			r := framing.New(ns, "response").AddText(sasl.Encode(response))
 			if failure := n.send(ctx, ToAuthenticate, r); failure != nil {
@@ -128,12 +128,12 @@ func (n *negotiation) converse(ctx context.Context, m sasl.Mechanism, ns string)
 		case e.Is(ns, "success"):
 			return e, nil
 		case e.Is(ns, "failure"):
-			n.exchange = ""
-			return nil, n.rejected(e)
+			n.inSASL = ""
+			return nil, n.saslFailure(e)
 		case e.Is(nsSASL2, "continue") && ns == nsSASL2:
-			return nil, n.distrust(&TaskError{tasks(e)})
+			return nil, n.signInError(&TaskError{tasks(e)})
 		default:
-			return nil, n.broken(framing.NotAuthorized, "the server sent <"+shorten(e.Name.Local)+"> in the middle of the authentication")
+			return nil, n.protocolError(framing.NotAuthorized, "the server sent <"+shorten(e.Name.Local)+"> in the middle of the authentication")
 		}
 	}
 }
@@ -149,9 +149,9 @@ func answer(ctx context.Context, m sasl.Mechanism, ns string, e *framing.Element
 	return m.Next(ctx, challenge)
 }
 
-// rejected is the Error for <failure/>. The condition is the same in both profiles;
-// what else is in there only explains (RFC 6120 §6.5).
-func (n *negotiation) rejected(e *framing.Element) *Error {
+// saslFailure is the Error for <failure/>. Only the condition decides, and it is the same
+// in both profiles; the text is for the person (RFC 6120 §6.5).
+func (n *negotiation) saslFailure(e *framing.Element) *Error {
 	condition, text := "", ""
 	for _, c := range e.Elements() {
 		switch {
@@ -161,11 +161,11 @@ func (n *negotiation) rejected(e *framing.Element) *Error {
 			condition = strings.Clone(c.Name.Local)
 		}
 	}
-	return n.spurned(n.distrust(sasl.NewFailure(condition, text)))
+	return n.asCredentialError(n.signInError(sasl.NewFailure(condition, text)))
 }
 
-// distrust is the Error for an authentication that ended without success.
-func (n *negotiation) distrust(err error) *Error {
+// signInError is the Error for an authentication that failed.
+func (n *negotiation) signInError(err error) *Error {
 	e := &Error{Phase: n.phase, Endpoint: n.endpoint, Err: err}
 	var no *sasl.FailureError
 	if errors.As(err, &no) {

@@ -9,14 +9,14 @@ import (
 	"natter/framing"
 )
 
-// maxConflicts is how many resources are tried before giving up (RFC 6120 §7.7.2.2).
+// maxConflicts is how many resources of ours are tried at most (RFC 6120 §7.7.2.2).
 const maxConflicts = 3
 
 var errNoBinding = &ProtocolError{"the server offers no resource binding"}
 
-// settle gives the authenticated stream its address: that of the stream that is
-// resumed, else a new one. Only one of the two is possible (XEP-0198 §5).
-func (n *negotiation) settle(ctx context.Context, features *framing.Element) *Error {
+// bindOrResume resumes the old stream, or binds a new one if there is none or the resume
+// failed. A stream can only do one of the two (XEP-0198 §5).
+func (n *negotiation) bindOrResume(ctx context.Context, features *framing.Element) *Error {
 	if n.req.Resume != nil && features.Child(nsSM, "sm") != nil {
 		resumed, err := n.resume(ctx)
 		if err != nil || resumed {
@@ -24,14 +24,14 @@ func (n *negotiation) settle(ctx context.Context, features *framing.Element) *Er
 		}
 	}
 	if features.Child(nsBind, "bind") == nil {
-		err := n.broken(framing.UnsupportedFeature, "")
+		err := n.protocolError(framing.UnsupportedFeature, "")
 		err.Err = errNoBinding
 		return err
 	}
 	if err := n.bind(ctx); err != nil {
 		return err
 	}
-	// RFC 3921's session: a formality some servers insist on.
+	// The session of RFC 3921 does nothing, but some servers require it.
 	if s := features.Child(nsSession, "session"); s != nil && s.Child(nsSession, "optional") == nil {
 		_, err := n.request(ctx, framing.New(nsSession, "session"))
 		return err
@@ -39,13 +39,13 @@ func (n *negotiation) settle(ctx context.Context, features *framing.Element) *Er
 	return nil
 }
 
-// resume asks for the old stream. If the server no longer has it, that is no error:
-// the new stream is bound like any other.
+// resume requests the old stream. It is no error if the server no longer has that: then a
+// new stream is bound.
 func (n *negotiation) resume(ctx context.Context) (resumed bool, err *Error) {
 	if err := n.send(ctx, ToResume, n.resumeElement()); err != nil {
 		return false, err
 	}
-	deadline, cancel := context.WithTimeout(ctx, n.patience())
+	deadline, cancel := context.WithTimeout(ctx, n.answerTimeout())
 	defer cancel()
 	for {
 		e, err := n.read(ctx, deadline, ToResume)
@@ -54,12 +54,12 @@ func (n *negotiation) resume(ctx context.Context) (resumed bool, err *Error) {
 		}
 		switch {
 		case e.Is(nsSM, "resumed"):
-			return true, n.resumed(e, "")
+			return true, n.takeResumed(e, "")
 		case e.Is(nsSM, "failed"):
 			n.resumeFailed(e)
 			return false, nil
 		}
-		// Whatever else comes is for a stream that does not exist yet.
+		// Other elements are dropped: they belong to no stream.
 	}
 }
 
@@ -68,12 +68,12 @@ func (n *negotiation) resumeElement() *framing.Element {
 	return framing.New(nsSM, "resume").Set("previd", r.ID).Set("h", strconv.FormatUint(uint64(r.H), 10))
 }
 
-// resumed takes note that the old stream goes on. The server may say under which
-// address; else it is the one we had.
-func (n *negotiation) resumed(e *framing.Element, as jid.JID) *Error {
+// takeResumed fills the session from <resumed/>. The address is the one the server names
+// (as), else the one of before.
+func (n *negotiation) takeResumed(e *framing.Element, as jid.JID) *Error {
 	h, err := strconv.ParseUint(e.Attr("h"), 10, 32)
 	if err != nil || e.Attr("previd") != n.req.Resume.ID {
-		return n.broken(framing.BadFormat, "the server resumed another stream than was asked for")
+		return n.protocolError(framing.BadFormat, "the server resumed another stream than was asked for")
 	}
 	if as.Resource() == "" {
 		as = n.req.Resume.JID
@@ -81,7 +81,7 @@ func (n *negotiation) resumed(e *framing.Element, as jid.JID) *Error {
 	s := &n.session
 	s.Resumed, s.ResumedH, s.JID = true, uint32(h), as
 	s.Features = nil
-	s.MaxBytes, s.Idle = 0, 0 // said before login, of which it held
+	s.MaxBytes, s.Idle = 0, 0 // those were for the time before the sign-in
 	return nil
 }
 
@@ -92,8 +92,8 @@ func (n *negotiation) resumeFailed(e *framing.Element) {
 	}
 }
 
-// bind asks for an address (RFC 6120 §7). The server makes up the resource: it knows
-// best which are taken. Should it find a conflict all the same it is given others.
+// bind requests an address (RFC 6120 §7). The server generates the resource, because it
+// knows which are in use. If it reports a conflict nevertheless, we generate one.
 func (n *negotiation) bind(ctx context.Context) *Error {
 	b := framing.New(nsBind, "bind")
 	for try := 0; ; try++ {
@@ -107,7 +107,7 @@ func (n *negotiation) bind(ctx context.Context) *Error {
 		if err != nil {
 			return err
 		}
-		n.session.JID, err = n.bound(answer.Child(nsBind, "bind").Child(nsBind, "jid").Text())
+		n.session.JID, err = n.boundAddress(answer.Child(nsBind, "bind").Child(nsBind, "jid").Text())
 		return err
 	}
 }
@@ -119,8 +119,8 @@ func (c *Connector) newID() string {
 	return c.NewID()
 }
 
-// request sends an IQ to the server and waits for its answer. What else arrives is
-// dropped: nobody can know the address yet that it would be for.
+// request sends an IQ to the server and waits for its answer. Everything else that
+// arrives is dropped: nobody can know the new address yet.
 func (n *negotiation) request(ctx context.Context, payload *framing.Element) (*framing.Element, *Error) {
 	id := n.newID()
 	iq := framing.New(framing.NSClient, "iq").Set("type", "set").Set("id", id).Add(payload)
@@ -141,21 +141,21 @@ func (n *negotiation) request(ctx context.Context, payload *framing.Element) (*f
 		case "result":
 			return e, nil
 		case "error":
-			return nil, n.refused(e)
+			return nil, n.iqError(e)
 		}
 	}
 }
 
-// fromServer reports whether a stanza is the server's or the account's own (RFC 6120
-// §8.1.2.1), judged by the address that is being bound.
+// fromServer reports whether the server or the account itself sent a stanza (RFC 6120
+// §8.1.2.1).
 func (n *negotiation) fromServer(e *framing.Element) bool {
 	from := jid.JID(e.Attr("from"))
 	return from == "" || from == jid.JID(n.req.Account.Domain()) || from.Bare() == n.req.Account.Bare() ||
 		n.session.JID != "" && from.Bare() == n.session.JID.Bare()
 }
 
-// refused is the Error for an IQ that came back.
-func (n *negotiation) refused(iq *framing.Element) *Error {
+// iqError is the Error for an IQ of type error.
+func (n *negotiation) iqError(iq *framing.Element) *Error {
 	why := framing.ReadStanzaError(iq)
 	return &Error{Phase: n.phase, Endpoint: n.endpoint, Condition: why.Condition, Text: why.Text, Err: why}
 }

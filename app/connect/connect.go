@@ -1,23 +1,23 @@
 // Package connect goes from an address to a bound stream: discover, dial, follow
 // redirects but never to less security, negotiate.
 //
-// What comes out is a Session: a framing.Conn on which stanzas may flow. What
-// goes wrong is an *Error that says in which phase, with which condition, and in
-// the server's own words where it gave any; Explain puts it in plain sentences and
-// Retry says whether trying again without the person makes sense.
+// Connect returns a Session: a framing.Conn that is ready for stanzas. Its error is an
+// *Error with the phase, the condition and the server's own text. Explain turns an
+// *Error into plain sentences; Retry reports whether to retry without asking the person.
 //
-// Who is to be remembered asks for a Credential, which signs in from then on in place
-// of the password. By token (XEP-0484), at an endpoint that has offered all of it
-// before, the sign-in goes out right behind <open/>. XEP-0388 §2.1 lets clients keep
-// what was offered, and RFC 6120 §4.3.5 forbids only stanzas before the negotiation is
-// complete. XEP-0305 has a feature that says a server can take this; none has it, so
-// what it then offers is checked all the same, and one that is confused is asked again
-// the slow way over a new socket, and always waited for from then on.
+// Request.Remember asks for a Credential, which replaces the password at the next
+// sign-in. A Credential with a token (XEP-0484) is pipelined: <authenticate/> is sent
+// together with <open/>, if the same endpoint has offered everything in it before.
+// XEP-0388 §2.1 allows clients to keep the offer, and RFC 6120 §4.3.5 forbids only
+// stanzas before the negotiation is complete. XEP-0305 defines a feature by which a
+// server announces that it can read this, but no server announces it. So the features
+// are compared with the kept offer, and if the server misunderstands, the sign-in is
+// repeated over a new socket without pipelining, and never pipelined again.
 //
-// What surprises: an endpoint is protected when it is wss or on this machine, and
-// only there are the address (from on <open/>), SASL2 and PLAIN used. Redirects are
-// judged by the first endpoint as well as by the one they come from. Nothing that
-// one endpoint said, its features and mechanisms included, is believed of the next.
+// Surprises: an endpoint is protected if it is wss or on this machine. The address
+// (from on <open/>), SASL2 and PLAIN are used on protected endpoints only. A redirect
+// is checked against the first endpoint and against the one that sent it. Features and
+// mechanisms of one endpoint are never assumed for the next.
 package connect
 
 import (
@@ -55,11 +55,11 @@ type Connector struct {
 	// the middle of a negotiation.
 	StepTimeout time.Duration
 
-	// Trace, if set, sees every document sent and received. What authenticates is
-	// blanked out.
+	// Trace, if set, sees every document sent and received, with passwords, tokens and
+	// SASL messages blanked out.
 	Trace func(out bool, doc string)
 
-	// NewID makes the ids of our requests, of at least 128 random bits; nil means
+	// NewID returns an id for a request, with at least 128 random bits. Nil means
 	// rand.Text.
 	NewID func() string
 
@@ -82,57 +82,57 @@ type Pins interface {
 	SetSCRAMSeen(account jid.JID)
 }
 
-// Request is what a session is wanted for.
+// Request describes the session to make.
 type Request struct {
-	Account    jid.JID // bare; who the session must be, only the domain with Anonymous
-	User       string  // the name to sign in with, "" for that of the account: see IdentityError
+	Account    jid.JID // bare; the account the session must be of, only its domain with Anonymous
+	User       string  // name to sign in with, "" for the account's: see IdentityError
 	Password   string
-	Credential *Credential // used instead of Password if not nil, and nothing else then
-	Remember   bool        // the session is to come with a Credential
+	Credential *Credential // used instead of Password if not nil; then there is no fallback to Password
+	Remember   bool        // ask for a Credential
 	Anonymous  bool
-	Server     string  // the person's own endpoint, "" to discover
-	Resume     *Resume // the stream to take up again, nil for a new one
+	Server     string  // the endpoint the person entered, "" to discover one
+	Resume     *Resume // the stream to resume, nil for a new one
 
-	// Away is the end of a session whose server sent us elsewhere: an *Error with the endpoint
-	// that did, whose rules apply, and a redirect as its cause.
-	Away error
+	// Redirect is how the last session ended, if its server redirected us: an *Error with
+	// the endpoint of that session and the redirect as its cause.
+	Redirect error
 
-	invalidate bool // sign in only to make the server forget Credential
+	invalidate bool // sign in only to make the server invalidate Credential
 }
 
-// Resume is what XEP-0198 needs to take a stream up again.
+// Resume is what XEP-0198 needs to resume a stream.
 type Resume struct {
 	ID  string  // the SM-ID, sent as previd
-	H   uint32  // stanzas handled by us
+	H   uint32  // stanzas of the server that we have handled
 	JID jid.JID // the full address the stream is bound to
-	// At is the host, or host:port, where the server would like the stream to be taken up
-	// again, "" for anywhere. It names no WebSocket, so of the endpoints that the domain has it
-	// says which to try first, and no other.
+	// At is the host, or host:port, where the server prefers the stream to be resumed, ""
+	// for anywhere. It is not a WebSocket address, so it only decides which of the domain's
+	// endpoints is tried first.
 	At string
 }
 
-// Session is a bound stream. Nothing but the negotiation has been read from or
-// written to Conn.
+// Session is a bound stream. Only the negotiation has been read from and written to
+// Conn.
 type Session struct {
 	Conn       *framing.Conn
 	JID        jid.JID          // full, as the server says
-	Features   *framing.Element // those after authentication, nil after an inline resume
-	Endpoint   string           // the URL the session runs over
-	Delegated  bool             // its host is neither the domain nor below it
-	Resumed    bool             // the stream of Request.Resume goes on
-	ResumedH   uint32           // with Resumed: stanzas handled by the server
-	FailedH    *uint32          // resume failed and the server said how far it had come
-	SM         *framing.Element // <enabled/> that came inline with Bind 2, nil if not
-	Bound      *framing.Element // <bound/> of Bind 2, which may tell where the archive ends; nil if not
-	Carbons    bool             // already on, through Bind 2
-	MaxBytes   int              // largest stanza the server takes (XEP-0478), 0 if it did not say
-	Idle       time.Duration    // after which silence the server hangs up (XEP-0478), 0 if it did not say
-	Mechanism  string           // what authenticated
-	RoundTrips int              // flights we waited for since the socket was open
-	Credential *Credential      // to be kept from now on; nil if there is none, or the one used still holds
+	Features   *framing.Element // the features after authentication, nil after an inline resume
+	Endpoint   string           // URL of the WebSocket
+	Delegated  bool             // the endpoint's host is neither the domain nor below it
+	Resumed    bool             // the stream of Request.Resume was resumed
+	ResumedH   uint32           // with Resumed: stanzas of ours that the server has handled
+	FailedH    *uint32          // the same, if the resume failed and the server gave the number
+	SM         *framing.Element // <enabled/> that came inline with Bind 2, or nil
+	Bound      *framing.Element // <bound/> of Bind 2, which may say where the archive ends, or nil
+	Carbons    bool             // carbons are on already, through Bind 2
+	MaxBytes   int              // largest stanza the server accepts (XEP-0478), 0 if unknown
+	Idle       time.Duration    // silence after which the server disconnects (XEP-0478), 0 if unknown
+	Mechanism  string           // the SASL mechanism that was used
+	RoundTrips int              // round trips since the socket was open
+	Credential *Credential      // to be stored from now on; nil if there is none or the one used is still right
 }
 
-// Phase is where a connection attempt stood when it failed.
+// Phase is the part of a connection attempt in which it failed.
 type Phase string
 
 const (
@@ -145,25 +145,24 @@ const (
 	Established  Phase = "session" // used by package stream
 )
 
-// Error is why there is no session.
+// Error reports why there is no session.
 type Error struct {
 	Phase     Phase
 	Endpoint  string // "" in discovery
-	Condition string // the protocol's word for it, "" if there is none: "not-authorized", "host-unknown", "timeout" …
-	Text      string // the server's own words
+	Condition string // condition of the protocol, "" if there is none: "not-authorized", "host-unknown", "timeout" …
+	Text      string // the server's own text
 	Err       error  // the cause: *discover.Error, *framing.StreamError, *sasl.FailureError, *RedirectError …
 
-	// Attempts are the candidates that had failed before, in order.
+	// Attempts are the errors of the endpoints that were tried before, in order.
 	Attempts []*Error
 
-	tell string // the stream error condition the server is to be told
+	streamError string // condition of the stream error to send to the server, "" for none
 }
 
 // Timeout is the Condition of an Error whose cause is a *TimeoutError.
 const Timeout = "timeout"
 
-// TimeoutError reports that the server did not take a step within
-// Connector.StepTimeout.
+// TimeoutError reports a step that took longer than Connector.StepTimeout.
 type TimeoutError struct{ Step Step }
 
 func (e *TimeoutError) Error() string { return "no answer to: " + string(e.Step) }
@@ -171,7 +170,7 @@ func (e *TimeoutError) Error() string { return "no answer to: " + string(e.Step)
 // Unwrap makes it a context.DeadlineExceeded.
 func (e *TimeoutError) Unwrap() error { return context.DeadlineExceeded }
 
-// Step is what a server can leave unanswered.
+// Step is one request of the negotiation that waits for the server.
 type Step string
 
 const (
@@ -185,7 +184,7 @@ const (
 	ToBind         Step = "bind"
 )
 
-// ProtocolError reports a server that did not keep to the negotiation of RFC 6120.
+// ProtocolError reports a server that broke the rules of the negotiation (RFC 6120 §4.3).
 type ProtocolError struct{ Msg string }
 
 func (e *ProtocolError) Error() string { return e.Msg }

@@ -11,30 +11,29 @@ import (
 	"natter/framing"
 )
 
-// maxKept is how long a credential is good for at most, whatever the server allows: a
-// computer that nobody comes back to should not stay signed in for months. Who does
-// come back is given more time: servers hand out a new token every day or so that one
-// is used, and keys we extend as often ourselves.
+// maxLifetime is how long a credential works at most, even if the server allows more: a
+// computer that nobody uses should not stay signed in for months. Each use extends it:
+// servers issue a new token about once a day, and SCRAM's keys are extended as often.
 //
-// It is our clock that says when, and a clock may be wrong: what has expired is not used,
-// and is kept. It is gone when the server says so.
+// Our clock decides, and it may be wrong. So an expired credential is not used but stays
+// stored; it is deleted when the server refuses it.
 const (
-	maxKept     = 14 * 24 * time.Hour
+	maxLifetime = 14 * 24 * time.Hour
 	extendAfter = 24 * time.Hour
 )
 
-// Credential is what is kept instead of a password: a token (XEP-0484), or SCRAM's
-// keys where the server has no tokens. Either signs in to the account until it
-// expires or the password changes, so it is a secret. It may be stored as JSON,
-// encrypted; in a log it shows neither token nor keys.
+// Credential signs in without the password: with a token (XEP-0484), or with SCRAM's keys
+// if the server has no tokens. It works until it expires or the password changes, so it
+// is a secret. It may be stored as encrypted JSON; in a log it shows neither token nor
+// keys.
 //
-// It is used as it is and never changed. What replaces it comes with a Session and
-// has to be stored before the session is used.
+// A Credential is never changed. Its replacement comes with a Session and must be stored
+// before that session is used.
 type Credential struct {
 	Account   jid.JID // bare
 	User      string  `json:",omitempty"` // Request.User
-	UserAgent string  // the installation it was given to, which is who we are when we use it
-	Mechanism string  // the only one it is good for
+	UserAgent string  // the id of the installation it was issued to, sent when it is used
+	Mechanism string  // the only mechanism it works with
 	Expiry    time.Time
 
 	Token    string
@@ -46,15 +45,15 @@ type Credential struct {
 	Seen Seen
 }
 
-// Seen is what an endpoint offered to do along with a sign-in by token. It is stable
-// enough to be kept (XEP-0388 §2.1), so the next sign-in need not wait for it.
+// Seen is what an endpoint offered at the last sign-in by token. It rarely changes and
+// may be kept (XEP-0388 §2.1), so the next sign-in need not wait for the features.
 type Seen struct {
-	Endpoint string // "" if there is nothing to go by
+	Endpoint string // "" if nothing is known
 	Inline   Inline
-	Wait     bool // the server cannot bear it when we do not wait
+	Wait     bool // never pipeline: the server has misunderstood it before
 }
 
-// Inline is what can be asked for inside <authenticate/>.
+// Inline says which requests the server accepts inside <authenticate/>.
 type Inline struct {
 	Token   bool // XEP-0484, with our mechanism
 	Resume  bool // XEP-0198 §9.2
@@ -63,7 +62,7 @@ type Inline struct {
 	Manage  bool // with Bind: Stream Management
 }
 
-// String names the credential without what is secret in it.
+// String names the credential without its secrets.
 func (c Credential) String() string {
 	return "credential of " + string(c.Account) + " for " + c.Mechanism
 }
@@ -71,28 +70,28 @@ func (c Credential) String() string {
 // GoString is String.
 func (c Credential) GoString() string { return c.String() }
 
-// Binding is what an encrypted copy is to be bound to, so that it cannot be taken for
-// that of another account, installation or mechanism.
+// Binding is the additional data for encrypting the credential, so that its ciphertext
+// cannot be used for another account, installation or mechanism.
 func (c Credential) Binding() []byte {
 	return []byte(string(c.Account) + "|" + c.UserAgent + "|" + c.Mechanism)
 }
 
-// Unfit is why a Credential cannot be used.
-type Unfit string
+// Unusable says why a Credential cannot be used.
+type Unusable string
 
 const (
-	Missing    Unfit = "there is none"
-	Foreign    Unfit = "it is not one of this account"
-	Expired    Unfit = "it has expired"
-	Refused    Unfit = "the server no longer accepts it"
-	Changed    Unfit = "the password has been changed"
-	NotOffered Unfit = "the server does not offer what it is for"
+	Missing    Unusable = "there is none"
+	Foreign    Unusable = "it is not one of this account"
+	Expired    Unusable = "it has expired"
+	Refused    Unusable = "the server no longer accepts it"
+	Changed    Unusable = "the password has been changed"
+	NotOffered Unusable = "the server does not offer what it is for"
 )
 
-// CredentialError reports that a Credential did not do, so that the person has to
-// type the password. Nothing else was tried in its place.
+// CredentialError reports a Credential that cannot be used, so the person has to type the
+// password. No other way to sign in was tried.
 type CredentialError struct {
-	Reason Unfit
+	Reason Unusable
 	Err    error // the server's refusal, nil if it was not asked
 }
 
@@ -106,30 +105,30 @@ func (e *CredentialError) Error() string {
 
 func (e *CredentialError) Unwrap() error { return e.Err }
 
-// ErrUnread reports that it cannot be told at the moment whether there is a Credential, or
-// that it cannot be read: it may be there the next time.
+// ErrUnread reports that the storage of the Credential cannot be read at the moment. The
+// Credential may be there the next time.
 var ErrUnread = errors.New("what is kept instead of the password cannot be read")
 
-// Gone reports whether the credential will never work again and should be deleted. A
-// server that does not offer tokens today may do so tomorrow, and a clock that is ahead
-// today may be right tomorrow.
+// Gone reports whether the credential will never work again, so that it can be deleted. A
+// server that does not offer tokens today may offer them tomorrow, and a clock that is
+// ahead today may be right tomorrow.
 func (e *CredentialError) Gone() bool { return e.Reason != NotOffered && e.Reason != Expired }
 
-// check looks for what can be known without asking the server.
+// check refuses a credential that is foreign or expired, without asking the server.
 func (c *Connector) check(req Request) *Error {
 	k := req.Credential
 	switch {
 	case k == nil:
 		return nil
 	case k.Account != req.Account.Bare() || req.Anonymous:
-		return unusable(Foreign)
+		return credentialError(Foreign)
 	case !c.now().Before(k.Expiry):
-		return unusable(Expired)
+		return credentialError(Expired)
 	}
 	return nil
 }
 
-func unusable(reason Unfit) *Error {
+func credentialError(reason Unusable) *Error {
 	return &Error{Phase: Authenticate, Err: &CredentialError{Reason: reason}}
 }
 
@@ -140,14 +139,14 @@ func (c *Connector) now() time.Time {
 	return time.Now()
 }
 
-// Invalidate makes a token worthless: it signs in anew with Request.Credential for
-// nothing but that (XEP-0484 §3.6). The session that is going on, if any, is not
-// touched. The token that the credential replaced goes too, if it may still work:
-// Prosody 13 forgets only the one that it is shown.
+// Invalidate makes the server forget the token of Request.Credential: it signs in once
+// more for only this purpose (XEP-0484 §3.6). A session that is open is not affected. The
+// previous token of the credential is invalidated too, if it may still work: Prosody 13
+// forgets only the one it is shown.
 //
-// There is nothing to do, and no error, for a token that the server no longer
-// accepts, and for SCRAM's keys, which only a new password makes worthless. Any other
-// error, an *Error, means that the token still works.
+// It does nothing and returns no error for a token that the server no longer accepts, and
+// for SCRAM's keys, which only a new password invalidates. Any other error, an *Error,
+// means that the token still works.
 func (c *Connector) Invalidate(ctx context.Context, req Request) error {
 	if req.Credential == nil || req.Credential.Token == "" {
 		return nil
@@ -176,7 +175,7 @@ func (c *Connector) invalidate(ctx context.Context, req Request, k Credential) e
 	return nil
 }
 
-// inlineOf reads what <inline/> offers, as far as we ask for it.
+// inlineOf reads the offers of <inline/> that we use.
 func inlineOf(offer *framing.Element) Inline {
 	e := offer.Child(nsSASL2, "inline")
 	in := Inline{
@@ -195,31 +194,30 @@ func inlineOf(offer *framing.Element) Inline {
 	return in
 }
 
-// covers reports whether everything that was assumed is on offer.
+// covers reports whether in has everything that was assumed.
 func (in Inline) covers(assumed Inline) bool {
 	return (in.Token || !assumed.Token) && (in.Resume || !assumed.Resume) && (in.Bind || !assumed.Bind) &&
 		(in.Carbons || !assumed.Carbons) && (in.Manage || !assumed.Manage)
 }
 
-// offersToken reports whether the server takes tokens on this stream. They go over
-// protected streams only (XEP-0484 §6).
+// offersToken reports whether a token can be used on this stream, which must be protected
+// (XEP-0484 §6).
 func (n *negotiation) offersToken(offer *framing.Element) bool {
 	return n.protected && offer != nil && inlineOf(offer).Token
 }
 
-// rush reports whether the sign-in can be sent right behind <open/>, before the
-// server has said what it offers: when this very endpoint has offered all of it
-// before.
-func (n *negotiation) rush() bool {
+// canPipeline reports whether <authenticate/> can be sent together with <open/>, before
+// the features have come: if this endpoint offered all of it the last time.
+func (n *negotiation) canPipeline() bool {
 	k := n.req.Credential
 	return n.protected && k != nil && k.Mechanism == sasl.HTSHA256None && !k.Seen.Wait &&
 		k.Seen.Endpoint == n.endpoint && k.Seen.Inline.Token
 }
 
-// keep takes note of what to use instead of the password next time: the token that
-// came with success, SCRAM's keys where there are no tokens, or what was used with
-// what is new about the server.
-func (n *negotiation) keep(m sasl.Mechanism, request, success *framing.Element, in Inline) {
+// updateCredential sets Session.Credential for the next sign-in: the token that came with
+// <success/>, SCRAM's keys if there are no tokens, or the credential that was used, if its
+// expiry or the server's offer has changed.
+func (n *negotiation) updateCredential(m sasl.Mechanism, request, success *framing.Element, in Inline) {
 	used := n.req.Credential
 	if n.req.invalidate || n.req.Anonymous || used == nil && !n.req.Remember {
 		return
@@ -235,7 +233,7 @@ func (n *negotiation) keep(m sasl.Mechanism, request, success *framing.Element, 
 	}
 	token, expiry := n.token(request, success)
 	keys := sasl.KeysOf(m)
-	latest := n.now().Add(maxKept).UTC().Truncate(time.Second)
+	latest := n.now().Add(maxLifetime).UTC().Truncate(time.Second)
 	switch {
 	case token != "":
 		keys.Wipe()
@@ -261,9 +259,8 @@ func (n *negotiation) keep(m sasl.Mechanism, request, success *framing.Element, 
 	n.session.Credential = &k
 }
 
-// token reads what the server sent along with success, "" if it is no token that can
-// be used, or that nothing in the request has called for: its mechanism is unknown
-// then.
+// token reads the token in <success/>. It returns "" if it cannot be used, or if it was
+// not requested, since its mechanism is unknown then.
 func (n *negotiation) token(request, success *framing.Element) (string, time.Time) {
 	if request.Child(nsFAST, "request-token") == nil && request.Child(nsFAST, "fast") == nil {
 		return "", time.Time{}
@@ -273,21 +270,21 @@ func (n *negotiation) token(request, success *framing.Element) (string, time.Tim
 	if err != nil || !n.protected {
 		return "", time.Time{}
 	}
-	// The server has made it just now: if it has expired by our clock, our clock is ahead.
-	if latest := n.now().Add(maxKept); expiry.After(latest) || !expiry.After(n.now()) {
+	// The token is new: if it has expired by our clock, our clock is ahead.
+	if latest := n.now().Add(maxLifetime); expiry.After(latest) || !expiry.After(n.now()) {
 		expiry = latest
 	}
 	return strings.Clone(e.Attr("token")), expiry.UTC().Truncate(time.Second)
 }
 
-// spurned turns the server's no to a Credential into the Error that says so, if the
-// credential is what it is about.
-func (n *negotiation) spurned(e *Error) *Error {
+// asCredentialError turns an Error into a CredentialError, if a Credential was used and
+// is the reason.
+func (n *negotiation) asCredentialError(e *Error) *Error {
 	if n.req.Credential == nil {
 		return e
 	}
 	var (
-		reason Unfit
+		reason Unusable
 		no     *sasl.FailureError
 		prep   *sasl.PrepError
 	)
@@ -309,10 +306,9 @@ func (n *negotiation) spurned(e *Error) *Error {
 	return e
 }
 
-// hasty reports whether an attempt that did not wait may have failed because of just
-// that. The answer to the sign-in itself is believed in any case, and a redirect is
-// followed.
-func hasty(err *Error) bool {
+// pipeliningFailed reports whether a pipelined sign-in may have failed because it was
+// pipelined. An answer to the sign-in itself is final, and a redirect is followed.
+func pipeliningFailed(err *Error) bool {
 	var (
 		unusable *CredentialError
 		failure  *sasl.FailureError
@@ -329,13 +325,13 @@ func hasty(err *Error) bool {
 	case errors.As(err, &failure), errors.As(err, &server):
 		return false
 	case errors.As(err, &broken):
-		return confused[broken.Condition]
+		return rejectsWhatWeSent[broken.Condition]
 	}
 	return errors.As(err, &timeout) || errors.As(err, &protocol) || errors.Is(err, framing.ErrClosed)
 }
 
-// confused are the stream errors that complain about what we have sent.
-var confused = map[string]bool{
+// rejectsWhatWeSent has the stream errors about something that we sent.
+var rejectsWhatWeSent = map[string]bool{
 	framing.BadFormat:             true,
 	framing.InvalidXML:            true,
 	framing.NotAuthorized:         true,
@@ -345,5 +341,5 @@ var confused = map[string]bool{
 	framing.UnsupportedStanzaType: true,
 }
 
-// errUnseen: the server no longer offers what was assumed.
-var errUnseen = &ProtocolError{"the server no longer offers what it did"}
+// errNotOfferedAnymore reports an offer that a pipelined sign-in assumed and that is gone.
+var errNotOfferedAnymore = &ProtocolError{"the server no longer offers what it did"}

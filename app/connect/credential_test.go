@@ -317,7 +317,7 @@ func TestP12_Token(t *testing.T) {
 		other.Account = "mallory@example.com"
 		old := seen()
 		old.Credential.Expiry = today
-		for reason, req := range map[Unfit]Request{Foreign: other, Expired: old} {
+		for reason, req := range map[Unusable]Request{Foreign: other, Expired: old} {
 			n := newNetwork(t, nil)
 			_, err := n.now().Connect(context.Background(), req)
 			var unusable *CredentialError
@@ -343,7 +343,7 @@ func mustProof(t *testing.T, token string) []byte {
 func TestP12_TokenRefused(t *testing.T) {
 	for _, tc := range []struct {
 		condition string
-		reason    Unfit // "" if it says nothing about the token
+		reason    Unusable // "" if it says nothing about the token
 		gone      bool
 		kind      string
 		tries     int

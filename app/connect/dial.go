@@ -15,22 +15,22 @@ import (
 const (
 	defaultStep = 10 * time.Second
 
-	// farewell is how long a failed attempt holds up what comes next for the sake of
-	// closing its stream in good order. The rest happens in the background.
-	farewell = time.Second
+	// closeTimeout is how long the next attempt waits until the stream of a failed one is
+	// closed. After that the closing goes on in the background.
+	closeTimeout = time.Second
 )
 
 // Connect finds the endpoints of the account's domain and makes a session on the
-// first that works. A candidate that fails gives way to the next unless its server
-// has judged the account: another endpoint would say the same, and a wrong password
-// must not be tried twice. The error is an *Error, that of the last candidate; the
-// others are in its Attempts.
+// first that works. After a failure the next endpoint is tried, unless the error is about
+// the account: another endpoint would say the same, and a wrong password must not be
+// tried twice. The error is the *Error of the last endpoint; those before it are in its
+// Attempts.
 func (c *Connector) Connect(ctx context.Context, req Request) (*Session, error) {
 	if err := c.check(req); err != nil {
 		return nil, err
 	}
-	if req.Away != nil {
-		return result(c.continueAt(ctx, req))
+	if req.Redirect != nil {
+		return result(c.connectRedirected(ctx, req))
 	}
 	domain := req.Account.Domain()
 	endpoints, failure := c.find(ctx, domain, req.Server)
@@ -42,19 +42,19 @@ func (c *Connector) Connect(ctx context.Context, req Request) (*Session, error) 
 	}
 	var failed []*Error
 	for _, endpoint := range endpoints {
-		s, err := c.try(ctx, req, endpoint)
+		s, err := c.connectFrom(ctx, req, endpoint)
 		if err == nil {
 			return s, nil
 		}
 		failed = append(failed, err)
-		if ctx.Err() != nil || final(err) {
+		if ctx.Err() != nil || noOtherEndpoint(err) {
 			break
 		}
 	}
 	last := failed[len(failed)-1]
 	last.Attempts = failed[:len(failed)-1]
-	if !final(last) && ctx.Err() == nil {
-		c.Find.Forget(domain) // what was found may be out of date
+	if !noOtherEndpoint(last) && ctx.Err() == nil {
+		c.Find.Forget(domain) // the cached endpoints may be out of date
 	}
 	return nil, last
 }
@@ -100,7 +100,7 @@ func (c *Connector) find(ctx context.Context, domain, own string) ([]string, *Er
 	return endpoints, nil
 }
 
-// result keeps a nil *Error from becoming an error.
+// result returns a nil *Error as a nil error.
 func result(s *Session, err *Error) (*Session, error) {
 	if err != nil {
 		return nil, err
@@ -108,50 +108,50 @@ func result(s *Session, err *Error) (*Session, error) {
 	return s, nil
 }
 
-// final reports whether a failure says something about the account or about this
-// client, so that no other endpoint could do better.
-func final(err *Error) bool {
+// noOtherEndpoint reports whether a failure is about the account or about this client, so
+// that every other endpoint would fail too.
+func noOtherEndpoint(err *Error) bool {
 	return (err.Phase == Authenticate || err.Phase == Binding) && !Retry(err)
 }
 
-// continueAt follows a redirect that ended an established session.
-func (c *Connector) continueAt(ctx context.Context, req Request) (*Session, *Error) {
+// connectRedirected follows the redirect that ended an established session.
+func (c *Connector) connectRedirected(ctx context.Context, req Request) (*Session, *Error) {
 	from := ""
 	var e *Error
-	if errors.As(req.Away, &e) {
+	if errors.As(req.Redirect, &e) {
 		from = e.Endpoint
 	}
-	r := begin(from)
+	r := newRoute(from)
 	if r == nil {
 		return nil, insecure(from)
 	}
-	to, _ := c.elsewhere(ctx, r, req.Away)
+	to, _ := c.redirectTarget(ctx, r, req.Redirect)
 	if err := r.follow(to); err != nil {
 		return nil, &Error{Phase: Redirected, Endpoint: from, Err: err}
 	}
-	return c.travel(ctx, req, r)
+	return c.connectVia(ctx, req, r)
 }
 
-// try makes a session that starts out at one endpoint.
-func (c *Connector) try(ctx context.Context, req Request, endpoint string) (*Session, *Error) {
-	r := begin(endpoint)
+// connectFrom makes a session at one endpoint, or where that endpoint redirects to.
+func (c *Connector) connectFrom(ctx context.Context, req Request, endpoint string) (*Session, *Error) {
+	r := newRoute(endpoint)
 	if r == nil {
 		return nil, insecure(endpoint)
 	}
-	return c.travel(ctx, req, r)
+	return c.connectVia(ctx, req, r)
 }
 
-// travel makes a session at the end of a route that redirects may make longer. Each
-// endpoint is negotiated with from the beginning, with the same domain and under the
-// same rules (RFC 7395 §3.6.1).
-func (c *Connector) travel(ctx context.Context, req Request, r *route) (*Session, *Error) {
+// connectVia makes a session at the current endpoint of a route and follows redirects
+// from there. The negotiation with each endpoint starts from the beginning, for the same
+// domain and by the same rules (RFC 7395 §3.6.1).
+func (c *Connector) connectVia(ctx context.Context, req Request, r *route) (*Session, *Error) {
 	for {
-		s, err := c.session(ctx, req, r.at)
+		s, err := c.connectTo(ctx, req, r.at)
 		if err == nil {
 			return s, nil
 		}
 		from := r.at.String()
-		to, ok := c.elsewhere(ctx, r, err)
+		to, ok := c.redirectTarget(ctx, r, err)
 		if !ok {
 			return nil, err
 		}
@@ -161,8 +161,8 @@ func (c *Connector) travel(ctx context.Context, req Request, r *route) (*Session
 	}
 }
 
-// elsewhere returns where the server sent us, if that is why an attempt failed.
-func (c *Connector) elsewhere(ctx context.Context, r *route, err error) (to string, ok bool) {
+// redirectTarget returns where the server redirects to, if err is a redirect.
+func (c *Connector) redirectTarget(ctx context.Context, r *route, err error) (to string, ok bool) {
 	var away *framing.RedirectError
 	var broken *framing.StreamError
 	switch {
@@ -175,13 +175,13 @@ func (c *Connector) elsewhere(ctx context.Context, r *route, err error) (to stri
 }
 
 // resolve turns the host of see-other-host into an endpoint. A host with a port is
-// taken at the path we are at; one without is resolved again (RFC 6120 §4.9.3.19),
-// which over WebSocket means to ask that host for its host-meta. A host we would not
-// follow to is not asked either.
+// used with the path of the current endpoint. A host without a port is resolved again
+// (RFC 6120 §4.9.3.19), which over WebSocket means to fetch its host-meta; that is done
+// only if a redirect to this host is allowed.
 func (c *Connector) resolve(ctx context.Context, r *route, host string) string {
 	same := seeOtherHost(r.at, host)
 	u, err := url.Parse(same)
-	if err != nil || u.Port() != "" || r.judge(same) != nil {
+	if err != nil || u.Port() != "" || r.check(same) != nil {
 		return same
 	}
 	found, failure := c.find(ctx, u.Hostname(), "")
@@ -189,21 +189,22 @@ func (c *Connector) resolve(ctx context.Context, r *route, host string) string {
 		return same
 	}
 	for _, endpoint := range found {
-		if r.judge(endpoint) == nil {
+		if r.check(endpoint) == nil {
 			return endpoint
 		}
 	}
 	return same
 }
 
-// session makes a session at one endpoint. What was kept of it may be out of date;
-// then it is asked anew over another socket. The same goes for a server that binds only
-// along with the authentication, where that was left out to resume a stream it has lost.
-func (c *Connector) session(ctx context.Context, req Request, at *url.URL) (*Session, *Error) {
-	s, rushed, err := c.attempt(ctx, req, at)
-	if err != nil && rushed && ctx.Err() == nil && hasty(err) {
+// connectTo makes a session at one endpoint. It tries once more over a new socket in two
+// cases: the kept offer was out of date, so pipelining failed; or the server binds only
+// inside <authenticate/>, and bind was left out there because of a stream that could not
+// be resumed after all.
+func (c *Connector) connectTo(ctx context.Context, req Request, at *url.URL) (*Session, *Error) {
+	s, pipelined, err := c.attempt(ctx, req, at)
+	if err != nil && pipelined && ctx.Err() == nil && pipeliningFailed(err) {
 		k := *req.Credential
-		k.Seen = Seen{Wait: !errors.Is(err, errUnseen)}
+		k.Seen = Seen{Wait: !errors.Is(err, errNotOfferedAnymore)}
 		req.Credential = &k
 		s, _, err = c.attempt(ctx, req, at)
 	}
@@ -214,9 +215,9 @@ func (c *Connector) session(ctx context.Context, req Request, at *url.URL) (*Ses
 	return s, err
 }
 
-// attempt makes a session over one socket, and says whether it did so without waiting
-// for what the server offers. When it fails the stream is closed as the protocol says.
-func (c *Connector) attempt(ctx context.Context, req Request, at *url.URL) (s *Session, rushed bool, err *Error) {
+// attempt makes a session over one socket and reports whether the sign-in was pipelined.
+// If it fails, the stream is closed as the protocol says.
+func (c *Connector) attempt(ctx context.Context, req Request, at *url.URL) (s *Session, pipelined bool, err *Error) {
 	endpoint := at.String()
 	socket, err := c.dial(ctx, endpoint)
 	if err != nil {
@@ -225,16 +226,16 @@ func (c *Connector) attempt(ctx context.Context, req Request, at *url.URL) (s *S
 	n := &negotiation{
 		Connector: c,
 		req:       req,
-		want:      req.want(),
+		wantID:    req.wantedID(),
 		endpoint:  endpoint,
 		protected: at.Scheme == "wss" || isLoopback(at),
 		conn:      framing.NewConn(socket, framing.ConnOptions{Trace: c.tracer()}),
 	}
-	rushed = n.rush()
+	pipelined = n.canPipeline()
 	if s, err = n.run(ctx); err != nil {
-		n.leave(ctx, err)
+		n.closeFailed(ctx, err)
 	}
-	return s, rushed, err
+	return s, pipelined, err
 }
 
 func (c *Connector) dial(ctx context.Context, endpoint string) (framing.Socket, *Error) {
@@ -254,8 +255,8 @@ func (c *Connector) dial(ctx context.Context, endpoint string) (framing.Socket, 
 	return nil, e
 }
 
-// insecure refuses an endpoint that is neither wss nor on this machine. Discovery
-// returns none; this is what a mistake there would run into.
+// insecure is the Error for an endpoint that is neither wss nor on this machine.
+// Discovery never returns one; this check is the second line of defence.
 func insecure(endpoint string) *Error {
 	return &Error{Phase: Dial, Endpoint: endpoint, Condition: "encryption-required", Err: ErrUnprotected}
 }
@@ -277,21 +278,20 @@ func (c *Connector) tracer() func(bool, string) {
 	return func(out bool, doc string) { c.Trace(out, blank(doc)) }
 }
 
-// leave ends the stream of a failed attempt: with the stream error the server is to
-// be told, else with <close/>; a cancelled authentication is aborted first (RFC
-// 6120 §6.4.4). A server that has just been silent for a whole step is not waited
-// for.
-func (n *negotiation) leave(ctx context.Context, err *Error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+// closeFailed ends the stream of a failed attempt: with Error.streamError if it is set,
+// else with <close/>. An authentication that is under way is aborted first (RFC 6120
+// §6.4.4). It does not wait for a server that has just let a whole step time out.
+func (n *negotiation) closeFailed(ctx context.Context, err *Error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		defer cancel()
-		if n.exchange != "" && !errors.Is(err, framing.ErrClosed) {
-			_ = n.conn.Write(ctx, framing.New(n.exchange, "abort")) // Close shows whether it is gone
+		if n.inSASL != "" && !errors.Is(err, framing.ErrClosed) {
+			_ = n.conn.Write(ctx, framing.New(n.inSASL, "abort")) // Close shows whether it is gone
 		}
-		if err.tell != "" {
-			_ = n.conn.Fail(ctx, &framing.StreamError{Condition: err.tell})
+		if err.streamError != "" {
+			_ = n.conn.Fail(ctx, &framing.StreamError{Condition: err.streamError})
 			return
 		}
 		_ = n.conn.Close(ctx) // in vain if the stream is broken
@@ -299,7 +299,7 @@ func (n *negotiation) leave(ctx context.Context, err *Error) {
 	if err.Condition == Timeout {
 		return
 	}
-	timer := time.NewTimer(farewell)
+	timer := time.NewTimer(closeTimeout)
 	defer timer.Stop()
 	select {
 	case <-done:

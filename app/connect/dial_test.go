@@ -200,7 +200,7 @@ func TestO11_Silence(t *testing.T) {
 			if !errors.As(err, &e) || !errors.As(err, &silent) || silent.Step != step || e.Condition != Timeout {
 				t.Fatalf("%+v", err)
 			}
-			if !Retry(err) || Explain(err).Kind != silence[step] {
+			if !Retry(err) || Explain(err).Kind != timeoutKinds[step] {
 				t.Errorf("explained as %+v", Explain(err))
 			}
 
@@ -310,7 +310,7 @@ func TestA12_Failures(t *testing.T) {
 			w.send(`<stream:error xmlns:stream='http://etherx.jabber.org/streams'><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>`)
 			w.expect("<close")
 		})
-		if err.Phase != Authenticate || err.Condition != "policy-violation" || Retry(err) || !final(err) {
+		if err.Phase != Authenticate || err.Condition != "policy-violation" || Retry(err) || !noOtherEndpoint(err) {
 			t.Error(err)
 		}
 	})

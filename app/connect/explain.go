@@ -24,13 +24,13 @@ type Problem struct {
 	Account jid.JID
 }
 
-// sentence is what all problems of one kind have in common.
+// sentence has the words for all problems of one kind.
 type sentence struct{ text, advice, field string }
 
-// sentences are keyed by Problem.Kind. What a server wrote never takes the place of
-// ours: it could be anything, in any language; it is in Detail.
+// sentences has the words for each Problem.Kind. A server's text is never shown in their
+// place: it could say anything, in any language. It is in Detail.
 var sentences = map[string]sentence{
-	// What was typed.
+	// The sign-in form.
 	"address-empty":      {"An XMPP address is needed to sign in.", "Enter it in full, like name@example.org.", "address"},
 	"address-no-at":      {"This address has no server: the part from the @ on is missing.", "Enter the address in full, like name@example.org.", "address"},
 	"address-no-domain":  {"There is nothing after the @ in this address.", "Add the name of the server, like name@example.org.", "address"},
@@ -121,7 +121,7 @@ var sentences = map[string]sentence{
 	"unknown":             {"Something went wrong that Natter has no words for.", "Try again. If it stays so, tell us, with the details.", ""},
 }
 
-// Explain puts an error of this package, or of a stream it made, into words.
+// Explain returns the words for an error of this package or of a stream it made.
 func Explain(err error) Problem {
 	p := problem(kind(err))
 	p.Detail = detail(err)
@@ -133,8 +133,8 @@ func Explain(err error) Problem {
 	return p
 }
 
-// ExplainOffline is Explain where the browser says that there is no network: then it is no
-// server and no certificate that keeps us from being connected.
+// ExplainOffline is Explain for when the browser says that there is no network: then the
+// network is the reason, not a server or a certificate.
 func ExplainOffline(err error) Problem {
 	p := Explain(err)
 	var e *Error
@@ -150,9 +150,9 @@ func ExplainOffline(err error) Problem {
 	return offline
 }
 
-// TypedAddress reads the address of an account as a person typed it, and says what is
-// wrong with it if it is none. In one's own address a second @ or the like is a mistake,
-// although XEP-0106 has a way to write it.
+// TypedAddress reads the address of an account as a person typed it. The Problem says
+// what is wrong with it. A second @ and the like is a mistake in one's own address,
+// although XEP-0106 could escape it.
 func TypedAddress(typed string) (jid.JID, *Problem) {
 	to, err := jid.Typed(typed)
 	k, where := "address-characters", ""
@@ -169,7 +169,7 @@ func TypedAddress(typed string) (jid.JID, *Problem) {
 		}
 	} else if to.Peer.Local() == "" {
 		k = "address-no-at"
-	} else if _, link := jid.ParseLink(strings.TrimSpace(typed)); link || !mistaken(typed, to.Peer.Local()) {
+	} else if _, link := jid.ParseLink(strings.TrimSpace(typed)); link || !needlesslyEscaped(typed, to.Peer.Local()) {
 		return to.Peer.Bare(), nil
 	}
 	p := problem(k)
@@ -179,8 +179,9 @@ func TypedAddress(typed string) (jid.JID, *Problem) {
 	return "", &p
 }
 
-// mistaken reports whether a name is escaped of which nobody would think that it has to be.
-func mistaken(typed, local string) bool {
+// needlesslyEscaped reports whether a name was escaped because of characters that are
+// more likely a mistake.
+func needlesslyEscaped(typed, local string) bool {
 	return jid.Unescape(local) != local && (strings.ContainsAny(typed, `<>"&:`) || strings.Count(typed, "@") > 1)
 }
 
@@ -189,7 +190,7 @@ func problem(kind string) Problem {
 	return Problem{Kind: kind, Text: s.text, Advice: s.advice, Field: s.field}
 }
 
-// detail is the error and those of the candidates before it, one per line.
+// detail returns the error and its Attempts, one per line.
 func detail(err error) string {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -205,7 +206,7 @@ func detail(err error) string {
 	return strings.Join(append(lines, err.Error()), "\n")
 }
 
-// kind is the key of an error in sentences. The most telling cause decides.
+// kind returns the key of an error in sentences. The most specific cause decides.
 func kind(err error) string {
 	var (
 		e        *Error
@@ -231,7 +232,7 @@ func kind(err error) string {
 	case errors.Is(err, context.Canceled):
 		return "cancelled"
 	case errors.As(err, &kept):
-		return keptReasons[kept.Reason]
+		return credentialKinds[kept.Reason]
 	case errors.Is(err, ErrUnread):
 		return "unread"
 	case errors.As(err, &other) && other.Said.Domain() != other.Want.Domain():
@@ -243,13 +244,13 @@ func kind(err error) string {
 	case errors.As(err, &redirect), errors.As(err, &away):
 		return "redirect-refused"
 	case errors.As(err, &timeout):
-		return silence[timeout.Step]
+		return timeoutKinds[timeout.Step]
 	case errors.As(err, &failure):
-		return failures[failure.Condition]
+		return failureKinds[failure.Condition]
 	case errors.As(err, &prep):
 		return "bad-" + prep.What
 	case errors.As(err, &server):
-		return impostor(server.Reason)
+		return serverErrorKind(server.Reason)
 	case errors.Is(err, sasl.ErrPlainAfterSCRAM):
 		return "plain-after-scram"
 	case errors.Is(err, sasl.ErrPlainUnprotected):
@@ -259,7 +260,7 @@ func kind(err error) string {
 	case errors.As(err, &task):
 		return "second-factor"
 	case errors.As(err, &stanza):
-		return refusal(stanza.Condition)
+		return bindKind(stanza.Condition)
 	case errors.Is(err, ErrUnprotected):
 		return "unencrypted"
 	case errors.Is(err, framing.ErrSubprotocol):
@@ -267,15 +268,15 @@ func kind(err error) string {
 	case errors.Is(err, framing.ErrOldDraft):
 		return "old-draft"
 	case errors.As(err, &broken):
-		return streamErrors[broken.Condition]
+		return streamErrorKinds[broken.Condition]
 	case errors.As(err, &protocol):
-		return breach(e)
+		return protocolKind(e)
 	case errors.As(err, &syntax), errors.Is(err, framing.ErrBinary):
 		return "bad-data"
 	case errors.As(err, &size):
 		return "policy-violation"
 	case errors.As(err, &nowhere):
-		return nowheres[nowhere.Kind]
+		return discoveryKinds[nowhere.Kind]
 	case e != nil && e.Phase == Dial:
 		return "no-connection"
 	case errors.As(err, &lost):
@@ -285,12 +286,12 @@ func kind(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no-answer-dial"
 	case e != nil && e.Phase == Established:
-		return "connection-lost" // it was there, and the server does not answer or cannot be followed any more
+		return "connection-lost" // the server no longer answers, or a redirect could not be followed
 	}
 	return "unknown"
 }
 
-var nowheres = map[discover.Kind]string{
+var discoveryKinds = map[discover.Kind]string{
 	discover.BadEntry:    "bad-server",
 	discover.BadDomain:   "bad-domain",
 	discover.Unreachable: "unreachable",
@@ -304,7 +305,7 @@ var nowheres = map[discover.Kind]string{
 	discover.Insecure:    "insecure-websocket",
 }
 
-var silence = map[Step]string{
+var timeoutKinds = map[Step]string{
 	ToDial:         "no-answer-dial",
 	ToOpen:         "no-answer-open",
 	ToFeatures:     "no-answer-features",
@@ -315,8 +316,8 @@ var silence = map[Step]string{
 	ToBind:         "no-answer-bind",
 }
 
-// failures holds the eleven of RFC 6120 §6.5, which sasl.NewFailure keeps to.
-var failures = map[string]string{
+// failureKinds has the eleven conditions of RFC 6120 §6.5; sasl.NewFailure makes no others.
+var failureKinds = map[string]string{
 	sasl.Aborted:              "sign-in-aborted",
 	sasl.AccountDisabled:      "account-disabled",
 	sasl.CredentialsExpired:   "credentials-expired",
@@ -330,8 +331,8 @@ var failures = map[string]string{
 	sasl.TemporaryAuthFailure: "temporary-failure",
 }
 
-// streamErrors holds the 25 of RFC 6120 §4.9.3, which framing keeps to.
-var streamErrors = map[string]string{
+// streamErrorKinds has the 25 conditions of RFC 6120 §4.9.3; framing makes no others.
+var streamErrorKinds = map[string]string{
 	framing.BadFormat:              "misunderstanding",
 	framing.BadNamespacePrefix:     "misunderstanding",
 	framing.Conflict:               "signed-in-elsewhere",
@@ -359,7 +360,7 @@ var streamErrors = map[string]string{
 	framing.UnsupportedVersion:     "old-version",
 }
 
-var keptReasons = map[Unfit]string{
+var credentialKinds = map[Unusable]string{
 	Missing:    "sign-in-expired",
 	Foreign:    "not-remembered",
 	Expired:    "away-too-long",
@@ -368,7 +369,7 @@ var keptReasons = map[Unfit]string{
 	NotOffered: "not-remembered",
 }
 
-func impostor(reason sasl.Reason) string {
+func serverErrorKind(reason sasl.Reason) string {
 	switch reason {
 	case sasl.BadSignature, sasl.NoSignature, sasl.EarlySuccess:
 		return "impostor"
@@ -378,7 +379,7 @@ func impostor(reason sasl.Reason) string {
 	return "bad-sign-in"
 }
 
-func refusal(condition string) string {
+func bindKind(condition string) string {
 	switch condition {
 	case "resource-constraint":
 		return "too-many-sessions"
@@ -390,8 +391,8 @@ func refusal(condition string) string {
 	return "bind-refused"
 }
 
-// breach tells what a server that broke the rules of the negotiation looks like.
-func breach(e *Error) string {
+// protocolKind returns the kind of a ProtocolError.
+func protocolKind(e *Error) string {
 	switch {
 	case e == nil:
 		return "protocol"

@@ -83,10 +83,10 @@ var kinds = []struct {
 	{"another-domain", "", false, &Error{Phase: Binding, Err: &IdentityError{Want: "ada@example.com", Said: "ada@example.net"}}},
 	{"another-account", "", false, &Error{Phase: Binding, Err: &IdentityError{Want: "ada@example.com", Said: "eve@example.com"}}},
 	{"unread", "", true, &Error{Phase: Authenticate, Err: ErrUnread}},
-	{"not-remembered", "password", false, unusable(Foreign)},
-	{"not-remembered", "password", false, unusable(NotOffered)},
-	{"away-too-long", "password", false, unusable(Expired)},
-	{"sign-in-expired", "password", false, unusable(Missing)},
+	{"not-remembered", "password", false, credentialError(Foreign)},
+	{"not-remembered", "password", false, credentialError(NotOffered)},
+	{"away-too-long", "password", false, credentialError(Expired)},
+	{"sign-in-expired", "password", false, credentialError(Missing)},
 	{"sign-in-expired", "password", false, &Error{Phase: Authenticate, Condition: "credentials-expired", Err: &CredentialError{Refused, sasl.NewFailure("credentials-expired", "")}}},
 	{"password-changed", "password", false, &Error{Phase: Authenticate, Err: &CredentialError{Changed, sasl.ErrOtherSalt}}},
 
@@ -163,7 +163,7 @@ func TestA14_E05_Explain(t *testing.T) {
 	if slices.Sort(conditions); !slices.Equal(conditions, slices.Sorted(slices.Values(framing.Conditions))) {
 		t.Errorf("of the 25 stream errors these are judged: %v", conditions)
 	}
-	if len(retries) != len(framing.Conditions) || len(streamErrors) != len(framing.Conditions) {
+	if len(retryStream) != len(framing.Conditions) || len(streamErrorKinds) != len(framing.Conditions) {
 		t.Error("a table does not have 25 rows")
 	}
 	for kind := range sentences {

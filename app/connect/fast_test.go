@@ -201,7 +201,7 @@ func TestP12_RealTokens(t *testing.T) {
 				t.Fatalf("%s: no new token", s.name)
 			}
 			usable(t, s.connect(t, s.with(old)))
-			// That may have brought a newer one still; only the last one counts then.
+			// A newer token may have come with it; then only the last one counts.
 			session = s.connect(t, s.with(old))
 			if session.Credential != nil {
 				latest = session.Credential

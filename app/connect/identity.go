@@ -7,18 +7,18 @@ import (
 	"natter/framing"
 )
 
-// IdentityError reports a server that says we are somebody else than the session was
-// asked for. Nothing but the negotiation was sent in that name, and nothing was kept.
+// IdentityError reports a server that gave the session to another account than the one
+// requested. Only the negotiation was sent in that name, and nothing was stored.
 type IdentityError struct {
-	Want jid.JID // bare; only the domain if it was to be anybody there
-	Said jid.JID // bare
+	Want jid.JID // bare; only the domain if any account there would do
+	Said jid.JID // bare; the account, as the server says
 }
 
 func (e *IdentityError) Error() string {
 	return "the server says we are " + shorten(string(e.Said)) + ", not " + string(e.Want)
 }
 
-// user is the name that we sign in with.
+// user returns the name to sign in with.
 func (r *Request) user() string {
 	switch k := r.Credential; {
 	case k != nil && k.User != "":
@@ -29,39 +29,39 @@ func (r *Request) user() string {
 	return r.Account.Local()
 }
 
-// want returns who the session must be: the account that was asked for, with Anonymous
-// whose stream it was, or anybody of the domain.
-func (r *Request) want() jid.JID {
+// wantedID returns the account the session must be of: the requested one. With Anonymous
+// it is the one of the stream to resume, or any account of the domain.
+func (r *Request) wantedID() jid.JID {
 	if r.Anonymous && r.Resume != nil {
 		return r.Resume.JID.Bare()
 	}
 	return r.Account.Bare()
 }
 
-// whom checks who the server says we are, as it does with <bind/> and in SASL2's
-// authorization-identifier. A name on the server may stand for an account that is called
-// something else (RFC 6120 §6.3.8), so it is not ours to say that this is wrong: but whose
-// messages are shown, kept and sent here is for the person to decide.
-func (n *negotiation) whom(said string) (jid.JID, *Error) {
+// identity checks the address that the server gives us, with <bind/> and in SASL2's
+// authorization-identifier. A server may map a name to an account with another name
+// (RFC 6120 §6.3.8), so this is no protocol error. But the person decides whose messages
+// are shown, stored and sent here, so it is an IdentityError.
+func (n *negotiation) identity(said string) (jid.JID, *Error) {
 	said = strings.TrimSpace(said)
 	me, err := jid.Parse(said)
 	if err != nil || me.Local() == "" {
-		e := n.broken(framing.BadFormat, "")
+		e := n.protocolError(framing.BadFormat, "")
 		e.Err = errNoAddress
 		return "", e
 	}
-	if me.Bare() != n.want && (n.want.Local() != "" || me.Domain() != n.want.Domain()) {
-		return "", &Error{Phase: n.phase, Endpoint: n.endpoint, Err: &IdentityError{Want: n.want, Said: me.Bare()}}
+	if me.Bare() != n.wantID && (n.wantID.Local() != "" || me.Domain() != n.wantID.Domain()) {
+		return "", &Error{Phase: n.phase, Endpoint: n.endpoint, Err: &IdentityError{Want: n.wantID, Said: me.Bare()}}
 	}
 	_, resource, _ := strings.Cut(said, "/")
 	return me.Bare().WithResource(strings.Clone(resource)), nil
 }
 
-// bound is whom for an address that stanzas can be sent from.
-func (n *negotiation) bound(said string) (jid.JID, *Error) {
-	me, err := n.whom(said)
+// boundAddress is identity for a full address, from which stanzas can be sent.
+func (n *negotiation) boundAddress(said string) (jid.JID, *Error) {
+	me, err := n.identity(said)
 	if err == nil && me.IsBare() {
-		err = n.broken(framing.BadFormat, "")
+		err = n.protocolError(framing.BadFormat, "")
 		err.Err = errNoAddress
 	}
 	return me, err

@@ -20,28 +20,28 @@ const (
 	nsTLS     = "urn:ietf:params:xml:ns:xmpp-tls"
 )
 
-// negotiation takes one socket from its opening to a bound stream (RFC 6120 §4.3):
-// open, features, authentication, and what it takes to have an address.
+// negotiation turns one open socket into a bound stream (RFC 6120 §4.3): open, features,
+// authentication, then bind or resume.
 type negotiation struct {
 	*Connector
 	req       Request
-	want      jid.JID // who the session must be, see whom
+	wantID    jid.JID // the account the session must be of, see identity
 	endpoint  string
 	protected bool // nobody between us and the endpoint can read or write
 	conn      *framing.Conn
 	session   Session
 	phase     Phase
-	exchange  string // the SASL namespace while an exchange is under way
+	inSASL    string // namespace of the SASL exchange that is under way, "" for none
 }
 
 func (n *negotiation) run(ctx context.Context) (*Session, *Error) {
-	features, err := n.prove(ctx)
+	features, err := n.openAndAuthenticate(ctx)
 	if err != nil {
 		return nil, err
 	}
 	n.phase = Binding
 	if n.session.JID == "" && !n.req.invalidate {
-		err = n.settle(ctx, features)
+		err = n.bindOrResume(ctx, features)
 	}
 	if err != nil {
 		return nil, err
@@ -53,11 +53,12 @@ func (n *negotiation) run(ctx context.Context) (*Session, *Error) {
 	return s, nil
 }
 
-// prove opens the stream and authenticates. It returns the features that hold then.
-func (n *negotiation) prove(ctx context.Context) (*framing.Element, *Error) {
+// openAndAuthenticate opens the stream and authenticates. It returns the features after
+// that, nil after an inline resume.
+func (n *negotiation) openAndAuthenticate(ctx context.Context) (*framing.Element, *Error) {
 	n.phase = Opening
-	if n.rush() {
-		return n.rushed(ctx)
+	if n.canPipeline() {
+		return n.pipeline(ctx)
 	}
 	features, err := n.open(ctx, ToOpen, ToFeatures)
 	if err != nil {
@@ -66,13 +67,13 @@ func (n *negotiation) prove(ctx context.Context) (*framing.Element, *Error) {
 	return n.authenticate(ctx, features)
 }
 
-// open begins the stream, or begins it anew after SASL (RFC 6120 §6.4.6), and
-// returns the features that follow. Nothing is sent before the server has answered.
+// open opens the stream, or opens it again after SASL (RFC 6120 §6.4.6), and returns the
+// features. Nothing else is sent before they have come.
 func (n *negotiation) open(ctx context.Context, toOpen, toFeatures Step) (*framing.Element, *Error) {
 	if err := n.send(ctx, toOpen, n.header()); err != nil {
 		return nil, err
 	}
-	return n.opened(ctx, toOpen, toFeatures)
+	return n.receiveOpen(ctx, toOpen, toFeatures)
 }
 
 func (n *negotiation) header() *framing.Element {
@@ -81,15 +82,15 @@ func (n *negotiation) header() *framing.Element {
 		header.Lang = "en"
 	}
 	if n.protected && !n.req.Anonymous {
-		// Not where others could read it (RFC 6120 §4.7.1). Prosody 13 and ejabberd 24
-		// offer the best they have only to those who say who they are.
+		// The address is sent only where nobody else can read it (RFC 6120 §4.7.1). Prosody 13
+		// and ejabberd 24 offer some mechanisms only to clients that send it.
 		header.From = n.req.user() + "@" + n.req.Account.Domain()
 	}
 	return header.Element(n.conn.Namespace())
 }
 
 // opened reads the answer to <open/> and the features that follow.
-func (n *negotiation) opened(ctx context.Context, toOpen, toFeatures Step) (*framing.Element, *Error) {
+func (n *negotiation) receiveOpen(ctx context.Context, toOpen, toFeatures Step) (*framing.Element, *Error) {
 	e, failure := n.receive(ctx, toOpen)
 	if failure != nil {
 		return nil, failure
@@ -97,38 +98,38 @@ func (n *negotiation) opened(ctx context.Context, toOpen, toFeatures Step) (*fra
 	answer, err := framing.ReadOpen(e, n.conn.Namespace())
 	switch {
 	case err != nil:
-		return nil, n.broken(framing.BadFormat, "the server did not begin with <open/>")
+		return nil, n.protocolError(framing.BadFormat, "the server did not begin with <open/>")
 	case framing.MajorVersion(answer.Version) != 1:
-		return nil, n.broken(framing.UnsupportedVersion, "the server does not speak XMPP 1.0")
+		return nil, n.protocolError(framing.UnsupportedVersion, "the server does not speak XMPP 1.0")
 	case answer.ID == "": // RFC 6120 §4.7.3
-		return nil, n.broken(framing.BadFormat, "the server gave the stream no id")
+		return nil, n.protocolError(framing.BadFormat, "the server gave the stream no id")
 	}
-	return n.features(ctx, toFeatures)
+	return n.receiveFeatures(ctx, toFeatures)
 }
 
-// features reads <stream:features/>, which replaces all that were offered before. A
-// feature that we do not know and must negotiate ends the stream (RFC 6120 §4.3.2).
-func (n *negotiation) features(ctx context.Context, step Step) (*framing.Element, *Error) {
+// receiveFeatures reads <stream:features/>, which replaces all features before it. A
+// required feature that we do not know ends the stream (RFC 6120 §4.3.2).
+func (n *negotiation) receiveFeatures(ctx context.Context, step Step) (*framing.Element, *Error) {
 	e, err := n.receive(ctx, step)
 	if err != nil {
 		return nil, err
 	}
 	if !e.Is(framing.NSStream, "features") {
-		return nil, n.broken(framing.BadFormat, "the server sent <"+shorten(e.Name.Local)+"> where its features belong")
+		return nil, n.protocolError(framing.BadFormat, "the server sent <"+shorten(e.Name.Local)+"> where its features belong")
 	}
 	for _, f := range e.Elements() {
-		if f.Child(f.Name.Space, "required") != nil && !known(f) {
-			return nil, n.broken(framing.UnsupportedFeature, "the server requires "+shorten(f.Name.Space))
+		if f.Child(f.Name.Space, "required") != nil && !isNegotiable(f) {
+			return nil, n.protocolError(framing.UnsupportedFeature, "the server requires "+shorten(f.Name.Space))
 		}
 	}
-	n.limits(e)
+	n.readLimits(e)
 	n.session.Features = e
 	return e, nil
 }
 
-// known reports whether a required feature is one we negotiate, or STARTTLS, which
-// WebSocket has no place for (RFC 7395 §3.9).
-func known(f *framing.Element) bool {
+// isNegotiable reports whether we can negotiate a required feature. STARTTLS is accepted
+// and ignored, because it does not exist over WebSocket (RFC 7395 §3.9).
+func isNegotiable(f *framing.Element) bool {
 	switch f.Name.Space {
 	case nsSASL, nsSASL2, nsBind, nsSession, nsSM, nsTLS:
 		return true
@@ -136,10 +137,9 @@ func known(f *framing.Element) bool {
 	return false
 }
 
-// limits takes over what the server says about itself (XEP-0478). Numbers that make
-// no sense count as not said: less than RFC 6120 §13.12 allows would keep us from
-// sending anything.
-func (n *negotiation) limits(features *framing.Element) {
+// readLimits reads the server's limits (XEP-0478). Numbers that make no sense are
+// ignored: with a size below the minimum of RFC 6120 §13.12 nothing could be sent.
+func (n *negotiation) readLimits(features *framing.Element) {
 	n.session.MaxBytes, n.session.Idle = 0, 0
 	limits := features.Child(nsLimits, "limits")
 	if max, err := strconv.Atoi(limits.Child(nsLimits, "max-bytes").Text()); err == nil && max >= 10000 {
@@ -152,32 +152,31 @@ func (n *negotiation) limits(features *framing.Element) {
 	n.conn.SetMaxWrite(n.session.MaxBytes)
 }
 
-// send writes one element, the answer to which is waited for: one more round trip. A
-// server that does not even read has no answer either.
+// send writes one element that needs an answer, and counts the round trip. A write that
+// times out is the same failure as an answer that does not come.
 func (n *negotiation) send(ctx context.Context, step Step, e *framing.Element) *Error {
 	n.session.RoundTrips++
 	deadline, cancel := context.WithTimeout(ctx, n.stepTimeout())
 	defer cancel()
 	if err := n.conn.Write(deadline, e); err != nil {
-		return n.lost(ctx, step, err)
+		return n.readError(ctx, step, err)
 	}
 	return nil
 }
 
-// patience is how long an answer may take: twice as long when a stream is to be resumed.
-// A server that has not noticed the end of the old connection first tries to take the
-// stream from it, ejabberd for 15 seconds; who comes back before that is a second
-// claimant and is thrown out with the first.
-func (n *negotiation) patience() time.Duration {
+// answerTimeout returns how long an answer may take. A resume gets twice the time: a
+// server that has not noticed the end of the old connection first waits for it, ejabberd
+// for 15 seconds. A second attempt to resume within that time would end both.
+func (n *negotiation) answerTimeout() time.Duration {
 	if n.req.Resume != nil {
 		return 2 * n.stepTimeout()
 	}
 	return n.stepTimeout()
 }
 
-// receive waits for what the server says next.
+// receive waits for the next element.
 func (n *negotiation) receive(ctx context.Context, step Step) (*framing.Element, *Error) {
-	deadline, cancel := context.WithTimeout(ctx, n.patience())
+	deadline, cancel := context.WithTimeout(ctx, n.answerTimeout())
 	defer cancel()
 	return n.read(ctx, deadline, step)
 }
@@ -186,14 +185,14 @@ func (n *negotiation) receive(ctx context.Context, step Step) (*framing.Element,
 func (n *negotiation) read(ctx, deadline context.Context, step Step) (*framing.Element, *Error) {
 	e, err := n.conn.Read(deadline)
 	if err != nil {
-		return nil, n.lost(ctx, step, err)
+		return nil, n.readError(ctx, step, err)
 	}
 	return e, nil
 }
 
-// lost is the Error for what Conn returned: the end of the caller's patience, of
-// ours, or of the stream.
-func (n *negotiation) lost(ctx context.Context, step Step, err error) *Error {
+// readError is the Error for an error of Conn: the caller cancelled, the step timed out,
+// or the stream ended.
+func (n *negotiation) readError(ctx context.Context, step Step, err error) *Error {
 	e := &Error{Phase: n.phase, Endpoint: n.endpoint, Err: err}
 	var broken *framing.StreamError
 	switch {
@@ -207,8 +206,8 @@ func (n *negotiation) lost(ctx context.Context, step Step, err error) *Error {
 	return e
 }
 
-// broken is the Error for a server that broke the rules, which it is told by a
-// stream error.
-func (n *negotiation) broken(condition, msg string) *Error {
-	return &Error{Phase: n.phase, Endpoint: n.endpoint, Condition: condition, Err: &ProtocolError{msg}, tell: condition}
+// protocolError is the Error for a server that broke the rules. The server is sent a
+// stream error with the same condition.
+func (n *negotiation) protocolError(condition, msg string) *Error {
+	return &Error{Phase: n.phase, Endpoint: n.endpoint, Condition: condition, Err: &ProtocolError{msg}, streamError: condition}
 }

@@ -259,7 +259,7 @@ func TestOpen(t *testing.T) {
 			w.expect("short enough")
 			w.closed()
 		}})
-		s, failure := n.connector().try(context.Background(), account, endpoint)
+		s, failure := n.connector().connectFrom(context.Background(), account, endpoint)
 		if failure != nil {
 			t.Fatal(failure)
 		}
@@ -672,7 +672,7 @@ func TestBind(t *testing.T) {
 	})
 }
 
-// What is traced must not hold what authenticates.
+// The trace must not contain secrets.
 func TestTrace(t *testing.T) {
 	for name, script := range map[string]func(*wire){
 		"SASL": serve,

@@ -10,14 +10,13 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// maxHops is how many redirects in a row are followed (RFC 6120 §4.9.3.19).
+// maxHops is the largest number of redirects in a row (RFC 6120 §4.9.3.19).
 const maxHops = 5
 
-// RedirectError is a redirect that was not followed. No connection to To has been
-// made on its account.
+// RedirectError reports a redirect that was not followed. No connection to To was made.
 type RedirectError struct {
-	From   string // the endpoint that sent us away
-	To     string // where to, in the server's words
+	From   string // the endpoint that redirected
+	To     string // the target, as the server wrote it
 	Reason Reason
 }
 
@@ -25,7 +24,7 @@ func (e *RedirectError) Error() string {
 	return "not following the redirect to " + shorten(e.To) + ": " + string(e.Reason)
 }
 
-// Reason is why a redirect is refused, as the end of a sentence.
+// Reason says why a redirect is refused, as the end of a sentence.
 type Reason string
 
 const (
@@ -39,9 +38,9 @@ const (
 	TooMany      Reason = "the server redirects too often"
 )
 
-// route is the way from the first endpoint through the redirects it led to. Each
-// step is judged by the first endpoint too: what a chain of redirects may reach
-// must not be more than what one may.
+// route is the chain of redirects from the first endpoint. Each redirect is checked
+// against the first endpoint too: a chain of redirects may not reach more than a single
+// one may.
 type route struct {
 	first   *url.URL
 	at      *url.URL
@@ -49,9 +48,9 @@ type route struct {
 	hops    int
 }
 
-// begin returns the route that starts at an endpoint. It returns nil if that is not
-// one we would connect to: wss, or ws on this machine (RFC 7395 §3.9).
-func begin(endpoint string) *route {
+// newRoute returns the route that starts at an endpoint, nil if the endpoint is neither
+// wss nor ws on this machine (RFC 7395 §3.9).
+func newRoute(endpoint string) *route {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "wss" && (u.Scheme != "ws" || !isLoopback(u)) {
 		return nil
@@ -59,15 +58,15 @@ func begin(endpoint string) *route {
 	return &route{first: u, at: u, visited: map[string]bool{canonical(u): true}}
 }
 
-// follow makes the target of a redirect the current endpoint, or returns
-// *RedirectError and stays where it is.
+// follow makes the target of a redirect the current endpoint. If the redirect is refused
+// it returns a *RedirectError and changes nothing.
 func (r *route) follow(to string) error {
-	if err := r.judge(to); err != nil {
+	if err := r.check(to); err != nil {
 		return err
 	}
 	u, err := url.Parse(to)
 	if err != nil {
-		return err // judge has parsed it
+		return err // never: check has parsed it
 	}
 	r.hops++
 	r.at = u
@@ -75,13 +74,13 @@ func (r *route) follow(to string) error {
 	return nil
 }
 
-// judge returns *RedirectError if a redirect must not be followed. Only the parsed
-// address counts: searching it for "wss:" would let ws://evil.example/?wss: pass
+// check returns a *RedirectError if a redirect must not be followed. It looks at the
+// parsed address only: a search for "wss:" would accept ws://evil.example/?wss:
 // (RFC 7395 §3.6.1, §6; the class of CVE-2022-22787).
-func (r *route) judge(to string) error {
+func (r *route) check(to string) error {
 	reason := NotAnAddress
 	if u, err := url.Parse(to); err == nil {
-		reason = r.refuse(u)
+		reason = r.reasonAgainst(u)
 	}
 	if reason != "" {
 		return &RedirectError{From: r.at.String(), To: to, Reason: reason}
@@ -89,8 +88,8 @@ func (r *route) judge(to string) error {
 	return nil
 }
 
-func (r *route) refuse(u *url.URL) Reason {
-	if reason := permitted(u); reason != "" {
+func (r *route) reasonAgainst(u *url.URL) Reason {
+	if reason := addressFault(u); reason != "" {
 		return reason
 	}
 	switch {
@@ -108,9 +107,9 @@ func (r *route) refuse(u *url.URL) Reason {
 	return ""
 }
 
-// permitted tells why an address is none that a redirect may name, wherever it
-// comes from; "" if it is fine.
-func permitted(u *url.URL) Reason {
+// addressFault returns why no redirect may lead to this address, wherever it comes from;
+// "" if it may.
+func addressFault(u *url.URL) Reason {
 	switch u.Scheme {
 	case "wss", "ws":
 	case "https":
@@ -133,8 +132,8 @@ func permitted(u *url.URL) Reason {
 	return ""
 }
 
-// goodHost admits only hosts that a browser's parser and Go's read alike. A browser
-// maps ｌocalhost to localhost and 0x7f.1 to 127.0.0.1; a URI has no such spellings
+// goodHost reports whether a browser and Go parse this host in the same way. A browser
+// reads ｌocalhost as localhost and 0x7f.1 as 127.0.0.1; a URI has no such spellings
 // (RFC 3986 §3.2.2).
 func goodHost(host string) bool {
 	if strings.Contains(host, ":") {
@@ -163,7 +162,7 @@ func goodPort(port string) bool {
 	return err == nil && n > 0 && n < 1<<16
 }
 
-// canonical is the address in the one spelling that loops are recognised by.
+// canonical returns one spelling for all spellings of an address, to recognise loops.
 func canonical(u *url.URL) string {
 	port := u.Port()
 	if port == "" && u.Scheme == "wss" {
@@ -179,7 +178,7 @@ func canonical(u *url.URL) string {
 	return u.Scheme + "://" + plainHost(u.Hostname()) + ":" + port + path + "?" + u.RawQuery
 }
 
-// reach is how far inside our own machine or network a host lies.
+// reach says whether a host is in the public network, in a private one, or this machine.
 type reach int
 
 const (
@@ -188,12 +187,12 @@ const (
 	loopback
 )
 
-// privateNames are the top labels that never leave a home or an office: reserved
-// ones (RFC 6762, RFC 8375, RFC 9476 and ICANN's internal) and those in common use.
+// privateNames are the top-level domains of private networks: reserved ones (RFC 6762,
+// RFC 8375, RFC 9476 and ICANN's internal) and those in common use.
 var privateNames = []string{"local", "internal", "lan", "home", "corp", "private", "intranet", "home.arpa"}
 
-// reachOf tells by the name alone; what it resolves to a page cannot know. Behind
-// wss the certificate still has to be good for the name.
+// reachOf judges by the name alone, because a page cannot resolve names. With wss the
+// certificate must also be valid for the name.
 func reachOf(host string) reach {
 	host = plainHost(host)
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -226,13 +225,13 @@ func reachOfIP(ip netip.Addr) reach {
 	ip = ip.Unmap()
 	switch {
 	case ip.IsLoopback(), ip.IsUnspecified(), ip.Is4() && thisNet4.Contains(ip):
-		return loopback // 0.0.0.0 connects to the machine itself
+		return loopback // 0.0.0.0 connects to this machine
 	case ip.IsPrivate(), ip.IsLinkLocalUnicast(), ip.Zone() != "":
 		return private
 	case ip.Is4() && (shared4.Contains(ip) || beyond4.Contains(ip)):
 		return private
 	case ip.Is6() && (!global6.Contains(ip) || teredo.Contains(ip) || sixToFor.Contains(ip)):
-		return private // among them those that carry an IPv4 address inside
+		return private // this includes those that contain an IPv4 address
 	}
 	return public
 }
@@ -251,9 +250,9 @@ func plainHost(host string) string { return strings.TrimSuffix(strings.ToLower(h
 func under(host, name string) bool { return host == name || strings.HasSuffix(host, "."+name) }
 
 // seeOtherHost turns the host of a see-other-host stream error into an address: the
-// current endpoint with this host and port (RFC 6120 §4.9.3.19 knows only hosts,
-// and over WebSocket there is no other hint of the path). It returns what the server
-// said, which follow then refuses, if that is no host.
+// current endpoint with this host and port. RFC 6120 §4.9.3.19 has hosts only, so the
+// path can only be the current one. A text that is not a host is returned as it is, and
+// then refused by follow.
 func seeOtherHost(at *url.URL, said string) string {
 	said = strings.TrimSpace(said)
 	host := said
@@ -267,8 +266,8 @@ func seeOtherHost(at *url.URL, said string) string {
 	return u.String()
 }
 
-// delegated reports whether the endpoint's host is neither the domain nor below it,
-// so that the person should see who answers for it (RFC 7395 §6).
+// delegated reports whether the endpoint's host is neither the domain nor below it. The
+// person should then see the host (RFC 7395 §6).
 func delegated(endpoint, domain string) bool {
 	u, err := url.Parse(endpoint)
 	if err != nil {

@@ -102,7 +102,7 @@ func TestR02_Redirects(t *testing.T) {
 		{wss, "wss://7f000001.example.com/ws", ""},
 		{wss, "ws://localhost/ws", Unencrypted},
 
-		// What an address allows to begin with.
+		// Addresses that are refused wherever they come from.
 		{"wss://8.8.8.8/ws", "wss://8.8.4.4/ws", ""},
 		{"wss://8.8.8.8/ws", "wss://192.168.0.1/ws", Inwards},
 		{"wss://8.8.8.8/ws", "wss://169.254.169.254/ws", Inwards},
@@ -134,7 +134,7 @@ func TestR02_Redirects(t *testing.T) {
 		{wss, "wss://chat.example.com/ws2", ""},
 	} {
 		t.Run(fmt.Sprintf("%s to %q", tc.from, tc.to), func(t *testing.T) {
-			r := begin(tc.from)
+			r := newRoute(tc.from)
 			if r == nil {
 				t.Fatal("does not even begin")
 			}
@@ -158,13 +158,13 @@ func TestR02_Redirects(t *testing.T) {
 func TestR02_FirstEndpointCounts(t *testing.T) {
 	// From a private network out and back in: the first endpoint allows it; from
 	// outside nothing on the way makes it allowed.
-	r := begin("wss://chat.local/ws")
+	r := newRoute("wss://chat.local/ws")
 	for _, to := range []string{"wss://chat.example.com/ws", "wss://10.0.0.1/ws"} {
 		if err := r.follow(to); err != nil {
 			t.Error(err)
 		}
 	}
-	r = begin("ws://localhost/ws")
+	r = newRoute("ws://localhost/ws")
 	if err := r.follow("wss://chat.example.com/ws"); err != nil {
 		t.Error(err)
 	}
@@ -191,7 +191,7 @@ func TestT01_Endpoints(t *testing.T) {
 		"ws://127.0.0.1.example.com/":  false,
 		"ws://chat.example.com/?wss:/": false,
 	} {
-		if got := begin(endpoint) != nil; got != want {
+		if got := newRoute(endpoint) != nil; got != want {
 			t.Errorf("%s: %v", endpoint, got)
 		}
 	}
@@ -278,7 +278,7 @@ func TestR01_R04_Moments(t *testing.T) {
 	t.Run("R01 R05 mid-session", func(t *testing.T) {
 		n := newNetwork(t, map[string]func(*wire){other: serve})
 		req := account
-		req.Away = sentTo(other)
+		req.Redirect = sentTo(other)
 		s, err := n.connector().Connect(context.Background(), req)
 		if err != nil {
 			t.Fatal(err)
@@ -291,7 +291,7 @@ func TestR01_R04_Moments(t *testing.T) {
 	t.Run("R02 mid-session downgrade", func(t *testing.T) {
 		n := newNetwork(t, nil)
 		req := account
-		req.Away = sentTo("ws://evil.example/?wss:")
+		req.Redirect = sentTo("ws://evil.example/?wss:")
 		_, err := n.connector().Connect(context.Background(), req)
 		var refused *RedirectError
 		if !errors.As(err, &refused) || refused.Reason != Unencrypted || len(n.hosts()) != 0 {
@@ -306,7 +306,7 @@ func TestR01_R04_Moments(t *testing.T) {
 			w.closed()
 		}})
 		req := resume
-		req.Away = sentTo(other)
+		req.Redirect = sentTo(other)
 		s, err := n.connector().Connect(context.Background(), req)
 		if err != nil {
 			t.Fatal(err)
@@ -466,7 +466,7 @@ func TestE06_SeeOtherHost(t *testing.T) {
 			// It is the same in the middle of a session.
 			for _, host := range []string{"b.example.net", " b.example.net\n"} {
 				req := account
-				req.Away = &Error{Phase: Established, Endpoint: endpoint, Err: &framing.StreamError{Condition: framing.SeeOtherHost, SeeOtherHost: host}}
+				req.Redirect = &Error{Phase: Established, Endpoint: endpoint, Err: &framing.StreamError{Condition: framing.SeeOtherHost, SeeOtherHost: host}}
 				s, err := c.Connect(t.Context(), req)
 				if err != nil || s.Endpoint != tc.want {
 					t.Fatalf("%q in mid-session: %v", host, err)
@@ -479,7 +479,7 @@ func TestE06_SeeOtherHost(t *testing.T) {
 		t.Run("mid-session refused: "+host, func(t *testing.T) {
 			n := newNetwork(t, nil)
 			req := account
-			req.Away = &Error{Phase: Established, Endpoint: endpoint, Err: &framing.StreamError{Condition: framing.SeeOtherHost, SeeOtherHost: host}}
+			req.Redirect = &Error{Phase: Established, Endpoint: endpoint, Err: &framing.StreamError{Condition: framing.SeeOtherHost, SeeOtherHost: host}}
 			_, err := n.connector().Connect(t.Context(), req)
 			var refused *RedirectError
 			if !errors.As(err, &refused) || Retry(err) || len(n.hosts()) != 0 || (refused.Reason == IPLiteral) != (host == "2a00::1") {

@@ -9,23 +9,24 @@ import (
 	"natter/framing"
 )
 
-// Retry reports whether it makes sense to try again after a while without asking the
-// person. It does not where the same would only happen again, where every try does
-// harm (a wrong password locks accounts, two tabs that throw each other out never
-// stop, RFC 6120 §4.9.3.3), or where the person has to know first.
+// Retry reports whether to retry after a while without asking the person. It returns
+// false if the same would happen again, if each attempt does harm (a wrong password locks
+// accounts; two sessions that end each other never stop, RFC 6120 §4.9.3.3), or if the
+// person has to know first.
 //
-// What retries:
+// It is true for:
 //
-//   - whatever may have been the network: a dial that failed, a lost connection,
+//   - everything that may be the network: a dial that failed, a lost connection,
 //     silence, discovery that could not reach the domain;
-//   - the stream errors retries marks, and a <close/> without reason (ejabberd gives
-//     none for much);
-//   - a server that is not quite there yet: a temporary failure, a constraint, a
-//     negotiation that makes no sense.
+//   - the stream errors that retryStream marks, and a <close/> without a reason (ejabberd
+//     gives none in many cases);
+//   - a server that is starting: a temporary failure, a constraint, a negotiation that
+//     makes no sense.
 //
-// What does not: any other verdict on the account, an authentication that cannot be
-// trusted or has no safe mechanism, an address that is not ours or none, a credential that does not do, a refused redirect,
-// a domain that says it has no endpoint, a context that was cancelled.
+// It is false for: other errors about the account, an authentication that cannot be
+// trusted or has no safe mechanism, an address that is not ours or none, a credential that
+// cannot be used, a refused redirect, a domain that says it has no endpoint, a context
+// that was cancelled.
 func Retry(err error) (retry bool) {
 	var (
 		redirect *RedirectError
@@ -55,13 +56,13 @@ func Retry(err error) (retry bool) {
 		errors.Is(err, framing.ErrSubprotocol), errors.Is(err, framing.ErrOldDraft):
 		return false
 	case errors.As(err, &away):
-		return true // it is the next try that follows it, or refuses to
+		return true // the next attempt follows it, or refuses to
 	case errors.As(err, &failure):
 		return failure.Condition == sasl.TemporaryAuthFailure
 	case errors.As(err, &stanza):
 		return retryStanza[stanza.Condition]
 	case errors.As(err, &broken):
-		return retries[broken.Condition]
+		return retryStream[broken.Condition]
 	case errors.As(err, &protocol):
 		var e *Error
 		errors.As(err, &e)
@@ -74,16 +75,16 @@ func Retry(err error) (retry bool) {
 	return true
 }
 
-// retryDiscovery are the failures that may be the network's or pass by themselves.
+// retryDiscovery has the failures that may be the network's or are temporary.
 var retryDiscovery = map[discover.Kind]bool{
 	discover.Unreachable: true,
 	discover.Timeout:     true,
 	discover.BadStatus:   true,
 }
 
-// retries holds the 25 stream errors of RFC 6120 §4.9.3. Those that complain about
-// what we sent do not retry: we would send it again.
-var retries = map[string]bool{
+// retryStream has the 25 stream errors of RFC 6120 §4.9.3. There is no retry after those
+// about something that we sent: we would send it again.
+var retryStream = map[string]bool{
 	framing.BadFormat:              false,
 	framing.BadNamespacePrefix:     false,
 	framing.Conflict:               false,
@@ -111,7 +112,7 @@ var retries = map[string]bool{
 	framing.UnsupportedVersion:     false,
 }
 
-// retryStanza are the refusals of bind that pass by themselves.
+// retryStanza has the errors of bind that are temporary.
 var retryStanza = map[string]bool{
 	"resource-constraint":   true,
 	"internal-server-error": true,

@@ -8,68 +8,66 @@ import (
 	"natter/framing"
 )
 
-// tag begins the resource that the server makes up. Others can see it, so it says
-// nothing about the person (XEP-0386 §4).
+// tag is the beginning of the resource that the server generates. Contacts can see it, so
+// it says nothing about the person (XEP-0386 §4).
 const tag = "Natter"
 
-// sasl2 is authentication with all that can be asked for along with it: to resume
-// the old stream, and should that fail, to bind a new one (XEP-0388, XEP-0386 §3.2,
-// XEP-0198 §9.2). It returns the features that follow, for which the stream is not
-// opened again, and nil after a resume, which has none.
+// sasl2 authenticates and, in the same request, resumes the old stream or, if that
+// fails, binds a new one (XEP-0388, XEP-0386 §3.2, XEP-0198 §9.2). It returns the features
+// after that, nil after a resume. The stream is not opened again.
 func (n *negotiation) sasl2(ctx context.Context, m sasl.Mechanism, offer *framing.Element) (*framing.Element, *Error) {
 	in := inlineOf(offer)
-	request, failure := n.request2(ctx, m, in)
+	request, failure := n.authenticateElement(ctx, m, in)
 	if failure != nil {
 		return nil, failure
 	}
-	n.exchange = nsSASL2
+	n.inSASL = nsSASL2
 	if err := n.send(ctx, ToAuthenticate, request); err != nil {
 		return nil, err
 	}
-	return n.conclude(ctx, m, request, in)
+	return n.finishSASL2(ctx, m, request, in)
 }
 
-// rushed opens the stream and authenticates by token in one go, for an endpoint that
-// is known to offer what it takes (see rush). If it no longer does, the sign-in is
-// broken off.
-func (n *negotiation) rushed(ctx context.Context) (*framing.Element, *Error) {
+// pipeline sends <open/> and <authenticate/> with a token together, in one round trip (see
+// canPipeline). If the endpoint no longer offers what was assumed, the sign-in is stopped.
+func (n *negotiation) pipeline(ctx context.Context) (*framing.Element, *Error) {
 	assumed := n.req.Credential.Seen.Inline
 	m, err := sasl.New(sasl.HTSHA256None, n.login(), n.Crypto)
 	if err != nil {
-		return nil, n.spurned(n.distrust(err))
+		return nil, n.asCredentialError(n.signInError(err))
 	}
-	request, failure := n.request2(ctx, m, assumed)
+	request, failure := n.authenticateElement(ctx, m, assumed)
 	if failure != nil {
 		return nil, failure
 	}
 	if err := n.send(ctx, ToOpen, n.header()); err != nil {
 		return nil, err
 	}
-	n.session.RoundTrips-- // one flight
-	n.exchange = nsSASL2
+	n.session.RoundTrips-- // both travel together
+	n.inSASL = nsSASL2
 	if err := n.send(ctx, ToOpen, request); err != nil {
 		return nil, err
 	}
-	features, failure := n.opened(ctx, ToOpen, ToFeatures)
+	features, failure := n.receiveOpen(ctx, ToOpen, ToFeatures)
 	if failure != nil {
 		return nil, failure
 	}
 	n.phase = Authenticate
 	in := inlineOf(features.Child(nsSASL2, "authentication"))
 	if !in.covers(assumed) {
-		return nil, &Error{Phase: n.phase, Endpoint: n.endpoint, Condition: framing.UnsupportedFeature, Err: errUnseen}
+		return nil, &Error{Phase: n.phase, Endpoint: n.endpoint, Condition: framing.UnsupportedFeature, Err: errNotOfferedAnymore}
 	}
-	return n.conclude(ctx, m, request, in)
+	return n.finishSASL2(ctx, m, request, in)
 }
 
-// request2 is <authenticate/> with all that is wanted and on offer.
-func (n *negotiation) request2(ctx context.Context, m sasl.Mechanism, in Inline) (*framing.Element, *Error) {
+// authenticateElement returns <authenticate/> with all that we want and the server offers.
+func (n *negotiation) authenticateElement(ctx context.Context, m sasl.Mechanism, in Inline) (*framing.Element, *Error) {
 	request := framing.New(nsSASL2, "authenticate").Set("mechanism", m.Name())
 	initial, err := m.Start(ctx)
 	if err != nil {
-		return nil, n.distrust(err)
+		return nil, n.signInError(err)
 	}
-	if initial != nil { // empty but there is not the same as absent (XEP-0388 §2.2)
+	if initial != nil { // an empty one is not the same as none (XEP-0388 §2.2)
 		request.Add(framing.New(nsSASL2, "initial-response").AddText(sasl.Encode(initial)))
 	}
 	request.Add(n.userAgent())
@@ -86,44 +84,45 @@ func (n *negotiation) request2(ctx context.Context, m sasl.Mechanism, in Inline)
 	case in.Resume:
 		request.Add(n.resumeElement())
 	default:
-		// A stream that is bound can no longer be resumed: that comes first, see settle.
+		// A bound stream can no longer be resumed, so no bind here: see bindOrResume.
 		return request, nil
 	}
-	return request.Add(bind2(in)), nil
+	return request.Add(bind2Element(in)), nil
 }
 
-// conclude sees the exchange to its end and takes over what came of the request.
-func (n *negotiation) conclude(ctx context.Context, m sasl.Mechanism, request *framing.Element, in Inline) (*framing.Element, *Error) {
-	success, failure := n.converse(ctx, m, nsSASL2)
+// finishSASL2 answers the challenges and reads from <success/> what came of the request:
+// the token, the resumed stream, or the new address.
+func (n *negotiation) finishSASL2(ctx context.Context, m sasl.Mechanism, request *framing.Element, in Inline) (*framing.Element, *Error) {
+	success, failure := n.answerChallenges(ctx, m, nsSASL2)
 	if failure != nil {
 		return nil, failure
 	}
-	n.exchange = ""
-	if err := finish(ctx, m, success); err != nil {
-		return nil, n.distrust(err)
+	n.inSASL = ""
+	if err := finishMechanism(ctx, m, success); err != nil {
+		return nil, n.signInError(err)
 	}
 
-	// From here on the server is believed.
-	n.authenticated(m.Name())
-	n.keep(m, request, success, in)
+	// The server has proven that it knows the secret.
+	n.pinMechanism(m.Name())
+	n.updateCredential(m, request, success, in)
 	n.phase = Binding
 	me, said := jid.JID(""), success.Child(nsSASL2, "authorization-identifier").Text()
 	if said != "" && !n.req.invalidate {
-		if me, failure = n.whom(said); failure != nil {
+		if me, failure = n.identity(said); failure != nil {
 			return nil, failure
 		}
 	}
 	if request.Child(nsSM, "resume") != nil {
 		if e := success.Child(nsSM, "resumed"); e != nil {
-			return nil, n.resumed(e, me)
+			return nil, n.takeResumed(e, me)
 		}
 		n.resumeFailed(success.Child(nsSM, "failed"))
-		n.req.Resume = nil // it is gone: not to be asked for twice
+		n.req.Resume = nil // bindOrResume must not request it again
 	}
 	bind := request.Child(nsBind2, "bind")
 	if bound := success.Child(nsBind2, "bound"); bound != nil && bind != nil {
 		s := &n.session
-		if s.JID, failure = n.bound(said); failure != nil {
+		if s.JID, failure = n.boundAddress(said); failure != nil {
 			return nil, failure
 		}
 		s.Bound = bound
@@ -132,11 +131,11 @@ func (n *negotiation) conclude(ctx context.Context, m sasl.Mechanism, request *f
 			s.SM = bound.Child(nsSM, "enabled")
 		}
 	}
-	return n.features(ctx, ToRefeatures)
+	return n.receiveFeatures(ctx, ToRefeatures)
 }
 
-// finish lets the mechanism see what came with success.
-func finish(ctx context.Context, m sasl.Mechanism, success *framing.Element) error {
+// finishMechanism gives the mechanism the data of <success/>.
+func finishMechanism(ctx context.Context, m sasl.Mechanism, success *framing.Element) error {
 	additional := success.Child(nsSASL2, "additional-data")
 	if additional == nil {
 		return m.Done(ctx, nil, false)
@@ -148,8 +147,8 @@ func finish(ctx context.Context, m sasl.Mechanism, success *framing.Element) err
 	return m.Done(ctx, data, true)
 }
 
-// userAgentID is the installation we are: that of the credential, for which alone the
-// server takes it (XEP-0484 §4.1), else ours.
+// userAgentID returns the id of this installation. A Credential has its own, because a
+// token works only with the id that it was given to (XEP-0484 §4.1).
 func (n *negotiation) userAgentID() string {
 	if k := n.req.Credential; k != nil && k.UserAgent != "" {
 		return k.UserAgent
@@ -172,9 +171,9 @@ func (n *negotiation) userAgent() *framing.Element {
 	return e
 }
 
-// bind2 asks for an address and for those of carbons and Stream Management that can
-// be had along with it; nil if the server does not do Bind 2.
-func bind2(in Inline) *framing.Element {
+// bind2Element returns the <bind/> of Bind 2, which also turns on carbons and Stream
+// Management if the server offers that; nil if the server has no Bind 2.
+func bind2Element(in Inline) *framing.Element {
 	if !in.Bind {
 		return nil
 	}

@@ -13,9 +13,9 @@ const (
 	nsFAST  = "urn:xmpp:fast:0"
 )
 
-// blank replaces what authenticates in a document: what SASL exchanges in either
-// profile, from which a weak password could be guessed even where it is not sent
-// in clear, and tokens (XEP-0484). All other documents come back as they are.
+// blank replaces the secrets in a document: tokens (XEP-0484) and the SASL messages of
+// both profiles, because a weak password could be guessed from these too. All other
+// documents are returned as they are.
 func blank(doc string) string {
 	if !strings.Contains(doc, nsSASL) && !strings.Contains(doc, nsSASL2) && !strings.Contains(doc, nsFAST) {
 		return doc
@@ -29,7 +29,7 @@ func blank(doc string) string {
 }
 
 func blankTree(e *framing.Element) {
-	if secret(e) {
+	if isSecret(e) {
 		e.Children = []framing.Node{{Text: "***"}}
 	}
 	if e.Name.Space == nsFAST && e.Attr("token") != "" {
@@ -40,7 +40,7 @@ func blankTree(e *framing.Element) {
 	}
 }
 
-func secret(e *framing.Element) bool {
+func isSecret(e *framing.Element) bool {
 	if len(e.Children) == 0 {
 		return false
 	}

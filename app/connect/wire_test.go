@@ -304,7 +304,7 @@ func connect(t *testing.T, c *Connector, endpoint string, req Request) (*Session
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	s, err := c.try(ctx, req, endpoint)
+	s, err := c.connectFrom(ctx, req, endpoint)
 	if err != nil {
 		return nil, err
 	}

@@ -1,13 +1,13 @@
 // Package discover finds the WebSocket endpoints of a domain (XEP-0156).
 //
-// What a person entered comes before everything, then what the operator of the
-// page has fixed, then the cache, then the domain's host-meta over https, in both
-// its forms at once. Nothing is asked of the DNS: a page cannot, and the TXT
-// records that once did this let anybody on the way choose the server
-// (CVE-2022-24968).
+// Finder takes the first of these: the endpoint that the person entered, the endpoints
+// that the operator of the page has set, the cache, and the domain's host-meta over
+// https, of which both forms are fetched at the same time. DNS is not used: a page cannot
+// query it, and the TXT records that were once used for this let an attacker in the
+// network choose the server (CVE-2022-24968).
 //
-// A page is not told why a fetch failed: no answer, a certificate it does not
-// trust and a missing CORS header look the same. All three are Unreachable.
+// A page cannot find out why a fetch failed: no answer, an untrusted certificate and a
+// missing CORS header look the same. All three are Unreachable.
 package discover
 
 import (
@@ -28,15 +28,15 @@ import (
 type Finder struct {
 	Fetch Fetcher
 
-	// Cache keeps what host-meta said. Nil means that every Find asks anew.
+	// Cache stores the results of host-meta. Nil means that every Find fetches it.
 	Cache Cache
 
-	// Fixed are the operator's endpoints by domain (A-labels, lower case). For
-	// these domains nothing else is asked.
+	// Fixed are the operator's endpoints by domain (A-labels, lower case). No host-meta is
+	// fetched for these domains.
 	Fixed map[string][]string
 
-	// AllowLoopback lets a domain that is this very machine have its host-meta on
-	// http and its endpoint on ws.
+	// AllowLoopback allows http for host-meta and ws for the endpoint if the domain is this
+	// machine.
 	AllowLoopback bool
 
 	// Now is the clock; nil means time.Now.
@@ -49,9 +49,9 @@ type Finder struct {
 	rand  func(n int) int
 }
 
-// Fetcher gets small documents. It follows redirects, but only to https unless
-// the first address was http, sends no cookies or other credentials, and
-// refuses a body longer than limit with ErrTooLong.
+// Fetcher gets small documents. It follows redirects, only to https unless the first
+// address was http. It sends no cookies or other credentials. A body longer than limit
+// is ErrTooLong.
 type Fetcher interface {
 	Fetch(ctx context.Context, url, accept string, limit int) (*Document, error)
 }
@@ -60,17 +60,17 @@ type Fetcher interface {
 type Document struct {
 	URL    string // after redirects
 	Status int
-	Type   string // media type as announced, for logs; the body is what counts
+	Type   string // media type of the header, for logs only; the body decides
 	Body   []byte
 }
 
-// Errors a Fetcher tells apart; any other counts as Unreachable.
+// Errors of a Fetcher; any other counts as Unreachable.
 var (
 	ErrTooLong  = errors.New("the document is too long")
 	ErrInsecure = errors.New("the redirect leaves the encrypted connection")
 )
 
-// Cache keeps results by domain between visits. What it cannot load is not there.
+// Cache stores results by domain between visits. Load returns false if it fails.
 type Cache interface {
 	Load(domain string) (Result, bool)
 	Save(domain string, r Result)
@@ -90,8 +90,8 @@ type Endpoint struct {
 	Weight   int // share among those with the same priority
 }
 
-// Source is who named an endpoint. From HostMeta and Cache it was delegated by
-// the domain over https, so its host may be any other (RFC 7395 §6).
+// Source says where an endpoint comes from. With HostMeta and Cached the domain has
+// delegated to it over https, so its host may be any other (RFC 7395 §6).
 type Source string
 
 const (
@@ -139,8 +139,8 @@ func (f *Finder) Find(ctx context.Context, domain, own string) (Result, error) {
 
 	found, failure := f.hostMeta(ctx, host)
 	if failure != nil {
-		// Out of date is better than nothing (XEP-0487 §3.2), unless the domain has
-		// said something newer.
+		// An expired result is better than none (XEP-0487 §3.2), unless the domain has
+		// answered with something newer.
 		if known && (failure.Kind == Unreachable || failure.Kind == Timeout || failure.Kind == BadStatus) {
 			old.Endpoints = f.order(old.Endpoints)
 			return old, nil
@@ -168,8 +168,7 @@ func (f *Finder) Forget(domain string) {
 	}
 }
 
-// load returns what is in the cache, fresh or not, as far as it could be there by
-// right.
+// load returns the endpoints in the cache, expired or not, that are valid.
 func (f *Finder) load(host string) (Result, bool) {
 	if f.Cache == nil {
 		return Result{}, false
@@ -204,14 +203,14 @@ func fixedResult(domain string, fixed []string) (Result, error) {
 	return r, nil
 }
 
-// hostMeta asks the domain.
+// hostMeta fetches host-meta from the domain.
 func (f *Finder) hostMeta(ctx context.Context, host string) (Result, *Error) {
 	limit := f.Timeout
 	if limit == 0 {
 		limit = timeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel() // also ends the fetch that is no longer needed
+	defer cancel() // also ends the other fetch
 
 	base := "https://" + host + "/.well-known/host-meta"
 	if f.loopback(host) {
@@ -263,7 +262,7 @@ func (f *Finder) hostMeta(ctx context.Context, host string) (Result, *Error) {
 	return Result{}, worst
 }
 
-// fetch gets one form of host-meta. The error says why there is no endpoint in it.
+// fetch gets one form of host-meta. The error says why it has no endpoint.
 func (f *Finder) fetch(ctx context.Context, host, address, accept string) (*meta, *Error) {
 	doc, err := f.Fetch.Fetch(ctx, address, accept, maxBody)
 	switch {
@@ -331,7 +330,7 @@ func (f *Finder) result(m *meta) Result {
 	return Result{Endpoints: m.endpoints, Expires: f.now().Add(m.ttl)}
 }
 
-// order sorts by priority, and within one draws by weight (RFC 2782).
+// order sorts by priority, and at random by weight within one priority (RFC 2782).
 func (f *Finder) order(endpoints []Endpoint) []Endpoint {
 	draw := f.rand
 	if draw == nil {

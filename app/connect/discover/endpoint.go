@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// What is wrong with an address, said to the person who typed it.
+// Errors of ParseEndpoint, as sentences for the person who typed the address.
 var (
 	errEmpty    = errors.New("enter the address of the server, such as wss://chat.example.org/ws")
 	errNotURL   = errors.New("this is not an address of a server; it looks like wss://chat.example.org/ws")
@@ -23,8 +23,8 @@ var (
 const maxURL = 2048
 
 // ParseEndpoint reads the address of a WebSocket as a person types it:
-// wss://host[:port][/path], with wss:// understood if there is no scheme; ws://
-// only to this very machine. The error is a sentence for that person.
+// wss://host[:port][/path]. Without a scheme wss:// is assumed; ws:// is allowed for this
+// machine only. The error is a sentence for that person.
 func ParseEndpoint(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -94,8 +94,8 @@ func isWS(href string) bool {
 	return err == nil && u.Scheme == "ws"
 }
 
-// isIP takes addresses with and without the brackets that IPv6 has in URLs and
-// in the domain of an XMPP address, but no zones.
+// isIP accepts IPv6 addresses with and without brackets, which they have in URLs and in
+// the domain of an XMPP address, but without a zone.
 func isIP(host string) bool {
 	if strings.HasPrefix(host, "[") {
 		ip, err := netip.ParseAddr(strings.TrimSuffix(host[1:], "]"))

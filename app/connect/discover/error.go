@@ -35,8 +35,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// telling ranks what the two forms of host-meta may say: the one that is nearer
-// to an endpoint helps more.
+// telling ranks the errors of the two forms of host-meta: the later the step that
+// failed, the more the error helps.
 var telling = map[Kind]int{
 	Insecure: 8, NoWebSocket: 7, Malformed: 6, TooLong: 5, WebPage: 4, BadStatus: 3, NoHostMeta: 2, Timeout: 1,
 }

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// relWebSocket is for clients. That for servers, s2s-websocket (XEP-0487), is
-	// another relation and none of our business.
+	// relWebSocket is the relation for clients. The one for servers, s2s-websocket
+	// (XEP-0487), is ignored.
 	relWebSocket = "urn:xmpp:alt-connections:websocket"
 
 	nsXRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
@@ -22,7 +22,7 @@ const (
 	largest      = 1 << 30 // of any number
 )
 
-// meta is what one host-meta document says.
+// meta is the content of one host-meta document.
 type meta struct {
 	links     []link
 	ttl       time.Duration
@@ -36,8 +36,8 @@ type link struct {
 	priority, weight int
 }
 
-// parse reads host-meta in the form it has, whatever form was asked for: servers
-// that know only one answer with it.
+// parse reads both forms of host-meta, whichever was requested: servers that have only
+// one of them send that.
 func parse(body []byte) (*meta, Kind, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 	if isHTML(body) {
@@ -83,10 +83,10 @@ func parseXRD(doc string) (*meta, error) {
 	return m, nil
 }
 
-// withoutComments removes comments, which XMPP forbids but a file that an
-// administrator wrote by hand has. "<!--" begins one everywhere but in CDATA,
-// and there is none of that in what we read. One that does not end stays, for the
-// parser to refuse.
+// withoutComments removes comments: the parser is for XMPP, which forbids them, but
+// administrators write them into host-meta. "<!--" begins a comment everywhere except in
+// CDATA, which host-meta does not need. A comment without an end stays, and the parser
+// refuses it.
 func withoutComments(doc string) string {
 	var b strings.Builder
 	for {
@@ -105,9 +105,9 @@ func withoutComments(doc string) string {
 	return b.String()
 }
 
-// parseJRD reads names exactly as they are written: encoding/json, left to itself,
-// would take "HREF" for "href". Members of a wrong type count as absent, so one
-// bad link does not take the others with it.
+// parseJRD compares names exactly: encoding/json by default would accept "HREF" as
+// "href". Members of a wrong type are ignored, so that one bad link does not make the
+// others unusable.
 func parseJRD(body []byte) (*meta, error) {
 	var doc map[string]json.RawMessage
 	if err := json.Unmarshal(body, &doc); err != nil {
@@ -161,8 +161,7 @@ func text(raw json.RawMessage) string {
 	return s
 }
 
-// number returns an integer that is not negative. What is too large for any use
-// here is the largest that is not.
+// number returns an integer from 0 to largest; larger ones become largest.
 func number(raw json.RawMessage) (int, bool) {
 	var f float64
 	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) || json.Unmarshal(raw, &f) != nil || f < 0 || f != float64(int64(f)) {

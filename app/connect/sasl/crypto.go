@@ -33,9 +33,8 @@ func (h Hash) Size() int {
 	return 0
 }
 
-// Crypto does the slow work. Standard does it in Go; a page hands it to
-// WebCrypto, which does not block. The results belong to the caller, who
-// overwrites them when done.
+// Crypto computes hashes and keys. Standard does it in Go; a page uses WebCrypto, which
+// does not block. The caller owns the results and overwrites them after use.
 type Crypto interface {
 	PBKDF2(ctx context.Context, hash Hash, password, salt []byte, iterations, keyLen int) ([]byte, error)
 	HMAC(ctx context.Context, hash Hash, key, data []byte) ([]byte, error)

@@ -22,8 +22,8 @@ var conditions = []string{
 	InvalidMechanism, MalformedRequest, MechanismTooWeak, NotAuthorized, TemporaryAuthFailure,
 }
 
-// FailureError is the server's no. Text is the server's own explanation and only
-// adds to the condition.
+// FailureError reports that the server refused the sign-in. Text is the server's own
+// explanation; only the condition decides.
 type FailureError struct{ Condition, Text string }
 
 // NewFailure returns the failure with this condition. One that RFC 6120 does not
@@ -42,7 +42,7 @@ func (e *FailureError) Error() string {
 	return e.Condition + ": " + e.Text
 }
 
-// Reason is which rule the server broke.
+// Reason says which rule the server broke.
 type Reason string
 
 const (
@@ -59,9 +59,8 @@ const (
 	Unexpected         Reason = "it sent what has no place there"
 )
 
-// ServerError reports a server that broke the rules of the mechanism, by mistake
-// or to get in without knowing the password. There is no point in trying the
-// same again.
+// ServerError reports a server that broke the rules of the mechanism, by mistake or
+// because it does not know the password. A retry would end in the same way.
 type ServerError struct {
 	Reason Reason
 	Detail string // for a log

@@ -74,8 +74,8 @@ func (m *hashedToken) mac(ctx context.Context, role string) ([]byte, error) {
 	return m.crypto.HMAC(ctx, SHA256, token, []byte(role))
 }
 
-// HashedToken is what a server keeps of a token for HTSHA256None. It is enough to
-// sign in with, too.
+// HashedToken is the form in which a server stores a token for HTSHA256None. It is
+// enough to sign in, so it is a secret too.
 type HashedToken struct{ initiator, responder []byte }
 
 // HashToken returns what to keep of a token.

@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// Keys are what a client can keep of a password for SCRAM: enough to sign in, and to
-// know the server by, until the password is changed; not the password (RFC 5802 §9).
+// Keys are SCRAM's keys, which a client can store instead of the password. They are
+// enough to sign in and to check the server until the password is changed; the password
+// cannot be computed from them (RFC 5802 §9).
 type Keys struct {
 	Salt       []byte
 	Iterations int
@@ -23,8 +24,8 @@ func (k Keys) String() string { return "keys" }
 func (k Keys) GoString() string { return "sasl.Keys{}" }
 
 // ErrOtherSalt reports keys that were made for another salt or number of iterations
-// than the server has now: the password has been set anew, or a stranger answers.
-// Nothing was proven to it.
+// than the server has now: the password has been changed, or this is another server. No
+// proof was sent.
 var ErrOtherSalt = errors.New("the kept keys are not for the salt and iterations the server names")
 
 // KeysOf returns the keys that a SCRAM with Login.Keep has used, nil unless the

@@ -14,8 +14,8 @@ import (
 // OpaqueString (RFC 8265), its successor, keeps characters apart that SASLprep
 // makes one, so "…" typed by a phone would not be the "..." the server has.
 //
-// What Unicode 3.2 did not know is let through, as for any query (RFC 3454 §7).
-// The error is a *PrepError.
+// Characters newer than Unicode 3.2 are accepted, as for any query (RFC 3454 §7). The
+// error is a *PrepError.
 func prepare(what, s string) (string, error) {
 	if isPlainASCII(s) {
 		return s, nil

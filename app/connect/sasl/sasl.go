@@ -1,15 +1,14 @@
 // Package sasl authenticates with SCRAM, PLAIN, ANONYMOUS and, with a token instead
-// of a password, HT-SHA-256-NONE, over SASL as in RFC 6120 and over SASL2 (XEP-0388)
-// alike: it deals in messages and leaves the elements around them to its caller.
+// of a password, HT-SHA-256-NONE. It computes the messages; the caller puts them into the
+// elements of SASL (RFC 6120) or SASL2 (XEP-0388).
 //
 // A page cannot bind to its TLS channel, so SCRAM always says so ("n,,") and the
-// -PLUS mechanisms are passed over. What speaks for the server instead is its
-// signature, and the hash over the list of mechanisms that many servers add to
-// their first message (XEP-0474). Success that comes without the signature is a
-// failure.
+// -PLUS mechanisms are ignored. Instead the server proves itself by its signature and,
+// with many servers, by the hash over the list of mechanisms in its first message
+// (XEP-0474). A success without the signature is a failure.
 //
-// The expensive part is behind Crypto, since 100,000 iterations of PBKDF2 in
-// WebAssembly freeze the page for a quarter of a second.
+// The expensive part is behind Crypto: 100,000 iterations of PBKDF2 in WebAssembly would
+// freeze the page for a quarter of a second.
 package sasl
 
 import (
@@ -20,7 +19,7 @@ import (
 	"unicode/utf8"
 )
 
-// Names of the mechanisms there are.
+// Names of the mechanisms.
 const (
 	SCRAMSHA512 = "SCRAM-SHA-512"
 	SCRAMSHA256 = "SCRAM-SHA-256"
@@ -29,9 +28,9 @@ const (
 	Anonymous   = "ANONYMOUS"
 )
 
-// Mechanism is our side of one authentication. It is used once, by one
-// goroutine, and its methods in this order: Start, Next for every challenge,
-// Done when the server says success. The first error ends it: the caller aborts.
+// Mechanism is our side of one authentication. It is used once, by one goroutine. The
+// order of calls is: Start, Next for every challenge, Done at success. After the first
+// error the caller aborts.
 //
 // Errors are *ServerError when the server broke the rules, *FailureError when
 // SCRAM itself carried the refusal, *PrepError when the name or password cannot
@@ -39,24 +38,24 @@ const (
 type Mechanism interface {
 	Name() string
 
-	// Start returns the initial response. Nil would mean there is none; one that
-	// is empty but there is not nil.
+	// Start returns the initial response. Nil means that there is none, which is not the
+	// same as an empty one.
 	Start(ctx context.Context) (initial []byte, err error)
 
 	// Next answers a challenge.
 	Next(ctx context.Context, challenge []byte) (response []byte, err error)
 
-	// Done takes what came with success, present telling whether anything did. Only
-	// if it returns nil is the server believed.
+	// Done checks the data that came with success; present says whether there was any. The
+	// server is trusted only if Done returns nil.
 	Done(ctx context.Context, additional []byte, present bool) error
 }
 
-// Login is who authenticates and what the server had on offer.
+// Login has the name and the secret, and what the server offers.
 type Login struct {
 	User     string // localpart of the address (RFC 6120 §6.3.7)
 	Password string
-	Token    string // what HTSHA256None takes instead
-	Keys     *Keys  // what SCRAM takes instead, made by an earlier exchange
+	Token    string // instead of Password, for HTSHA256None
+	Keys     *Keys  // instead of Password, for SCRAM; from an earlier exchange
 
 	// Keep has SCRAM keep its keys for KeysOf.
 	Keep bool
@@ -76,7 +75,7 @@ type Login struct {
 	Nonce func() string
 }
 
-// Policy is what may be used.
+// Policy says which mechanisms may be used.
 type Policy struct {
 	Anonymous bool // only ANONYMOUS, otherwise never
 	Protected bool // the stream is encrypted or does not leave the machine
@@ -86,12 +85,12 @@ type Policy struct {
 
 // Reasons for which Choose finds nothing.
 var (
-	// ErrPlainAfterSCRAM: a server that knew SCRAM for this account now wants the
-	// password itself. Somebody may sit in between (XEP-0474 §7).
+	// ErrPlainAfterSCRAM reports a server that has used SCRAM for this account before and
+	// now requests the password itself. It may be an attacker (XEP-0474 §7).
 	ErrPlainAfterSCRAM = errors.New("the server now asks for the password itself, after it had a safer way for this account")
 
-	// ErrPlainUnprotected: the password would be readable on the way, or the
-	// deployment forbids to send it.
+	// ErrPlainUnprotected reports that the password would be readable in the network, or
+	// that the deployment forbids to send it.
 	ErrPlainUnprotected = errors.New("the server wants the password itself, which must not be sent here")
 
 	ErrNoMechanism = errors.New("the server offers no way to sign in that we know")
@@ -100,8 +99,8 @@ var (
 // strongest first, whatever the order of the server's list (RFC 6120 §6.3.3).
 var strongest = []string{SCRAMSHA512, SCRAMSHA256, SCRAMSHA1}
 
-// Choose returns the mechanism to use. What it does not know, -PLUS among it, it
-// passes over (XEP-0440 §3).
+// Choose returns the mechanism to use. It ignores those it does not know, such as -PLUS
+// (XEP-0440 §3).
 func Choose(offered []string, policy Policy) (name string, err error) {
 	if policy.Anonymous {
 		if slices.Contains(offered, Anonymous) {
@@ -150,9 +149,8 @@ func New(name string, login Login, crypto Crypto) (Mechanism, error) {
 	return nil, ErrNoMechanism
 }
 
-// newPlain sends name and password as they were typed: preparing them is the
-// server's part (RFC 4616 §2), and what is behind it may be an LDAP directory
-// that compares bytes.
+// newPlain sends name and password as they were typed. The server prepares them (RFC 4616
+// §2), and it may pass them to an LDAP directory that compares bytes.
 func newPlain(login Login) (Mechanism, error) {
 	for _, s := range []struct{ what, value string }{{"name", login.User}, {"password", login.Password}} {
 		if s.value == "" || strings.ContainsRune(s.value, 0) || !utf8.ValidString(s.value) {
@@ -165,7 +163,7 @@ func newPlain(login Login) (Mechanism, error) {
 	return &oneShot{name: Plain, initial: []byte(login.Authzid + "\x00" + login.User + "\x00" + login.Password)}, nil
 }
 
-// oneShot has said everything with its first message.
+// oneShot is a mechanism with a single message.
 type oneShot struct {
 	name    string
 	initial []byte

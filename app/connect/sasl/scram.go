@@ -81,7 +81,7 @@ func (s *scram) Start(context.Context) ([]byte, error) {
 // empty.
 func (s *scram) Next(ctx context.Context, challenge []byte) ([]byte, error) {
 	now := s.step
-	s.step = failed // unless we get to the end
+	s.step = failed // until the end is reached
 	switch now {
 	case sentFirst:
 		final, err := s.final(ctx, string(challenge))
@@ -166,9 +166,9 @@ func (s *scram) final(ctx context.Context, challenge string) ([]byte, error) {
 	return []byte(withoutProof + ",p=" + Encode(proof)), nil
 }
 
-// checkOffer compares the hash the server sent, if it did, with that of the
-// mechanisms we saw (XEP-0474 §6.2). Who changes the hash along with the list
-// makes our proof wrong, for it covers the hash.
+// checkOffer compares the hash the server sent, if any, with the hash of the mechanisms we
+// saw (XEP-0474 §6.2). An attacker who changes both the list and the hash makes our proof
+// wrong, because it covers the hash.
 func (s *scram) checkOffer(ctx context.Context, offered string) error {
 	if offered == "" {
 		return nil
