@@ -103,6 +103,13 @@ var rules = []struct {
 	}, {
 		who: []string{"natter/server/..."}, not: []string{"natter/app/client", "natter/app/feature/...", "natter/app/stream", "natter/wasm/..."},
 		why: "the server serves the client and is not one",
+	}, {
+		who: []string{"natter/server/site"}, deep: true, not: []string{"."}, yet: []string{"natter/server/site"},
+		why: "the build and the tests' servers need what serves files, and none of the libraries of an operator's server",
+	}, {
+		who: []string{"natter/server", "natter/server/cert", "natter/server/config", "natter/server/front"}, deep: true,
+		not: []string{"github.com/letsencrypt/...", "github.com/miekg/...", "github.com/invopop/...", "github.com/santhosh-tekuri/...", "natter/server/dnstest", "natter/app/xmpptest/..."},
+		why: "an ACME server, a name server and what makes and tries a schema are for tests",
 	},
 }
 

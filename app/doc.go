@@ -42,8 +42,12 @@
 //	web/                the page: form, styles, worker, manifest, icons; embeds what build made
 //	  build/ size/      make the bundle; say what it weighs
 //	server/             the natter command
+//	  config/           its configuration file, and the JSON Schema of it
+//	  cert/             certificates: from files, by ACME
+//	  front/            before all handlers: bounds, ids, log, figures, health
 //	  site/             serves the bundle: headers, config.json, host-meta
 //	  trial/            a small XMPP server in memory
+//	  dnstest/          a name server for tests
 //
 // Who knows whom, left to right the way from the wire to the screen:
 //

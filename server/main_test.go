@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"natter/server/site"
@@ -49,15 +51,15 @@ func TestConfigure(t *testing.T) {
 		{"public trial", []string{"-trial-public", "-addr", ":8080"}, "", ":8080", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s, err := configure(tc.args, env("ADDR", tc.addr), io.Discard)
+			s, err := configure(call{args: tc.args, getenv: env("ADDR", tc.addr), problems: io.Discard})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if s.Listen != tc.listen || s.trial != tc.trial {
 				t.Errorf("listens at %s, trial %v", s.Listen, s.trial)
 			}
-			if s.trial != (len(s.Demo) > 0) {
-				t.Errorf("trial %v, demo accounts %v", s.trial, s.Demo)
+			if s.trial != (len(s.demo) > 0) {
+				t.Errorf("trial %v, demo accounts %v", s.trial, s.demo)
 			}
 		})
 	}
@@ -74,8 +76,15 @@ func TestConfigure_Problems(t *testing.T) {
 	}{
 		{"-nonsense", "-nonsense"},
 		{"extra", `"extra" is not expected`},
+		{"config", "natter config check FILE"},
+		{"config check", "FILE is missing"},
+		{"config check a b", `"b" is not expected`},
+		{"config check /does/not/exist", "no such file"},
+		{"config check " + file, "natter.json:1: colour: there is no such key"},
+		{"serve -nonsense", "-nonsense"},
+		{"version 2", `"2" is not expected`},
 		{"-config /does/not/exist", "no such file"},
-		{"-config " + file, "natter.json: configuration: colour: there is no such key"},
+		{"-config " + file, "natter.json:1: colour: there is no such key"},
 		{"-config " + file + " -domain a.example", "leave out -domain"},
 		{"-websocket wss://a.example/", "needs -domain"},
 		{"-domain a.example", "websocket"},
@@ -88,28 +97,64 @@ func TestConfigure_Problems(t *testing.T) {
 		{"-addr example.org:8080", "-trial-public"},
 	} {
 		var problems bytes.Buffer
-		code := run(context.Background(), strings.Fields(tc.args), env(), io.Discard, &problems)
+		code := run(context.Background(), call{args: strings.Fields(tc.args), getenv: env(), out: io.Discard, problems: &problems})
 		if code != exitUsage || !strings.Contains(problems.String(), tc.says) {
 			t.Errorf("%s: %d %s", tc.args, code, problems.String())
 		}
 	}
-	if code := run(context.Background(), []string{"-help"}, env(), io.Discard, io.Discard); code != 0 {
-		t.Errorf("-help: %d", code)
+	for _, words := range []string{"-help", "-h", "serve -h", "config check -h", "config schema -h", "version -h"} {
+		var problems bytes.Buffer
+		code := run(context.Background(), call{args: strings.Fields(words), getenv: env(), out: io.Discard, problems: &problems})
+		if code != 0 || !strings.HasPrefix(problems.String(), "Usage: natter ") {
+			t.Errorf("%s: %d %s", words, code, problems.String())
+		}
 	}
 }
 
-// started runs natter with args until the test ends; it returns where it is, and a
-// function that stops it and returns its exit code.
-func started(t *testing.T, page fs.FS, args ...string) (base, said string, stop func() int) {
+// natter is one that runs in a test.
+type natter struct {
+	base     string // where it is
+	said     string
+	problems *lines // what it logs
+	reload   chan<- os.Signal
+	stop     func() int // stops it; returns its exit code
+}
+
+// lines can be read while others write them.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// started runs natter with args until the test ends.
+func started(t *testing.T, page fs.FS, args ...string) *natter {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r, w := io.Pipe()
 	done := make(chan int, 1)
-	var problems bytes.Buffer
+	reload := make(chan os.Signal, 1)
+	n := &natter{problems: &lines{}, reload: reload, stop: func() int { cancel(); return <-done }}
+	addr := "localhost:0"
+	if slices.Contains(args, "-config") {
+		addr = "" // the file says where
+	}
 	go func() {
-		s, err := configure(args, env("ADDR", "localhost:0"), &problems)
+		c := call{args, env("ADDR", addr), w, n.problems, reload, nil}
+		s, err := configure(c)
 		if err == nil {
-			err = serve(ctx, s, page, w)
+			err = serve(ctx, s, page, c)
 		}
 		if err != nil {
 			w.CloseWithError(err)
@@ -125,13 +170,14 @@ func started(t *testing.T, page fs.FS, args ...string) (base, said string, stop 
 		n, err := r.Read(buf)
 		out.Write(buf[:n])
 		if err != nil {
-			t.Fatalf("%s %s: %v", out.String(), problems.String(), err)
+			t.Fatalf("%s: %v", out.String(), err)
 		}
 	}
 	go io.Copy(io.Discard, r)
 	t.Cleanup(cancel)
-	base = regexp.MustCompile(`http://\S+`).FindString(out.String())
-	return base, out.String(), func() int { cancel(); return <-done }
+	n.said = out.String()
+	n.base = regexp.MustCompile(`https?://\S+`).FindString(n.said)
+	return n
 }
 
 // tiny is the least that is a page.
@@ -163,47 +209,48 @@ func status(t *testing.T, url string) int {
 
 // Security row 84: it stops when it is told, and says where it is until then.
 func TestSec84_StartAndStop(t *testing.T) {
-	base, said, stop := started(t, tiny(t))
+	n := started(t, tiny(t))
 	for _, want := range []string{"ada@localhost", "analytical", "grace@localhost", "compiler", "echo@localhost", "Ctrl+C"} {
-		if !strings.Contains(said, want) {
-			t.Errorf("%s is not said:\n%s", want, said)
+		if !strings.Contains(n.said, want) {
+			t.Errorf("%s is not said:\n%s", want, n.said)
 		}
 	}
-	if got := status(t, base); got != 200 {
+	if got := status(t, n.base); got != 200 {
 		t.Errorf("the page: %d", got)
 	}
-	if got := status(t, base+endpoint); got == 404 || got == 200 {
+	if got := status(t, n.base+endpoint); got == 404 || got == 200 {
 		t.Errorf("the WebSocket, asked without an upgrade: %d", got)
 	}
-	if code := stop(); code != 0 {
+	if code := n.stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	if _, err := http.Get(base); err == nil {
+	if _, err := http.Get(n.base); err == nil {
 		t.Error("it still answers")
 	}
 }
 
 // Security row 94: with a real domain there is no trial server.
 func TestSec94_NoTrial(t *testing.T) {
-	base, said, stop := started(t, tiny(t), "-domain", "example.org", "-websocket", "wss://example.org/ws")
-	if got := status(t, base+endpoint); got != 404 {
+	n := started(t, tiny(t), "-domain", "example.org", "-websocket", "wss://example.org/ws")
+	if got := status(t, n.base+endpoint); got != 404 {
 		t.Errorf("the trial server's WebSocket: %d", got)
 	}
-	if strings.Contains(said, "ada@localhost") {
+	if strings.Contains(n.said, "ada@localhost") {
 		t.Error("accounts that do not exist are announced")
 	}
-	if code := stop(); code != 0 {
+	if code := n.stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
 
 // A checkout that was not built compiles and says what to do.
 func TestNoBundle(t *testing.T) {
-	s, err := configure(nil, env(), io.Discard)
+	c := call{getenv: env(), out: io.Discard, problems: io.Discard}
+	s, err := configure(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = serve(context.Background(), s, os.DirFS(t.TempDir()), io.Discard)
+	err = serve(context.Background(), s, os.DirFS(t.TempDir()), c)
 	if err == nil || !strings.Contains(err.Error(), "make natter") {
 		t.Errorf("%v", err)
 	}

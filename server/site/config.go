@@ -1,20 +1,16 @@
 package site
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 )
 
-// Config is what the operator decides. The zero value serves nothing useful;
-// Parse reads one from a file, and what it returns is valid.
+// Config is what the operator decides about one page; package config reads it from a
+// file. The zero value serves nothing useful.
 type Config struct {
 	// Listen is the address to listen on, host:port.
 	Listen string
@@ -78,63 +74,6 @@ func (e *ConfigError) Error() string {
 		return "configuration: " + e.Problem
 	}
 	return "configuration: " + e.Key + ": " + e.Problem
-}
-
-// ReadFile parses the configuration in the named file.
-func ReadFile(name string) (*Config, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	c, err := Parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return c, nil
-}
-
-// Parse reads a configuration from JSON. It is strict: a key that is unknown,
-// repeated or of the wrong type is a *ConfigError, since what an operator wrote
-// and we ignored is a trap.
-func Parse(data []byte) (*Config, error) {
-	c := &Config{Listen: "127.0.0.1:8080"}
-	var hsts *bool
-	err := object(data, "", map[string]func(json.RawMessage, string) error{
-		"listen":    into(&c.Listen),
-		"publicURL": into(&c.PublicURL),
-		"anyServer": into(&c.AnyServer),
-		"hostMeta":  into(&c.HostMeta),
-		"hsts":      into(&hsts),
-		"kill":      into(&c.Kill),
-		"domains": func(raw json.RawMessage, key string) error {
-			return array(raw, key, func(raw json.RawMessage, key string) error {
-				var d Domain
-				err := object(raw, key, map[string]func(json.RawMessage, string) error{
-					"name":      into(&d.Name),
-					"websocket": into(&d.WebSocket),
-					"connect":   into(&d.Connect),
-				})
-				c.Domains = append(c.Domains, d)
-				return err
-			})
-		},
-		"branding": func(raw json.RawMessage, key string) error {
-			return object(raw, key, map[string]func(json.RawMessage, string) error{
-				"name": into(&c.Name),
-			})
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	c.HSTS = strings.HasPrefix(c.PublicURL, "https:")
-	if hsts != nil {
-		c.HSTS = *hsts
-	}
-	if err := c.Check(); err != nil {
-		return nil, err
-	}
-	return c, nil
 }
 
 // Check returns a *ConfigError for the first thing that is wrong with c.
@@ -272,9 +211,9 @@ func loopbackName(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// hosts returns the names this server answers to, or nil for all. Loopback
+// Hosts returns the names this page answers to, or nil for all. Loopback
 // names always count, so that a health check needs no name.
-func (c *Config) hosts() map[string]bool {
+func (c *Config) Hosts() map[string]bool {
 	if c.PublicURL == "" && !Loopback(c.Listen) {
 		return nil
 	}
@@ -288,86 +227,4 @@ func (c *Config) hosts() map[string]bool {
 		}
 	}
 	return names
-}
-
-// object reads the members of a JSON object, each by its own function.
-func object(raw []byte, key string, members map[string]func(json.RawMessage, string) error) error {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	first, err := dec.Token()
-	if err != nil {
-		return &ConfigError{key, "not JSON: " + jsonProblem(err)}
-	}
-	if first != json.Delim('{') {
-		return &ConfigError{key, "must be an object, { … }"}
-	}
-	seen := map[string]bool{}
-	for dec.More() {
-		token, err := dec.Token()
-		if err != nil {
-			return &ConfigError{key, "not JSON: " + jsonProblem(err)}
-		}
-		name := token.(string) // a member begins with its name, or Token fails
-		at := strings.TrimPrefix(key+"."+name, ".")
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return &ConfigError{at, "not JSON: " + jsonProblem(err)}
-		}
-		read, known := members[name]
-		if !known {
-			return &ConfigError{at, "there is no such key"}
-		}
-		if seen[name] {
-			return &ConfigError{at, "is there twice"}
-		}
-		seen[name] = true
-		if err := read(value, at); err != nil {
-			return err
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return &ConfigError{key, "not JSON: " + jsonProblem(err)}
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return &ConfigError{key, "something follows the end"}
-	}
-	return nil
-}
-
-func array(raw json.RawMessage, key string, element func(json.RawMessage, string) error) error {
-	var values []json.RawMessage
-	if err := json.Unmarshal(raw, &values); err != nil {
-		return &ConfigError{key, "must be a list, [ … ]"}
-	}
-	for i, value := range values {
-		if err := element(value, fmt.Sprintf("%s[%d]", key, i)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// into returns a function that reads a value of v's type into v.
-func into[T any](v *T) func(json.RawMessage, string) error {
-	return func(raw json.RawMessage, key string) error {
-		if string(raw) == "null" {
-			return &ConfigError{key, "must not be null"}
-		}
-		if err := json.Unmarshal(raw, v); err != nil {
-			return &ConfigError{key, jsonProblem(err)}
-		}
-		return nil
-	}
-}
-
-// jsonProblem says what is wrong in an operator's words.
-func jsonProblem(err error) string {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		kind := map[string]string{"string": "text in quotes", "bool": "true or false", "[]string": "a list of texts"}[wrong.Type.String()]
-		return "must be " + kind + ", not " + wrong.Value
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return "it ends too early"
-	}
-	return err.Error()
 }

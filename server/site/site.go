@@ -64,7 +64,7 @@ func New(files fs.FS, c *Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{config: c, inline: bundle.Inline, hosts: c.hosts(), pages: map[string]*page{}, mounts: map[string]http.Handler{}}
+	s := &Site{config: c, inline: bundle.Inline, hosts: c.Hosts(), pages: map[string]*page{}, mounts: map[string]http.Handler{}}
 	for _, asset := range bundle.Assets {
 		p, err := s.file(files, asset, bundle.Version)
 		if err != nil {
@@ -193,7 +193,7 @@ func encode(v any) []byte {
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	plain := w
 	w = &slowWriter{ResponseWriter: w, deadline: http.NewResponseController(w).SetWriteDeadline, now: time.Now}
-	host := hostname(r.Host)
+	host := Hostname(r.Host)
 	if s.hosts != nil && !s.hosts[host] {
 		// A page elsewhere whose name suddenly points here (DNS rebinding).
 		s.refuse(w, http.StatusMisdirectedRequest, "This server does not answer for that name.\n")
@@ -323,8 +323,8 @@ func negotiate(fields []string, encoded map[string]variant) string {
 	return best
 }
 
-// hostname returns the name in a Host header, in lower case.
-func hostname(host string) string {
+// Hostname returns the name in a Host header, in lower case.
+func Hostname(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}

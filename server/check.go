@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"natter/server/cert"
+	"natter/server/config"
+	"natter/server/site"
+	"natter/web"
+)
+
+const checkHelp = `Reads a configuration file as natter serve does, with the certificates it names, and
+says what is wrong with it: file:line: key: problem. Nothing is started.
+`
+
+func runCheck(_ context.Context, c call) error {
+	f := flags(c, "config check", "FILE", checkHelp)
+	if err := parse(f, c.args, "FILE"); err != nil {
+		return err
+	}
+	file, err := config.ReadFile(f.Arg(0))
+	if err != nil {
+		return usageError{err}
+	}
+	fmt.Fprintf(c.out, "%s is right. Natter listens on %s and serves\n", f.Arg(0), file.Listen)
+	for _, s := range file.Configs() {
+		fmt.Fprintf(c.out, "    %s\n", about(s))
+	}
+	if file.TLS == nil {
+		return nil
+	}
+	now := time.Now()
+	var wrong []string
+	for _, one := range file.TLS.Files {
+		leaf, err := cert.Read(one)
+		switch {
+		case err != nil:
+			return usageError{err}
+		case now.After(leaf.NotAfter):
+			wrong = append(wrong, fmt.Sprintf("%s has ended on %s", one.Cert, leaf.NotAfter.Format(time.DateOnly)))
+		default:
+			fmt.Fprintf(c.out, "%s is for %s, until %s.\n", one.Cert, strings.Join(leaf.DNSNames, ", "), leaf.NotAfter.Format(time.DateOnly))
+		}
+	}
+	source, err := cert.New(file, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return usageError{err}
+	}
+	pages, _ := file.Names()
+	for _, name := range pages {
+		if !source.Serves(name) {
+			wrong = append(wrong, "no certificate is for "+name)
+		}
+	}
+	for _, problem := range wrong {
+		fmt.Fprintln(c.problems, "natter:", problem)
+	}
+	if len(wrong) > 0 {
+		return errSaid
+	}
+	return nil
+}
+
+// about says in a line what a page is for.
+func about(s *site.Config) string {
+	var names []string
+	for _, d := range s.Domains {
+		names = append(names, d.Name)
+	}
+	if s.AnyServer {
+		names = append(names, "any server")
+	}
+	at := s.PublicURL
+	if at == "" {
+		at = "the page"
+	}
+	return at + " for " + strings.Join(names, ", ")
+}
+
+func runSchema(_ context.Context, c call) error {
+	f := flags(c, "config schema", "", "Prints the JSON Schema of configuration files. Save it beside the file and let the file\nbegin with \"$schema\": \"natter.schema.json\": editors then know the keys.\n")
+	if err := parse(f, c.args); err != nil {
+		return err
+	}
+	_, err := c.out.Write(config.Schema)
+	return err
+}
+
+func runVersion(_ context.Context, c call) error {
+	f := flags(c, "version", "", "Says of which source this natter was made, and which page is in it.\n")
+	if err := parse(f, c.args); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.out, "natter", version())
+	page := "none: make natter builds it"
+	if b, err := site.ReadBundle(web.Bundle()); err == nil {
+		page = fmt.Sprintf("%s, number %d", b.Version, b.Number)
+	}
+	fmt.Fprintln(c.out, "page", page)
+	fmt.Fprintln(c.out, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
+	return nil
+}
+
+// version is the commit natter was built from.
+func version() string {
+	v, changed := "of an unknown commit", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				v = s.Value
+			case s.Key == "vcs.modified" && s.Value == "true":
+				changed = ", with changes"
+			}
+		}
+	}
+	return v + changed
+}

@@ -1,0 +1,124 @@
+package front
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"natter/server/config"
+)
+
+// Gate bounds how many connections there are, in all and from one address (security row 83).
+// One too many is closed at once. It is made by NewGate, and one Gate may hold several
+// listeners.
+type Gate struct {
+	front *Front
+
+	mu     sync.Mutex
+	limits config.Limits
+	open   int
+	from   map[netip.Prefix]int
+}
+
+// NewGate returns a Gate that counts in f.
+func (f *Front) NewGate(limits config.Limits) *Gate {
+	g := &Gate{front: f, limits: limits, from: map[netip.Prefix]int{}}
+	f.Set.NewGauge("natter_connections", func() float64 {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return float64(g.open)
+	})
+	return g
+}
+
+// Limit changes the limits. Connections there are stay.
+func (g *Gate) Limit(limits config.Limits) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limits = limits
+}
+
+// Listener returns l behind the gate.
+func (g *Gate) Listener(l net.Listener) net.Listener { return &listener{l, g} }
+
+type listener struct {
+	net.Listener
+	gate *Gate
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		from := source(c.RemoteAddr())
+		if reason := l.gate.enter(from); reason != "" {
+			l.gate.front.Set.GetOrCreateCounter(fmt.Sprintf("natter_connections_refused_total{reason=%q}", reason)).Inc()
+			_ = c.Close()
+			continue
+		}
+		l.gate.front.Set.GetOrCreateCounter("natter_connections_total").Inc()
+		return &conn{Conn: c, leave: sync.OnceFunc(func() { l.gate.leave(from) })}, nil
+	}
+}
+
+type conn struct {
+	net.Conn
+	leave func()
+}
+
+func (c *conn) Close() error {
+	c.leave()
+	return c.Conn.Close()
+}
+
+// source returns what one customer of a provider has: an IPv4 address or 64 bits of IPv6. It
+// is the zero Prefix for this machine, whose connections are a proxy's.
+func source(a net.Addr) netip.Prefix {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	ip, _ := netip.AddrFromSlice(tcp.IP)
+	ip = ip.Unmap()
+	if ip.IsLoopback() {
+		return netip.Prefix{}
+	}
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	p, _ := ip.Prefix(bits) // the zero Prefix for what is no address
+	return p
+}
+
+// enter returns why a connection is one too many, "" if it is not.
+func (g *Gate) enter(from netip.Prefix) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.open >= g.limits.Connections:
+		return "all"
+	case from.IsValid() && g.from[from] >= g.limits.PerAddress:
+		return "address"
+	}
+	g.open++
+	if from.IsValid() {
+		g.from[from]++
+	}
+	return ""
+}
+
+func (g *Gate) leave(from netip.Prefix) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open--
+	if !from.IsValid() {
+		return
+	}
+	if g.from[from]--; g.from[from] == 0 {
+		delete(g.from, from)
+	}
+}
