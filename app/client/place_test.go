@@ -5,6 +5,7 @@ package client_test
 import (
 	"bufio"
 	"crypto/x509"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -28,6 +29,7 @@ func TestMain(m *testing.M) {
 	proxy := httptest.NewServer(http.HandlerFunc(names.connect))
 	os.Setenv("HTTPS_PROXY", proxy.URL)
 	os.Setenv("NO_PROXY", "")
+	_ = flag.Set("test.parallel", fmt.Sprint(1+len(xmpptest.Kinds))) // all places at a time, unless the command line says otherwise
 	code := xmpptest.Main(m)
 	proxy.CloseClientConnections()
 	proxy.Close()
@@ -109,18 +111,19 @@ type place struct {
 
 const password = "correct horse"
 
-// everywhere runs f against the trial server and all real ones.
+// everywhere runs f against the trial server and all real ones, beside each other: they are
+// mostly waited for. No server has two tests at a time, so that a test may stop it.
 func everywhere(t *testing.T, f func(t *testing.T, p *place)) {
 	t.Helper()
-	t.Run("trial", func(t *testing.T) { f(t, trialPlace(t)) })
-	xmpptest.All(t, func(t *testing.T, s *xmpptest.Server) { f(t, realPlace(s)) })
+	t.Run("trial", func(t *testing.T) { t.Parallel(); f(t, trialPlace(t)) })
+	for _, kind := range xmpptest.Kinds {
+		t.Run(string(kind), func(t *testing.T) { t.Parallel(); f(t, realPlace(xmpptest.Get(t, kind))) })
+	}
 }
 
 func realPlace(s *xmpptest.Server) *place {
 	u, _ := url.Parse(s.Web)
-	for _, domain := range []string{s.Domain, xmpptest.HostPlain, xmpptest.HostEvery} {
-		names.set(domain, u.Port())
-	}
+	names.set(s.Domain, u.Port())
 	return &place{
 		domain:   s.Domain,
 		wss:      s.WSS,

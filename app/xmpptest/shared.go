@@ -41,23 +41,34 @@ func All(t *testing.T, f func(t *testing.T, s *Server)) {
 func Main(m *testing.M) int {
 	shared.on = true
 	defer func() {
-		for _, s := range shared.servers {
-			s.Kill()
-			_ = os.RemoveAll(s.dir)
+		for _, s := range shared.kinds {
+			if s.Server != nil {
+				s.Kill()
+				_ = os.RemoveAll(s.dir)
+			}
 		}
 	}()
 	return m.Run()
 }
 
 var shared struct {
-	on      bool // set before the first test
-	mu      sync.Mutex
-	servers map[Kind]*Server
+	on    bool // set before the first test
+	mu    sync.Mutex
+	kinds map[Kind]*one
 }
 
-// Get returns the server of a Kind.
+// one is the server of a kind that tests share.
+type one struct {
+	mu sync.Mutex // held while it starts, which takes ejabberd seconds
+	*Server
+}
+
+// Get returns the server of a Kind. With -short the test is skipped: it is left to make test.
 func Get(t testing.TB, kind Kind) *Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a real server takes its time, and this is -short")
+	}
 	s, err := start(t, kind)
 	var missing *NotInstalledError
 	if errors.As(err, &missing) && os.Getenv("CI") != "true" {
@@ -83,25 +94,32 @@ func start(t testing.TB, kind Kind) (*Server, error) {
 		}
 		return s, err
 	}
-	shared.mu.Lock()
-	defer shared.mu.Unlock()
-	if s := shared.servers[kind]; s != nil {
-		return s, s.Start()
+	s := its(kind)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Server != nil {
+		return s.Server, s.Start()
 	}
 	dir, err := os.MkdirTemp("", "natter-"+string(kind)+"-")
 	if err != nil {
 		return nil, err
 	}
-	s, err := Start(kind, dir)
-	if err != nil {
+	if s.Server, err = Start(kind, dir); err != nil {
 		_ = os.RemoveAll(dir)
-		return nil, err
 	}
-	if shared.servers == nil {
-		shared.servers = map[Kind]*Server{}
+	return s.Server, err
+}
+
+func its(kind Kind) *one {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.kinds == nil {
+		shared.kinds = map[Kind]*one{}
 	}
-	shared.servers[kind] = s
-	return s, nil
+	if shared.kinds[kind] == nil {
+		shared.kinds[kind] = &one{}
+	}
+	return shared.kinds[kind]
 }
 
 func size(path string) int64 {
