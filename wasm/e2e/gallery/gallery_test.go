@@ -3,9 +3,11 @@
 package gallery
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/go-rod/rod"
@@ -26,29 +28,74 @@ const html = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>
 </head><body><div id="app"></div>
 <script src="/web/natter.js"></script><script src="/wasm_exec.js"></script><script src="/page.js"></script></body></html>`
 
-// serve builds the program and returns the address of its page.
-func serve(t *testing.T) string {
-	t.Helper()
-	wasm, err := chrome.Build(filepath.Join(t.TempDir(), "page.wasm"), "build", "-ldflags=-s -w", "./page")
+// program is what all tests open: built once, served once.
+var program = sync.OnceValues(func() (*httptest.Server, error) {
+	wasm, err := chrome.Build(filepath.Join(folder, "page.wasm"), "build", "-ldflags=-s -w", "./page")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	mux, err := chrome.Serve(html, policy, wasm)
 	if err != nil {
+		return nil, err
+	}
+	return httptest.NewServer(mux), nil
+})
+
+// chromium is the browser of all tests, running once one has asked for it.
+var (
+	running  *chrome.Browser
+	chromium = sync.OnceValues(func() (b *chrome.Browser, err error) {
+		b, err = chrome.Start(chrome.Options{})
+		running = b
+		return b, err
+	})
+)
+
+// folder holds what is built.
+var folder string
+
+func TestMain(m *testing.M) {
+	var err error
+	if folder, err = os.MkdirTemp("", "gallery"); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if running != nil {
+		running.Kill()
+	}
+	os.RemoveAll(folder)
+	os.Exit(code)
+}
+
+// serve returns the address of the page.
+func serve(t *testing.T) string {
+	t.Helper()
+	server, err := program()
+	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
 	return server.URL
 }
 
-func browser(t *testing.T) *chrome.Browser {
+// browser returns somebody's part of the one browser: what its pages keep goes with the test.
+func browser(t *testing.T) *rod.Browser {
 	t.Helper()
-	return chrome.Open(t, chrome.Options{})
+	chrome.Needed(t)
+	b, err := chromium()
+	if err != nil {
+		t.Fatal("chromium: ", err)
+	}
+	context, err := b.Incognito()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = context.Close() })
+	return context
 }
 
 // visit opens a story and waits until it is drawn.
-func visit(t *testing.T, b *chrome.Browser, address, story string, width, height int, dark bool) *rod.Page {
+func visit(t *testing.T, b *rod.Browser, address, story string, width, height int, dark bool) *rod.Page {
 	t.Helper()
 	page := b.MustPage()
 	t.Cleanup(func() { page.Close() })
@@ -59,6 +106,16 @@ func visit(t *testing.T, b *chrome.Browser, address, story string, width, height
 	})()
 	page = page.Timeout(3 * chrome.Patience) // for all the test does
 	page.MustSetViewport(width, height, 1, false)
+	prefer(t, page, dark)
+	page.MustNavigate(address + "/?story=" + story)
+	page.MustWait(`() => Boolean(document.querySelector("#app.natter"))`)
+	settled(page)
+	return page
+}
+
+// prefer says which colours the person likes, and that nothing shall move.
+func prefer(t *testing.T, page *rod.Page, dark bool) {
+	t.Helper()
 	scheme := "light"
 	if dark {
 		scheme = "dark"
@@ -70,10 +127,6 @@ func visit(t *testing.T, b *chrome.Browser, address, story string, width, height
 	if err != nil {
 		t.Fatal(err)
 	}
-	page.MustNavigate(address + "/?story=" + story)
-	page.MustWait(`() => Boolean(document.querySelector("#app.natter"))`)
-	settled(page)
-	return page
 }
 
 // settled waits until nothing in the page has changed for four frames.
@@ -95,23 +148,26 @@ func TestGallery(t *testing.T) {
 	}{{"wide", 1280, 800}, {"narrow", 390, 844}, {"tiny", 320, 256}}
 	for _, story := range stories.All {
 		for _, size := range sizes {
-			for _, dark := range []bool{false, true} {
-				if size.name == "tiny" && dark {
-					continue
+			name := story.Name + "-" + size.name
+			t.Run(name, func(t *testing.T) {
+				page := visit(t, b, address, story.Name, size.width, size.height, false)
+				inOrder(t, page)
+				if size.name != "tiny" {
+					axe.audit(t, page, false)
 				}
-				name := story.Name + "-" + size.name
-				if dark {
-					name += "-dark"
+				picture(t, page, name)
+				if size.name == "tiny" {
+					return
 				}
-				t.Run(name, func(t *testing.T) {
-					page := visit(t, b, address, story.Name, size.width, size.height, dark)
+				// The evening comes while the page is open: opened in the dark are others, see TestMenu.
+				t.Run("dark", func(t *testing.T) {
+					prefer(t, page, true)
+					settled(page)
 					inOrder(t, page)
-					if size.name != "tiny" {
-						axe.audit(t, page, dark)
-					}
-					picture(t, page, name)
+					axe.audit(t, page, true)
+					picture(t, page, name+"-dark")
 				})
-			}
+			})
 		}
 	}
 }

@@ -26,7 +26,7 @@ func TestLocalTime(t *testing.T) {
 		"2026-01-15T12:00:00Z",
 	}
 	b := chrome.Open(t, chrome.Options{Zone: zones[0]})
-	page := visit(t, b, serve(t), "conversation", 1000, 700, false)
+	page := visit(t, b.Browser, serve(t), "conversation", 1000, 700, false)
 	for _, stamp := range stamps {
 		page.MustEval(`(text) => receive(text, Date.parse(text))`, stamp)
 	}
