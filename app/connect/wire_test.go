@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"runtime"
@@ -337,6 +338,7 @@ func fail(t *testing.T, req Request, script func(*wire)) (*Error, *network) {
 }
 
 func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "16") // those that are parallel wait for silent servers, and need no processor for it
 	code := runTests(m)
 	if left := leaked(); len(left) > 0 && code == 0 {
 		fmt.Printf("%d goroutines are left of the tests:\n%s\n", len(left), strings.Join(left, "\n\n"))

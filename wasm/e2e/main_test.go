@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -31,6 +32,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
+	_ = flag.Set("test.parallel", "4") // pages wait for servers, and some for silent ones
 	code := xmpptest.Main(m)
 	stop()
 	_ = os.RemoveAll(dir)
