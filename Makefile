@@ -1,5 +1,6 @@
 # make run      the page and a trial server on http://localhost:8080 (ADDR=host:port)
 # make test     everything; installs what it lacks where it may
+# make quick    what needs neither a browser nor a real server, in under 90 seconds
 # make bundle   the page for any static host, in dist/
 # make prove    that nothing is lost when networks, pages and servers fail; takes two hours
 # make natter   the server with the page in it, for a real deployment
@@ -17,7 +18,7 @@ NODE = $$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec
 
 export GO
 
-.PHONY: all run natter bundle test prove prove/chaos prove/client prove/e2e prove/store check bench bench/go bench/page size fuzz conformance clean
+.PHONY: all run natter bundle test quick install embedded checked page prove prove/chaos prove/client prove/e2e prove/store check bench bench/go bench/page size fuzz conformance clean
 all: natter
 
 # Compressed quickly: on this machine nobody waits for the network.
@@ -34,14 +35,28 @@ natter:
 bundle:
 	$(GO) run ./web/build -out dist
 
-# The last line is the count of tests, after which rules they show to hold.
+# The machine is made ready beside what only computes: the one waits for the network, the other for
+# processors. Then come the tests. The last line is their count, after which rules they show to hold.
 test:
-	.ci/install
-	$(MAKE) check
-	$(GO) run ./web/build -out web/bundle -level fast
-	$(JS) $(GO) test -exec="$(NODE)" $$($(JS) $(GO) list -f '{{if .TestGoFiles}}{{.ImportPath}}{{end}}{{if .XTestGoFiles}} {{.ImportPath}}{{end}}' $(JSTESTS))
-	$(MAKE) size
+	@$(MAKE) -j3 --output-sync=target install checked page
 	$(GO) run ./app/xmpptest/conformance
+
+# -short leaves out what talks to a real server; there is little else in wasm/e2e.
+quick:
+	$(GO) test -short $$($(GO) list ./... | grep -v /wasm/e2e)
+
+install:
+	.ci/install
+
+embedded:
+	$(GO) run ./web/build -out web/bundle -level fast
+
+checked: embedded
+	$(MAKE) check
+
+page: embedded
+	$(JS) $(GO) test -vet=off -exec="$(NODE)" $$($(JS) $(GO) list -f '{{if .TestGoFiles}}{{.ImportPath}}{{end}}{{if .XTestGoFiles}} {{.ImportPath}}{{end}}' $(JSTESTS))
+	$(MAKE) size
 
 # Three packages at a time beside each other, for they mostly wait. Figures and failures are printed as
 # they come and once more, sorted, at the end; all else is in prove/*.log. How to read them:

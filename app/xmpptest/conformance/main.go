@@ -1,6 +1,6 @@
 // Command conformance runs the tests and says which rules they show to hold.
 //
-//	go run ./app/xmpptest/conformance [-all] [package …]
+//	go run ./app/xmpptest/conformance [-all] [-slow n] [package …]
 //
 // The rules are in rows.tsv, a number and a sentence each (RFC 7395, RFC 6120, the
 // XEPs around them). A test shows a rule when its name has the rule's number:
@@ -9,11 +9,13 @@
 // and so does an excuse that a test has made untrue.
 //
 // Failing tests are printed in full as they end. The table shows all rules with
-// -all, otherwise only those that are not simply met.
+// -all, otherwise only those that are not simply met; -slow shows the tests that took
+// longest.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"flag"
@@ -36,20 +38,25 @@ var excusedTSV string
 
 func main() {
 	all := flag.Bool("all", false, "print every rule")
+	slow := flag.Int("slow", 0, "print the `n` slowest tests")
 	flag.Parse()
 	packages := flag.Args()
 	if len(packages) == 0 {
-		packages = []string{"./..."}
+		packages = append(longest, "./...")
 	}
 	r, err := run(packages, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
 	}
+	r.slowest(os.Stdout, *slow)
 	if !report(os.Stdout, r, *all) {
 		os.Exit(1)
 	}
 }
+
+// longest are the packages that are tested first, lest one of them be alone at the end.
+var longest = []string{"./wasm/e2e", "./app/client", "./wasm/e2e/gallery"}
 
 // event is one line of go test -json.
 type event struct {
@@ -62,6 +69,7 @@ type results struct {
 	passed, failed, skipped int             // tests, subtests not counted
 	broken                  bool            // a package did not build, or died
 	rules                   map[string]rule // by number
+	took                    []event         // the ends of all tests
 }
 
 // rule counts the tests, subtests among them, that name it; test is the first.
@@ -75,8 +83,9 @@ func run(packages []string, out io.Writer) (*results, error) {
 	if goCommand == "" {
 		goCommand = "go"
 	}
-	// One package at a time: those that start servers and browsers want the machine.
-	cmd := exec.Command(goCommand, append([]string{"test", "-json", "-p", "1", "-timeout", "20m"}, packages...)...)
+	// Three packages beside each other, for they mostly wait: for servers, pages and clocks. Make
+	// check has vetted them.
+	cmd := exec.Command(goCommand, append([]string{"test", "-json", "-vet=off", "-p", "3", "-timeout", "20m"}, packages...)...)
 	cmd.Stderr = os.Stderr
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
@@ -154,6 +163,7 @@ func numbers(name string) map[string]bool {
 }
 
 func (r *results) count(ev event) {
+	r.took = append(r.took, ev)
 	top := !strings.Contains(ev.Test, "/")
 	for n := range numbers(ev.Test) {
 		c := r.rules[n]
@@ -181,6 +191,14 @@ func (r *results) count(ev event) {
 		r.failed++
 	case "skip":
 		r.skipped++
+	}
+}
+
+// slowest prints the n tests that took longest. Those that ran beside others had to share.
+func (r *results) slowest(out io.Writer, n int) {
+	slices.SortStableFunc(r.took, func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	for _, ev := range r.took[:min(n, len(r.took))] {
+		fmt.Fprintf(out, "%6.1fs %s %s\n", ev.Elapsed, ev.Package, ev.Test)
 	}
 }
 

@@ -44,6 +44,11 @@ func TestReport(t *testing.T) {
 		t.Errorf("output %q", out.String())
 	}
 	out.Reset()
+	r.took = []event{{Package: "p", Test: "TestQuick", Elapsed: 1}, {Package: "p", Test: "TestSlow", Elapsed: 2}}
+	if r.slowest(&out, 1); out.String() != "   2.0s p TestSlow\n" {
+		t.Errorf("the slowest: %q", out.String())
+	}
+	out.Reset()
 	if report(&out, r, false) {
 		t.Error("a failed test was reported as fine")
 	}

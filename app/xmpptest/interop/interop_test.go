@@ -66,6 +66,9 @@ func TestLibraries(t *testing.T) {
 // install gets the libraries if they are not there.
 func install(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("the libraries of npm take their time, and this is -short")
+	}
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			if os.Getenv("CI") == "true" {

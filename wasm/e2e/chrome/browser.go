@@ -42,9 +42,13 @@ type Browser struct {
 	once sync.Once
 }
 
-// Needed skips the test if there is no browser. With CI=true that is no excuse.
+// Needed skips the test if there is no browser. With CI=true that is no excuse. With -short
+// the test is left to make test.
 func Needed(t testing.TB) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a browser takes its time, and this is -short")
+	}
 	if _, err := os.Stat(path); err != nil && os.Getenv("CI") != "true" {
 		t.Skip("chromium is not installed: run .ci/install")
 	}
