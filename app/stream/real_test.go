@@ -142,7 +142,7 @@ func signIn(t *testing.T, s *xmpptest.Server, endpoint string) *person {
 		Connect: func(ctx context.Context, resume *connect.Resume, away error) (*connect.Session, error) {
 			return connector.Connect(ctx, connect.Request{
 				Account: p.account, Password: "secret", Server: endpoint,
-				Resume: resume, Away: away,
+				Resume: resume, Redirect: away,
 			})
 		},
 	})
