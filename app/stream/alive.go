@@ -11,29 +11,29 @@ const (
 	nsPing = "urn:xmpp:ping"
 )
 
-// question is what the server has been asked: its count with <r/>, or, without
-// Stream Management, to answer a ping sent behind what it should have by then. One
-// is open at a time, so a burst is confirmed as fast as the server keeps up.
+// question is a request for the server's count: an <r/> or, without Stream Management, a
+// ping after the stanzas to confirm. Only one is open at a time, so that a burst is
+// confirmed as fast as the server reads.
 type question struct {
 	asked  bool
 	ping   string // id of the ping, "" for <r/> and <enable/>
-	upto   int    // entries at the front of the queue that a pong confirms
+	upto   int    // entries at the front of the queue that the answer to the ping confirms
 	bytes  int    // written before it
 	since  time.Time
 	timer  timer
 	armed  time.Time // when the timer was set
-	buffer int       // what the socket held then
+	buffer int       // bytes the socket held then
 }
 
-// slowest is what a server is trusted to read in a second. Prosody by default stops
-// reading from a client above 10 KB/s, and what waits in between cannot be seen.
-const slowest = 10_000
+// slowestRead is how many bytes a server reads in a second at least. Prosody by default
+// limits a client to 10 KB/s, and what waits in the network cannot be seen.
+const slowestRead = 10_000
 
-// answerOffline is how long a server may take that the browser says is out of reach.
+// answerOffline is how long an answer may take when the browser says it is offline.
 const answerOffline = 2 * time.Second
 
-// wroteStanza counts towards the next question.
-func (l *loop) wroteStanza(en entry) {
+// countWritten counts a written stanza for the next question.
+func (l *loop) countWritten(en entry) {
 	l.bytes += en.size
 	if en.st.Name.Local == "iq" && !l.sm.counting && !l.sm.enabling {
 		return // it has an answer of its own
@@ -42,24 +42,24 @@ func (l *loop) wroteStanza(en entry) {
 	l.askSoon()
 }
 
-// askSoon asks for what has been written: after a few stanzas, or after a moment
-// without more of them (XEP-0198 §8.2).
+// askSoon asks for the server's count: after Config.AckEvery stanzas, or Config.AckQuiet
+// after the last one (XEP-0198 §8.2).
 func (l *loop) askSoon() {
 	switch {
 	case l.question.asked || l.unasked == 0 || l.phase != online:
 	case l.unasked >= l.config.AckEvery:
 		l.probe()
 	default:
-		l.quiet.set(l, l.config.AckQuiet, func(time.Duration) { l.probe() })
+		l.askTimer.set(l, l.config.AckQuiet, func(time.Duration) { l.probe() })
 	}
 }
 
-// probe asks the server what it has, and so whether it is there.
+// probe asks the server for its count, which also shows whether the server is there.
 func (l *loop) probe() {
 	if l.question.asked || l.phase != online {
 		return
 	}
-	l.quiet.clear()
+	l.askTimer.clear()
 	l.unasked = 0
 	if l.sm.counting {
 		l.control = append(l.control, framing.New(nsSM, "r"))
@@ -69,73 +69,73 @@ func (l *loop) probe() {
 			Set("type", "get").Set("id", l.question.ping).Set("to", l.me.Domain()).
 			Add(framing.New(nsPing, "ping")))
 	}
-	l.doubt()
+	l.startAnswerTimer()
 }
 
-// probeOffline asks the server and waits for the answer only for a moment. The browser
-// may be wrong, and to a server on this machine it usually is.
-func (l *loop) probeOffline() {
+// probeBriefly is probe with a short wait, for when the browser says it is offline. The
+// browser may be wrong, for example about a server on this machine.
+func (l *loop) probeBriefly() {
 	if l.phase != online {
 		return
 	}
 	l.probe()
-	if left := l.budget() - passed(l.now(), l.question.armed); left > answerOffline {
+	if left := l.answerTime() - elapsed(l.now(), l.question.armed); left > answerOffline {
 		l.question.timer.set(l, answerOffline, l.unanswered)
 	}
 }
 
-// doubt gives the server its time to answer.
-func (l *loop) doubt() {
+// startAnswerTimer starts a question, which the server has to answer in time.
+func (l *loop) startAnswerTimer() {
 	q := &l.question
 	if q.asked {
 		return
 	}
 	q.asked, q.since, q.bytes = true, l.now(), l.bytes
-	l.patience()
+	l.setAnswerTimer()
 }
 
-// patience sets the timer of the question.
-func (l *loop) patience() {
+// setAnswerTimer sets the timer of the open question.
+func (l *loop) setAnswerTimer() {
 	q := &l.question
 	q.armed, q.buffer = l.now(), l.link.session.Conn.Buffered()
-	q.timer.set(l, l.budget(), l.unanswered)
+	q.timer.set(l, l.answerTime(), l.unanswered)
 }
 
-func (l *loop) budget() time.Duration {
-	return l.config.Answer + time.Duration(l.question.bytes)*time.Second/slowest
+func (l *loop) answerTime() time.Duration {
+	return l.config.Answer + time.Duration(l.question.bytes)*time.Second/slowestRead
 }
 
-// unanswered decides whether the server is gone. It is not if we have been asleep
-// or have not read, if it still says something, or if the socket still gets rid of
-// what was written; but it must not go on like this for ever.
+// unanswered decides whether the server is gone. It is not gone if the machine slept, if
+// reading was paused, if something was received, or if the socket could still write. But
+// this may only go on for six times the answer time.
 func (l *loop) unanswered(late time.Duration) {
 	q := &l.question
 	switch {
-	case late > asleep:
+	case late > asleepAfter:
 		q.since = l.now()
-	case l.behind():
+	case l.backlogFull():
 		q.since = l.now()
-	case passed(l.now(), q.since) > 6*l.budget():
-		l.silent()
+	case elapsed(l.now(), q.since) > 6*l.answerTime():
+		l.serverSilent()
 		return
-	case l.heard.After(q.armed), l.link.session.Conn.Buffered() < q.buffer:
+	case l.lastRead.After(q.armed), l.link.session.Conn.Buffered() < q.buffer:
 	default:
-		l.silent()
+		l.serverSilent()
 		return
 	}
-	l.patience()
+	l.setAnswerTimer()
 }
 
-// settled: the question has been answered.
-func (l *loop) settled() {
+// questionAnswered ends the question.
+func (l *loop) questionAnswered() {
 	l.bytes = max(0, l.bytes-l.question.bytes)
 	l.question.timer.clear()
 	l.question = question{}
 }
 
-// silent gives up a socket that leads nowhere. With Stream Management it is just
-// dropped, because any last word would end the stream that is to be resumed.
-func (l *loop) silent() {
+// serverSilent ends a session whose server does not answer. With Stream Management the
+// socket is dropped without a stream error, which would end the stream to be resumed.
+func (l *loop) serverSilent() {
 	if l.sm.id != "" {
 		l.fail(nil, ErrSilent)
 		return
@@ -143,48 +143,48 @@ func (l *loop) silent() {
 	l.fail(&framing.StreamError{Condition: framing.ConnectionTimeout}, ErrSilent)
 }
 
-// watch looks again when the silence may have lasted too long. In between it looks
-// often enough to notice that the machine was asleep.
-func (l *loop) watch() {
+// watchSilence probes the server when it has been silent for too long. It runs at least
+// every 30 s, to notice that the machine was asleep.
+func (l *loop) watchSilence() {
 	const look = 30 * time.Second
-	wait := min(look, l.remaining())
-	l.tick.set(l, max(wait, time.Second), func(late time.Duration) {
-		if late > asleep || l.remaining() <= 0 {
+	wait := min(look, l.silenceLeft())
+	l.silenceTimer.set(l, max(wait, time.Second), func(late time.Duration) {
+		if late > asleepAfter || l.silenceLeft() <= 0 {
 			l.probe()
 		}
-		l.watch()
+		l.watchSilence()
 	})
 }
 
-// remaining returns for how much longer the silence is in order. Some servers say
-// after which silence of ours they hang up (XEP-0478).
-func (l *loop) remaining() time.Duration {
+// silenceLeft returns how much longer the server, or we, may be silent. Some servers
+// announce after which silence of ours they disconnect (XEP-0478).
+func (l *loop) silenceLeft() time.Duration {
 	limit := l.config.Silence
 	if l.hidden {
 		limit = l.config.HiddenSilence
 	}
 	now := l.now()
-	left := limit - passed(now, l.heard)
+	left := limit - elapsed(now, l.lastRead)
 	if l.idle > 0 {
 		keep := min(l.idle*3/4, 45*time.Second)
-		left = min(left, keep-passed(now, l.heard), keep-passed(now, l.wrote))
+		left = min(left, keep-elapsed(now, l.lastRead), keep-elapsed(now, l.lastWritten))
 	}
 	return left
 }
 
-// hide keeps in mind whether the page can be seen, and tells the server.
+// hide notes whether the page is hidden, and informs the server.
 func (l *loop) hide(hidden bool) {
 	if l.hidden == hidden {
 		return
 	}
 	l.hidden = hidden
 	if l.phase == online {
-		l.tellHidden()
-		l.watch()
+		l.sendCSI()
+		l.watchSilence()
 	}
 }
 
-func (l *loop) tellHidden() {
+func (l *loop) sendCSI() {
 	if l.features.Child(nsCSI, "csi") == nil {
 		return
 	}
@@ -195,12 +195,12 @@ func (l *loop) tellHidden() {
 	l.control = append(l.control, framing.New(nsCSI, word))
 }
 
-// hush stops what goes on only during a session.
-func (l *loop) hush() {
-	for _, t := range []*timer{&l.quiet, &l.tick, &l.pace} {
+// stopTimers clears the timers that run only during a session.
+func (l *loop) stopTimers() {
+	for _, t := range []*timer{&l.askTimer, &l.silenceTimer, &l.bufferTimer} {
 		t.clear()
 	}
-	l.settled()
+	l.questionAnswered()
 	for _, r := range l.requests {
 		r.timer.clear()
 	}

@@ -213,7 +213,7 @@ func TestK05_Dead(t *testing.T) {
 			w.pass(time.Second)
 			sv.got()
 			slow.buffered.Store(0)
-			w.pass(pacing)
+			w.pass(bufferPoll)
 			sv.got(written("m1"))
 		})
 	})
@@ -243,7 +243,7 @@ func TestK05_NetworkGone(t *testing.T) {
 			if !sv.gone() {
 				t.Fatal("the socket is still open")
 			}
-			w.pass(wakeEvery)
+			w.pass(wakeInterval)
 			w.s.Wake(NetworkBack)
 			if c := w.next(); c.resume == nil {
 				t.Fatal("not resumed")
@@ -315,7 +315,7 @@ func TestK07_Sleep(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
 			sv := w.managed()
 			for _, reason := range []Wake{NetworkBack, Visible, Awake, Manual} {
-				w.pass(wakeEvery)
+				w.pass(wakeInterval)
 				w.s.Wake(reason)
 				sv.got(r)
 				sv.say(a(0))

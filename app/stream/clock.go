@@ -2,7 +2,7 @@ package stream
 
 import "time"
 
-// Clock is where a Stream gets its time from. Tests inject one they can turn.
+// Clock is the source of time of a Stream. Tests have one that they can set.
 type Clock interface {
 	Now() time.Time
 
@@ -23,16 +23,16 @@ func (realClock) AfterFunc(d time.Duration, f func()) (stop func()) {
 	return func() { t.Stop() }
 }
 
-// timer is one timer of the loop. Its function runs on the loop, unless the timer
-// has been cleared or set again in the meantime.
+// timer is a timer of the loop. Its function runs on the loop, unless the timer has been
+// cleared or set again before.
 type timer struct {
 	stop  func()
 	token *byte
 }
 
-// set calls f after d. It tells f how late that is by the clock on the wall: much
-// later means that the machine or the page was asleep, and then nothing can be
-// concluded from the time that has passed.
+// set calls f after d. The argument of f is how late the call is by the wall clock: if it
+// is very late, the machine or the page was asleep, and the time that has passed proves
+// nothing.
 func (t *timer) set(l *loop, d time.Duration, f func(late time.Duration)) {
 	t.clear()
 	token := new(byte)
@@ -58,12 +58,12 @@ func (t *timer) clear() {
 
 func (t *timer) running() bool { return t.token != nil }
 
-// asleep is how late a timer is when it was not just the load. Browsers hold back
-// the timers of a hidden page too; to look once more than needed does no harm.
-const asleep = 15 * time.Second
+// asleepAfter is the lateness of a timer above which the machine counts as having slept.
+// Browsers also delay the timers of a hidden page; one check too many does no harm.
+const asleepAfter = 15 * time.Second
 
-// passed returns how long ago t was, by the clock on the wall or by the one that
-// stands still while the machine sleeps, whichever says more.
-func passed(now, t time.Time) time.Duration {
+// elapsed returns the time since t, by the wall clock or by the monotonic clock, which
+// stops while the machine sleeps: the longer of the two.
+func elapsed(now, t time.Time) time.Duration {
 	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
 }

@@ -42,14 +42,14 @@ func TestHold_UntilRelease(t *testing.T) {
 		bubble(t, Config{Hold: true, AckEvery: 1000}, func(t *testing.T, w *world) {
 			sv := w.managed()
 			var all []string
-			for i := range spare + 1 {
+			for i := range maxUnrecorded + 1 {
 				id := fmt.Sprint("t", i)
 				w.typing(id)
 				all = append(all, typing(id))
 			}
-			sv.got(all[:spare]...)
+			sv.got(all[:maxUnrecorded]...)
 			w.s.Release(w.s.Snapshot(0).Upto)
-			sv.got(all[spare:]...)
+			sv.got(all[maxUnrecorded:]...)
 		})
 	})
 	t.Run("a stream that ends holds nothing back", func(t *testing.T) {

@@ -11,82 +11,81 @@ import (
 	"natter/framing"
 )
 
-// phase is where the loop stands.
+// phase is the state of the loop.
 type phase int
 
 const (
-	waiting    phase = iota // for the moment of the next try
-	connecting              // Connect runs
+	waiting    phase = iota // for the time of the next attempt
+	connecting              // Config.Connect runs
 	online                  // there is a session
-	stopped                 // a final failure; only Wake(Manual) goes on
+	stopped                 // after a final failure; only Wake(Manual) continues
 	closing                 // Close was called during a session
 	ended                   // Run returns
 )
 
-// loop is what Run's goroutine owns: all of the stream's state. Everybody else
-// sends it jobs through the mailbox. It never waits for anything but the next
-// thing to happen.
+// loop has all state of a stream and belongs to Run's goroutine. Other goroutines post jobs
+// to its mailbox. It waits in step only.
 type loop struct {
 	s      *Stream
 	config *Config
 	ctx    context.Context
-	wg     sync.WaitGroup // all that Run started
+	wg     sync.WaitGroup // goroutines of Run
 
 	phase  phase
 	link   *link   // the socket; after a loss until it is closed
 	events []Event // for the owner
 	hidden bool
 
-	me       jid.JID
-	features *framing.Element
-	idle     time.Duration // after which silence of ours the server hangs up, 0 if it did not say
-	requests map[string]*request
-	asked    int // requests ever
+	me           jid.JID
+	features     *framing.Element
+	idle         time.Duration // silence of ours after which the server disconnects, 0 if unknown
+	requests     map[string]*request
+	requestCount int // of all time
 
-	// manage.go: what both sides have sent and handled.
-	queue     []entry // our stanzas that are not confirmed
-	number    uint64  // of the entry queued last
-	recorded  uint64  // of the last one that the owner has written down
-	unknown   int     // how many more than we know of may have been sent before a restore
-	sent      int     // how many of the queue were written on the current stream
-	acked     uint32  // our stanzas confirmed before the queue, mod 2^32
-	sm        management
-	inbound   []*mark // received and not handled
-	h         uint32  // handled, mod 2^32
-	owed      bool    // the server asked while inbound was not empty
-	suspects  map[string]bool
-	losses    int  // how often the owner was told Unsent
-	unsettled bool // and has not settled it
+	// manage.go: the stanzas of both sides.
+	queue      []entry // our stanzas that are not confirmed
+	number     uint64  // of the entry queued last
+	recorded   uint64  // of the last entry that the owner has stored
+	unrecorded int     // how many stanzas after the queue may have been sent before a restore
+	sent       int     // how many of the queue were written on the current stream
+	acked      uint32  // our stanzas confirmed before the queue, mod 2^32
+	sm         smState
+	inbound    []*mark // received and not handled
+	h          uint32  // handled, mod 2^32
+	ackOwed    bool    // the server asked for our count while inbound was not empty
+	suspects   map[string]bool
+	losses     int  // Unsent events so far
+	unsettled  bool // the owner has not called Settle for the last of them
 
-	control []*framing.Element // what manages the stream leaves before the queue
-	pace    timer              // runs while the socket is full
+	control     []*framing.Element // elements of the stream itself, which leave before the queue
+	bufferTimer timer              // runs while the socket is full
 
-	// alive.go: whether the server is there and what it has.
-	question     question
-	unasked      int       // stanzas written since
-	bytes        int       // written and not known to have arrived
-	quiet        timer     // until the question, when nothing more is written
-	tick         timer     // until the next look at the silence
-	heard, wrote time.Time // the last word from and to the server
+	// alive.go: whether the server answers.
+	question              question
+	unasked               int       // stanzas written since the last question
+	bytes                 int       // written and not known to have arrived
+	askTimer              timer     // until the next question, if nothing more is written
+	silenceTimer          timer     // until the next look at the silence
+	lastRead, lastWritten time.Time // when something came from, or went to, the server
 
 	// reconnect.go
-	failures  int           // tries and short-lived sessions since the last stable one
-	base      time.Duration // what the wait doubles from
-	redirects int           // followed at once since the last stable session
-	since     time.Time     // the session began
-	resumed   bool          // by resuming the stream
-	answered  bool          // and the server has answered what we asked it since
-	lost      time.Time     // the session ended
-	woken     time.Time     // the last Wake that had an effect
-	retry     timer
-	stuck     timer // runs while what was received keeps the stream from being resumed
-	parting   timer // from the end of a closed stream to that of Run
-	due       bool  // connect as soon as nothing is in the way
-	away      error // why the server sent us elsewhere
+	failures     int           // failed attempts and short sessions since the last stable one
+	waitBase     time.Duration // the first limit of wait, which doubles
+	redirects    int           // followed at once since the last stable session
+	sessionStart time.Time     // of the current or last session
+	resumed      bool          // the session has resumed the stream
+	answered     bool          // and the server has answered a question in it
+	lostAt       time.Time     // when the last session ended
+	lastWake     time.Time     // the last Wake that had an effect
+	retry        timer
+	handledTimer timer // runs while unhandled stanzas prevent a resume
+	finishTimer  timer // from the end of a closed stream to the end of Run
+	connectDue   bool  // connect as soon as possible
+	redirect     error // the end of a session whose server redirected us
 }
 
 func newLoop(s *Stream) *loop {
-	l := &loop{s: s, config: &s.config, requests: map[string]*request{}, base: firstWait}
+	l := &loop{s: s, config: &s.config, requests: map[string]*request{}, waitBase: firstWait}
 	if r := s.config.Restore; r != nil {
 		l.restore(r)
 	}
@@ -104,9 +103,9 @@ func (l *loop) run(ctx context.Context) error {
 	cause := ctx.Err()
 	cancel()
 	l.retry.clear()
-	l.stuck.clear()
-	l.parting.clear()
-	l.hush()
+	l.handledTimer.clear()
+	l.finishTimer.clear()
+	l.stopTimers()
 	if l.link != nil {
 		l.drop(nil)
 	}
@@ -118,13 +117,13 @@ func (l *loop) run(ctx context.Context) error {
 	return cause
 }
 
-// step waits for the next thing to happen and deals with it.
+// step waits for the next job, element, write or event, and handles it.
 func (l *loop) step() {
 	var in chan received
 	var out chan writing
 	var next writing
-	if l.talking() {
-		if !l.behind() || l.phase == closing {
+	if l.inSession() {
+		if !l.backlogFull() || l.phase == closing {
 			in = l.link.in
 		}
 		if w, ok := l.next(); ok {
@@ -152,12 +151,12 @@ func (l *loop) step() {
 	}
 }
 
-// talking reports whether the socket is one of a session.
-func (l *loop) talking() bool { return l.phase == online || l.phase == closing }
+// inSession reports whether there is a session.
+func (l *loop) inSession() bool { return l.phase == online || l.phase == closing }
 
-// behind reports whether the owner has so much to do that reading on would only
-// fill the memory: the server keeps the rest.
-func (l *loop) behind() bool { return len(l.inbound) > l.config.Backlog }
+// backlogFull reports whether the owner has so many stanzas to handle that reading more
+// would only fill memory.
+func (l *loop) backlogFull() bool { return len(l.inbound) > l.config.Backlog }
 
 func (l *loop) now() time.Time { return l.config.Clock.Now() }
 
@@ -166,18 +165,18 @@ func (l *loop) emit(ev Event) { l.events = append(l.events, ev) }
 func (l *loop) delivered() {
 	l.events[0] = nil
 	l.events = l.events[1:]
-	if l.parting.running() && len(l.events) == 0 {
+	if l.finishTimer.running() && len(l.events) == 0 {
 		l.finish()
 	}
 }
 
-// online begins a session.
+// online starts a session.
 func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
 	l.phase = online
-	l.me, l.since, l.lost = sess.JID, l.now(), time.Time{}
-	l.heard, l.wrote = l.since, l.since
+	l.me, l.sessionStart, l.lostAt = sess.JID, l.now(), time.Time{}
+	l.lastRead, l.lastWritten = l.sessionStart, l.sessionStart
 	l.link = l.open(sess)
-	l.control, l.unasked, l.bytes, l.owed = nil, 0, 0, false
+	l.control, l.unasked, l.bytes, l.ackOwed = nil, 0, 0, false
 	l.resumed, l.answered = sess.Resumed, false
 	if sess.Features != nil {
 		l.features = sess.Features
@@ -186,7 +185,7 @@ func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
 	switch {
 	case limit > 0:
 	case sess.Resumed:
-		limit = int(l.s.limit.Load()) // it has no features of its own; what was said holds
+		limit = int(l.s.limit.Load()) // a resumed stream repeats no features, so the old limit holds
 	default:
 		limit = defaultLimit
 	}
@@ -197,38 +196,38 @@ func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
 
 	if sess.Resumed {
 		l.emit(Online{Session: sess, Resumed: true})
-		if !l.goOn(sess.ResumedH) {
+		if !l.afterResume(sess.ResumedH) {
 			return
 		}
 	} else {
 		if sess.FailedH != nil && tried != nil {
-			l.catchUp(*sess.FailedH)
+			l.confirmUpTo(*sess.FailedH)
 		}
-		lost := l.startOver()
+		lost := l.startNewStream()
 		l.emit(Online{Session: sess})
-		l.lose(lost)
-		l.shrink(limit)
-		l.manage(sess)
+		l.emitUnsent(lost)
+		l.dropTooLarge(limit)
+		l.enableSM(sess)
 	}
 	if l.hidden {
-		l.tellHidden()
+		l.sendCSI()
 	}
-	for _, r := range l.pending() {
-		l.await(r)
+	for _, r := range l.pendingRequests() {
+		l.startDeadline(r)
 	}
-	l.watch()
+	l.watchSilence()
 }
 
-// received deals with what the link has read.
+// received handles an element or error that the link has read.
 func (l *loop) received(r received) {
 	if r.err != nil {
-		l.hungUp(r.err)
+		l.readEnded(r.err)
 		return
 	}
 	e := r.element
-	l.heard = l.now()
+	l.lastRead = l.now()
 	if e.Name.Space == nsSM {
-		l.managed(e)
+		l.receivedSM(e)
 		return
 	}
 	if !isStanza(e) {
@@ -240,11 +239,11 @@ func (l *loop) received(r received) {
 		l.emit(Received{Stanza: e})
 		return
 	}
-	if ours, ok := l.replied(e); ok {
+	if ours, ok := l.matchReply(e); ok {
 		l.emit(ours)
 		return
 	}
-	m.handled = true // nobody asked, or it was us
+	m.handled = true // an answer that nobody waits for, or to a ping of the loop
 	l.advance()
 }
 
@@ -259,14 +258,14 @@ func isStanza(e *framing.Element) bool {
 	return false
 }
 
-// next returns what is to be written next, if anything may be.
+// next returns the next element to write, if one may be written.
 func (l *loop) next() (writing, bool) {
 	if l.link.closing {
 		return writing{}, false
 	}
 	if l.link.session.Conn.Buffered() > maxBuffered {
-		if !l.pace.running() {
-			l.pace.set(l, pacing, func(time.Duration) {})
+		if !l.bufferTimer.running() {
+			l.bufferTimer.set(l, bufferPoll, func(time.Duration) {})
 		}
 		return writing{}, false
 	}
@@ -281,20 +280,21 @@ func (l *loop) next() (writing, bool) {
 	case l.phase != closing:
 		return writing{}, false
 	case l.sm.counting && !l.link.acked:
-		// What we have, so that the server does not send it again (XEP-0198 §4).
+		// The last acknowledgement, so that the server does not send these stanzas again
+		// (XEP-0198 §4).
 		return writing{element: l.ack(), ack: true}, true
 	}
 	return writing{end: true}, true
 }
 
 const (
-	maxBuffered = 256 << 10              // what the socket may hold; the rest waits here
-	pacing      = 100 * time.Millisecond // until that is looked at again
+	maxBuffered = 256 << 10              // bytes the socket may hold; the rest waits in the queue
+	bufferPoll  = 100 * time.Millisecond // until that is looked at again
 )
 
-// written: the link has taken it.
+// written notes that the link has accepted an element.
 func (l *loop) written(w writing) {
-	l.wrote = l.now()
+	l.lastWritten = l.now()
 	switch {
 	case w.end:
 		l.link.closing = true
@@ -306,21 +306,21 @@ func (l *loop) written(w writing) {
 		if en.request != nil {
 			en.request.written = true
 		}
-		l.wroteStanza(en)
+		l.countWritten(en)
 	default:
 		l.control = l.control[1:]
 	}
 }
 
-// refused: the link could not write it.
-func (l *loop) refused(k *link, w writing, err error) {
+// writeFailed handles an element that the link could not write.
+func (l *loop) writeFailed(k *link, w writing, err error) {
 	if l.link != k || l.phase != online {
 		return
 	}
 	var size *framing.SizeError
 	if w.stanza == nil || !errors.As(err, &size) && !errors.Is(err, framing.ErrName) {
-		// Why will be read; a silent end shows as an answer that does not come.
-		l.doubt()
+		// The reader gets the reason. If it gets none, the missing answer ends the session.
+		l.startAnswerTimer()
 		return
 	}
 	if size != nil {
@@ -335,45 +335,45 @@ func (l *loop) refused(k *link, w writing, err error) {
 	}
 }
 
-// close ends the stream in good order.
+// close starts the closing of the stream.
 func (l *loop) close() {
 	switch l.phase {
 	case online:
 		l.phase = closing
-		l.hush()
+		l.stopTimers()
 	case closing, ended:
 	default:
 		l.finish()
 	}
 }
 
-// part ends Run when the owner has heard the last of it, if they still listen.
-func (l *loop) part() {
+// finishAfterEvents ends Run when the owner has read all events, or after finishTimeout.
+func (l *loop) finishAfterEvents() {
 	l.link.closing = true
 	if len(l.events) == 0 {
 		l.finish()
 		return
 	}
-	l.parting.set(l, partingTime, func(time.Duration) { l.finish() })
+	l.finishTimer.set(l, finishTimeout, func(time.Duration) { l.finish() })
 }
 
-const partingTime = 250 * time.Millisecond
+const finishTimeout = 250 * time.Millisecond
 
 // finish ends Run.
 func (l *loop) finish() {
-	l.sm = management{}
+	l.sm = smState{}
 	l.phase = ended
 }
 
-// link is the socket of one session with the goroutines that read and write it.
+// link is the socket of one session, with the goroutines that read and write it.
 type link struct {
 	session *connect.Session
 	in      chan received
 	out     chan writing
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
-	acked   bool // the last <a/> has been handed over
-	closing bool // and <close/>: nothing more is written
+	acked   bool // the last <a/> has been accepted
+	closing bool // <close/> too: nothing more is written
 	dropped bool
 }
 
@@ -384,9 +384,9 @@ type received struct {
 
 type writing struct {
 	element *framing.Element
-	stanza  *framing.Element // as it is queued, nil for what manages the stream
-	ack     bool             // the last but one
-	end     bool             // the last: close the stream
+	stanza  *framing.Element // the same as it is in the queue, nil for control elements
+	ack     bool             // the <a/> before <close/>
+	end     bool             // close the stream
 }
 
 func (l *loop) open(sess *connect.Session) *link {
@@ -413,11 +413,11 @@ func (l *loop) open(sess *connect.Session) *link {
 			select {
 			case w := <-k.out:
 				if w.end {
-					_ = sess.Conn.Close(ctx) // however it goes, the reader sees the end
+					_ = sess.Conn.Close(ctx) // the reader sees the end in any case
 					return
 				}
 				if err := sess.Conn.Write(ctx, w.element); err != nil {
-					l.s.box.post(func(l *loop) { l.refused(k, w, err) })
+					l.s.box.post(func(l *loop) { l.writeFailed(k, w, err) })
 				}
 			case <-ctx.Done():
 				return
@@ -427,8 +427,8 @@ func (l *loop) open(sess *connect.Session) *link {
 	return k
 }
 
-// drop closes the socket of a session that is over, after the farewell if there is
-// one. Only then the next one may be opened.
+// drop closes the socket of a session that has ended, after the stream error farewell if
+// that is not nil. The next socket may be opened only after that.
 func (l *loop) drop(farewell *framing.StreamError) {
 	k := l.link
 	if k.dropped {
@@ -439,14 +439,14 @@ func (l *loop) drop(farewell *framing.StreamError) {
 	go func() {
 		defer l.wg.Done()
 		if farewell != nil {
-			_ = k.session.Conn.Fail(context.Background(), farewell) // as much of it as the socket still takes
+			_ = k.session.Conn.Fail(context.Background(), farewell) // in vain if the socket is broken
 		}
 		k.session.Conn.Drop()
 		k.stop()
 		k.wg.Wait()
 		l.s.box.post(func(l *loop) {
 			l.link = nil
-			l.unblocked()
+			l.connectIfReady()
 		})
 	}()
 }

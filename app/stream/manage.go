@@ -16,85 +16,83 @@ const (
 	nsHints = "urn:xmpp:hints"
 )
 
-// entry is a stanza of ours the server has not confirmed.
+// entry is a stanza of ours that the server has not confirmed.
 type entry struct {
 	st      *framing.Element
-	since   time.Time // when we were given it
+	since   time.Time // when it was queued
 	size    int
 	number  uint64   // in the order of queuing
 	request *request // nil for what Send queued
 	held    bool     // not to be written before Release
 }
 
-// mark is a stanza of the server that has not been handled, or has one before it that
-// has not.
+// mark stands for a received stanza, until it and all before it are handled.
 type mark struct {
 	counted bool // Stream Management was on when it came
 	handled bool
 }
 
-// management is what Stream Management has settled. The server's count of our
-// stanzas starts when we send <enable/>, ours of its stanzas when we receive
-// <enabled/> (XEP-0198 §4).
-type management struct {
+// smState is the state of Stream Management. The server counts our stanzas from <enable/>
+// on; we count its stanzas from <enabled/> on (XEP-0198 §4).
+type smState struct {
 	enabling bool // <enable/> was sent and not answered
 	counting bool // <enabled/> has come
 	id       string
-	max      time.Duration // how long the server keeps the stream, 0 if it did not say
-	location string        // where the server would like it to be resumed, "" for anywhere
+	max      time.Duration // how long the server keeps a lost stream, 0 if unknown
+	location string        // where the server prefers a resume, "" for anywhere
 }
 
-// manage turns Stream Management on for a new stream, if the server has it. It is
-// the first thing sent, so everything after it is counted.
-func (l *loop) manage(sess *connect.Session) {
+// enableSM turns on Stream Management for a new stream, if the server has it. It comes
+// before all stanzas, so all are counted.
+func (l *loop) enableSM(sess *connect.Session) {
 	switch {
 	case sess.SM != nil:
-		l.enabled(sess.SM)
+		l.receivedEnabled(sess.SM)
 	case l.features.Child(nsSM, "sm") != nil:
 		l.sm.enabling = true
 		l.control = append(l.control, framing.New(nsSM, "enable").Set("resume", "true"))
-		l.doubt() // it has to be answered like any question
+		l.startAnswerTimer() // <enable/> needs an answer, like <r/>
 	}
 }
 
-// managed handles an element of Stream Management.
-func (l *loop) managed(e *framing.Element) {
+// receivedSM handles a received element of Stream Management.
+func (l *loop) receivedSM(e *framing.Element) {
 	switch e.Name.Local {
 	case "enabled":
 		if l.sm.enabling {
-			l.settled()
-			l.enabled(e)
+			l.questionAnswered()
+			l.receivedEnabled(e)
 			l.askSoon()
 		}
 	case "failed":
 		if l.sm.enabling {
-			l.settled()
-			l.sm = management{}
+			l.questionAnswered()
+			l.sm = smState{}
 			l.askSoon()
 		}
 	case "r":
-		l.answer()
+		l.sendAck()
 	case "a":
 		h, err := strconv.ParseUint(e.Attr("h"), 10, 32)
 		if err != nil || !l.sm.counting {
 			return
 		}
 		if !l.confirm(uint32(h) - l.acked) {
-			l.tooHigh(uint32(h))
+			l.countTooHigh(uint32(h))
 			return
 		}
 		if l.resumed && !l.answered {
 			l.emit(Redelivered{})
 		}
 		l.answered = true
-		l.settled()
+		l.questionAnswered()
 		l.askSoon()
 	}
 }
 
 // enabled reads <enabled/>.
-func (l *loop) enabled(e *framing.Element) {
-	l.sm = management{counting: true, location: e.Attr("location")}
+func (l *loop) receivedEnabled(e *framing.Element) {
+	l.sm = smState{counting: true, location: e.Attr("location")}
 	if r := e.Attr("resume"); r == "true" || r == "1" {
 		l.sm.id = e.Attr("id")
 	}
@@ -104,19 +102,19 @@ func (l *loop) enabled(e *framing.Element) {
 	l.h = 0
 }
 
-// answer tells the server how many of its stanzas have been handled.
-func (l *loop) answer() {
+// sendAck acknowledges the stanzas handled so far, and once more when all are.
+func (l *loop) sendAck() {
 	if l.sm.counting || l.sm.enabling {
 		l.control = append(l.control, l.ack())
 	}
-	l.owed = len(l.inbound) > 0
+	l.ackOwed = len(l.inbound) > 0
 }
 
 func (l *loop) ack() *framing.Element {
 	return framing.New(nsSM, "a").Set("h", strconv.FormatUint(uint64(l.h), 10))
 }
 
-// handled: the owner has dealt with one more.
+// handled marks the oldest unhandled stanza as handled.
 func (l *loop) handled() {
 	i := slices.IndexFunc(l.inbound, func(m *mark) bool { return !m.handled })
 	if i < 0 {
@@ -126,8 +124,8 @@ func (l *loop) handled() {
 	l.advance()
 }
 
-// advance counts what is handled with nothing unhandled before it: h says that all
-// stanzas up to this one are done with.
+// advance counts the handled stanzas up to the first unhandled one: h confirms all stanzas
+// up to a point.
 func (l *loop) advance() {
 	for len(l.inbound) > 0 && l.inbound[0].handled {
 		if l.inbound[0].counted {
@@ -139,37 +137,37 @@ func (l *loop) advance() {
 	if len(l.inbound) > 0 {
 		return
 	}
-	if l.owed && l.phase == online {
-		l.answer()
+	if l.ackOwed && l.phase == online {
+		l.sendAck()
 	}
-	l.unblocked()
+	l.connectIfReady()
 }
 
-// Fleeting reports whether nobody misses a stanza of ours when the page dies before it
-// has left: all but messages, and of these the ones that no server stores (XEP-0334), such
-// as chat states.
+// Fleeting reports whether a stanza of ours may be lost if the page dies before it has
+// left: every stanza that is no message, and messages that no server stores (XEP-0334),
+// such as chat states.
 func Fleeting(st *framing.Element) bool {
 	return st.Name.Local != "message" || st.Child(nsHints, "no-store") != nil
 }
 
-// spare is how many stanzas may leave that no Snapshot of before knows of. A stream that
-// is taken up from that Snapshot lets the server confirm so many more than it knows: all
-// that it knows of came before them.
-const spare = 64
+// maxUnrecorded is how many stanzas may leave that are in no stored Snapshot. After a
+// restore the server may confirm up to this many more stanzas than the Snapshot has; they
+// came after all that it has.
+const maxUnrecorded = 64
 
-// enqueue takes a stanza of ours.
+// enqueue adds a stanza of ours to the queue.
 func (l *loop) enqueue(en entry) {
-	l.queue = append(l.queue, l.hold(en))
+	l.queue = append(l.queue, l.numbered(en))
 }
 
-// hold numbers an entry and holds it back if it has to be written down first.
-func (l *loop) hold(en entry) entry {
+// numbered gives an entry its number, and holds it if it has to be stored first.
+func (l *loop) numbered(en entry) entry {
 	l.number++
 	en.number, en.held = l.number, l.config.Hold && !Fleeting(en.st)
 	return en
 }
 
-// release frees the entries up to a number: the owner has written them down.
+// release allows the entries up to a number to be written: the owner has stored them.
 func (l *loop) release(upto uint64) {
 	l.recorded = max(l.recorded, upto)
 	for i := range l.queue[l.sent:] {
@@ -179,13 +177,13 @@ func (l *loop) release(upto uint64) {
 	}
 }
 
-// waits reports whether an entry may not be written yet.
-func (l *loop) waits(en *entry) bool {
-	return l.phase != closing && l.config.Hold && (en.held || en.number > l.recorded+spare)
+// isHeld reports whether an entry must wait until the owner has stored it.
+func (l *loop) isHeld(en *entry) bool {
+	return l.phase != closing && l.config.Hold && (en.held || en.number > l.recorded+maxUnrecorded)
 }
 
-// confirm takes the next n stanzas as the server's. It reports false, and does
-// nothing, if so many have not been sent.
+// confirm removes the first n stanzas from the queue, because the server has them. It
+// returns false and changes nothing if fewer have been sent.
 func (l *loop) confirm(n uint32) bool {
 	if uint64(n) > uint64(l.sent) {
 		return false
@@ -206,9 +204,9 @@ func (l *loop) confirm(n uint32) bool {
 	return true
 }
 
-// tooHigh ends a stream on which the server confirms what it was never sent
-// (XEP-0198 §6). Nothing such a count says can be relied on.
-func (l *loop) tooHigh(h uint32) {
+// countTooHigh ends a stream on which the server confirms more than was sent (XEP-0198
+// §6), since its count cannot be trusted.
+func (l *loop) countTooHigh(h uint32) {
 	sent := strconv.FormatUint(uint64(l.acked+uint32(l.sent)), 10)
 	l.fail(&framing.StreamError{
 		Condition: framing.UndefinedCondition,
@@ -217,38 +215,38 @@ func (l *loop) tooHigh(h uint32) {
 	}, ErrMiscounted)
 }
 
-// catchUp takes what the server says to have handled of a lost session. After a restore
-// that may be a few stanzas more than we know of, see spare.
-func (l *loop) catchUp(h uint32) bool {
+// confirmUpTo confirms the stanzas of a lost session by the server's count. After a
+// restore the count may include stanzas that we do not know, see maxUnrecorded.
+func (l *loop) confirmUpTo(h uint32) bool {
 	n := h - l.acked
-	if more := int64(n) - int64(l.sent); more > 0 && more <= int64(l.unknown) {
+	if more := int64(n) - int64(l.sent); more > 0 && more <= int64(l.unrecorded) {
 		n = uint32(l.sent)
 		defer func() { l.acked = h }()
 	}
-	l.unknown = 0
+	l.unrecorded = 0
 	return l.confirm(n)
 }
 
-// goOn goes on where the lost socket left off: what the server has not handled
-// is sent again, unchanged and before anything new (XEP-0198 §5). It does the same, and
-// the first count that it answers with comes after that.
-func (l *loop) goOn(h uint32) (ok bool) {
-	if !l.catchUp(h) {
-		l.tooHigh(h)
+// afterResume confirms what the server has handled and sends the rest of the queue again,
+// unchanged and before anything new (XEP-0198 §5). The server does the same with its
+// stanzas; its first <a/> comes after them.
+func (l *loop) afterResume(h uint32) (ok bool) {
+	if !l.confirmUpTo(h) {
+		l.countTooHigh(h)
 		return false
 	}
 	l.sent = 0
-	l.settled()
+	l.questionAnswered()
 	l.probe()
 	return true
 }
 
-// startOver forgets the old stream. It returns what was written to it and never
-// confirmed; what was not written yet stays in the queue.
-func (l *loop) startOver() (lost []*framing.Element) {
+// startNewStream forgets the old stream. It returns the stanzas that were written to it
+// and not confirmed. Stanzas that were not written stay in the queue.
+func (l *loop) startNewStream() (lost []*framing.Element) {
 	written := l.queue[:l.sent]
 	rest := l.queue[l.sent:]
-	l.queue, l.sent, l.acked, l.unknown = nil, 0, 0, 0
+	l.queue, l.sent, l.acked, l.unrecorded = nil, 0, 0, 0
 	for _, en := range written {
 		if en.st.Name.Local != "iq" {
 			lost = append(lost, en.st)
@@ -257,38 +255,38 @@ func (l *loop) startOver() (lost []*framing.Element) {
 			l.unsettled = true
 		}
 	}
-	for _, r := range l.pending() {
+	for _, r := range l.pendingRequests() {
 		if r.written {
-			l.reply(r, nil, ErrDisconnected)
+			l.finishRequest(r, nil, ErrDisconnected)
 		}
 	}
 	for _, en := range rest {
 		if en.request == nil && en.st.Name.Local == "iq" {
-			continue // an answer nobody waits for any more
+			continue // an answer that nobody waits for
 		}
 		l.queue = append(l.queue, en)
 	}
 	for _, m := range l.inbound {
 		m.counted = false
 	}
-	l.sm, l.h = management{}, 0
-	l.settled()
+	l.sm, l.h = smState{}, 0
+	l.questionAnswered()
 	return lost
 }
 
-// lose hands back what startOver has returned.
-func (l *loop) lose(lost []*framing.Element) {
+// emitUnsent reports the stanzas that startNewStream has returned.
+func (l *loop) emitUnsent(lost []*framing.Element) {
 	if len(lost) > 0 {
 		l.losses++
 		l.emit(Unsent{Stanzas: lost, Loss: l.losses})
 	}
 }
 
-// settle sends again what the owner wants sent again of what was lost, before
-// everything that waited for that. If more has been lost since, it still waits.
+// settle queues the stanzas to retry before everything that waited for this decision. If
+// there has been another loss since, the wait goes on.
 func (l *loop) settle(loss int, again []entry) {
 	for i := range again {
-		again[i] = l.hold(again[i])
+		again[i] = l.numbered(again[i])
 	}
 	l.queue = slices.Insert(l.queue, l.sent, again...)
 	if loss == l.losses {
@@ -296,9 +294,9 @@ func (l *loop) settle(loss int, again []entry) {
 	}
 }
 
-// ready returns the stanza that is to be written next, if any may be, as the queue has
-// it and as it leaves, and moves it to the front of those that wait. Messages wait
-// while the fate of older ones is open.
+// ready returns the next stanza to write, if any: as it is in the queue, and as it leaves.
+// It moves the stanza to the front of the unsent ones. Messages wait until Settle has
+// decided about older ones.
 func (l *loop) ready() (queued, leaves *framing.Element, ok bool) {
 	i := l.sent
 	if l.unsettled && l.phase != closing {
@@ -306,37 +304,37 @@ func (l *loop) ready() (queued, leaves *framing.Element, ok bool) {
 			i++
 		}
 	}
-	for i < len(l.queue) && l.late(i) > Stale {
+	for i < len(l.queue) && l.lateness(i) > Stale {
 		l.unqueue(i, ErrStale)
 	}
-	if i == len(l.queue) || l.waits(&l.queue[i]) {
+	if i == len(l.queue) || l.isHeld(&l.queue[i]) {
 		return nil, nil, false
 	}
 	en := l.queue[i]
 	copy(l.queue[l.sent+1:i+1], l.queue[l.sent:i])
 	l.queue[l.sent] = en
-	if l.late(l.sent) <= time.Minute {
+	if l.lateness(l.sent) <= time.Minute {
 		return en.st, en.st, true
 	}
-	// Only what leaves says how late it is. In the queue a delay means that whoever wrote
-	// the message knew it would be.
+	// Only the stanza that leaves gets a delay. In the queue a delay means that the message
+	// was written offline.
 	late := *en.st
 	late.Children = slices.Clone(late.Children)
 	late.Add(framing.New(nsDelay, "delay").Set("stamp", en.since.UTC().Format("2006-01-02T15:04:05.000Z")))
 	return en.st, &late, true
 }
 
-// late returns how old a message is that somebody wrote in the belief that it leaves at
-// once, and 0 for all else.
-func (l *loop) late(i int) time.Duration {
+// lateness returns the age of a message that was written online, and 0 for other stanzas.
+func (l *loop) lateness(i int) time.Duration {
 	en := l.queue[i]
 	if en.st.Name.Local != "message" || en.st.Child(framing.NSClient, "body") == nil || en.st.Child(nsDelay, "delay") != nil {
 		return 0
 	}
-	return passed(l.now(), en.since)
+	return elapsed(l.now(), en.since)
 }
 
-// unqueue takes an entry out of the queue; for err it can never be sent.
+// unqueue removes an entry from the queue, because it can never be sent; err is the
+// reason.
 func (l *loop) unqueue(i int, err error) {
 	en := l.queue[i]
 	l.queue = slices.Delete(l.queue, i, i+1)
@@ -345,14 +343,14 @@ func (l *loop) unqueue(i int, err error) {
 	}
 	switch {
 	case en.request != nil:
-		l.reply(en.request, nil, err)
+		l.finishRequest(en.request, nil, err)
 	case en.st.Name.Local != "iq":
 		l.emit(Unsent{Stanzas: []*framing.Element{en.st}, Err: err})
 	}
 }
 
-// shrink takes out what this server does not take, though the last one might have.
-func (l *loop) shrink(limit int) {
+// dropTooLarge removes the stanzas that are too large for the server of this session.
+func (l *loop) dropTooLarge(limit int) {
 	for i := len(l.queue) - 1; i >= 0; i-- {
 		if size := l.queue[i].size; size > limit {
 			l.unqueue(i, &TooLargeError{Size: size, Max: limit})
@@ -360,15 +358,15 @@ func (l *loop) shrink(limit int) {
 	}
 }
 
-// quarantine finds the stanza that makes the server end one connection after the
-// other. Prosody does that to those above 256 KiB, and closes the WebSocket over frames
-// of twice as much; a client that sends them again each time never comes to anything
-// else. A stanza that was waiting to be confirmed at two such ends in a row is given up:
-// the first such one, or, where the server names the size as the reason, the largest.
+// quarantine removes a stanza that makes the server end each connection. Prosody ends the
+// stream after stanzas above 256 KiB, and closes the WebSocket after frames of twice that
+// size; a client that retries them each time can do nothing else. A stanza that was
+// unconfirmed at two such ends in a row is removed: the first of them or, if the server
+// names the size as the reason, the largest.
 func (l *loop) quarantine(cause error) {
 	var ended *framing.StreamError
 	var closed *framing.CloseError
-	size := errors.As(cause, &closed) && closed.Code == tooBig
+	size := errors.As(cause, &closed) && closed.Code == tooBigCode
 	if !size && !(errors.As(cause, &ended) && ended.Condition == framing.PolicyViolation) {
 		l.suspects = nil
 		return
@@ -393,14 +391,14 @@ func (l *loop) quarantine(cause error) {
 	}
 	l.sent--
 	l.unqueue(found, cause)
-	l.lose(l.startOver()) // resumed without it, the counts would be wrong
+	l.emitUnsent(l.startNewStream()) // a resume without it would have wrong counts
 }
 
-// snapshot copies what resuming takes.
+// snapshot copies what is needed to resume.
 func (l *loop) snapshot(handled int) *Snapshot {
 	sn := &Snapshot{
 		ID: l.sm.id, JID: l.me, At: l.sm.location, H: l.h, Acked: l.acked, Sent: l.sent, Upto: l.number,
-		Features: l.features, MaxBytes: int(l.s.limit.Load()), Idle: l.idle, Max: l.sm.max, Lost: l.lost.Round(0),
+		Features: l.features, MaxBytes: int(l.s.limit.Load()), Idle: l.idle, Max: l.sm.max, Lost: l.lostAt.Round(0),
 	}
 	for _, m := range l.inbound {
 		if !m.handled {
@@ -419,15 +417,15 @@ func (l *loop) snapshot(handled int) *Snapshot {
 	return sn
 }
 
-// restore takes up what snapshot has copied. Nobody waits for answers any more.
+// restore sets the state from a snapshot. Nobody waits for the answers to its IQs.
 func (l *loop) restore(sn *Snapshot) {
-	l.sm = management{counting: sn.ID != "", id: sn.ID, max: sn.Max, location: sn.At}
+	l.sm = smState{counting: sn.ID != "", id: sn.ID, max: sn.Max, location: sn.At}
 	l.me, l.h, l.acked, l.features, l.idle = sn.JID, sn.H, sn.Acked, sn.Features, sn.Idle
 	if sn.MaxBytes > 0 {
 		l.s.limit.Store(int64(sn.MaxBytes))
 	}
-	if l.lost = sn.Lost; l.lost.IsZero() {
-		l.lost = l.now()
+	if l.lostAt = sn.Lost; l.lostAt.IsZero() {
+		l.lostAt = l.now()
 	}
 	for i, st := range sn.Unacked {
 		en := entry{st: st, since: l.now(), size: len(st.Append(nil))}
@@ -439,5 +437,5 @@ func (l *loop) restore(sn *Snapshot) {
 		l.queue = append(l.queue, en)
 	}
 	l.recorded = l.number
-	l.sent, l.unknown = min(sn.Sent, len(l.queue)), spare
+	l.sent, l.unrecorded = min(sn.Sent, len(l.queue)), maxUnrecorded
 }

@@ -10,63 +10,63 @@ import (
 )
 
 const (
-	firstWait  = time.Second      // a wait is random between nothing and this, doubled with each failure
-	herdWait   = 10 * time.Second // the same after the server has closed: it did so to everybody at once
-	longWait   = 60 * time.Second // never more than this
-	stable     = 60 * time.Second // a session that lasts so long makes good for all failures before
-	wakeEvery  = 5 * time.Second
-	rivalry    = 30 * time.Second // the attempt to resume that we gave up may come late, and look to ejabberd like a rival of the one that succeeded
-	handling   = 15 * time.Second // how long a stream waits to be resumed for what has come on it to be handled
-	normalLoss = 1006             // what a socket reports that was lost, not closed
-	tooBig     = 1009             // a frame was longer than the server takes (RFC 6455 §7.4.1)
+	firstWait      = time.Second      // limit of the first wait, which doubles with each failure
+	closedWait     = 10 * time.Second // the same after the server has closed, which it did to all clients at once
+	longWait       = 60 * time.Second // the highest limit
+	stable         = 60 * time.Second // a session of this length resets the failures
+	wakeInterval   = 5 * time.Second
+	rivalTime      = 30 * time.Second // an abandoned attempt to resume may arrive late, and ejabberd then reports a conflict
+	handledTimeout = 15 * time.Second // how long a resume waits until everything received is handled
+	lossCode       = 1006             // close code of a socket that was lost, not closed
+	tooBigCode     = 1009             // close code: a frame was too large for the server (RFC 6455 §7.4.1)
 )
 
-// connect makes a session as soon as nothing is in the way.
+// connect makes a session as soon as connectIfReady allows it.
 func (l *loop) connect() {
 	l.retry.clear()
-	l.phase, l.due = waiting, true
-	l.unblocked()
+	l.phase, l.connectDue = waiting, true
+	l.connectIfReady()
 }
 
-// unblocked starts Connect if it is due. There are never two sockets: servers end
-// the older session when a second one comes. And before a stream is resumed,
-// everything received on it must have been handled: our count is part of the
-// question, and what it leaves out is sent again. If that takes too long, because the
-// disk is full, the stream is given up for one that begins with nothing.
-func (l *loop) unblocked() {
-	if !l.due || l.link != nil {
+// connectIfReady calls Config.Connect if it is due and two conditions hold. The last
+// socket is closed: servers end the older session when a second one comes. And everything
+// received on a stream to resume has been handled: <resume/> contains our count, and the
+// server sends the rest again. If that takes longer than handledTimeout, for example
+// because the disk is full, a new stream is made instead.
+func (l *loop) connectIfReady() {
+	if !l.connectDue || l.link != nil {
 		return
 	}
 	resume := l.resume()
 	if resume != nil && len(l.inbound) > 0 {
-		if !l.stuck.running() {
-			l.stuck.set(l, handling, func(time.Duration) {
-				l.lose(l.startOver())
-				l.unblocked()
+		if !l.handledTimer.running() {
+			l.handledTimer.set(l, handledTimeout, func(time.Duration) {
+				l.emitUnsent(l.startNewStream())
+				l.connectIfReady()
 			})
 		}
 		return
 	}
-	l.stuck.clear()
-	l.due, l.phase = false, connecting
-	away := l.away
-	l.away = nil
+	l.handledTimer.clear()
+	l.connectDue, l.phase = false, connecting
+	redirect := l.redirect
+	l.redirect = nil
 	l.emit(Trying{})
 	l.wg.Add(1)
 	go func() {
 		defer l.wg.Done()
-		sess, err := l.config.Connect(l.ctx, resume, away)
+		sess, err := l.config.Connect(l.ctx, resume, redirect)
 		l.s.box.post(func(l *loop) { l.connected(sess, err, resume) })
 	}()
 }
 
-// resume returns what to resume with, nil if there is nothing or no longer.
+// resume returns the stream to resume, nil if there is none or the server no longer has it.
 func (l *loop) resume() *connect.Resume {
 	if l.sm.id == "" {
 		return nil
 	}
-	if l.sm.max > 0 && passed(l.now(), l.lost) > l.sm.max {
-		l.lose(l.startOver())
+	if l.sm.max > 0 && elapsed(l.now(), l.lostAt) > l.sm.max {
+		l.emitUnsent(l.startNewStream())
 		return nil
 	}
 	return &connect.Resume{ID: l.sm.id, H: l.h, JID: l.me, At: l.sm.location}
@@ -75,9 +75,9 @@ func (l *loop) resume() *connect.Resume {
 func (l *loop) connected(sess *connect.Session, err error, tried *connect.Resume) {
 	switch {
 	case l.phase == ended && err == nil && l.s.closed.Load():
-		_ = sess.Conn.Close(context.Background()) // nobody wants it any more
+		_ = sess.Conn.Close(context.Background()) // the stream was closed
 	case l.phase == ended && err == nil:
-		sess.Conn.Drop() // it may be resumed by whoever has the snapshot
+		sess.Conn.Drop() // a later Stream may resume it from a Snapshot
 	case l.phase == ended:
 	case err != nil:
 		l.failures++
@@ -87,28 +87,28 @@ func (l *loop) connected(sess *connect.Session, err error, tried *connect.Resume
 	}
 }
 
-// hungUp: reading has ended.
-func (l *loop) hungUp(cause error) {
+// readEnded handles the end of reading.
+func (l *loop) readEnded(cause error) {
 	if l.phase == closing {
-		l.part()
+		l.finishAfterEvents()
 		return
 	}
-	l.down(cause, nil)
+	l.endSession(cause, nil)
 }
 
 // fail ends a session for a reason of ours.
-func (l *loop) fail(farewell *framing.StreamError, cause error) { l.down(cause, farewell) }
+func (l *loop) fail(farewell *framing.StreamError, cause error) { l.endSession(cause, farewell) }
 
-// down ends a session. The stream may still be resumed after it.
-func (l *loop) down(cause error, farewell *framing.StreamError) {
-	l.hush()
-	l.lost = l.now()
+// endSession ends a session. The stream may be resumed after that.
+func (l *loop) endSession(cause error, farewell *framing.StreamError) {
+	l.stopTimers()
+	l.lostAt = l.now()
 	l.failures++
-	if passed(l.lost, l.since) >= stable {
+	if elapsed(l.lostAt, l.sessionStart) >= stable {
 		l.failures, l.redirects = 0, 0
 	}
 	e := &connect.Error{Phase: connect.Established, Endpoint: l.link.session.Endpoint, Err: cause}
-	l.base = firstWait
+	l.waitBase = firstWait
 	again := true
 	wait := time.Duration(-1)
 	over := errors.Is(cause, ErrMiscounted) || l.sm.id == ""
@@ -122,31 +122,31 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 		over = over || l.resumed && !l.answered // see mistaken
 	case errors.As(cause, &stream):
 		e.Condition, e.Text = stream.Condition, stream.Text
-		l.base = herdWait
+		l.waitBase = closedWait
 		again = connect.Retry(e)
 		if stream.Condition == framing.SeeOtherHost {
-			l.away = e
+			l.redirect = e
 		}
-		// Both Prosody and ejabberd say so, without more, when they think that we
-		// have miscounted.
+		// Prosody and ejabberd send this condition when they believe that our count is
+		// wrong.
 		over = over || stream.Condition == framing.UndefinedCondition
-		if l.resumed && (mistaken[stream.Condition] || stream.Condition == framing.Conflict && passed(l.lost, l.since) < rivalry) {
+		if l.resumed && (staleErrors[stream.Condition] || stream.Condition == framing.Conflict && elapsed(l.lostAt, l.sessionStart) < rivalTime) {
 			again, over = true, true
 		}
 	case errors.As(cause, &redirect):
-		l.base = herdWait
-		l.away = e
+		l.waitBase = closedWait
+		l.redirect = e
 	case errors.Is(cause, framing.ErrClosed):
-		l.base = herdWait
-		over = true // closed in good order, nothing is left to resume
+		l.waitBase = closedWait
+		over = true // the server closed the stream, so it cannot be resumed
 	case errors.As(cause, &closed):
 		e.Text = closed.Reason
-		if closed.Code != normalLoss {
-			l.base = herdWait
+		if closed.Code != lossCode {
+			l.waitBase = closedWait
 		}
-		over = over || l.resumed && notUnderstood[closed.Code]
+		over = over || l.resumed && staleCloseCodes[closed.Code]
 	}
-	if l.away != nil && l.redirects == 0 {
+	if l.redirect != nil && l.redirects == 0 {
 		l.redirects++
 		wait = 0
 	}
@@ -157,17 +157,16 @@ func (l *loop) down(cause error, farewell *framing.StreamError) {
 	l.quarantine(cause)
 	l.offline(e, again, wait)
 	if over && again {
-		l.lose(l.startOver())
+		l.emitUnsent(l.startNewStream())
 	}
 }
 
-// mistaken are the stream errors that, on a session that has resumed the stream, need
-// not be about us. The stream is lost then, but a new one is none the worse.
+// staleErrors are stream errors that, on a resumed stream, may be about an earlier socket.
+// Then this stream is lost, but a new one works.
 //
-// Prosody 0.12 misreads what comes on a stream that was resumed after its socket had
-// been cut within a frame: it still waits for the rest of that frame, and takes the
-// first bytes of the new socket for it. And see rivalry.
-var mistaken = map[string]bool{
+// Prosody 0.12 misreads a resumed stream whose last socket was cut within a frame: it
+// takes the first bytes of the new socket for the rest of that frame. See also rivalTime.
+var staleErrors = map[string]bool{
 	framing.BadFormat:       true,
 	framing.InvalidXML:      true,
 	framing.NotWellFormed:   true,
@@ -175,17 +174,18 @@ var mistaken = map[string]bool{
 	framing.RestrictedXML:   true,
 }
 
-// notUnderstood are the close codes that say of a frame what NotWellFormed does of XML (RFC 6455 §7.4.1).
-var notUnderstood = map[int]bool{1002: true, 1003: true, 1007: true}
+// staleCloseCodes are the close codes with the same meaning: the server could not read a
+// frame (RFC 6455 §7.4.1).
+var staleCloseCodes = map[int]bool{1002: true, 1003: true, 1007: true}
 
-// offline waits for the next try, or stops if there is nothing to hope for.
+// offline waits for the next attempt, or stops if retrying makes no sense.
 func (l *loop) offline(err error, again bool, wait time.Duration) {
 	if !again {
 		l.phase = stopped
 		l.emit(Offline{Err: err})
-		l.lose(l.startOver())
-		for _, r := range l.pending() {
-			l.forget(r)
+		l.emitUnsent(l.startNewStream())
+		for _, r := range l.pendingRequests() {
+			l.dropRequest(r)
 			l.emit(Replied{Err: ErrDisconnected, Done: r.done})
 		}
 		return
@@ -195,11 +195,10 @@ func (l *loop) offline(err error, again bool, wait time.Duration) {
 	l.retry.set(l, wait, func(time.Duration) { l.connect() })
 }
 
-// wait returns how long to wait before the next try: anything between nothing and
-// a limit that doubles, so that clients who lost the server together do not all
-// come back together (RFC 6120 §3.3).
+// wait returns a random time until the next attempt, below a limit that doubles, so that
+// clients that lost the server together do not all come back together (RFC 6120 §3.3).
 func (l *loop) wait() time.Duration {
-	limit := l.base
+	limit := l.waitBase
 	for range l.failures {
 		limit = min(2*limit, longWait)
 	}
@@ -208,11 +207,11 @@ func (l *loop) wait() time.Duration {
 
 func (l *loop) wake(reason Wake) {
 	if reason == NetworkGone {
-		l.probeOffline()
+		l.probeBriefly()
 		return
 	}
 	now := l.now()
-	if reason != Manual && (l.phase == stopped || !l.woken.IsZero() && passed(now, l.woken) < wakeEvery) {
+	if reason != Manual && (l.phase == stopped || !l.lastWake.IsZero() && elapsed(now, l.lastWake) < wakeInterval) {
 		return
 	}
 	switch l.phase {
@@ -223,5 +222,5 @@ func (l *loop) wake(reason Wake) {
 	default:
 		return
 	}
-	l.woken = now
+	l.lastWake = now
 }

@@ -79,7 +79,7 @@ func TestB04_Conflict(t *testing.T) {
 }
 
 func TestE06_SeeOtherHost(t *testing.T) {
-	// What is a host, and where it leads, is for connect to say.
+	// Package connect decides what is a host and where it leads.
 	for _, host := range []string{"other.example.org", " 2001:db8::1", "a/b", ""} {
 		t.Run("E06 "+host, func(t *testing.T) {
 			bubble(t, Config{}, func(t *testing.T, w *world) {
@@ -128,7 +128,7 @@ func TestE06_SeeOtherHost(t *testing.T) {
 func TestC05_Implicit(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, w *world) {
 		w.managed().hangUp(1000)
-		w.pass(herdWait * 2)
+		w.pass(closedWait * 2)
 		if c := w.next(); c.resume == nil {
 			t.Fatal("not resumed")
 		}
@@ -136,7 +136,7 @@ func TestC05_Implicit(t *testing.T) {
 	t.Run("C05 without Stream Management", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
 			w.plain().cut()
-			w.pass(herdWait * 2)
+			w.pass(closedWait * 2)
 			if c := w.next(); c.resume != nil {
 				t.Fatal("resumed")
 			}
@@ -186,7 +186,7 @@ func TestK06_Backoff(t *testing.T) {
 				sv.say(a(0))
 			}
 			sv.hangUp(1000)
-			w.pass(herdWait)
+			w.pass(closedWait)
 			w.next()
 		})
 	})
@@ -219,7 +219,7 @@ func TestSec72_Wake(t *testing.T) {
 			w.next().fail(failed)
 			w.s.Wake(reason)
 			w.noTry()
-			w.pass(wakeEvery)
+			w.pass(wakeInterval)
 			w.s.Wake(reason)
 			w.next().fail(failed)
 			w.s.Wake(Manual)
@@ -500,7 +500,7 @@ func TestSec72_Herd(t *testing.T) {
 	})
 }
 
-// What Run has started has ended when it returns, whatever was going on.
+// Everything that Run started has ended when it returns, in every phase.
 func TestRun_LeavesNothing(t *testing.T) {
 	for name, f := range map[string]func(w *world) *server{
 		"connecting": func(w *world) *server { w.next(); return nil },
@@ -616,17 +616,17 @@ func TestSnapshot_Restore(t *testing.T) {
 	left.Sent = len(sn.Unacked) // for all that is known it may have
 	t.Run("what left unrecorded is confirmed too", func(t *testing.T) {
 		bubble(t, Config{Restore: &left}, func(t *testing.T, w *world) {
-			sv := w.next().resumed(1 + 2 + spare) // m1, m2, m3 and chat states behind them
+			sv := w.next().resumed(1 + 2 + maxUnrecorded) // m1, m2, m3 and chat states behind them
 			w.happened("trying", "resumed", "acknowledged m2 m3", "redelivered")
 			w.send("m4")
 			sv.got(written("m4"))
-			sv.say(a(1 + 2 + spare + 1))
+			sv.say(a(1 + 2 + maxUnrecorded + 1))
 			w.happened("acknowledged m4")
 		})
 	})
 	t.Run("but no more than could", func(t *testing.T) {
 		bubble(t, Config{Restore: &left}, func(t *testing.T, w *world) {
-			w.next().mute(1 + 2 + spare + 1)
+			w.next().mute(1 + 2 + maxUnrecorded + 1)
 			w.pass(0)
 			w.happened("trying", "resumed", "offline", "unsent m2 m3")
 		})

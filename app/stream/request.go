@@ -11,46 +11,46 @@ import (
 	"natter/framing"
 )
 
-// request is an IQ that waits for its answer.
+// request is an IQ of ours without an answer yet.
 type request struct {
 	id      string
-	to      jid.JID // "" asks our own account
+	to      jid.JID // "" is our own account
 	done    func(reply *framing.Element, err error)
-	number  int // in the order of asking
+	number  int // its place in the order of requests
 	written bool
 	timer   timer
 }
 
-// ask queues a request. After a final failure nobody will answer it.
-func (l *loop) ask(en entry) {
+// addRequest queues a request. After a final failure it ends at once.
+func (l *loop) addRequest(en entry) {
 	r := en.request
 	if l.phase == stopped {
 		l.emit(Replied{Err: ErrDisconnected, Done: r.done})
 		return
 	}
-	l.asked++
-	r.number = l.asked
+	l.requestCount++
+	r.number = l.requestCount
 	l.requests[r.id] = r
 	l.enqueue(en)
 	if l.phase == online {
-		l.await(r)
+		l.startDeadline(r)
 	}
 }
 
 // await starts the deadline of a request.
-func (l *loop) await(r *request) {
+func (l *loop) startDeadline(r *request) {
 	r.timer.set(l, l.config.RequestTimeout, func(late time.Duration) {
-		if late > asleep {
-			l.await(r) // the answer had no chance to arrive
+		if late > asleepAfter {
+			l.startDeadline(r) // the machine slept, so the answer could not arrive
 			return
 		}
-		l.forget(r)
+		l.dropRequest(r)
 		l.emit(Replied{Err: context.DeadlineExceeded, Done: r.done})
 	})
 }
 
-// forget gives a request up. If it has not been written it never will be.
-func (l *loop) forget(r *request) {
+// dropRequest forgets a request, and removes it from the queue if it has not been written.
+func (l *loop) dropRequest(r *request) {
 	if l.requests[r.id] != r {
 		return
 	}
@@ -64,8 +64,8 @@ func (l *loop) forget(r *request) {
 	}
 }
 
-// reply settles a request.
-func (l *loop) reply(r *request, reply *framing.Element, err error) {
+// finishRequest ends a request with its answer or error.
+func (l *loop) finishRequest(r *request, reply *framing.Element, err error) {
 	if l.requests[r.id] != r {
 		return
 	}
@@ -75,28 +75,28 @@ func (l *loop) reply(r *request, reply *framing.Element, err error) {
 }
 
 // pending returns the requests in the order they were made.
-func (l *loop) pending() []*request {
+func (l *loop) pendingRequests() []*request {
 	return slices.SortedFunc(maps.Values(l.requests), func(a, b *request) int {
 		return cmp.Compare(a.number, b.number)
 	})
 }
 
-// replied matches an IQ of type result or error with what was asked. The id alone
-// is not enough, because others may learn or guess it: only who was asked can
-// answer (CVE-2013-6483, CVE-2014-0364).
-func (l *loop) replied(iq *framing.Element) (Replied, bool) {
+// matchReply finds the request for an IQ of type result or error. The id alone is not
+// enough, because others may learn or guess it: the sender must be the one who was asked
+// (CVE-2013-6483, CVE-2014-0364).
+func (l *loop) matchReply(iq *framing.Element) (Replied, bool) {
 	id, from, typ := iq.Attr("id"), jid.JID(iq.Attr("from")), iq.Attr("type")
 	if id == "" || typ != "result" && typ != "error" {
 		return Replied{}, false
 	}
-	if id == l.question.ping && l.answers(from, jid.JID(l.me.Domain())) {
+	if id == l.question.ping && l.mayAnswer(from, jid.JID(l.me.Domain())) {
 		l.confirm(uint32(l.question.upto))
-		l.settled()
+		l.questionAnswered()
 		l.askSoon()
 		return Replied{}, false
 	}
 	r := l.requests[id]
-	if r == nil || !l.answers(from, r.to) {
+	if r == nil || !l.mayAnswer(from, r.to) {
 		return Replied{}, false
 	}
 	delete(l.requests, id)
@@ -107,11 +107,11 @@ func (l *loop) replied(iq *framing.Element) (Replied, bool) {
 	return Replied{Reply: iq, Done: r.done}, true
 }
 
-// answers reports whether from may answer what to was asked. Our own account and
-// server speak for each other, with or without an address (RFC 6120 §8.1.2.1).
-// Nobody else can send in their name. Addresses we wrote may come back normalised.
-func (l *loop) answers(from, to jid.JID) bool {
-	if from == to || l.own(from) && l.own(to) {
+// mayAnswer reports whether from may answer a request to to. Our own account and server may
+// answer for each other, with or without an address (RFC 6120 §8.1.2.1); nobody else can
+// send in their name. An address may come back in normalised form.
+func (l *loop) mayAnswer(from, to jid.JID) bool {
+	if from == to || l.isOwn(from) && l.isOwn(to) {
 		return true
 	}
 	a, err := jid.Parse(string(from))
@@ -119,9 +119,9 @@ func (l *loop) answers(from, to jid.JID) bool {
 		return false
 	}
 	b, err := jid.Parse(string(to))
-	return err == nil && (a == b || l.own(a) && l.own(b))
+	return err == nil && (a == b || l.isOwn(a) && l.isOwn(b))
 }
 
-func (l *loop) own(j jid.JID) bool {
+func (l *loop) isOwn(j jid.JID) bool {
 	return j == "" || j == l.me || j == l.me.Bare() || string(j) == l.me.Domain()
 }

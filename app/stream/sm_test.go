@@ -348,7 +348,7 @@ func TestM08_ResumedAndMistaken(t *testing.T) {
 		"another of us": func(w *world, sv *server) {
 			w.pass(time.Second)
 			sv.say(a(1))
-			w.pass(rivalry - time.Second - 1)
+			w.pass(rivalTime - time.Second - 1)
 			sv.fails("conflict")
 		},
 		"a stream error":                    func(_ *world, sv *server) { sv.fails("not-well-formed") },
@@ -393,7 +393,7 @@ func TestM08_ResumedAndMistaken(t *testing.T) {
 			sv.cut()
 			w.pass(longWait)
 			sv = w.next().resumed(0)
-			w.pass(rivalry)
+			w.pass(rivalTime)
 			w.forget()
 			sv.fails("conflict")
 			w.happened("offline conflict for good")
@@ -605,7 +605,7 @@ func TestM15_Handled(t *testing.T) {
 			sv.say(`<message xmlns="jabber:client" id="in1"/>`)
 			sv.cut()
 			w.s.Wake(Manual)
-			w.pass(handling - time.Millisecond)
+			w.pass(handledTimeout - time.Millisecond)
 			w.s.Wake(Manual)
 			w.happened("received in1", "offline")
 			w.s.Handled(1)

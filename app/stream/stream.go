@@ -13,32 +13,32 @@ import (
 	"natter/framing"
 )
 
-// Config says how a Stream connects and how patient it is. Zero values stand for
-// the defaults named with the fields.
+// Config says how a Stream connects and how long it waits. Zero values mean the defaults
+// named with the fields.
 type Config struct {
-	// Connect makes one session; it is called again after each loss, never twice at
-	// the same time, and not before the socket of the last session is closed. See
-	// connect.Request for resume and away.
-	Connect func(ctx context.Context, resume *connect.Resume, away error) (*connect.Session, error)
+	// Connect makes one session. It is called again after each loss, never twice at the
+	// same time, and only after the socket of the last session is closed. The arguments
+	// are for connect.Request.
+	Connect func(ctx context.Context, resume *connect.Resume, redirect error) (*connect.Session, error)
 
 	Clock  Clock          // RealClock
 	Random func() float64 // in [0,1), for jitter; math/rand/v2
 	NewID  func() string  // for IQs without an id, on any goroutine; 128 random bits
 
-	Restore *Snapshot // a stream to take up again, nil for a new one
+	Restore *Snapshot // the stream to resume, nil for a new one
 
-	// Hold keeps messages of ours back until Release, so that the owner can first
-	// write down what a Snapshot says of them. What is Fleeting leaves at once, but no
-	// more than a few stanzas before the owner has written down the next Snapshot.
+	// Hold keeps messages of ours in the queue until Release, so that the owner can first
+	// store a Snapshot that has them. Fleeting stanzas leave at once, but only a few of
+	// them before the owner has stored the next Snapshot.
 	Hold bool
 
 	RequestTimeout time.Duration // how long a Request waits for its answer while online: 30 s
-	Backlog        int           // stanzas not yet Handled from which on nothing more is read: 2000
+	Backlog        int           // with more stanzas not yet Handled, reading pauses: 2000
 	AckEvery       int           // stanzas after which the server is asked for its count: 5
-	AckQuiet       time.Duration // or this long after the last of fewer: 250 ms
-	Silence        time.Duration // without a word from the server until it is asked, page visible: 30 s
+	AckQuiet       time.Duration // time after the last stanza when it is asked anyway: 250 ms
+	Silence        time.Duration // silence of the server after which it is asked, page visible: 30 s
 	HiddenSilence  time.Duration // the same when the page is hidden: 140 s
-	Answer         time.Duration // how long it may then take: 10 s, more if much was sent
+	Answer         time.Duration // how long its answer may take: 10 s, more if much was sent
 }
 
 func (c *Config) defaults() {
@@ -70,18 +70,18 @@ func (c *Config) defaults() {
 	}
 }
 
-// Wake is why somebody believes that now is a good moment to look at the network.
+// Wake is a reason to check the connection now.
 type Wake int
 
 const (
 	NetworkBack Wake = iota // the browser says it is online again
-	Visible                 // the page has come to the front
+	Visible                 // the page has become visible
 	Awake                   // the machine or the page was asleep
-	Manual                  // the person wants it; never held back
-	NetworkGone             // the browser says it is offline; starts nothing
+	Manual                  // the person asked for it; never delayed
+	NetworkGone             // the browser says it is offline; never connects
 )
 
-// Snapshot is what must outlive the page to take a stream up again.
+// Snapshot has what must outlive the page to resume a stream.
 type Snapshot struct {
 	ID       string             // the SM-ID, "" if the stream cannot be resumed
 	JID      jid.JID            // the full address the stream is bound to
@@ -89,23 +89,23 @@ type Snapshot struct {
 	H        uint32             // stanzas of the server handled by us
 	Acked    uint32             // stanzas of ours handled by the server
 	Unacked  []*framing.Element // stanzas of ours the server has not confirmed, in order
-	Since    []time.Time        // when we were given them
-	Upto     uint64             // for Release: what the Snapshot knows of
-	Sent     int                // how many of them have been written
-	Max      time.Duration      // for how long the server keeps a lost stream, 0 if it did not say
-	Lost     time.Time          // when the last session ended; zero if there was one
-	Features *framing.Element   // what the server offered; a resumed stream does not hear it again
-	MaxBytes int                // nor how large a stanza may be, 0 if that is not known,
-	Idle     time.Duration      // nor after which silence the server hangs up, 0 if it did not say
+	Since    []time.Time        // when each of Unacked was queued
+	Upto     uint64             // for Release: the last stanza that the Snapshot has
+	Sent     int                // how many of Unacked have been written
+	Max      time.Duration      // how long the server keeps a lost stream, 0 if unknown
+	Lost     time.Time          // when the last session ended; zero during a session
+	Features *framing.Element   // the server's features, which it does not repeat after a resume
+	MaxBytes int                // largest stanza it accepts, 0 if unknown; not repeated either
+	Idle     time.Duration      // silence after which it disconnects, 0 if unknown; not repeated either
 }
 
-// defaultLimit is what a stanza may have where the server does not say (XEP-0478):
-// 256 KiB is the default of Prosody and ejabberd, less a margin.
+// defaultLimit is the largest stanza for a server that does not state its limit
+// (XEP-0478): the default of Prosody and ejabberd, 256 KiB, less a margin.
 const defaultLimit = 255 << 10
 
-// Stream is a bound stream that survives its sockets. Its methods may be called on
-// any goroutine and, but for Run, Close and Snapshot, do not wait. Elements handed
-// over are not changed after.
+// Stream is a bound stream that survives its sockets. Its methods may be called on any
+// goroutine; only Run, Close and Snapshot wait. Elements passed to it must not be changed
+// afterwards.
 type Stream struct {
 	config Config
 	box    mailbox
@@ -113,12 +113,12 @@ type Stream struct {
 	over   chan struct{} // Run has returned
 	closed atomic.Bool   // Close was called
 	limit  atomic.Int64  // bytes of a stanza
-	l      *loop         // Run's; of nobody before and after
+	l      *loop         // owned by Run while it runs
 }
 
-// handOver is how many events wait for an owner that is busy before they wait in the
-// loop: enough that a burst is read in one turn of the owner's.
-const handOver = 64
+// eventBuffer is the capacity of the channel of events: large enough that the owner can
+// read a burst in one turn. Further events wait in the loop.
+const eventBuffer = 64
 
 // New returns a Stream that does nothing before Run is called.
 func New(config Config) *Stream {
@@ -126,7 +126,7 @@ func New(config Config) *Stream {
 	s := &Stream{
 		config: config,
 		box:    mailbox{ready: make(chan struct{}, 1)},
-		events: make(chan Event, handOver),
+		events: make(chan Event, eventBuffer),
 		over:   make(chan struct{}),
 	}
 	s.limit.Store(defaultLimit)
@@ -134,21 +134,21 @@ func New(config Config) *Stream {
 	return s
 }
 
-// Run connects and keeps the stream going until Close, when it returns nil, or
-// until ctx ends, when it returns its error. In the second case the socket is
-// dropped and the stream stays unfinished, so that a Snapshot can resume it. When
-// Run returns everything it started has ended. It is called once.
+// Run connects and keeps the stream going until Close, then it returns nil; or until ctx
+// ends, then it returns its error. In the second case the socket is dropped and the stream
+// is not closed, so that a Snapshot can resume it. When Run returns, everything it started
+// has ended. It is called once.
 func (s *Stream) Run(ctx context.Context) error { return s.l.run(ctx) }
 
-// Events returns the channel of what happens. It is never closed, and nothing is
-// lost or holds up the stream while nobody reads it, except that eventually no more
-// is taken from the socket. After Close it need not be read.
+// Events returns the channel of events. It is never closed. While nobody reads it, no
+// event is lost and the stream goes on, but after Config.Backlog stanzas no more are read
+// from the socket. After Close it need not be read.
 func (s *Stream) Events() <-chan Event { return s.events }
 
-// Send queues a stanza. What has not been written when the session is lost waits
-// for the next one, except for answers to IQs, which then concern nobody. Send
-// fails only if the stanza can never be sent: with *TooLargeError, framing.ErrName,
-// or ErrClosed after Close.
+// Send queues a stanza. If it has not been written when the session is lost, it waits for
+// the next session; answers to IQs are dropped, because nobody waits for them then. Send
+// fails only if the stanza can never be sent: with *TooLargeError, framing.ErrName, or
+// ErrClosed after Close.
 func (s *Stream) Send(st *framing.Element) error {
 	en, err := s.entry(st)
 	if err != nil {
@@ -158,16 +158,16 @@ func (s *Stream) Send(st *framing.Element) error {
 	return nil
 }
 
-// Again is a stanza that is to be sent again.
+// Again is a stanza to retry.
 type Again struct {
 	Stanza *framing.Element
-	Since  time.Time // when it was first to be sent
+	Since  time.Time // when it was first queued
 }
 
-// Settle ends the wait after an Unsent, named by its Loss: these of its stanzas are
-// sent again, in this order and before everything queued since. Those that can never be
-// sent come back as Unsent with an Err. Settling what was settled, or has been followed
-// by another loss, only queues.
+// Settle retries stanzas of the Unsent event with this Loss, in the given order and before
+// everything queued since, and ends the wait of the messages after them. Stanzas that can
+// never be sent come back as Unsent with an Err. The wait goes on if there has been another
+// loss since.
 func (s *Stream) Settle(loss int, again []Again) {
 	var entries []entry
 	for _, a := range again {
@@ -182,11 +182,11 @@ func (s *Stream) Settle(loss int, again []Again) {
 	s.box.post(func(l *loop) { l.settle(loss, entries) })
 }
 
-// Request queues an IQ get or set; the answer arrives as a Replied event. An id is
-// set if there is none. The answer may be a *framing.StanzaError, ErrDisconnected,
-// context.DeadlineExceeded, or what Send fails with. Time without a connection does
-// not count against the deadline, and a resumed stream still answers. After cancel
-// done is not called any more.
+// Request queues an IQ get or set; the answer arrives as a Replied event. An id is set if
+// there is none. The error may be a *framing.StanzaError, ErrDisconnected,
+// context.DeadlineExceeded, or one of Send. Time without a connection does not count for
+// the deadline, and the answer may still come after a resume. After cancel, done is not
+// called.
 func (s *Stream) Request(iq *framing.Element, done func(reply *framing.Element, err error)) (cancel func()) {
 	if iq.Attr("id") == "" {
 		iq.Set("id", s.config.NewID())
@@ -204,15 +204,15 @@ func (s *Stream) Request(iq *framing.Element, done func(reply *framing.Element, 
 			l.emit(Replied{Err: err, Done: r.done})
 			return
 		}
-		l.ask(en)
+		l.addRequest(en)
 	})
 	return func() {
 		cancelled.Store(true)
-		s.box.post(func(l *loop) { l.forget(r) })
+		s.box.post(func(l *loop) { l.dropRequest(r) })
 	}
 }
 
-// entry readies a stanza for the queue.
+// entry prepares a stanza for the queue.
 func (s *Stream) entry(st *framing.Element) (entry, error) {
 	en := entry{st: st, since: s.config.Clock.Now(), size: len(st.Append(nil))}
 	limit := int(s.limit.Load())
@@ -227,7 +227,7 @@ func (s *Stream) entry(st *framing.Element) (entry, error) {
 	return en, nil
 }
 
-// Handled says that the oldest n Received or Replied not yet handled have been dealt with.
+// Handled reports that the owner has processed the oldest n Received or Replied events.
 func (s *Stream) Handled(n int) {
 	s.box.post(func(l *loop) {
 		for range n {
@@ -236,18 +236,17 @@ func (s *Stream) Handled(n int) {
 	})
 }
 
-// Wake looks whether the connection is alive, or tries to connect again now. At
-// most one Wake in 5 s has an effect, and none after a final failure, except for
-// Manual.
+// Wake checks whether the connection is alive, or connects now if there is none. At most
+// one Wake in 5 s has an effect, and none after a final failure, except for Manual.
 func (s *Stream) Wake(reason Wake) { s.box.post(func(l *loop) { l.wake(reason) }) }
 
-// Hide says whether the page can be seen. The server is told where it wants to know
+// Hide sets whether the page is hidden. A server with Client State Indication is informed
 // (XEP-0352).
 func (s *Stream) Hide(hidden bool) { s.box.post(func(l *loop) { l.hide(hidden) }) }
 
-// Close sends what is queued, says how far we have come, and ends the stream in
-// good order; it cannot be resumed after. What cannot be done until ctx ends is
-// left out, and its error returned. Close returns when Run does.
+// Close sends what is queued, acknowledges what was handled, and closes the stream; it
+// cannot be resumed after that. If ctx ends first, the rest is left out and the error of
+// ctx returned. Close returns when Run does.
 func (s *Stream) Close(ctx context.Context) error {
 	s.closed.Store(true)
 	s.box.post((*loop).close)
@@ -261,10 +260,9 @@ func (s *Stream) Close(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Snapshot returns what Config.Restore takes, as it will be once so many more of the
-// stanzas received are Handled: the owner writes it down together with what they
-// meant. It waits until Run has been called and can still be had after Run has
-// returned.
+// Snapshot returns a copy for Config.Restore, in which this many more of the received
+// stanzas count as Handled: the owner stores it together with their effects. It waits
+// until Run has been called, and works after Run has returned.
 func (s *Stream) Snapshot(handled int) *Snapshot {
 	c := make(chan *Snapshot, 1)
 	s.box.post(func(l *loop) { c <- l.snapshot(handled) })
@@ -276,15 +274,14 @@ func (s *Stream) Snapshot(handled int) *Snapshot {
 	}
 }
 
-// Release lets what a Snapshot knows of, by its Upto, onto the wire.
+// Release allows the stanzas up to Snapshot.Upto to be written.
 func (s *Stream) Release(upto uint64) { s.box.post(func(l *loop) { l.release(upto) }) }
 
-// ReleaseAll lets all that Hold has kept back so far onto the wire, although nobody has
-// written it down.
+// ReleaseAll allows all stanzas in the queue to be written, although they are not stored.
 func (s *Stream) ReleaseAll() { s.box.post(func(l *loop) { l.release(l.number) }) }
 
-// mailbox holds what the loop has yet to do. It has no bound: whoever posts must
-// never wait for the loop, because the loop may be waiting for them.
+// mailbox holds jobs for the loop. It has no bound: a caller must never wait for the
+// loop, because the loop may be waiting for the caller.
 type mailbox struct {
 	mu    sync.Mutex
 	jobs  []func(*loop)
