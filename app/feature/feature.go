@@ -1,8 +1,8 @@
 // Package feature says what an extension is: a struct of optional functions.
 //
-// All of them run on the client's loop, one at a time, and none may wait. To ask
-// the server something, call Client.Request and go on in its callback, which runs
-// on the loop again. Features do not know each other; they meet in state.
+// All functions run on the client's loop, one at a time, and must not wait. To request
+// something from the server, call Client.Request and continue in its callback, which runs
+// on the loop too. Features do not import each other; they share the state only.
 package feature
 
 import (
@@ -14,54 +14,52 @@ import (
 	"natter/framing"
 )
 
-// Feature is one XEP or a tight cluster of them. Its folder has New, which
-// returns it; client/features.go has its one line.
+// Feature implements one XEP, or a few that belong together. New in its folder returns it;
+// one line in client/features.go registers it.
 type Feature struct {
 	Name  string   // "receipts (XEP-0184)"
 	Disco []string // features advertised by XEP-0030
 
-	// Messages and Presences are called for what comes in by the name of a payload,
-	// or by the stanza's own name for all of its kind. Several features may handle
-	// the same name. A payload means nothing in a stanza of another kind: a body in a
-	// presence is not a message (CVE-2024-46957 was such a confusion).
+	// Messages and Presences handle incoming stanzas by the name of a payload, or by the
+	// stanza's own name for all stanzas of its kind. Several features may handle the same
+	// name. Payloads of messages and of presences are separate: a body in a presence is not
+	// a message (CVE-2024-46957 was such a confusion).
 	Messages, Presences map[framing.Name]Handler
 
-	// Requests are called for IQs of type get and set, by the name of their payload.
-	// Each answers once, with Reply or Refuse; a request that nobody handles is
-	// refused by the client.
+	// Requests handle IQs of type get and set, by the name of their payload. The handler
+	// answers once, with Reply or Refuse. The client refuses requests without a handler.
 	Requests map[framing.Name]Handler
 
 	// Decorate adds to a chat message or a presence that is about to leave.
 	Decorate func(Client, *framing.Element)
 
-	// Start is called when a new stream is ready, not after a resume. The requests
-	// of all features leave in one flight, in the order of client/features.go.
+	// Start is called when a new stream is ready, not after a resume. The requests of all
+	// features are sent together, in the order of client/features.go.
 	Start func(Client)
 
-	// Resumed is called when a stream goes on that was lost, or that another page has left.
+	// Resumed is called when a stream was resumed, of this page or of another one.
 	Resumed func(Client)
 
 	// Acknowledged is called when the server has a stanza of ours.
 	Acknowledged func(Client, *framing.Element)
 
-	// Lost is called for a stanza of which it is not known whether the server has it.
-	// With an error the server will not take it, and it must not be sent again.
+	// Lost is called for a stanza of which nobody knows whether the server has it. With an
+	// error it can never be sent, and must not be retried.
 	Lost func(Client, *framing.Element, error)
 
-	// Observe is called after an event has become part of the state. It may be how
-	// one feature waits for what another one brings about.
+	// Observe is called after an event has been applied to the state. A feature can wait
+	// here for events of another feature.
 	Observe func(Client, state.Event)
 
-	// Do carries out an intent and reports whether it knew it. Several features may
-	// know the same intent.
+	// Do carries out an intent and reports whether it knows it. Several features may know
+	// the same intent.
 	Do func(Client, state.Intent) bool
 }
 
-// Handler deals with one stanza. What it returns does not matter to the stream:
-// no stanza can end it.
+// Handler handles one stanza. No stanza can end the stream.
 type Handler func(Client, *Stanza)
 
-// Client is what a feature may do.
+// Client is the client as a feature sees it.
 type Client interface {
 	State() *state.State
 	Emit(state.Event)
@@ -69,8 +67,8 @@ type Client interface {
 	// Send queues a stanza. It is sent when there is a connection.
 	Send(*framing.Element) error
 
-	// Settle sends again, in this order, what was Lost and has to be. Messages sent since
-	// have waited for it.
+	// Settle retries these Lost stanzas, in this order. Messages sent since then wait for
+	// this call.
 	Settle(again []stream.Again)
 
 	// Request queues an IQ get or set and calls done on the loop with the answer.
@@ -82,8 +80,8 @@ type Client interface {
 	Reply(to *Stanza, payload ...*framing.Element)
 	Refuse(to *Stanza, typ, condition string)
 
-	// Dispatch handles a stanza that came inside another one: a carbon or a result
-	// of the archive. The caller has checked that the outer sender may say so.
+	// Dispatch handles a stanza from inside another one: a carbon or a result of the
+	// archive. The caller has checked that the outer sender is allowed to forward it.
 	Dispatch(*Stanza)
 
 	// After calls f on the loop when d has passed, unless the returned function is
@@ -99,30 +97,30 @@ type Client interface {
 	Carbons() bool
 	// Disco lists what this client advertises: all features' Disco, sorted.
 	Disco() []string
-	// Decorate lets all features add to an outgoing chat message or presence.
+	// Decorate calls Decorate of all features for an outgoing chat message or presence.
 	Decorate(*framing.Element)
 }
 
-// Source is how a stanza came to us.
+// Source says on which way a stanza arrived.
 type Source int
 
 const (
 	Live           Source = iota
-	CarbonReceived        // sent to another client of ours (XEP-0280)
-	CarbonSent            // sent by another client of ours (XEP-0280)
+	CarbonReceived        // received by another client of this account (XEP-0280)
+	CarbonSent            // sent by another client of this account (XEP-0280)
 	Archived              // a result of a query of ours (XEP-0313)
 )
 
-// Stanza is a message, presence or iq. From and To are never empty: what the
-// server leaves out is filled in as RFC 6120 §8.1 says.
+// Stanza is a message, presence or iq. From and To are never empty: an address that the
+// server leaves out is filled in (RFC 6120 §8.1).
 type Stanza struct {
 	*framing.Element
 	From, To jid.JID
 	ID, Type string
 	Source   Source
 
-	// At is when it was sent: now, or the time our own server or archive stamped it
-	// with (XEP-0203), never later than a minute from now.
+	// At is when it was sent: now, or the time in the delay of our own server or archive
+	// (XEP-0203), but at most a minute from now.
 	At time.Time
 
 	// ArchiveID is the id our own archive gave it, "" if unknown. It comes from the
@@ -130,15 +128,15 @@ type Stanza struct {
 	// message (XEP-0359 §5).
 	ArchiveID string
 
-	// Page, with Archived, is the page of the archive the stanza belongs to. Messages
-	// go there and not into the state: a page is added as a whole.
+	// Page, with Archived, is the page of the archive that has the stanza. Messages are
+	// added to the Page instead of the state, because a page is applied as a whole.
 	Page *Page
 }
 
-// Page collects what a page of the archive says.
+// Page collects the messages of one page of the archive.
 type Page struct {
 	Messages map[jid.JID][]state.Message // by peer, in the archive's order
-	Past     bool                        // what is on it has not come while we were away, but long ago
+	Past     bool                        // its messages are old: they did not arrive during our absence
 	later    []func()
 }
 
@@ -150,7 +148,7 @@ func (p *Page) Add(peer jid.JID, m state.Message) {
 	p.Messages[peer.Bare()] = append(p.Messages[peer.Bare()], m)
 }
 
-// Added calls what was kept with Then: the page's messages are in the state.
+// Added calls the functions of Then, after the messages of the page are in the state.
 func (p *Page) Added() {
 	for _, f := range p.later {
 		f()

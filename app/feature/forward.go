@@ -12,8 +12,8 @@ const (
 	nsDelay   = "urn:xmpp:delay"
 )
 
-// Inner is the stanza of a message that came inside another one. The caller has
-// checked that who wrapped it may do so, and that from and to are there.
+// Inner returns the stanza of a message from inside another one. The caller has checked
+// that the outer sender may forward it, and that from and to are there.
 func Inner(message *framing.Element, source Source, at time.Time) *Stanza {
 	return &Stanza{
 		Element: message,
@@ -26,10 +26,10 @@ func Inner(message *framing.Element, source Source, at time.Time) *Stanza {
 	}
 }
 
-// Forwarded returns the message inside wrapper's only <forwarded/> (XEP-0297) and
-// the time it is stamped with, zero if it has no readable stamp. Anything but
-// exactly one message in jabber:client gives nil: what is ambiguous was smuggled
-// (CVE-2017-5589 and its kin).
+// Forwarded returns the message inside wrapper's only <forwarded/> (XEP-0297) and the time
+// of its delay, zero if that cannot be read. It returns nil unless there is exactly one
+// message in jabber:client: an ambiguous wrapper is an attack (CVE-2017-5589 and
+// similar).
 func Forwarded(wrapper *framing.Element) (message *framing.Element, at time.Time) {
 	f := wrapper.Only(nsForward, "forwarded")
 	message = f.Only(framing.NSClient, "message")

@@ -7,8 +7,8 @@ import (
 	"natter/framing"
 )
 
-// Refusal says why something was not taken, in a sentence that a person can use. It is "" if
-// err does not say that it was not: then nobody knows, as after a lost connection.
+// Refusal returns a sentence that says why the server refused a request. It is "" if err is
+// no refusal, for example a lost connection, after which nobody knows the result.
 func Refusal(err error) string {
 	var refused *framing.StanzaError
 	var large *stream.TooLargeError
@@ -25,7 +25,7 @@ func Refusal(err error) string {
 	return "The server did not accept it."
 }
 
-// refusals are the stanza errors (RFC 6120 §8.3.3) that say something of use.
+// refusals has the stanza errors (RFC 6120 §8.3.3) that help a person.
 var refusals = map[string]string{
 	"forbidden":               "The server does not allow it.",
 	"internal-server-error":   "Something is wrong with the server. Try again later.",

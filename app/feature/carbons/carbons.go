@@ -1,10 +1,9 @@
-// Package carbons shows here what other clients of the account send and receive
+// Package carbons shows messages that other clients of the account send and receive
 // (XEP-0280).
 //
-// A carbon is believed only from our own bare address, with exactly one forwarded
-// message in it that this account did send or receive: everything else is somebody
-// putting words into a contact's mouth (CVE-2017-5589, CVE-2019-16235,
-// CVE-2020-26547).
+// A carbon counts only if it comes from our own bare address and has exactly one forwarded
+// message, from or to this account. Everything else may be a forged message in the name of
+// a contact (CVE-2017-5589, CVE-2019-16235, CVE-2020-26547).
 package carbons
 
 import (
@@ -28,7 +27,7 @@ func New() *feature.Feature {
 			if c.Carbons() {
 				return
 			}
-			// A server without carbons says so; there is nothing to do about it.
+			// An error means that the server has no carbons; nothing depends on it.
 			c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").
 				Add(framing.New(NS, "enable")), func(*framing.Element, error) {})
 		},

@@ -1,9 +1,9 @@
 // Package chat sends and receives messages between two people (RFC 6121 §5).
 //
-// A message is in the state, as queued, before the stream hears of it. It counts as
-// on the server only when the server has said so. When a lost connection leaves
-// that open, the archive is asked first, and only what it does not have is sent
-// again, under the same id and with its original time.
+// A message is in the state, as queued, before it is given to the stream. It is marked as on
+// the server only when the server has confirmed it. If a connection is lost before that, the
+// archive is read first, and only messages that it does not have are retried, with the same
+// id and their original time.
 package chat
 
 import (
@@ -25,12 +25,12 @@ const (
 	nsMarkers  = "urn:xmpp:chat-markers:0"
 )
 
-// longSubject is more than a line, in bytes.
+// longSubject is the length in bytes above which a subject is shown as part of the body.
 const longSubject = 500
 
 // New returns the feature.
 func New() *feature.Feature {
-	t := &talk{}
+	t := &sender{}
 	return &feature.Feature{
 		Name: "chat (RFC 6121)",
 		Messages: map[framing.Name]feature.Handler{
@@ -38,9 +38,9 @@ func New() *feature.Feature {
 			{Space: framing.NSClient, Local: "error"}:   bounced,
 		},
 		Acknowledged: func(c feature.Client, st *framing.Element) {
-			mark(c, st, state.OnServer, "")
+			markDelivery(c, st, state.OnServer, "")
 		},
-		Lost:    t.keep,
+		Lost:    t.onLost,
 		Observe: t.observe,
 		Do:      t.do,
 	}
@@ -51,8 +51,8 @@ func receive(c feature.Client, st *feature.Stanza) {
 	if st.Type == "groupchat" || peer == "" {
 		return
 	}
-	body, ok := text(st.Element, "body")
-	subject, _ := text(st.Element, "subject")
+	body, ok := onlyText(st.Element, "body")
+	subject, _ := onlyText(st.Element, "subject")
 	notice := ""
 	if body == "" && ok {
 		notice = unreadable(st.Element, st.Mine(c))
@@ -63,7 +63,7 @@ func receive(c feature.Client, st *feature.Stanza) {
 	switch {
 	case len(subject) <= longSubject:
 	case notice == "":
-		subject, body = "", state.Both(subject, body) // whoever writes so much means it to be read as one
+		subject, body = "", state.Both(subject, body)
 	default:
 		subject = strings.ToValidUTF8(subject[:longSubject], "") + "…"
 	}
@@ -75,7 +75,7 @@ func receive(c feature.Client, st *feature.Stanza) {
 		Subject:   subject,
 		Body:      body,
 		At:        st.At,
-		Asks:      notice == "" && st.Child(nsMarkers, "markable") != nil, // what cannot be read is never read
+		Asks:      notice == "" && st.Child(nsMarkers, "markable") != nil, // an unreadable message is never read
 	}
 	if notice != "" {
 		m.Body, m.Notice = notice, true
@@ -90,16 +90,15 @@ func receive(c feature.Client, st *feature.Stanza) {
 	case st.Source == feature.Live && st.Type == "chat":
 		c.Emit(state.MessageAdded{Peer: peer, Message: m})
 	default:
-		// Only who writes to us here and now is answered at the very resource
-		// (RFC 6121 §5.1).
+		// Only a live message sets the resource that answers go to (RFC 6121 §5.1).
 		c.Emit(state.MessageAdded{Peer: peer.Bare(), Message: m, Carbon: st.Source != feature.Live})
 	}
 }
 
-// text returns the body or subject, "" if there is none. There may be several in different
-// languages, of which the one without a language or else the first is taken; two in the same
-// language are a forgery, or a mistake that cannot be told from one (RFC 6121 §5.2.3).
-func text(message *framing.Element, local string) (string, bool) {
+// onlyText returns the body or subject, "" if there is none. Of several in different languages
+// it returns the one without a language, or else the first. With two in the same language it
+// returns false, because one of them may be forged (RFC 6121 §5.2.3).
+func onlyText(message *framing.Element, local string) (string, bool) {
 	var found *framing.Element
 	langs := map[string]bool{}
 	for _, n := range message.Children {
@@ -118,8 +117,8 @@ func text(message *framing.Element, local string) (string, bool) {
 	return found.Text(), true
 }
 
-// bounced deals with an error about a message of ours. Whatever text comes with
-// it is not shown as anybody's message.
+// bounced handles an error for a message of ours. A text in the error is never shown as a
+// message.
 func bounced(c feature.Client, st *feature.Stanza) {
 	if st.ID == "" || st.Source != feature.Live {
 		return
@@ -131,8 +130,7 @@ func bounced(c feature.Client, st *feature.Stanza) {
 	c.Emit(state.MessageMarked{Peer: st.From.Bare(), ID: st.ID, Delivery: state.Failed, Problem: why, Bounced: true})
 }
 
-// reasons are the stanza errors (RFC 6120 §8.3.3) that say something a person can
-// use.
+// reasons has the stanza errors (RFC 6120 §8.3.3) that help a person.
 var reasons = map[string]string{
 	"item-not-found":          "There is nobody at this address.",
 	"gone":                    "This address no longer exists.",
@@ -149,7 +147,7 @@ var reasons = map[string]string{
 	"jid-malformed":           "This is not a valid address.",
 }
 
-func (t *talk) do(c feature.Client, in state.Intent) bool {
+func (t *sender) do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
 	case state.StartChat:
 		c.Emit(state.ChatStarted{Peer: in.Peer.Bare()})
@@ -169,7 +167,7 @@ func (t *talk) do(c feature.Client, in state.Intent) bool {
 	return true
 }
 
-func (t *talk) write(c feature.Client, in state.SendMessage) {
+func (t *sender) write(c feature.Client, in state.SendMessage) {
 	peer, body := in.Peer.Bare(), strings.Map(printable, in.Body)
 	if strings.TrimSpace(body) == "" {
 		return
@@ -198,16 +196,16 @@ func (t *talk) write(c feature.Client, in state.SendMessage) {
 		c.Emit(state.DraftChanged{Peer: peer})
 	}
 	if done {
-		return // by a tab that died before it could say so
+		return // a tab that died has sent it, but could not confirm the intent
 	}
 	st := stanza(c, peer, &m)
 	if m.Late {
-		delayed(st, m.At) // nobody knows when it leaves
+		withDelay(st, m.At) // it leaves at an unknown time
 	}
 	send(c, peer, st)
 }
 
-// printable drops what XML cannot carry, so that here and there the same is read.
+// printable drops characters that XML cannot contain, so that both sides see the same text.
 func printable(r rune) rune {
 	if r < ' ' && r != '\n' && r != '\t' || r == 0xFFFE || r == 0xFFFF {
 		return -1
@@ -234,9 +232,9 @@ func send(c feature.Client, peer jid.JID, st *framing.Element) {
 	}
 }
 
-const old = "Not sent: the connection was lost, and that was a while ago."
+const staleProblem = "Not sent: the connection was lost, and that was a while ago."
 
-// refusal says why the stream does not take a message.
+// refusal returns why the stream refused a message.
 func refusal(err error) string {
 	if tooLarge := (*stream.TooLargeError)(nil); errors.As(err, &tooLarge) {
 		return "It is too long for this server. Try to send it in parts."
@@ -245,13 +243,13 @@ func refusal(err error) string {
 		return "The server ended the connection over this message, twice. It is not sent again by itself."
 	}
 	if errors.Is(err, stream.ErrStale) {
-		return old
+		return staleProblem
 	}
 	return "There is no connection."
 }
 
-// retry sends a failed message again, as the same message: should the first copy
-// have arrived after all, its id tells.
+// retry sends a failed message again with the same id, so that a copy can be recognised if
+// the first one has arrived.
 func retry(c feature.Client, peer jid.JID, id string) {
 	chat := c.State().Chat(peer)
 	if chat == nil {
@@ -262,64 +260,64 @@ func retry(c feature.Client, peer jid.JID, id string) {
 		return
 	}
 	c.Emit(state.MessageMarked{Peer: peer, ID: id, Delivery: state.Queued})
-	send(c, peer, delayed(stanza(c, peer, m), m.At))
+	send(c, peer, withDelay(stanza(c, peer, m), m.At))
 }
 
-// delayed says when a message that leaves late was written (XEP-0203).
-func delayed(st *framing.Element, at time.Time) *framing.Element {
+// withDelay adds to a late message when it was written (XEP-0203).
+func withDelay(st *framing.Element, at time.Time) *framing.Element {
 	if st.Child(nsDelay, "delay") != nil {
 		return st
 	}
 	return st.Add(framing.New(nsDelay, "delay").Set("stamp", at.UTC().Format("2006-01-02T15:04:05.000Z")))
 }
 
-func mark(c feature.Client, st *framing.Element, d state.Delivery, problem string) {
+func markDelivery(c feature.Client, st *framing.Element, d state.Delivery, problem string) {
 	if st.Is(framing.NSClient, "message") && st.Child(framing.NSClient, "body") != nil {
 		c.Emit(state.MessageMarked{Peer: jid.JID(st.Attr("to")).Bare(), ID: st.Attr("id"), Delivery: d, Problem: problem})
 	}
 }
 
-// talk holds messages of which nobody knows whether the server has them.
-type talk struct{ doubtful []*framing.Element }
+// sender has the messages of which nobody knows whether the server has them.
+type sender struct{ unconfirmed []*framing.Element }
 
-func (t *talk) keep(c feature.Client, st *framing.Element, err error) {
+func (t *sender) onLost(c feature.Client, st *framing.Element, err error) {
 	switch {
 	case !st.Is(framing.NSClient, "message") || st.Child(framing.NSClient, "body") == nil:
 	case err != nil:
-		mark(c, st, state.Failed, refusal(err))
+		markDelivery(c, st, state.Failed, refusal(err))
 	default:
-		t.doubtful = append(slices.DeleteFunc(t.doubtful, func(old *framing.Element) bool {
+		t.unconfirmed = append(slices.DeleteFunc(t.unconfirmed, func(old *framing.Element) bool {
 			return old.Attr("id") == st.Attr("id") && old.Attr("to") == st.Attr("to")
 		}), st)
 	}
 }
 
-// observe sends again what the archive turned out not to have.
-func (t *talk) observe(c feature.Client, ev state.Event) {
+// observe retries unconfirmed messages that the archive does not have.
+func (t *sender) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
-	case state.Cleared, state.Returned: // what is still in doubt then is told again
-		t.doubtful = nil
+	case state.Cleared, state.Returned: // Lost reports again what is unconfirmed
+		t.unconfirmed = nil
 	case state.CaughtUp:
-		t.doubtful = slices.DeleteFunc(t.doubtful, func(st *framing.Element) bool { return waiting(c, st) == nil })
-		if ev.Failed && !ev.GaveUp && len(t.doubtful) > 0 {
-			return // it is asked again
+		t.unconfirmed = slices.DeleteFunc(t.unconfirmed, func(st *framing.Element) bool { return stillQueued(c, st) == nil })
+		if ev.Failed && !ev.GaveUp && len(t.unconfirmed) > 0 {
+			return // the archive is read again
 		}
 		var again []stream.Again
-		for _, st := range t.doubtful {
+		for _, st := range t.unconfirmed {
 			switch {
 			case ev.Failed:
-				mark(c, st, state.Failed, "The connection was lost, and the server does not say whether this has arrived.")
-			case missing(c, st):
-				again = append(again, stream.Again{Stanza: st, Since: waiting(c, st).At})
+				markDelivery(c, st, state.Failed, "The connection was lost, and the server does not say whether this has arrived.")
+			case needsResend(c, st):
+				again = append(again, stream.Again{Stanza: st, Since: stillQueued(c, st).At})
 			}
 		}
-		t.doubtful = nil
+		t.unconfirmed = nil
 		c.Settle(again)
 	}
 }
 
-// waiting returns the message of a stanza if nothing is known of it yet.
-func waiting(c feature.Client, st *framing.Element) *state.Message {
+// stillQueued returns the message of a stanza if it is still marked as queued.
+func stillQueued(c feature.Client, st *framing.Element) *state.Message {
 	chat := c.State().Chat(jid.JID(st.Attr("to")))
 	if chat == nil {
 		return nil
@@ -331,16 +329,16 @@ func waiting(c feature.Client, st *framing.Element) *state.Message {
 	return m
 }
 
-// missing reports whether a message has to be sent again, and readies it for that.
-func missing(c feature.Client, st *framing.Element) bool {
-	m := waiting(c, st)
+// needsResend reports whether a message has to be sent again, and adds its delay.
+func needsResend(c feature.Client, st *framing.Element) bool {
+	m := stillQueued(c, st)
 	switch {
 	case m == nil:
 		return false
 	case m.Late:
-		delayed(st, m.At)
+		withDelay(st, m.At)
 	case c.Now().Sub(m.At) > stream.Stale:
-		mark(c, st, state.Failed, old)
+		markDelivery(c, st, state.Failed, staleProblem)
 		return false
 	}
 	return true

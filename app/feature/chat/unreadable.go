@@ -7,8 +7,8 @@ const (
 	nsFallback = "urn:xmpp:fallback:0"
 )
 
-// cipherOf is what messages of a namespace are encrypted with (XEP-0380 §3.2), "" if none is
-// known. Who sends one with a name of their own is not quoted: these are our words.
+// cipherOf returns the name of the encryption of a namespace (XEP-0380 §3.2), "" if it is
+// unknown. The name that a sender gives is never shown: it could be any text.
 func cipherOf(space string) string {
 	switch space {
 	case "eu.siacs.conversations.axolotl", "urn:xmpp:omemo:1", "urn:xmpp:omemo:2":
@@ -21,8 +21,8 @@ func cipherOf(space string) string {
 	return ""
 }
 
-// unreadable says what a message without a body has brought that a person should know of,
-// "" if that is nothing.
+// unreadable returns the notice for a message without a body, "" if the person need not know
+// of it.
 func unreadable(message *framing.Element, mine bool) string {
 	encrypted, cipher, fallback := false, "", false
 	for _, el := range message.Elements() {
@@ -33,7 +33,7 @@ func unreadable(message *framing.Element, mine bool) string {
 				cipher = cipherOf(el.Attr("namespace"))
 			}
 		case local == "encrypted" && cipherOf(space) == "OMEMO" && el.Child(space, "payload") == nil:
-			return "" // it only brings devices together (XEP-0384 §5.5.3)
+			return "" // it only sets up the keys of devices (XEP-0384 §5.5.3)
 		case cipherOf(space) != "":
 			encrypted, cipher = true, cipherOf(space)
 		case local == "fallback" && space == nsFallback:
@@ -46,16 +46,16 @@ func unreadable(message *framing.Element, mine bool) string {
 	}
 	switch {
 	case encrypted && mine:
-		return "This message is encrypted" + with(cipher) + ". Natter cannot read it. The device that sent it can."
+		return "This message is encrypted" + withCipher(cipher) + ". Natter cannot read it. The device that sent it can."
 	case encrypted:
-		return "This message is encrypted" + with(cipher) + ". Natter cannot read it. Ask for it to be sent again without encryption."
+		return "This message is encrypted" + withCipher(cipher) + ". Natter cannot read it. Ask for it to be sent again without encryption."
 	case fallback:
 		return "This message has something in it that Natter cannot show. Another app may show it."
 	}
 	return ""
 }
 
-func with(cipher string) string {
+func withCipher(cipher string) string {
 	if cipher == "" {
 		return ""
 	}

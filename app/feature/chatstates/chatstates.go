@@ -1,4 +1,5 @@
-// Package chatstates tells and shows who is typing (XEP-0085).
+// Package chatstates shows that a contact is typing, and tells contacts that we are
+// (XEP-0085).
 package chatstates
 
 import (
@@ -13,9 +14,9 @@ import (
 // NS is the namespace of XEP-0085.
 const NS = "http://jabber.org/protocol/chatstates"
 
-// forget is after how long a peer that said nothing more no longer types: its
-// client may have gone without a word.
-const forget = 60 * time.Second
+// typingTimeout is how long a contact counts as typing after its last message about it: its
+// client may have disconnected.
+const typingTimeout = 60 * time.Second
 
 // New returns the feature.
 func New() *feature.Feature {
@@ -38,14 +39,14 @@ func New() *feature.Feature {
 		Observe: func(_ feature.Client, ev state.Event) {
 			if _, ok := ev.(state.Cleared); ok {
 				for peer := range s.stops {
-					s.rest(peer)
+					s.clearTimeout(peer)
 				}
 			}
 		},
 		Do: func(c feature.Client, in state.Intent) bool {
 			typing, ok := in.(state.Typing)
 			if ok {
-				tell(c, typing)
+				sendState(c, typing)
 			}
 			return ok
 		},
@@ -53,7 +54,7 @@ func New() *feature.Feature {
 }
 
 type states struct {
-	stops map[jid.JID]func() // what ends the forgetting of a peer's typing
+	stops map[jid.JID]func() // cancels the typingTimeout of a contact
 }
 
 func (s *states) composing(c feature.Client, st *feature.Stanza) {
@@ -61,9 +62,9 @@ func (s *states) composing(c feature.Client, st *feature.Stanza) {
 		return
 	}
 	peer := st.From.Bare()
-	s.rest(peer)
+	s.clearTimeout(peer)
 	c.Emit(state.TypingChanged{Peer: peer, Typing: true})
-	s.stops[peer] = c.After(forget, func() {
+	s.stops[peer] = c.After(typingTimeout, func() {
 		delete(s.stops, peer)
 		c.Emit(state.TypingChanged{Peer: peer})
 	})
@@ -73,20 +74,20 @@ func (s *states) stopped(c feature.Client, st *feature.Stanza) {
 	if st.Source != feature.Live || st.Mine(c) {
 		return
 	}
-	s.rest(st.From.Bare())
+	s.clearTimeout(st.From.Bare())
 	c.Emit(state.TypingChanged{Peer: st.From.Bare()})
 }
 
-func (s *states) rest(peer jid.JID) {
+func (s *states) clearTimeout(peer jid.JID) {
 	if stop := s.stops[peer]; stop != nil {
 		stop()
 		delete(s.stops, peer)
 	}
 }
 
-// tell says that we type, to contacts who may see our presence and are there to
-// see it. It is not worth queueing: while offline nothing is said.
-func tell(c feature.Client, in state.Typing) {
+// sendState sends our chat state to contacts who may see our presence and are online. While we
+// are offline nothing is sent, because a chat state is worthless later.
+func sendState(c feature.Client, in state.Typing) {
 	contact := c.State().Contact(in.Peer)
 	if !contact.SeesUs() || contact.Presence().Show == state.Unavailable || c.State().Connection.Phase != state.Online {
 		return

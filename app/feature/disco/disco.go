@@ -1,5 +1,5 @@
-// Package disco tells what this client can do: service discovery (XEP-0030) on
-// request, and its hash (XEP-0115) with each presence so that few have to ask.
+// Package disco publishes the features of this client: by service discovery (XEP-0030),
+// and as a hash in each presence (XEP-0115), so that few clients have to request them.
 //
 // The hash is computed here and not by mellium.im/xmpp/disco: that package is tied
 // to its Session, which would bring a TLS stack into the page.
@@ -70,8 +70,8 @@ func items(c feature.Client, st *feature.Stanza) {
 	c.Reply(st, framing.New(NSItems, "query").Set("node", st.First().Attr("node")))
 }
 
-// Hash is the verification string of XEP-0115 §5.1 over our one identity and
-// these features, which are sorted.
+// Hash returns the verification string of XEP-0115 §5.1 for our identity and these
+// features, which must be sorted.
 func Hash(features []string) string {
 	var s strings.Builder
 	s.WriteString("client/web//Natter<")

@@ -1,6 +1,6 @@
-// Package featuretest plays a feature's stories: XML in, XML out, and what it
-// meant. A story is a text archive in the feature's testdata folder. Its first lines
-// say which rule it shows; its files are steps, in order:
+// Package featuretest plays a feature's stories: XML in, XML out, and the events. A story
+// is a text archive in the feature's testdata folder. Its first lines say which rule it
+// shows; its files are steps, in order:
 //
 //	-- recv --    stanzas from the server, one a line
 //	-- do --      intents, one a line: SendMessage {"Peer":"grace@localhost","Body":"hi"}
@@ -80,7 +80,7 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 			for _, line := range lines(step.Data) {
 				s.do(line)
 			}
-			s.settle() // what they ask for has left before the story answers it
+			s.settle() // their requests have left before the story answers them
 		case "wait":
 			judged = false
 			s.wait(strings.TrimSpace(string(step.Data)))
@@ -288,15 +288,15 @@ func (s *stage) wait(d string) {
 		s.t.Fatal(err)
 	}
 	s.clock.turn(passed)
-	// What the timers bring about comes before this, which brings about nothing, and what
-	// they send has left before the story answers it.
+	// An intent without effect comes after the events of the timers; then their stanzas have left
+	// before the story answers them.
 	s.client.Do(state.LoadMissing{Peer: "nobody@localhost"})
 	<-s.did
 	s.settle()
 }
 
-// settle waits until the client has dealt with all it was sent: a request nobody
-// handles is answered in turn, so its answer is the last thing to come.
+// settle waits until the client has handled all it was sent: it sends a request that no
+// feature handles, whose answer comes after everything else.
 func (s *stage) settle() {
 	s.t.Helper()
 	s.settl++
@@ -322,7 +322,7 @@ func (s *stage) settle() {
 	}
 }
 
-// part answers the client's good-bye.
+// part answers the client's <close/>.
 func (s *stage) part() {
 	for {
 		doc, err := s.server.Read(context.Background())
@@ -355,7 +355,7 @@ func (s *stage) takeEvents() string {
 	return join(all)
 }
 
-// bare leaves out what is zero, so that a line says only what is special.
+// bare leaves out zero fields, so that a line shows only the others.
 func bare(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Struct:

@@ -1,4 +1,4 @@
-// Package markers tells what has been read, here and by others (XEP-0333).
+// Package markers sends and receives what has been read (XEP-0333).
 package markers
 
 import (
@@ -28,7 +28,7 @@ func New() *feature.Feature {
 			}
 		},
 		Observe: r.observe,
-		Lost:    r.again,
+		Lost:    r.resend,
 		Do: func(c feature.Client, in state.Intent) bool {
 			set, ok := in.(state.SetDiscreet)
 			if ok {
@@ -39,8 +39,9 @@ func New() *feature.Feature {
 	}
 }
 
-// displayed takes what a peer has read of ours, or another client of our account of
-// theirs. One from the archive counts too. It speaks of nobody else's conversation.
+// displayed marks messages as read: ours by a contact, or the contact's by another client of
+// this account. It counts for the conversation with that contact only, and from the archive
+// too.
 func displayed(c feature.Client, st *feature.Stanza) {
 	id, peer, mine := st.Only(NS, "displayed").Attr("id"), st.Peer(c), st.Mine(c)
 	if id == "" || peer == "" || st.Type == "groupchat" || st.Type == "error" {
@@ -52,24 +53,25 @@ func displayed(c feature.Client, st *feature.Stanza) {
 // reader tells others how far the person has read.
 type reader struct{ told map[jid.JID]string }
 
-// observe tells of the newest message whose author asked, once, and only people who may
-// see our presence: to anybody else it would tell that we are there.
+// observe sends a marker for the newest message whose author requested one, once, and only to
+// contacts who may see our presence: a marker tells that we are online.
 func (r *reader) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
 	case state.Cleared:
 		r.told = nil
 	case state.ChatRead:
 		peer := ev.Peer.Bare()
-		m := newest(c.State().Chat(peer))
+		m := lastMarkable(c.State().Chat(peer))
 		if m == nil || m.ID == "" || r.told[peer] == m.ID || c.State().Discreet || !c.State().Contact(peer).SeesUs() {
 			return
 		}
-		// It goes to all their clients, and the archive has it for those that are not there.
+		// The bare address reaches all clients of the contact, and the archive keeps it for
+		// those that are offline.
 		err := c.Send(framing.New(framing.NSClient, "message").
 			Set("type", "chat").Set("to", peer.String()).Set("id", c.NewID()).
 			Add(framing.New(NS, "displayed").Set("id", m.ID), framing.New(nsHints, "store")))
 		if err != nil {
-			return // it is told when the conversation is looked at the next time
+			return // it is sent when the conversation is opened the next time
 		}
 		if r.told == nil {
 			r.told = map[jid.JID]string{}
@@ -78,9 +80,9 @@ func (r *reader) observe(c feature.Client, ev state.Event) {
 	}
 }
 
-// again tells once more what may have been lost with the stream, unless something newer has
-// been told since, or it is not to be told any more.
-func (r *reader) again(c feature.Client, st *framing.Element, err error) {
+// resend retries a marker that may have been lost with the stream, unless a newer one has been
+// sent since, markers have been turned off, or the contact may no longer see our presence.
+func (r *reader) resend(c feature.Client, st *framing.Element, err error) {
 	peer, id := jid.JID(st.Attr("to")).Bare(), st.Child(NS, "displayed").Attr("id")
 	if err != nil || !st.Is(framing.NSClient, "message") || id == "" || c.State().Discreet || !c.State().Contact(peer).SeesUs() {
 		return
@@ -90,9 +92,9 @@ func (r *reader) again(c feature.Client, st *framing.Element, err error) {
 	}
 }
 
-// newest returns the last message whose author asked, nil if there is none among the last
-// ones.
-func newest(chat *state.Chat) *state.Message {
+// lastMarkable returns the last message whose author requested a marker, nil if there is none
+// among the last ones.
+func lastMarkable(chat *state.Chat) *state.Message {
 	if chat == nil {
 		return nil
 	}

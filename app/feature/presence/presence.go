@@ -1,7 +1,8 @@
-// Package presence tells contacts that we are there, shows whether they are, and
-// deals with who may see whom (RFC 6121 §3, §4).
+// Package presence sends our presence, shows that of contacts, and manages subscriptions
+// (RFC 6121 §3, §4).
 //
-// Requests and answers are pending in the state until the server has them, see package roster.
+// Subscription requests and answers are pending in the state until the server has them, see
+// package roster.
 package presence
 
 import (
@@ -29,9 +30,9 @@ func New() *feature.Feature {
 			if p.Show == state.Unavailable {
 				p.Show = state.Available
 			}
-			tell(c, p)
+			sendPresence(c, p)
 		},
-		Acknowledged: func(c feature.Client, st *framing.Element) { subs.arrived(c, st) },
+		Acknowledged: func(c feature.Client, st *framing.Element) { subs.confirmed(c, st) },
 		Lost:         subs.lost,
 		Resumed:      subs.resumed,
 		Observe:      subs.observe,
@@ -51,13 +52,13 @@ func receive(c feature.Client, st *feature.Stanza) {
 		}
 	case "subscribe":
 		if contact.SeesUs() {
-			send(c, st.From, "subscribed") // they have our word already (RFC 6121 §3.1.3)
+			send(c, st.From, "subscribed") // the person has accepted before (RFC 6121 §3.1.3)
 			return
 		}
-		text := short(st.Only(framing.NSClient, "status").Text())
+		text := shortCopy(st.Only(framing.NSClient, "status").Text())
 		known := contact != nil && contact.AsksUs
 		if known && contact.AskText == text || !known && c.State().Requests() >= state.MostRequests {
-			return // nothing new, or more than anybody answers: not even an event
+			return // a repetition, or one of too many: no event
 		}
 		c.Emit(state.SubscriptionAsked{From: jid.JID(strings.Clone(st.From.Bare().String())), Text: text})
 	case "unsubscribe":
@@ -65,7 +66,7 @@ func receive(c feature.Client, st *feature.Stanza) {
 			c.Emit(state.SubscriptionWithdrawn{From: st.From.Bare()})
 		}
 	}
-	// subscribed and unsubscribed come with a roster push that says the same.
+	// subscribed and unsubscribed are ignored: a roster push says the same.
 }
 
 func read(st *feature.Stanza) state.Presence {
@@ -74,7 +75,7 @@ func read(st *feature.Stanza) state.Presence {
 	}
 	p := state.Presence{
 		Show:   state.Available,
-		Status: short(st.Child(framing.NSClient, "status").Text()),
+		Status: shortCopy(st.Child(framing.NSClient, "status").Text()),
 	}
 	switch show := st.Only(framing.NSClient, "show").Text(); state.Show(show) {
 	case state.ChatShow, state.Away, state.XA, state.DND:
@@ -86,9 +87,9 @@ func read(st *feature.Stanza) state.Presence {
 	return p
 }
 
-// short is as much of a text as is kept of what somebody says about themselves: 1 kB. It is a
-// copy, for what it comes from may be large.
-func short(text string) string {
+// shortCopy returns the first kilobyte of a status text, as a copy, because the stanza it is
+// from may be large.
+func shortCopy(text string) string {
 	if end := 1024; len(text) > end {
 		for !utf8.RuneStart(text[end]) {
 			end--
@@ -98,7 +99,7 @@ func short(text string) string {
 	return strings.Clone(text)
 }
 
-// bounced deals with a request of ours that did not get to who is asked.
+// bounced handles the error for a subscription request of ours.
 func bounced(c feature.Client, st *feature.Stanza) {
 	contact := c.State().Contact(st.From)
 	if st.From.Resource() != "" || contact == nil || !contact.Asked && !contact.Pending.Ask {
@@ -113,17 +114,17 @@ func bounced(c feature.Client, st *feature.Stanza) {
 func do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
 	case state.SetPresence:
-		tell(c, in.Presence)
+		sendPresence(c, in.Presence)
 	case state.AddContact:
-		pend(c, in.JID, state.Pending{Ask: true})
+		addPending(c, in.JID, state.Pending{Ask: true})
 	case state.AcceptContact:
 		if contact := c.State().Contact(in.JID); contact != nil && contact.AsksUs {
-			pend(c, in.JID, state.Pending{Answer: state.Accept, Ask: contact.Subscription == state.SubscriptionNone})
+			addPending(c, in.JID, state.Pending{Answer: state.Accept, Ask: contact.Subscription == state.SubscriptionNone})
 		}
 	case state.DeclineContacts:
 		for _, j := range in.JIDs {
 			if contact := c.State().Contact(j); contact != nil && contact.AsksUs {
-				pend(c, j, state.Pending{Answer: state.Decline})
+				addPending(c, j, state.Pending{Answer: state.Decline})
 			}
 		}
 	default:
@@ -132,8 +133,8 @@ func do(c feature.Client, in state.Intent) bool {
 	return true
 }
 
-// pend notes what the person has done to a contact. Who was asked already is not asked again.
-func pend(c feature.Client, j jid.JID, more state.Pending) {
+// addPending makes a subscription request or answer pending, unless it is pending already.
+func addPending(c feature.Client, j jid.JID, more state.Pending) {
 	var p state.Pending
 	asked := false
 	if contact := c.State().Contact(j); contact != nil {
@@ -147,10 +148,10 @@ func pend(c feature.Client, j jid.JID, more state.Pending) {
 	c.Emit(state.ContactPending{JID: j.Bare(), Pending: p})
 }
 
-// subscriptions knows what has been sent of what is pending.
+// subscriptions has the pending requests and answers that have been sent.
 type subscriptions struct {
 	sent  map[leaving]bool
-	doubt map[jid.JID]bool // whose another page may have sent: the roster will tell
+	doubt map[jid.JID]bool // contacts for whom another page may have sent it; the roster decides
 }
 
 type leaving struct {
@@ -160,7 +161,7 @@ type leaving struct {
 
 func (s *subscriptions) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
-	case state.Cleared, state.Returned: // what another page has sent is told again
+	case state.Cleared, state.Returned: // this page has sent nothing of what is pending now
 		s.sent, s.doubt = map[leaving]bool{}, nil
 	case state.RosterLoaded:
 		s.doubt = nil
@@ -173,7 +174,7 @@ func (s *subscriptions) observe(c feature.Client, ev state.Event) {
 	case state.ContactPending:
 		delete(s.doubt, ev.JID)
 		s.send(c, ev.JID)
-	case state.ContactSaved: // what this page has asked for
+	case state.ContactSaved: // a change that this page has requested
 		delete(s.doubt, ev.JID)
 		s.send(c, ev.JID)
 	case state.ContactChanged:
@@ -181,7 +182,7 @@ func (s *subscriptions) observe(c feature.Client, ev state.Event) {
 	}
 }
 
-// resumed waits for the roster, which is asked for what is pending then, see package roster.
+// resumed waits for the roster, which package roster requests if something is pending.
 func (s *subscriptions) resumed(c feature.Client) {
 	s.doubt = map[jid.JID]bool{}
 	if c.State().Unsaved() == 0 {
@@ -194,8 +195,8 @@ func (s *subscriptions) resumed(c feature.Client) {
 	}
 }
 
-// send sends what is pending to a contact. Who is to be in the roster is asked when they are,
-// under the name they are given there.
+// send sends what is pending for a contact. A subscription request waits until the contact is
+// in the roster, because it carries the name given there.
 func (s *subscriptions) send(c feature.Client, j jid.JID) {
 	contact := c.State().Contact(j)
 	if contact == nil || c.State().Connection.Phase != state.Online || s.doubt[j] {
@@ -203,24 +204,24 @@ func (s *subscriptions) send(c feature.Client, j jid.JID) {
 	}
 	switch contact.Pending.Answer {
 	case state.Accept:
-		s.leave(c, leaving{j, "subscribed"})
+		s.sendOnce(c, leaving{j, "subscribed"})
 	case state.Decline:
-		s.leave(c, leaving{j, "unsubscribed"})
+		s.sendOnce(c, leaving{j, "unsubscribed"})
 	}
 	if contact.Pending.Ask && contact.Pending.Edit == "" {
-		s.leave(c, leaving{j, "subscribe"})
+		s.sendOnce(c, leaving{j, "subscribe"})
 	}
 }
 
-func (s *subscriptions) leave(c feature.Client, what leaving) {
+func (s *subscriptions) sendOnce(c feature.Client, what leaving) {
 	if !s.sent[what] {
 		s.sent[what] = true
 		send(c, what.to, what.typ)
 	}
 }
 
-// arrived: the server has it.
-func (s *subscriptions) arrived(c feature.Client, st *framing.Element) {
+// confirmed ends what is pending: the server has it.
+func (s *subscriptions) confirmed(c feature.Client, st *framing.Element) {
 	to, typ := jid.JID(st.Attr("to")), st.Attr("type")
 	delete(s.sent, leaving{to, typ})
 	contact := c.State().Contact(to)
@@ -237,7 +238,8 @@ func (s *subscriptions) arrived(c feature.Client, st *framing.Element) {
 	}
 }
 
-// lost: whether the server has it is not known, or with an error that it never will.
+// lost handles a stanza of which nobody knows whether the server has it, or, with an error,
+// that can never be sent.
 func (s *subscriptions) lost(c feature.Client, st *framing.Element, err error) {
 	to, typ := jid.JID(st.Attr("to")), st.Attr("type")
 	if !st.Is(framing.NSClient, "presence") || !s.sent[leaving{to, typ}] {
@@ -253,9 +255,8 @@ func (s *subscriptions) lost(c feature.Client, st *framing.Element, err error) {
 
 var answers = map[string]state.Answer{"subscribed": state.Accept, "unsubscribed": state.Decline}
 
-// tell sends our presence to the server, which passes it on to those who may see
-// it.
-func tell(c feature.Client, p state.Presence) {
+// sendPresence sends our presence to the server, which forwards it to contacts who may see it.
+func sendPresence(c feature.Client, p state.Presence) {
 	st := framing.New(framing.NSClient, "presence")
 	switch p.Show {
 	case state.Unavailable:

@@ -1,4 +1,4 @@
-// Package receipts asks for and gives delivery receipts (XEP-0184).
+// Package receipts requests and sends delivery receipts (XEP-0184).
 package receipts
 
 import (
@@ -17,10 +17,10 @@ func New() *feature.Feature {
 		Name:  "delivery receipts (XEP-0184)",
 		Disco: []string{NS},
 		Messages: map[framing.Name]feature.Handler{
-			{Space: NS, Local: "request"}:  give,
-			{Space: NS, Local: "received"}: take,
+			{Space: NS, Local: "request"}:  acknowledge,
+			{Space: NS, Local: "received"}: markReceived,
 		},
-		Lost: again,
+		Lost: resend,
 		Decorate: func(_ feature.Client, st *framing.Element) {
 			if st.Is(framing.NSClient, "message") && st.Child(framing.NSClient, "body") != nil {
 				st.Add(framing.New(NS, "request"))
@@ -29,17 +29,17 @@ func New() *feature.Feature {
 	}
 }
 
-// give answers a request, once, to people who may see our presence anyway: to
-// anybody else a receipt would tell that we are there. What the archive has from while we
-// were away is received then (XEP-0184 §5.5), by whatever client of theirs is there now.
-func give(c feature.Client, st *feature.Stanza) {
+// acknowledge sends a receipt once, and only to contacts who may see our presence: a receipt tells
+// that we are online. A message of our absence is acknowledged when it comes from the
+// archive (XEP-0184 §5.5), to all clients of its sender.
+func acknowledge(c feature.Client, st *feature.Stanza) {
 	if st.ID == "" || st.Type == "groupchat" || st.Mine(c) || !c.State().Contact(st.From).SeesUs() {
 		return
 	}
 	to := st.From
 	switch {
 	case st.Source == feature.Live:
-	case st.Page == nil || st.Page.Past || known(c, st):
+	case st.Page == nil || st.Page.Past || isStored(c, st):
 		return
 	default:
 		to = to.Bare()
@@ -49,23 +49,24 @@ func give(c feature.Client, st *feature.Stanza) {
 		Add(framing.New(NS, "received").Set("id", st.ID)))
 }
 
-// known reports whether a message is here already.
-func known(c feature.Client, st *feature.Stanza) bool {
+// isStored reports whether the conversation has the message already.
+func isStored(c feature.Client, st *feature.Stanza) bool {
 	chat := c.State().Chat(st.From)
 	return chat != nil && chat.Timeline.ByID(st.From.Bare(), st.ID) != nil
 }
 
-// again sends a receipt that may have been lost with the stream. Twice it says no more than
-// once, and it may be that meanwhile it is not to be told any more.
-func again(c feature.Client, st *framing.Element, err error) {
+// resend retries a receipt that may have been lost with the stream. A second receipt does no
+// harm. It is not sent if the contact may no longer see our presence.
+func resend(c feature.Client, st *framing.Element, err error) {
 	if err == nil && st.Is(framing.NSClient, "message") && st.Child(NS, "received") != nil && c.State().Contact(jid.JID(st.Attr("to"))).SeesUs() {
 		_ = c.Send(st)
 	}
 }
 
-// take marks our message, in the conversation with whoever acknowledges it: a
-// receipt speaks for nobody else's messages. One from the archive counts too.
-func take(c feature.Client, st *feature.Stanza) {
+// markReceived marks our message as delivered, in the conversation with the sender of the receipt
+// only: nobody can acknowledge messages to somebody else. A receipt from the archive counts
+// too.
+func markReceived(c feature.Client, st *feature.Stanza) {
 	id := st.Only(NS, "received").Attr("id")
 	if id == "" || st.Mine(c) {
 		return

@@ -1,9 +1,10 @@
 // Package roster keeps the contact list (RFC 6121 §2).
 //
-// What the person does to it is pending in the state until the server has it. It is asked for
-// when there is a connection, one change of a contact at a time. What is still pending when a
-// stream begins, or when another page has asked for it, may have been done: the whole roster
-// tells, and what it does not have is asked for again.
+// Changes by the person are pending in the state until the server confirms them. They are
+// requested when there is a connection, one change per contact at a time. A change that is
+// pending when a stream starts, or that another page has requested, may have been made
+// already: then the whole roster is fetched, and changes that it does not have are requested
+// again.
 package roster
 
 import (
@@ -38,7 +39,7 @@ func load(c feature.Client) {
 	get := framing.New(framing.NSClient, "iq").Set("type", "get").Add(framing.New(NS, "query"))
 	c.Request(get, func(reply *framing.Element, err error) {
 		if err != nil {
-			return // the stream is gone, or the server has no roster: the next start asks again
+			return // the stream is lost, or the server has no roster: the next Start retries
 		}
 		var loaded state.RosterLoaded
 		for _, el := range reply.Child(NS, "query").Elements() {
@@ -50,9 +51,9 @@ func load(c feature.Client) {
 	})
 }
 
-// push deals with a change the server tells of. Only our own account may: a push
-// from anybody else would let them edit the contact list (RFC 6121 §2.1.6,
-// CVE-2015-8688, CVE-2016-9928, CVE-2019-16236).
+// push applies a change that the server sends. It must come from our own account: otherwise
+// anybody could edit the contact list (RFC 6121 §2.1.6, CVE-2015-8688, CVE-2016-9928,
+// CVE-2019-16236).
 func push(c feature.Client, st *feature.Stanza) {
 	if st.Type != "set" || st.From != c.State().Account() {
 		c.Refuse(st, "cancel", "service-unavailable")
@@ -95,7 +96,7 @@ func read(el *framing.Element) (item state.RosterItem, ok bool) {
 	return item, el.Is(NS, "item") && item.JID != ""
 }
 
-// list knows of which contacts a change is under way.
+// list has the contacts whose change has been requested and not answered.
 type list struct{ under *way }
 
 type way struct{ contacts map[jid.JID]bool }
@@ -104,7 +105,7 @@ func nothing() *way { return &way{map[jid.JID]bool{}} }
 
 func (l *list) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
-	case state.Cleared, state.Returned: // nobody waits for what was asked before
+	case state.Cleared, state.Returned: // earlier requests were those of another stream
 		l.under = nothing()
 	case state.RosterLoaded:
 		if c.State().Unsaved() == 0 {
@@ -118,7 +119,7 @@ func (l *list) observe(c feature.Client, ev state.Event) {
 	}
 }
 
-// resumed asks for the roster if something is pending that this page has not asked for.
+// resumed fetches the roster if a change is pending that this page has not requested.
 func (l *list) resumed(c feature.Client) {
 	if c.State().Unsaved() == 0 {
 		return
@@ -166,8 +167,8 @@ func edit(c feature.Client, j jid.JID, what state.Edit, name string) {
 	c.Emit(state.ContactPending{JID: j, Pending: p})
 }
 
-// save asks for what is pending of a contact (RFC 6121 §2.3, §2.5), unless an earlier change
-// is under way: then this one follows.
+// save requests the pending change of a contact (RFC 6121 §2.3, §2.5). If an earlier change
+// has no answer yet, this one follows after it.
 func (l *list) save(c feature.Client, j jid.JID) {
 	contact := c.State().Contact(j)
 	if contact == nil || contact.Pending.Edit == "" || c.State().Connection.Phase != state.Online || l.under.contacts[j] {
@@ -203,7 +204,8 @@ func (l *list) save(c feature.Client, j jid.JID) {
 		})
 }
 
-// saved deals with the answer to a change. What the person has done meanwhile comes next.
+// saved handles the answer to a change, and requests the next change of that contact, if
+// any.
 func (l *list) saved(c feature.Client, j jid.JID, p state.Pending, err error) {
 	var refused *framing.StanzaError
 	gone := errors.As(err, &refused) && refused.Condition == "item-not-found"
@@ -216,7 +218,7 @@ func (l *list) saved(c feature.Client, j jid.JID, p state.Pending, err error) {
 	default:
 		why := feature.Refusal(err)
 		if why == "" {
-			return // nobody knows; the next roster does
+			return // the result is unknown until the next roster
 		}
 		if contact != nil && contact.Pending.Edit == p.Edit && contact.Pending.Name == p.Name {
 			c.Emit(state.ContactRefused{JID: j, Of: state.Pending{Edit: p.Edit}, Why: undone[p.Edit] + why})

@@ -1,5 +1,5 @@
-// Package version tells which software this is (XEP-0092): its name, to those who
-// may see our presence. The version and the system are nobody's business.
+// Package version answers with the name of this software (XEP-0092), to contacts who may
+// see our presence. Version and system are not disclosed, because they help attackers.
 package version
 
 import (
