@@ -43,6 +43,17 @@
     if (times < crashes && !unsent) setTimeout(() => location.reload(), 2000);
   };
 
+  // What the program said last is told with its end: a trace of functions and places. web/build
+  // knows their lines.
+  let said = "";
+  const { fs } = globalThis;
+  const write = fs.writeSync;
+  const utf8 = new TextDecoder();
+  fs.writeSync = (file, bytes) => {
+    said = (said + utf8.decode(bytes)).slice(-8192);
+    return write.call(fs, file, bytes);
+  };
+
   // notePoison writes down which stanza the program has died of, if it was one. The next
   // one leaves it out.
   function notePoison() {
@@ -177,7 +188,7 @@
       // run returns when main does, which it never should; the exit code says how.
       let code = 0;
       go.exit = (c) => (code = c);
-      go.run(instance).then(() => natter.stopped("exit code " + code), (reason) => natter.stopped(String(reason)));
+      go.run(instance).then(() => natter.stopped("exit code " + code + "\n" + said), (reason) => natter.stopped(String(reason)));
       setTimeout(() => (window.requestIdleCallback || setTimeout)(verify), verifyAfter);
     } catch (problem) {
       console.error("natter:", problem);

@@ -159,6 +159,11 @@ func TestAProgramThatEnds(t *testing.T) {
 			Object.defineProperty(Document.prototype, "visibilityState", { get() { throw new DOMException("not to be seen", "SecurityError") } });
 			document.dispatchEvent(new Event("visibilitychange"));
 		}))`,
+		"in a panic": `addEventListener("load", () => setTimeout(async () => {
+			await e2e.until(() => window.natter && natter.onSignIn, 60000);
+			for (const f of ["signInBusy", "signInError", "showApp"]) natter[f] = () => { throw new Error("not to be seen") };
+			natter.onSignIn("ada@nowhere.test", "secret", "", false, "");
+		}))`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -168,6 +173,10 @@ func TestAProgramThatEnds(t *testing.T) {
 			p.open(page)
 			p.find("alertdialog", "Natter has stopped")
 			p.until(`() => document.getElementById("stopped-details").textContent.includes("not to be seen")`)
+			if name == "in a panic" {
+				// What ./web/build -where finds the lines of.
+				p.until(`() => /^exit code 2\n[^]*\nnatter\/wasm\/browser\.Form\.[A-Z].*\n\t\?:0 \+0x[0-9a-f]+\n/.test(document.getElementById("stopped-details").textContent)`)
+			}
 		})
 	}
 }

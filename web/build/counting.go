@@ -22,22 +22,15 @@ const (
 	leastTable = 1000 * bucketSize * perNumber
 )
 
-// cut takes the table out of the segments, if it is in one of them.
-func cut(segments []segment) ([]segment, counting) {
-	for i, s := range segments {
-		for from := 0; from+leastTable <= len(s.data); from += 4 {
-			table := countingTable(s.data[from:])
-			if table.buckets < leastTable/bucketSize {
-				continue
-			}
-			table.at = s.at + uint32(from)
-			size := table.buckets * bucketSize
-			rest := segment{table.at + uint32(size), s.data[from+size:]}
-			segments[i].data = s.data[:from]
-			return slices.Insert(segments, i+1, rest), table
+// findCounting returns the table, without buckets if there is none.
+func findCounting(memory []byte) counting {
+	for at := 0; at+leastTable <= len(memory); at += 4 {
+		if table := countingTable(memory[at:]); table.buckets >= leastTable/bucketSize {
+			table.at = uint32(at)
+			return table
 		}
 	}
-	return segments, counting{}
+	return counting{}
 }
 
 // countingTable returns the table that data begins with, none of which is half a number.
@@ -60,21 +53,15 @@ func countingTable(data []byte) counting {
 	return c
 }
 
-// code is the body of a function that writes the table: for b from 0 to the number of
+// cut takes the table out of the memory, and adds what writes it: for b from 0 to the number of
 // buckets, memory[at+20*b] = first + b/16.
-func (c counting) code() []byte {
-	constant := func(b []byte, v int32) []byte { return appendSigned(append(b, opI32Const), v) }
-	b := []byte{1, 1, 0x7f} // one local, an i32: b
-	b = append(b, 0x03, 0x40, 0x20, 0)
-	b = append(constant(b, bucketSize), 0x6c)  // b*20
-	b = append(constant(b, int32(c.at)), 0x6a) // + at
-	b = append(b, 0x20, 0)
-	b = append(constant(b, 4), 0x76)              // b>>4
-	b = append(constant(b, int32(c.first)), 0x6a) // + first
-	b = append(b, 0x36, 2, 0, 0x20, 0)            // i32.store
-	b = append(constant(b, 1), 0x6a, 0x22, 0)     // b = b+1
-	b = append(constant(b, int32(c.buckets)), 0x49, 0x0d, 0)
-	return append(b, opEnd, opEnd)
+func (c counting) cut(memory []byte, w *code) {
+	clear(memory[c.at:][:c.buckets*bucketSize])
+	w.each(c.buckets, func() {
+		w.get(item).number(bucketSize).op(opMul)
+		w.get(item).number(4).op(opShiftRight).number(int32(c.first)).op(opAdd)
+		w.store(c.at)
+	})
 }
 
 // addStart adds a function without parameters or results that runs before all others. It

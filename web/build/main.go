@@ -5,6 +5,12 @@
 //
 //	go run ./web/build -out dist
 //
+// The program knows no files and lines: where it ends, the browser's console has a trace of
+// functions and places in them (?:0 +0x1c). What is pasted from there comes back with files
+// and lines, by the same sources and the same Go:
+//
+//	go run ./web/build -where <trace.txt
+//
 // Equal sources give equal bytes, so that two people can compare what they built.
 // That includes the build's number, by which a browser that keeps a build offline
 // refuses to go back to an older one: it is the time of the last commit, and 0,
@@ -14,6 +20,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +35,15 @@ func main() {
 	level := flag.String("level", "best", "compression: best, or fast for trying things out")
 	wasm := flag.String("wasm", "", "program to take instead of compiling ./wasm")
 	flag.Int64Var(&o.number, "build", -1, "`number` of this build, larger than that of any older one")
+	where := flag.Bool("where", false, "read a trace of the program from the console, and write it with files and lines")
 	flag.Parse()
+	if *where {
+		if err := findLines(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "build:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if o.number < 0 {
 		o.number = committed()
 	}
@@ -46,7 +61,9 @@ func main() {
 func run(o options, wasm string) error {
 	var err error
 	if wasm == "" {
-		o.wasm, err = compile("./wasm")
+		if o.wasm, err = compile("./wasm"); err == nil {
+			o.wasm, err = pack(o.wasm)
+		}
 	} else {
 		o.wasm, err = os.ReadFile(wasm)
 	}
@@ -82,6 +99,25 @@ func committed() int64 {
 	return seconds
 }
 
+// findLines writes a trace of the program with the lines that what is shipped lacks. It compiles
+// the program again, so the sources and Go must be those of the build.
+func findLines(in io.Reader, out io.Writer) error {
+	trace, err := io.ReadAll(in)
+	if err != nil {
+		return err
+	}
+	program, err := compile("./wasm")
+	if err != nil {
+		return err
+	}
+	l, err := readLines(program)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(out, l.where(string(trace)))
+	return err
+}
+
 // compile returns the program in the named package as WebAssembly. Nothing of
 // this machine ends up in it.
 func compile(pkg string) ([]byte, error) {
@@ -98,11 +134,7 @@ func compile(pkg string) ([]byte, error) {
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("compiling %s: %w", pkg, err)
 	}
-	program, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	return pack(program)
+	return os.ReadFile(name)
 }
 
 // compilerFlags keep functions from being copied into their callers, which makes the

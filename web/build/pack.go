@@ -25,6 +25,9 @@ const (
 // another segment.
 const joined = 64
 
+// mostMemory is more than any program begins with.
+const mostMemory = 1 << 28
+
 var errModule = errors.New("the program is not laid out as Go's linker does it")
 
 // segment is a piece of the program's first memory.
@@ -33,14 +36,15 @@ type segment struct {
 	data []byte
 }
 
-// pack makes the first memory of a program lighter to send, without changing it.
+// pack makes the first memory of a program lighter to send.
 //
 // Go's linker begins a segment, whose header says where, after any eight zeros: 100,000
 // segments, the most it makes. That is smaller as it stands, but not once it is compressed:
 // zeros cost next to nothing then. Joined, what was 2.05 MB of brotli is 1.94 MB.
 //
-// A fifth of the memory is a table that only counts (see countingTable). It is left out, and
-// a function that runs before the program does the counting.
+// Two tables are written by a function that runs before the program, for they take more bytes
+// than what they say: the one that only counts (counting) and the one of all functions
+// (functions), which is left without files and lines. All else is as the linker has it.
 func pack(module []byte) ([]byte, error) {
 	sections, err := readSections(module)
 	if err != nil {
@@ -54,14 +58,22 @@ func pack(module []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if segments, err = join(segments); err != nil {
+		memory, err := memoryOf(segments)
+		if err != nil {
 			return nil, err
 		}
-		var table counting
-		segments, table = cut(segments)
-		sections[i].content = appendSegments(nil, segments)
-		if table.buckets > 0 {
-			if sections, err = addStart(sections, table.code()); err != nil {
+		var start code
+		if table, ok := findFunctions(memory); ok {
+			if err := table.shorten(memory, &start); err != nil {
+				return nil, err
+			}
+		}
+		if table := findCounting(memory); table.buckets > 0 {
+			table.cut(memory, &start)
+		}
+		sections[i].content = appendSegments(nil, split(memory))
+		if len(start) > 0 {
+			if sections, err = addStart(sections, start.body()); err != nil {
 				return nil, err
 			}
 		}
@@ -126,24 +138,40 @@ func readSegments(section []byte) ([]segment, error) {
 	return segments, nil
 }
 
-func join(segments []segment) ([]segment, error) {
+// memoryOf returns the memory that the segments make, up to the end of the last.
+func memoryOf(segments []segment) ([]byte, error) {
 	slices.SortStableFunc(segments, func(a, b segment) int { return cmp.Compare(a.at, b.at) })
-	var out []segment
+	var memory []byte
 	for _, s := range segments {
-		if len(out) > 0 {
-			last := &out[len(out)-1]
-			end := uint64(last.at) + uint64(len(last.data))
-			if uint64(s.at) < end {
-				return nil, errModule
-			}
-			if gap := uint64(s.at) - end; gap <= joined {
-				last.data = append(append(last.data, make([]byte, gap)...), s.data...)
-				continue
-			}
+		if uint64(s.at) < uint64(len(memory)) || s.at > mostMemory {
+			return nil, errModule
 		}
-		out = append(out, segment{s.at, slices.Clone(s.data)})
+		memory = append(memory, make([]byte, int(s.at)-len(memory))...)
+		memory = append(memory, s.data...)
 	}
-	return out, nil
+	return memory, nil
+}
+
+// split returns the segments of a memory, without longer runs of zeros.
+func split(memory []byte) []segment {
+	var segments []segment
+	begin, end := 0, 0 // of the last segment
+	for at, b := range memory {
+		if b == 0 {
+			continue
+		}
+		if at-end > joined {
+			if end > begin {
+				segments = append(segments, segment{uint32(begin), memory[begin:end]})
+			}
+			begin = at
+		}
+		end = at + 1
+	}
+	if end > begin {
+		segments = append(segments, segment{uint32(begin), memory[begin:end]})
+	}
+	return segments
 }
 
 func appendSegments(b []byte, segments []segment) []byte {

@@ -34,7 +34,8 @@ import (
 //	-tags nethttpomithttp2                                                   ~3   done
 //	no inlining, except where that costs time (web/build/main.go)           160   done
 //	no inlining in the runtime either                                       ~45   no: a message takes half as long again
-//	the linker's tables without files and lines                             139   no: a crash would not say where
+//	the table of functions without files and lines (web/build/functions.go) 154   done; web/build -where finds them
+//	its records as columns, of which the start makes records                 71   done
 //	GOEXPERIMENT=nogreenteagc                                               ~10   no: an old collector, on its way out
 //	one route without a pattern instead of RouteWithRegexp                    0   no: go-app links regexp and encoding/json anyway
 //	brotli with one block of 16 MB                                           -3   no
