@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -99,7 +100,7 @@ func (b *builder) addHashed(o options) error {
 			if name == "worker.js" {
 				continue // the browser knows a worker by its address
 			}
-			data, err := os.ReadFile(filepath.Join(o.source, name))
+			data, err := readBare(filepath.Join(o.source, name))
 			if err != nil {
 				return err
 			}
@@ -111,6 +112,39 @@ func (b *builder) addHashed(o options) error {
 		}
 	}
 	return nil
+}
+
+// comments are those of CSS, but for where one stands in quotes.
+var comments = regexp.MustCompile(`/\*(?s:.*?)\*/`)
+
+// readBare reads a file, and a script or a style without what is for its readers: comments that have
+// lines of their own, and indentation. Half of what comes before the form was that. Lines
+// keep their numbers, so that what the browser says of them holds for the source.
+func readBare(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	script := path.Ext(file) == ".js"
+	if !script && path.Ext(file) != ".css" {
+		return data, nil
+	}
+	if !script {
+		data = comments.ReplaceAllFunc(data, func(comment []byte) []byte {
+			return bytes.Repeat([]byte("\n"), bytes.Count(comment, []byte("\n")))
+		})
+	}
+	lines := strings.Split(string(data), "\n")
+	for i, line := range lines {
+		if strings.Count(line, "`")%2 != 0 || strings.HasSuffix(line, "\\") {
+			return nil, fmt.Errorf("%s:%d: what spans lines would lose spaces", file, i+1)
+		}
+		lines[i] = strings.TrimSpace(line)
+		if script && strings.HasPrefix(lines[i], "//") {
+			lines[i] = ""
+		}
+	}
+	return []byte(strings.Join(lines, "\n")), nil
 }
 
 func (b *builder) hash(name string, data []byte) {
@@ -218,7 +252,7 @@ func (b *builder) rest(ext string, named map[string]bool) []string {
 // addWorker writes the list of files into the service worker and returns the
 // version: a hash over everything, the worker itself and the number included.
 func (b *builder) addWorker(o options) (string, error) {
-	source, err := os.ReadFile(filepath.Join(o.source, "worker.js"))
+	source, err := readBare(filepath.Join(o.source, "worker.js"))
 	if err != nil {
 		return "", err
 	}

@@ -353,6 +353,32 @@ func TestInlineIsWhole(t *testing.T) {
 	}
 }
 
+// What is for readers of a script or a style is not sent, and its lines stay where they are.
+func TestBare(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"a.js": {
+			"// a\n\"use strict\";\n\n  // b\n\tf(); // c\n": "\n\"use strict\";\n\n\nf(); // c\n",
+			"  f(`a ${b}`, \"//\");":                         "f(`a ${b}`, \"//\");",
+			"f(`a\n  // b`)":                                 "",
+			"f('a \\\n  b')":                                 "",
+		},
+		"a.css": {
+			"/* a */\na {\n  b: c; /* d\n  e */\n}\n/* f */ g {}": "\na {\nb: c;\n\n}\ng {}",
+		},
+		"a.svg": {"  // a": "  // a"},
+	} {
+		for source, want := range files {
+			file := filepath.Join(t.TempDir(), name)
+			if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := readBare(file); string(got) != want || (err != nil) != (want == "") {
+				t.Errorf("%s: %q is %q, want %q; %v", name, source, got, want, err)
+			}
+		}
+	}
+}
+
 // The number alone makes another build: sources that went back must not look like
 // the build of before to a browser that keeps it.
 func TestNumber(t *testing.T) {
