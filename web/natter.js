@@ -13,6 +13,7 @@ window.natterPage = (() => {
   let listener = null;
   // tell reports one thing the person did; see Signal in app/view/platform.go.
   const tell = (what, peer = "", text = "", also = "", on = false, number = 0) => {
+    if (what !== "send") empty(); // in their order
     if (listener) listener(what, peer, text, also, on, number);
   };
 
@@ -161,14 +162,39 @@ window.natterPage = (() => {
     text.closest(".composer-box").classList.toggle("has-text", text.value.trim() !== "");
   }
 
+  // What is sent is told in a task of its own. A frame that is asked for while a key is dealt
+  // with holds up all other tasks until it is painted, and one of these is the answer of the
+  // disk that the message waits for. For the same reason the field is emptied with the next
+  // drawing, which shows the message, or before anything else happens to it.
+  let leaving = null; // the field with what is sent, at its beginning
+  let left = 0; // how much that is
+  let say = () => {}; // tells it, once
+
   function send() {
+    empty();
     const text = $("message");
     if (!text || text.readOnly || !text.value.trim()) return;
-    tell("send", text.dataset.peer, text.value); // first, so that it leaves at once
-    text.value = "";
-    grow(text);
-    text.focus({ preventScroll: true });
+    const { dataset: { peer }, value } = text;
+    leaving = text;
+    left = value.length;
+    say = () => {
+      say = () => {};
+      tell("send", peer, value);
+      setTimeout(() => leaving === text && empty(), 50); // nothing may have been drawn
+    };
+    setTimeout(() => say());
+    if (text !== document.activeElement) text.focus({ preventScroll: true }); // or a phone's keyboard goes
   }
+
+  function empty() {
+    say();
+    const text = leaving;
+    leaving = null;
+    if (!text) return;
+    text.value = text.value.slice(left);
+    grow(text);
+  }
+  for (const event of ["keydown", "beforeinput", "input"]) document.addEventListener(event, empty, true);
 
   // ---- Before and after a change. ----
 
@@ -189,8 +215,9 @@ window.natterPage = (() => {
     return anchor ? anchor.key : "";
   }
 
-  function settle(scroll, focus, enter, empty) {
-    if (empty && $("filter")) $("filter").value = "";
+  function settle(scroll, focus, enter, unfilter) {
+    empty();
+    if (unfilter && $("filter")) $("filter").value = "";
     for (const part of document.querySelectorAll("#rows > *")) {
       // What was a spacer may be something else now.
       const height = part.classList.contains("spacer") ? `${part.dataset.rows * rowHeight()}px` : "";

@@ -263,8 +263,10 @@ func (c *Client) turn(ev stream.Event) {
 		}
 	}
 	c.l.attend()
-	c.publish(c.l.state)
 	c.l.commit()
+	if !c.l.leavesFirst() {
+		c.publish(c.l.state)
+	}
 	c.l.lend()
 }
 

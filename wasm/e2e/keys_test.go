@@ -43,6 +43,19 @@ func TestKeyboardOnly(t *testing.T) {
 	p.reads("Echo", "one\ntwo")
 	focused("Message")
 
+	t.Log("what is typed right behind Enter is of the next message")
+	p.until(`() => {
+		const enter = () => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+		for (const text of ["quick", "er", ""]) {
+			document.execCommand("insertText", false, text);
+			enter();
+			enter(); // there is nothing to send
+		}
+		return document.activeElement.value === "";
+	}`)
+	p.reads("Echo", "er")
+	p.until(`() => e2e.all("article", "You, …").map((m) => m.querySelector(".text").textContent).join("|") === "one\ntwo|quick|er"`)
+
 	t.Log("Alt and the arrows step through the list")
 	p.chord(input.ArrowDown, input.AltLeft)
 	p.find("log", "Grace")
