@@ -107,7 +107,7 @@ var rules = []struct {
 		who: []string{"natter/server/site"}, deep: true, not: []string{"."}, yet: []string{"natter/server/site"},
 		why: "the build and the tests' servers need what serves files, and none of the libraries of an operator's server",
 	}, {
-		who: []string{"natter/server", "natter/server/cert", "natter/server/config", "natter/server/front"}, deep: true,
+		who: []string{"natter/server", "natter/server/cert", "natter/server/config", "natter/server/doctor", "natter/server/front"}, deep: true,
 		not: []string{"github.com/letsencrypt/...", "github.com/miekg/...", "github.com/invopop/...", "github.com/santhosh-tekuri/...", "natter/server/dnstest", "natter/app/xmpptest/..."},
 		why: "an ACME server, a name server and what makes and tries a schema are for tests",
 	},

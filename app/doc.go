@@ -47,6 +47,7 @@
 //	  front/            before all handlers: bounds, ids, log, figures, health
 //	  site/             serves the bundle: headers, config.json, host-meta
 //	  trial/            a small XMPP server in memory
+//	  doctor/           goes the way into a domain and says what to change
 //	  dnstest/          a name server for tests
 //
 // Who knows whom, left to right the way from the wire to the screen:

@@ -21,14 +21,15 @@ says what is wrong with it: file:line: key: problem. Nothing is started.
 
 func runCheck(_ context.Context, c call) error {
 	f := flags(c, "config check", "FILE", checkHelp)
-	if err := parse(f, c.args, "FILE"); err != nil {
+	words, err := parse(f, c.args, "FILE")
+	if err != nil {
 		return err
 	}
-	file, err := config.ReadFile(f.Arg(0))
+	file, err := config.ReadFile(words[0])
 	if err != nil {
 		return usageError{err}
 	}
-	fmt.Fprintf(c.out, "%s is right. Natter listens on %s and serves\n", f.Arg(0), file.Listen)
+	fmt.Fprintf(c.out, "%s is right. Natter listens on %s and serves\n", words[0], file.Listen)
 	for _, s := range file.Configs() {
 		fmt.Fprintf(c.out, "    %s\n", about(s))
 	}
@@ -85,7 +86,7 @@ func about(s *site.Config) string {
 
 func runSchema(_ context.Context, c call) error {
 	f := flags(c, "config schema", "", "Prints the JSON Schema of configuration files. Save it beside the file and let the file\nbegin with \"$schema\": \"natter.schema.json\": editors then know the keys.\n")
-	if err := parse(f, c.args); err != nil {
+	if _, err := parse(f, c.args); err != nil {
 		return err
 	}
 	_, err := c.out.Write(config.Schema)
@@ -94,7 +95,7 @@ func runSchema(_ context.Context, c call) error {
 
 func runVersion(_ context.Context, c call) error {
 	f := flags(c, "version", "", "Says of which source this natter was made, and which page is in it.\n")
-	if err := parse(f, c.args); err != nil {
+	if _, err := parse(f, c.args); err != nil {
 		return err
 	}
 	fmt.Fprintln(c.out, "natter", version())

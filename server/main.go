@@ -45,6 +45,7 @@ var commands = []command{
 	{"serve", "serve the page (what natter does without a word)", runServe},
 	{"config check", "say whether a configuration file is right", runCheck},
 	{"config schema", "print the JSON Schema of configuration files", runSchema},
+	{"doctor", "go the way into a domain step by step, and say what to change", runDoctor},
 	{"version", "say which natter this is", runVersion},
 }
 
@@ -105,25 +106,32 @@ func flags(c call, name, arguments, what string) *flag.FlagSet {
 	return f
 }
 
-// parse reads the flags; there must be as many arguments after them as are named.
-func parse(f *flag.FlagSet, args []string, arguments ...string) error {
-	// flag has said what is wrong with a flag.
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
+// parse reads flags and arguments, in any order, and returns the arguments: as many as are
+// named.
+func parse(f *flag.FlagSet, args []string, arguments ...string) ([]string, error) {
+	var words []string
+	for {
+		// flag has said what is wrong with a flag.
+		if err := f.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, err
+			}
+			return nil, usageError{err}
 		}
-		return usageError{err}
+		if f.NArg() == 0 {
+			break
+		}
+		words, args = append(words, f.Arg(0)), f.Args()[1:]
 	}
-	if f.Arg(0) == "config" {
-		return usageError{errors.New("natter config check FILE or natter config schema")}
+	switch {
+	case len(words) > 0 && words[0] == "config":
+		return nil, usageError{errors.New("natter config check FILE or natter config schema")}
+	case len(words) > len(arguments):
+		return nil, usageError{fmt.Errorf("%q is not expected here; natter %s -h tells what is", words[len(arguments)], f.Name())}
+	case len(words) < len(arguments):
+		return nil, usageError{fmt.Errorf("%s is missing; natter %s -h tells more", arguments[len(words)], f.Name())}
 	}
-	if f.NArg() > len(arguments) {
-		return usageError{fmt.Errorf("%q is not expected here; natter %s -h tells what is", f.Arg(len(arguments)), f.Name())}
-	}
-	if f.NArg() < len(arguments) {
-		return usageError{fmt.Errorf("%s is missing; natter %s -h tells more", arguments[f.NArg()], f.Name())}
-	}
-	return nil
+	return words, nil
 }
 
 func runServe(ctx context.Context, c call) error {

@@ -83,6 +83,11 @@ func TestConfigure_Problems(t *testing.T) {
 		{"config check " + file, "natter.json:1: colour: there is no such key"},
 		{"serve -nonsense", "-nonsense"},
 		{"version 2", `"2" is not expected`},
+		{"doctor", "DOMAIN is missing"},
+		{"doctor http://a.example", "is not a domain"},
+		{"doctor a.example -connect nonsense", "must look like"},
+		{"doctor -ca /does/not/exist a.example", "no such file"},
+		{"doctor a.example -endpoint ws://a.example/", "wss://"},
 		{"-config /does/not/exist", "no such file"},
 		{"-config " + file, "natter.json:1: colour: there is no such key"},
 		{"-config " + file + " -domain a.example", "leave out -domain"},
@@ -102,7 +107,7 @@ func TestConfigure_Problems(t *testing.T) {
 			t.Errorf("%s: %d %s", tc.args, code, problems.String())
 		}
 	}
-	for _, words := range []string{"-help", "-h", "serve -h", "config check -h", "config schema -h", "version -h"} {
+	for _, words := range []string{"-help", "-h", "serve -h", "config check -h", "config schema -h", "version -h", "doctor -h"} {
 		var problems bytes.Buffer
 		code := run(context.Background(), call{args: strings.Fields(words), getenv: env(), out: io.Discard, problems: &problems})
 		if code != 0 || !strings.HasPrefix(problems.String(), "Usage: natter ") {

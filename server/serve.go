@@ -58,7 +58,7 @@ func configure(c call) (*settings, error) {
 	domain := flags.String("domain", "", "serve the page for this XMPP `domain`")
 	websocket := flags.String("websocket", "", "the domain's WebSocket, a `wss:// address`")
 	public := flags.Bool("trial-public", false, "let the trial server be reached from other machines: anyone can then use its accounts")
-	if err := parse(flags, c.args); err != nil {
+	if _, err := parse(flags, c.args); err != nil {
 		return nil, err
 	}
 	s := &settings{File: config.Default(), path: *file, addr: *addr, trial: *file == "" && *domain == "", trialPublic: *public}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,8 @@ import (
 	"github.com/coder/websocket"
 
 	"natter/app/xmpptest"
+	"natter/server/dnstest"
+	"natter/server/doctor"
 )
 
 // files are a configuration with the certificate it names.
@@ -273,5 +276,30 @@ func TestSchemaAndVersion(t *testing.T) {
 		if code := run(context.Background(), call{args: strings.Fields(words), getenv: env(), out: &out, problems: io.Discard}); code != 0 || !strings.Contains(out.String(), want) {
 			t.Errorf("%s: %d %s", words, code, out.String())
 		}
+	}
+}
+
+// natter's own page and host-meta, seen by its own doctor: the exit code and both forms.
+func TestDoctor(t *testing.T) {
+	f := newFiles(t)
+	started(t, tiny(t), "-config", f.config)
+	ca := filepath.Join(f.dir, "ca.pem")
+	f.write(ca, string(f.ca.CertPEM))
+	names := dnstest.Serve(t, "example.net. A 192.0.2.1\n")
+	args := []string{"doctor", "example.net", "-ca", ca, "-dns", names, "-connect", "example.net:443=" + f.mainListen, "-timeout", "5s"}
+	examine := func(more ...string) (int, string) {
+		var out bytes.Buffer
+		code := run(t.Context(), call{args: append(args, more...), getenv: env(), out: &out, problems: io.Discard})
+		return code, out.String()
+	}
+	code, out := examine("-connect", "example.net:5222=127.0.0.1:1", "-connect", "example.net:5269=127.0.0.1:1")
+	if code != exitFailed || !strings.Contains(out, "good  page    ask where the WebSocket is: GET https://example.net/.well-known/host-meta.json\n              200 application/json: wss://example.net/ws (") ||
+		!strings.Contains(out, "BAD   page    open the WebSocket") || !strings.Contains(out, "→ nginx: location = /ws") || !strings.HasSuffix(out, "example.net: pages do not, other clients do not, servers do not.\n") {
+		t.Errorf("%d %s", code, out)
+	}
+	code, out = examine("-json")
+	var report doctor.Report
+	if err := json.Unmarshal([]byte(out), &report); err != nil || code != exitFailed || report.Domain != "example.net" || len(report.Steps) < 5 {
+		t.Errorf("%d %v %s", code, err, out)
 	}
 }
