@@ -27,6 +27,9 @@ import (
 // program returns where one is that an example is for. Where CI=true it must be there.
 func program(t *testing.T, name string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("talks to a real server")
+	}
 	for _, dir := range []string{"/usr/sbin/", "/usr/bin/"} {
 		if _, err := os.Stat(dir + name); err == nil {
 			return dir + name
@@ -240,6 +243,13 @@ func TestDeploy_Configurations(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	_, several, found := strings.Cut(read(t, "deploy/hosting.md"), "\n## Several domains\n")
+	several, _, end := strings.Cut(several, "\n## ")
+	if at := strings.Index(several, "{"); !found || !end || at < 0 {
+		t.Error("hosting.md shows no configuration of several domains")
+	} else if f, err := config.Parse([]byte(several[at:])); err != nil || len(f.Configs()) != 2 {
+		t.Errorf("that of hosting.md: %v", err)
+	}
 }
 
 // Every figure the dashboard draws is one that natter tells, once all has happened that is
@@ -302,6 +312,9 @@ func TestDeploy_Unit(t *testing.T) {
 // The container holds what it needs: what its last stage copies, run as its user in a folder of
 // its own (chroot), since no container engine is here.
 func TestDeploy_Container(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program of its own")
+	}
 	if os.Getuid() != 0 {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("only root may chroot")

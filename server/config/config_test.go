@@ -46,7 +46,7 @@ func TestParse_README(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, text, found := bytes.Cut(text, []byte("./natter -config natter.json\n\n"))
-	text, _, end := bytes.Cut(text, []byte("\n\nThe comments"))
+	text, _, end := bytes.Cut(text, []byte("\n\nThis is `server/deploy/natter.json`"))
 	if !found || !end {
 		t.Fatal("the README shows no configuration")
 	}
