@@ -34,7 +34,8 @@
 //	  browser/          the only syscall/js: socket, fetch, WebCrypto, tabs, the page's life and form
 //	  e2e/              drives a real Chromium against the real binary and real servers
 //	    bench/          measures what a person feels (make bench/page)
-//	    chrome/         starts Chromium and serves small pages to it
+//	    chrome/         starts Chromium, serves it small pages, or the program
+//	    firefox/        does in a real Firefox what people do first
 //	    gallery/        opens every story of the view, wide and narrow, light and dark
 //	    storetest/      the contract of a Store on the real IndexedDB
 //	    vaulttest/      what the vault leaves behind

@@ -70,10 +70,18 @@ async function activate() {
   for (const name of await caches.keys()) {
     if (name.startsWith(prefix) && (killed || name !== cacheName)) await caches.delete(name);
   }
-  if (!killed) return registration.navigationPreload?.enable();
+  if (!killed) return preload();
   await registration.unregister();
   // Once it answers no requests, a page can only come from the network.
   for (const page of await clients.matchAll({ type: "window" })) page.navigate(page.url).catch(() => {});
+}
+
+// preload has the browser ask for the page while the worker starts. Firefox must not: once
+// that request fails it shows an error instead of the worker's answer, so nothing would open
+// offline (GoogleChrome/workbox#3134; seen in Firefox 153).
+function preload() {
+  if (navigator.userAgent.includes("Firefox/")) return registration.navigationPreload?.disable();
+  return registration.navigationPreload?.enable();
 }
 
 async function kills(response) {
