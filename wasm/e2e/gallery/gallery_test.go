@@ -97,6 +97,15 @@ func browser(t *testing.T) *rod.Browser {
 // visit opens a story and waits until it is drawn.
 func visit(t *testing.T, b *rod.Browser, address, story string, width, height int, dark bool) *rod.Page {
 	t.Helper()
+	page := sit(t, b, width, height).Timeout(3 * chrome.Patience) // for all the test does
+	prefer(t, page, dark)
+	show(page, address, story)
+	return page
+}
+
+// sit opens an empty page.
+func sit(t *testing.T, b *rod.Browser, width, height int) *rod.Page {
+	t.Helper()
 	page := b.MustPage()
 	t.Cleanup(func() { page.Close() })
 	go page.EachEvent(func(e *proto.RuntimeConsoleAPICalled) {
@@ -104,13 +113,14 @@ func visit(t *testing.T, b *rod.Browser, address, story string, width, height in
 	}, func(e *proto.RuntimeExceptionThrown) {
 		t.Errorf("exception: %s", e.ExceptionDetails.Exception.Description)
 	})()
-	page = page.Timeout(3 * chrome.Patience) // for all the test does
 	page.MustSetViewport(width, height, 1, false)
-	prefer(t, page, dark)
+	return page
+}
+
+func show(page *rod.Page, address, story string) {
 	page.MustNavigate(address + "/?story=" + story)
 	page.MustWait(`() => Boolean(document.querySelector("#app.natter"))`)
 	settled(page)
-	return page
 }
 
 // prefer says which colours the person likes, and that nothing shall move.
@@ -146,11 +156,17 @@ func TestGallery(t *testing.T) {
 		name          string
 		width, height int
 	}{{"wide", 1280, 800}, {"narrow", 390, 844}, {"tiny", 320, 256}}
-	for _, story := range stories.All {
-		for _, size := range sizes {
+	for _, size := range sizes {
+		// One page for all stories: the browser compiles the program once for it. Nothing that one of
+		// them keeps is there for the next.
+		page := sit(t, b, size.width, size.height)
+		for _, story := range stories.All {
 			name := story.Name + "-" + size.name
 			t.Run(name, func(t *testing.T) {
-				page := visit(t, b, address, story.Name, size.width, size.height, false)
+				page := page.Timeout(3 * chrome.Patience)
+				prefer(t, page, false)
+				page.MustEval(`() => { try { sessionStorage.clear() } catch {} }`) // an empty page has none
+				show(page, address, story.Name)
 				inOrder(t, page)
 				if size.name != "tiny" {
 					axe.audit(t, page, false)
