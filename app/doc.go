@@ -95,4 +95,6 @@
 //	how we log in             app/connect
 //	how a stream lives on     app/stream
 //	what a frame is           framing
+//
+// The rules behind Sec… and Promise… in the names of tests: doc/rules.md.
 package app

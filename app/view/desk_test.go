@@ -1035,9 +1035,9 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// TestSecurity42_NoInlineStyle: the page's policy refuses style attributes and
+// TestSec42_NoInlineStyle: the page's policy refuses style attributes and
 // innerHTML; with Trusted Types the latter ends the program.
-func TestSecurity42_NoInlineStyle(t *testing.T) {
+func TestSec42_NoInlineStyle(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)

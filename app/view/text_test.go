@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestSecurity31_Links(t *testing.T) {
+func TestSec31_Links(t *testing.T) {
 	for _, tc := range []struct{ body, want string }{
 		{"see https://example.org/a", "see [https://example.org/a]"},
 		{"HTTPS://EXAMPLE.org", "[https://EXAMPLE.org]"},
@@ -54,7 +54,7 @@ func TestSecurity31_Links(t *testing.T) {
 	}
 }
 
-func TestSecurity32_RealHost(t *testing.T) {
+func TestSec32_RealHost(t *testing.T) {
 	for _, tc := range []struct{ link, host string }{
 		{"https://bank.example@evil.example/login", "evil.example"},
 		{"https://a:b@evil.example:8443", "evil.example:8443"},
