@@ -22,7 +22,7 @@ export GO
 # the same way, so that one compilation serves both.
 export CGO_ENABLED = 0
 
-.PHONY: all run natter bundle test quick install embedded checked page prove prove/chaos prove/client prove/e2e prove/store check bench bench/go bench/page size fuzz conformance clean
+.PHONY: all run natter bundle test quick install embedded checked page prove prove/chaos prove/client prove/e2e prove/server prove/store check bench bench/go bench/page bench-server size fuzz conformance clean
 all: natter
 
 # Compressed quickly: on this machine nobody waits for the network.
@@ -67,7 +67,7 @@ page: embedded
 # app/xmpptest/chaos/doc.go.
 prove:
 	@rm -rf prove && mkdir prove
-	@$(MAKE) -skj3 prove/chaos prove/client prove/e2e prove/store; failed=$$?; \
+	@$(MAKE) -skj3 prove/chaos prove/client prove/e2e prove/server prove/store; failed=$$?; \
 	printf '\nmake prove:\n'; $(FIGURES) prove/*.log | sort -Vu; exit $$failed
 
 FIGURES = sed -unE 's/.*_test.go:[0-9]+: (P-[0-9]|Sec[0-9])/\1/p; /^ *--- (FAIL|SKIP)|^(ok|FAIL)[[:space:]]|^panic:/p'
@@ -75,8 +75,9 @@ FIGURES = sed -unE 's/.*_test.go:[0-9]+: (P-[0-9]|Sec[0-9])/\1/p; /^ *--- (FAIL|
 prove/chaos: PACKAGE = ./app/xmpptest/chaos -parallel 8
 prove/client: PACKAGE = ./app/client
 prove/e2e: PACKAGE = ./wasm/e2e
+prove/server: PACKAGE = ./server
 prove/store: PACKAGE = ./wasm/e2e/storetest
-prove/chaos prove/client prove/e2e prove/store:
+prove/chaos prove/client prove/e2e prove/server prove/store:
 	PROVE=full $(GO) test -count=1 -timeout 3h -v -run '^TestPromise[0-9]+_|_Killed' $(PACKAGE) 2>&1 | tee $@.log | $(FIGURES)
 	@grep -q '^ok' $@.log
 
@@ -97,6 +98,10 @@ bench: bench/go bench/page
 RUNS ?= 5
 bench/page: bundle
 	$(GO) run ./wasm/e2e/bench -bundle dist -runs $(RUNS) -rows "$(ROWS)"
+
+# The page beside nginx and Caddy, by wrk: apt-get install nginx caddy wrk.
+bench-server: embedded
+	$(GO) run ./server/bench
 
 bench/go:
 	$(GO) test -run='^$$' -bench=. -benchmem ./...

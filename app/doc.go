@@ -49,6 +49,8 @@
 //	  site/             serves the bundle: headers, config.json, host-meta
 //	  trial/            a small XMPP server in memory
 //	  doctor/           goes the way into a domain and says what to change
+//	  deploy/           examples: systemd, container, proxies, Grafana; hosting.md
+//	  bench/            the page beside nginx and Caddy (make bench-server)
 //	  dnstest/          a name server for tests
 //
 // Who knows whom, left to right the way from the wire to the screen:

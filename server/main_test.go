@@ -188,13 +188,27 @@ func started(t *testing.T, page fs.FS, args ...string) *natter {
 // tiny is the least that is a page.
 func tiny(t *testing.T) fs.FS {
 	t.Helper()
-	dir := t.TempDir()
-	const text = "<!DOCTYPE html>"
-	list, err := json.Marshal(site.Bundle{Version: "1", Assets: []site.Asset{{Path: "index.html", Type: "text/html", SHA256: site.Hash([]byte(text)), Size: len(text)}}})
+	return page(t, map[string]string{"index.html": "<!DOCTYPE html>"})
+}
+
+// large has a file of half a megabyte too.
+func large(t *testing.T) fs.FS {
+	t.Helper()
+	return page(t, map[string]string{"index.html": "<!DOCTYPE html>", "app.wasm": strings.Repeat("wasm", 128<<10)})
+}
+
+func page(t *testing.T, files map[string]string) fs.FS {
+	t.Helper()
+	dir, bundle := t.TempDir(), site.Bundle{Version: "1"}
+	for name, text := range files {
+		bundle.Assets = append(bundle.Assets, site.Asset{Path: name, Type: "text/html", SHA256: site.Hash([]byte(text)), Size: len(text)})
+	}
+	list, err := json.Marshal(bundle)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, data := range map[string]string{"index.html": text, site.BundleIndex: string(list)} {
+	files[site.BundleIndex] = string(list)
+	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}
