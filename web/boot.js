@@ -188,7 +188,7 @@
       // run returns when main does, which it never should; the exit code says how.
       let code = 0;
       go.exit = (c) => (code = c);
-      go.run(instance).then(() => natter.stopped("exit code " + code + "\n" + said), (reason) => natter.stopped(String(reason)));
+      go.run(instance).then(() => natter.stopped(`exit code ${code}, build ${document.documentElement.dataset.build}\n${said}`), (reason) => natter.stopped(String(reason)));
       setTimeout(() => (window.requestIdleCallback || setTimeout)(verify), verifyAfter);
     } catch (problem) {
       console.error("natter:", problem);

@@ -175,7 +175,7 @@ func TestAProgramThatEnds(t *testing.T) {
 			p.until(`() => document.getElementById("stopped-details").textContent.includes("not to be seen")`)
 			if name == "in a panic" {
 				// What ./web/build -where finds the lines of.
-				p.until(`() => /^exit code 2\n[^]*\nnatter\/wasm\/browser\.Form\.[A-Z].*\n\t\?:0 \+0x[0-9a-f]+\n/.test(document.getElementById("stopped-details").textContent)`)
+				p.until(`() => /^exit code 2, build \d+\n[^]*\nnatter\/wasm\/browser\.Form\.[A-Z].*\n\t\?:0 \+0x[0-9a-f]+\n/.test(document.getElementById("stopped-details").textContent)`)
 			}
 		})
 	}

@@ -50,6 +50,10 @@ func TestPack_Functions(t *testing.T) {
 		if got := l.where(got); got != want {
 			t.Errorf("%s: it ends with\n%s\nwant\n%s", how, got, want)
 		}
+		indented := func(trace string) string { return strings.ReplaceAll(trace, "\n", "\n    ") }
+		if got := l.where(indented(got)); got != indented(want) {
+			t.Errorf("%s: as it was pasted it ends with\n%s", how, got)
+		}
 	}
 	// What stays is the same, and what is left out is not there.
 	a, b := started(t, linked), started(t, packed)

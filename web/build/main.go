@@ -5,10 +5,11 @@
 //
 //	go run ./web/build -out dist
 //
-// The program knows no files and lines: where it ends, the browser's console has a trace of
-// functions and places in them (?:0 +0x1c). What is pasted from there comes back with files
-// and lines, by the same sources and the same Go:
+// The program knows no files and lines: where it stops, the page and the browser's console show a
+// trace of functions and places in them (?:0 +0x1c). What is pasted from there comes back with
+// files and lines, by the same Go and the sources of the build, whose number is the page's too:
 //
+//	git log --format='%ct %h' | grep NUMBER
 //	go run ./web/build -where <trace.txt
 //
 // Equal sources give equal bytes, so that two people can compare what they built.

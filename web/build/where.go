@@ -51,8 +51,8 @@ func readLines(module []byte) (lines, error) {
 // What a trace of Go says of a function: its name and what it was called with, or who began a
 // goroutine, and below it the place that is to be found.
 var (
-	calledLine = regexp.MustCompile(`^(.+)\(([^()]*)\)$`)
-	beganLine  = regexp.MustCompile(`^created by (.+?)(?: in goroutine \d+)?$`)
+	calledLine = regexp.MustCompile(`^\s*(.+)\(([^()]*)\)$`)
+	beganLine  = regexp.MustCompile(`^\s*created by (.+?)(?: in goroutine \d+)?$`)
 	placeLine  = regexp.MustCompile(`^\s+\?:0(?: \+0x([0-9a-f]+))?(.*)$`)
 )
 
