@@ -3,12 +3,16 @@
 // shows; its files are steps, in order:
 //
 //	-- recv --    stanzas from the server, one a line
+//	-- archive id1 -- the same, as the answer to the archive query id1, in short
 //	-- do --      intents, one a line: SendMessage {"Peer":"grace@localhost","Body":"hi"}
 //	-- wait --    time that passes: 60s
 //	-- sent --    what the client sent since the last such step
+//	-- asked --   the same, with queries of the archive in short
 //	-- events --  what happened since the last such step
 //	-- restart -- the connection is lost, and a minute later there is a new stream
 //	-- timeline -- a conversation: each line a message, or … for a gap
+//
+// What is in short for what is at archive.go.
 //
 // A story begins signed in as ada@localhost/tab, the stream just started, at noon on
 // 2 January 2026. Ids count up: id1, id2, …
@@ -68,11 +72,18 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 	s := newStage(t, makers)
 	for i, step := range story.Files {
 		got, judged := "", true
-		switch step.Name {
+		name, query, _ := strings.Cut(step.Name, " ")
+		switch name {
 		case "recv":
 			judged = false
 			for _, line := range lines(step.Data) {
 				s.recv(line)
+			}
+			s.settle()
+		case "archive":
+			judged = false
+			for _, line := range lines(step.Data) {
+				s.recv(longAnswer(t, query, line))
 			}
 			s.settle()
 		case "do":
@@ -86,7 +97,14 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 			s.wait(strings.TrimSpace(string(step.Data)))
 		case "sent":
 			s.settle()
-			got = s.takeSent()
+			got = join(s.takeSent())
+		case "asked":
+			s.settle()
+			var asked []string
+			for _, doc := range s.takeSent() {
+				asked = append(asked, shortQuery(doc))
+			}
+			got = join(asked)
 		case "events":
 			s.settle()
 			got = s.takeEvents()
@@ -335,9 +353,9 @@ func (s *stage) part() {
 	}
 }
 
-func (s *stage) takeSent() string {
-	defer func() { s.sent = nil }()
-	return join(s.sent)
+func (s *stage) takeSent() (all []string) {
+	all, s.sent = s.sent, nil
+	return all
 }
 
 func (s *stage) takeEvents() string {
