@@ -19,6 +19,10 @@ type ConnOptions struct {
 	MaxWrite     int           // bytes of one message; 0 is no limit
 	CloseTimeout time.Duration // how long to wait for the peer's <close/>; 2 s if zero
 
+	// Closing is called when the peer has sent <close/> first, before that is
+	// answered: what is written until it returns still goes before ours.
+	Closing func(ctx context.Context)
+
 	// Trace sees every message, credentials included, before it is parsed or
 	// sent. It must not call back into the Conn.
 	Trace func(out bool, doc string)
@@ -36,6 +40,7 @@ type Conn struct {
 	ns           string
 	limits       Limits
 	closeTimeout time.Duration
+	closing      func(ctx context.Context)
 	trace        func(out bool, doc string)
 	maxWrite     atomic.Int64
 	peer         atomic.Pointer[Element] // the latest header received
@@ -76,6 +81,7 @@ func NewConn(s Socket, o ConnOptions) *Conn {
 		ns:           o.Namespace,
 		limits:       o.Limits,
 		closeTimeout: o.CloseTimeout,
+		closing:      o.Closing,
 		trace:        o.Trace,
 		reading:      make(lock, 1),
 		writing:      make(lock, 1),
@@ -252,6 +258,9 @@ func (c *Conn) admit(e *Element) *SyntaxError {
 
 // closedBy handles the peer's <close/>.
 func (c *Conn) closedBy(ctx context.Context, e *Element) error {
+	if c.closing != nil {
+		c.closing(ctx)
+	}
 	ours := c.answerClose(ctx)
 	if uri := e.Attr("see-other-uri"); uri != "" && !c.server {
 		return c.end(&RedirectError{URI: uri}, !ours)

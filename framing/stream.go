@@ -18,8 +18,8 @@ import (
 //     follow at any time, as it does after a restart (RFC 6120 §4.3.3): whether
 //     it was due is for the caller to say.
 //   - Whitespace between elements is skipped; it only shows that the peer lives.
-//   - An element is judged when it is complete. One that never ends costs
-//     Limits.Bytes at most.
+//   - An element is judged when it is complete, or cannot become so. One that never
+//     ends costs Limits.Bytes at most.
 type StreamReader struct {
 	src io.Reader
 	lim Limits
@@ -29,6 +29,7 @@ type StreamReader struct {
 	start int
 	scan  scanner
 
+	size    int  // bytes of the latest item
 	begun   bool // something has been read, if only whitespace
 	declare bool // an XML declaration stands before what is at start
 	header  *header
@@ -53,6 +54,13 @@ func (r *StreamReader) Space() string {
 	}
 	return r.header.space
 }
+
+// Size returns how many bytes the latest element had.
+func (r *StreamReader) Size() int { return r.size }
+
+// Buffered returns how many bytes have been read from the source and not been
+// returned as elements.
+func (r *StreamReader) Buffered() int { return len(r.buf) - r.start }
 
 // Next returns the next header or first-level element. It fails with ErrClosed at
 // the end tag of the stream, *SyntaxError when the peer broke the rules, and with
@@ -125,7 +133,8 @@ func (r *StreamReader) next() (*Element, error) {
 // skip forgets the item that has just been read.
 func (r *StreamReader) skip() {
 	r.begun = true
-	r.start += r.scan.pos
+	r.size = r.scan.pos
+	r.start += r.size
 	r.scan = scanner{}
 	if r.start == len(r.buf) {
 		r.start, r.buf = 0, r.buf[:0]
@@ -463,6 +472,8 @@ func (s *scanner) tag(b []byte) item {
 		c := b[s.pos]
 		s.pos++
 		switch {
+		case c == '<':
+			return itemBad // nowhere in a tag
 		case s.quote != 0:
 			if c == s.quote {
 				s.quote = 0

@@ -107,6 +107,8 @@ func TestStreamReaderRefuses(t *testing.T) {
 		{open + "<a/><?xml version='1.0'?><b>", InvalidNamespace, 2},
 		{open + "<a></b>", NotWellFormed, 1},
 		{open + "<p:a/>", NotWellFormed, 1},
+		{open + "<a<b", NotWellFormed, 1},
+		{open + "<a b='<", NotWellFormed, 1},
 		{open + "<s:stream></s:stream>", BadFormat, 1},
 		{open + "<s:stream/>", BadFormat, 1},
 		{open + "<stream:error/>", NotWellFormed, 1},

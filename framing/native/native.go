@@ -39,9 +39,22 @@ type Options struct {
 	TLSConfig *tls.Config // Dial only
 	Header    http.Header // Dial only
 
+	// The rest is for Accept only.
+
 	// Origins are the hosts whose pages may connect besides our own, as patterns
-	// of path.Match. Accept only.
+	// of path.Match.
 	Origins []string
+
+	// ReadAhead is how many bytes may wait for Read, besides one message, before the
+	// peer is left waiting; a megabyte if zero.
+	ReadAhead int
+
+	// Ping is how often the peer is asked for a sign of life, and Pong how long it
+	// may take to give it before the connection is dropped. Never if zero.
+	Ping, Pong time.Duration
+
+	// Alive is called when the peer has sent a ping or a pong. It must not block.
+	Alive func()
 }
 
 // Dial opens a WebSocket. It fails with framing.ErrSubprotocol when the server
@@ -82,11 +95,43 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (framing.Socket, 
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:   []string{subprotocol},
 		OriginPatterns: o.Origins,
+		OnPingReceived: func(context.Context, []byte) bool {
+			if o.Alive != nil {
+				o.Alive()
+			}
+			return true
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("native: accept: %w", err)
 	}
-	return newSocket(conn, o), nil
+	s := newSocket(conn, o)
+	s.accepted = true
+	if o.Ping > 0 {
+		s.ping(o)
+	}
+	return s, nil
+}
+
+// ping asks the peer for a sign of life, now and then, until the socket has ended.
+func (s *socket) ping(o Options) {
+	time.AfterFunc(o.Ping, func() {
+		select {
+		case <-s.pumped:
+			return
+		default:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), o.Pong)
+		defer cancel()
+		if err := s.conn.Ping(ctx); err != nil {
+			s.drop()
+			return
+		}
+		if o.Alive != nil {
+			o.Alive()
+		}
+		s.ping(o)
+	})
 }
 
 func asksForXMPP(h http.Header) bool {
@@ -97,11 +142,10 @@ func asksForXMPP(h http.Header) bool {
 	})
 }
 
-// readAhead is how many bytes may wait for Read before the peer is left waiting.
-const readAhead = 1 << 20
-
 type socket struct {
 	conn         *websocket.Conn
+	accepted     bool
+	readAhead    int
 	closeTimeout time.Duration
 	drop         context.CancelFunc // ends the connection at once
 	pumped       chan struct{}      // closed when the pump has ended
@@ -122,10 +166,14 @@ func newSocket(conn *websocket.Conn, o Options) *socket {
 	if o.CloseTimeout == 0 {
 		o.CloseTimeout = 2 * time.Second
 	}
+	if o.ReadAhead == 0 {
+		o.ReadAhead = 1 << 20
+	}
 	conn.SetReadLimit(o.ReadLimit)
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &socket{
 		conn:         conn,
+		readAhead:    o.ReadAhead,
 		closeTimeout: o.CloseTimeout,
 		drop:         cancel,
 		pumped:       make(chan struct{}),
@@ -173,7 +221,7 @@ func (s *socket) push(message string) {
 	s.queue = append(s.queue, message)
 	s.size += len(message)
 	s.wake()
-	for s.size > readAhead && !s.closing {
+	for s.size > s.readAhead && !s.closing {
 		s.wait(context.Background())
 	}
 }
@@ -251,9 +299,10 @@ func (s *socket) Write(ctx context.Context, message string) error {
 // Buffered implements framing.Socket: the messages being written right now.
 func (s *socket) Buffered() int { return int(s.writing.Load()) }
 
-// Close implements framing.Socket.
+// Close implements framing.Socket. A socket that was accepted may also be closed
+// with a server's codes: 1001 going away, 1012 restart, 1013 try again later.
 func (s *socket) Close(code int, reason string) error {
-	if !framing.ValidCloseCode(code) {
+	if !framing.ValidCloseCode(code) && !(s.accepted && (code == 1001 || code == 1012 || code == 1013)) {
 		return fmt.Errorf("native: close: the code %d is not ours to send", code)
 	}
 	s.closeWithin(websocket.StatusCode(code), reason)
