@@ -20,7 +20,12 @@ func ejabberdConfig(s *Server, dir string) map[string]string {
 		modules = "  mod_auth_fast: {}\n"
 		sasl2 = "    allow_unencrypted_sasl2: true\n" // without it no SASL2 over WebSocket, wss included
 	}
-	config := strings.NewReplacer("DIR", dir, "DOMAIN", s.Domain, "WEBPORT", fmt.Sprint(s.webPort), "WSPORT", fmt.Sprint(s.wsPort),
+	websocket := "/xmpp-websocket: ejabberd_http_ws"
+	if s.off == WebSocket {
+		websocket = "/nothing: mod_http_api"
+	}
+	config := strings.NewReplacer("TCPPORT", portOf(s.TCP), "TLSPORT", portOf(s.TLS), "PROXIED", portOf(s.Proxied),
+		"/xmpp-websocket: ejabberd_http_ws", websocket, "DIR", dir, "DOMAIN", s.Domain, "WEBPORT", fmt.Sprint(s.webPort), "WSPORT", fmt.Sprint(s.wsPort),
 		"WSS", s.WSS, "WEB", s.Web, "    SASL2\n", sasl2, "  MODULES\n", modules).Replace(ejabberdYAML)
 	return map[string]string{"ejabberd.yml": config, "spool/ejabberd.schema": ejabberdSchema, "inetrc": "{lookup,[\"file\",\"native\"]}.\n"}
 }
@@ -80,6 +85,27 @@ listen:
       /.well-known/host-meta: mod_host_meta
       /.well-known/host-meta.json: mod_host_meta
       /upload: mod_http_upload
+  -
+    port: TCPPORT
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    max_stanza_size: 262144
+    starttls: true
+    SASL2
+  -
+    port: TLSPORT
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    max_stanza_size: 262144
+    tls: true
+    SASL2
+  -
+    port: PROXIED
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    max_stanza_size: 262144
+    use_proxy_protocol: true
+    SASL2
 
 api_permissions:
   tests:

@@ -12,7 +12,7 @@ import (
 func prosodyConfig(s *Server, dir string) map[string]string {
 	web := fmt.Sprintf("https://localhost:%d/", s.webPort)
 	muc := `"muc_mam"; "muc_moderation"; `
-	modules := `"roster"; "saslauth"; "disco"; "presence"; "message"; "iq"; "carbons"; "mam"; "smacks"; "csi_simple"; "csi"; "ping"; ` +
+	modules := `"roster"; "tls"; "saslauth"; "disco"; "presence"; "message"; "iq"; "carbons"; "mam"; "smacks"; "csi_simple"; "csi"; "ping"; ` +
 		`"blocklist"; "pep"; "vcard4"; "vcard_legacy"; "bookmarks"; "private"; "offline"; "version"; "time"; "lastactivity"; ` +
 		`"http"; "websocket"; "register"; "cloud_notify"; `
 	hosts := ""
@@ -27,7 +27,15 @@ func prosodyConfig(s *Server, dir string) map[string]string {
 	} else {
 		modules += `"http_altconnect"; "sasl2"; "sasl2_bind2"; "sasl2_sm"; "sasl2_fast"; "account_activity"; "s2s_bidi";`
 	}
-	config := strings.NewReplacer("DIR", dir, "DOMAIN", s.Domain, "WEBPORT", fmt.Sprint(s.webPort), "WSPORT", fmt.Sprint(s.wsPort),
+	proxied := ""
+	if s.Proxied != "" {
+		modules += `"net_proxy";`
+		proxied = fmt.Sprintf("proxy_port_mappings = { [%[1]s] = \"c2s\" }\nproxy_ports = { %[1]s }", portOf(s.Proxied))
+	}
+	if s.off == WebSocket {
+		modules = strings.Replace(modules, `"websocket"; `, "", 1)
+	}
+	config := strings.NewReplacer("PROXIED", proxied, "TCPPORT", portOf(s.TCP), "TLSPORT", portOf(s.TLS), "DIR", dir, "DOMAIN", s.Domain, "WEBPORT", fmt.Sprint(s.webPort), "WSPORT", fmt.Sprint(s.wsPort),
 		"WEB", web, "MUCMODULES", muc, "MODULES", modules, "MOREHOSTS", hosts, "ROOMS", s.Rooms, "UPLOAD", s.Upload).Replace(prosodyLua)
 	files := map[string]string{"prosody.cfg.lua": config, "data/keep": ""}
 	if s.Kind == KindProsody {
@@ -51,8 +59,11 @@ admins = {}
 
 modules_enabled = { MODULES }
 modules_disabled = { "s2s" }
-c2s_ports = {}
-c2s_direct_tls_ports = {}
+c2s_ports = { TCPPORT }
+c2s_direct_tls_ports = { TLSPORT }
+c2s_interfaces = { "127.0.0.1" }
+c2s_direct_tls_interfaces = { "127.0.0.1" }
+PROXIED
 legacy_ssl_ports = {}
 s2s_ports = {}
 interfaces = { "127.0.0.1" }

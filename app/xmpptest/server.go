@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -59,8 +60,12 @@ type Server struct {
 	Name   string // for people: "Prosody 13"
 	Domain string // prosody.test, ejabberd24.test …
 
-	WS  string // ws://127.0.0.1:port/xmpp-websocket
-	WSS string // wss://localhost:port/xmpp-websocket, also for Domain and the other hosts by name
+	WS      string // ws://127.0.0.1:port/xmpp-websocket
+	WSS     string // wss://localhost:port/xmpp-websocket, also for Domain and the other hosts by name
+	TCP     string // 127.0.0.1:port, for clients, STARTTLS offered but not insisted on
+	TLS     string // the same with TLS from the first byte
+	Proxied string // the same as TCP behind the PROXY protocol, empty if the server cannot (Prosody 0.12)
+
 	Web string // https://localhost:port; ask it as Domain for /.well-known/host-meta and host-meta.json
 
 	Rooms  string // the room service of Domain
@@ -74,6 +79,7 @@ type Server struct {
 	dir     string
 	wsPort  int
 	webPort int
+	off     Off
 	kind    launcher
 
 	mu       sync.Mutex
@@ -129,11 +135,17 @@ func Root() string {
 	return filepath.Join(cache, "natter-test", "trixie")
 }
 
+// Off is something that servers are started without.
+type Off string
+
+// WebSocket is the server's own: clients then come by TCP alone, or through a gateway.
+const WebSocket Off = "websocket"
+
 // Start launches a server with its data in dir, which must be empty and is left to
 // the caller, as is Stop. It returns when the server answers; a *NotInstalledError
 // if it is not there. For t-less places such as TestMain: in a test call Prosody
 // and its like.
-func Start(kind Kind, dir string) (*Server, error) {
+func Start(kind Kind, dir string, off ...Off) (*Server, error) {
 	l, err := kind.launcher()
 	if err != nil {
 		return nil, err
@@ -150,7 +162,7 @@ func Start(kind Kind, dir string) (*Server, error) {
 		return nil, err
 	}
 
-	ports, err := freePorts(2)
+	ports, err := freePorts(5)
 	if err != nil {
 		return nil, err
 	}
@@ -159,12 +171,21 @@ func Start(kind Kind, dir string) (*Server, error) {
 		Kind: kind, Name: l.name, Domain: domain,
 		WS:    fmt.Sprintf("ws://127.0.0.1:%d/xmpp-websocket", ports[0]),
 		WSS:   fmt.Sprintf("wss://localhost:%d/xmpp-websocket", ports[1]),
+		TCP:   fmt.Sprintf("127.0.0.1:%d", ports[2]),
+		TLS:   fmt.Sprintf("127.0.0.1:%d", ports[3]),
 		Web:   fmt.Sprintf("https://localhost:%d", ports[1]),
 		Rooms: "rooms." + domain, Upload: "upload." + domain,
 		CAFile: filepath.Join(dir, "ca.pem"),
 		Log:    filepath.Join(dir, "log"),
 		dir:    dir, wsPort: ports[0], webPort: ports[1], kind: l,
 		accounts: map[jid.JID]string{},
+	}
+	if slices.Contains(off, WebSocket) {
+		s.off = WebSocket
+		s.WS, s.WSS = "", ""
+	}
+	if kind != KindProsody { // Debian 12 has no mod_net_proxy
+		s.Proxied = fmt.Sprintf("127.0.0.1:%d", ports[4])
 	}
 	switch kind {
 	case KindProsody:

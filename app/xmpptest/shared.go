@@ -4,6 +4,7 @@ package xmpptest
 
 import (
 	"errors"
+	"net"
 	"os"
 	"sync"
 	"testing"
@@ -38,8 +39,8 @@ func All(t *testing.T, f func(t *testing.T, s *Server)) {
 // for and stopped at the end:
 //
 //	func TestMain(m *testing.M) { os.Exit(xmpptest.Main(m)) }
-func Main(m *testing.M) int {
-	shared.on = true
+func Main(m *testing.M, off ...Off) int {
+	shared.on, shared.off = true, off
 	defer func() {
 		for _, s := range shared.kinds {
 			if s.Server != nil {
@@ -53,6 +54,7 @@ func Main(m *testing.M) int {
 
 var shared struct {
 	on    bool // set before the first test
+	off   []Off
 	mu    sync.Mutex
 	kinds map[Kind]*one
 }
@@ -104,7 +106,7 @@ func start(t testing.TB, kind Kind) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Server, err = Start(kind, dir); err != nil {
+	if s.Server, err = Start(kind, dir, shared.off...); err != nil {
 		_ = os.RemoveAll(dir)
 	}
 	return s.Server, err
@@ -120,6 +122,11 @@ func its(kind Kind) *one {
 		shared.kinds[kind] = &one{}
 	}
 	return shared.kinds[kind]
+}
+
+func portOf(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
 }
 
 func size(path string) int64 {
