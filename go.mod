@@ -12,6 +12,7 @@ require (
 	github.com/letsencrypt/pebble/v2 v2.10.3
 	github.com/maxence-charriere/go-app/v10 v10.1.9
 	github.com/miekg/dns v1.1.62
+	github.com/pires/go-proxyproto v0.15.0
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/ysmood/gson v0.7.3
 	golang.org/x/crypto v0.59.0

@@ -46,6 +46,7 @@
 //	  config/           its configuration file, and the JSON Schema of it
 //	  cert/             certificates: from files, by ACME
 //	  front/            before all handlers: bounds, ids, log, figures, health
+//	  gateway/          lets WebSocket clients reach servers that speak TCP; sends them elsewhere
 //	  site/             serves the bundle: headers, config.json, host-meta
 //	  trial/            a small XMPP server in memory
 //	  doctor/           goes the way into a domain and says what to change
@@ -60,7 +61,7 @@
 //	   ▼          ▼                       ▼              ▼
 //	framing ◀─────┴───────────────────────┘──────────▶ state ──▶ jid, legible ──▶ steps
 //
-//	wasm ──▶ client, connect, view, wasm/browser       server ──▶ framing, web
+//	wasm ──▶ client, connect, view, wasm/browser       server ──▶ framing, connect, web
 //	wasm/browser implements small interfaces that the others declare
 //
 // A stanza that arrives:

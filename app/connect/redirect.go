@@ -107,6 +107,19 @@ func (r *route) reasonAgainst(u *url.URL) Reason {
 	return ""
 }
 
+// CheckTarget returns *RedirectError if no client of ours would follow a redirect to
+// this address, wherever it comes from: for who sends redirects.
+func CheckTarget(to string) error {
+	reason := NotAnAddress
+	if u, err := url.Parse(to); err == nil {
+		reason = addressFault(u)
+	}
+	if reason != "" {
+		return &RedirectError{To: to, Reason: reason}
+	}
+	return nil
+}
+
 // addressFault returns why no redirect may lead to this address, wherever it comes from;
 // "" if it may.
 func addressFault(u *url.URL) Reason {
