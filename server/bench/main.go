@@ -216,7 +216,7 @@ var (
 )
 
 func wrk(ctx context.Context, url, coding string, span time.Duration) (result, error) {
-	out, err := exec.CommandContext(ctx, "wrk", "-t2", "-c32", "-d"+span.String(), "--latency", "-H", "Accept-Encoding: "+coding, url).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "wrk", "-t2", "-c32", "-d"+span.String(), "--timeout", "20s", "--latency", "-H", "Accept-Encoding: "+coding, url).CombinedOutput()
 	if err != nil {
 		return result{}, fmt.Errorf("wrk: %w %s", err, out)
 	}

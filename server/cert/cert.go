@@ -226,8 +226,12 @@ func (s *Source) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	if c.Leaf != nil && !slices.Contains(hello.SupportedProtos, acme.ALPNProto) {
 		s.mu.Lock()
+		before := s.seen[name]
 		s.seen[name] = c.Leaf
 		s.mu.Unlock()
+		if before == nil || !before.Equal(c.Leaf) {
+			s.log.Info("a certificate is there", "name", name, "until", c.Leaf.NotAfter)
+		}
 	}
 	return c, nil
 }

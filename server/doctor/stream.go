@@ -34,10 +34,11 @@ func (v *visit) streams(ctx context.Context, who side) {
 	var targets []target
 	v.step(ctx, who.who, "ask where TCP leads", fmt.Sprintf("SRV of _xmpps-%s._tcp and _xmpp-%s._tcp.%s", who.service, who.service, v.domain), func(ctx context.Context, s *Step) {
 		var got []string
+		silent := false
 		for _, scheme := range []string{"xmpps", "xmpp"} {
 			_, records, err := v.Resolver.LookupSRV(ctx, scheme+"-"+who.service, "tcp", v.domain)
 			if err != nil && reason(err) != "no such name or record" {
-				got = append(got, scheme+": "+reason(err))
+				got, silent = append(got, scheme+": "+reason(err)), true
 			}
 			for _, r := range records {
 				if r.Target == "." {
@@ -50,13 +51,18 @@ func (v *visit) streams(ctx context.Context, who side) {
 			}
 		}
 		s.Got = strings.Join(got, ", ")
+		if silent {
+			s.fail(s.Got, Change{"DNS", "let its name servers answer for SRV too, with no such name if there is none"})
+		}
+		if len(targets) == 0 && (silent || len(got) == 0) {
+			targets = []target{{v.domain, who.port, false}}
+		}
 		if len(got) == 0 {
 			s.Got = fmt.Sprintf("none, so it is %s:%d", v.domain, who.port)
-			targets = []target{{v.domain, who.port, false}}
 			s.note(Change{"DNS", fmt.Sprintf("_xmpp-%s._tcp.%s. SRV 0 5 %d HOST., if the server is on another machine", who.service, v.domain, who.port)})
 		}
 	})
-	in := false
+	in, asked := false, len(v.report.Steps)-1
 	for _, t := range targets[:min(len(targets), maxTried)] {
 		from := len(v.report.Steps)
 		reached := v.stream(ctx, who, t)
@@ -66,6 +72,9 @@ func (v *visit) streams(ctx context.Context, who side) {
 				v.report.Steps[from+i].soften()
 			}
 		}
+	}
+	if in { // others may be more patient with the name server, or ask another
+		v.report.Steps[asked].soften()
 	}
 	if who == servers {
 		v.report.Servers = v.report.Servers || in
