@@ -40,7 +40,12 @@
     $("stopped").hidden = false;
     $("stopped").dataset.unsent = String(unsent);
     $("stopped-reload").focus();
-    if (times < crashes && !unsent) setTimeout(() => location.reload(), 2000);
+    if (times >= crashes || unsent) return;
+    const reload = setTimeout(() => location.reload(), 2000);
+    $("stopped-more").addEventListener("toggle", () => {
+      clearTimeout(reload); // whoever wants to know is not interrupted
+      $("stopped-text").textContent = "Reload the page to go on.";
+    }, { once: true });
   };
 
   // What the program said last is told with its end: a trace of functions and places. web/build

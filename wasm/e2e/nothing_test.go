@@ -174,6 +174,9 @@ func TestAProgramThatEnds(t *testing.T) {
 			p.find("alertdialog", "Natter has stopped")
 			p.until(`() => document.getElementById("stopped-details").textContent.includes("not to be seen")`)
 			if name == "in a panic" {
+				// Whoever looks is not interrupted.
+				p.eval(`() => document.querySelector("#stopped-more summary").click()`)
+				p.until(`() => document.getElementById("stopped-text").textContent === "Reload the page to go on."`)
 				// What ./web/build -where finds the lines of.
 				p.until(`() => /^exit code 2, build \d+\n[^]*\nnatter\/wasm\/browser\.Form\.[A-Z].*\n\t\?:0 \+0x[0-9a-f]+\n/.test(document.getElementById("stopped-details").textContent)`)
 			}
