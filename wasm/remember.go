@@ -25,7 +25,7 @@ type remembered struct {
 	Out       bool    `json:"out,omitempty"` // the person has signed out, see client.Keeper
 }
 
-// rememberedKey is where a copy of what this browser opens next is for web/trusted.js and
+// rememberedKey is where a copy of what this browser opens next is for web/storage.js and
 // web/signin.js, so that the form does not flash. The browser writes that copy when it
 // likes: after a crash it may be gone, or still be there. What is in the vault is true.
 const rememberedKey = "natter.remembered"

@@ -99,7 +99,7 @@
   function countCrash() {
     const now = Date.now();
     let times = [];
-    if (!(sessionStorage instanceof Storage)) return Infinity; // it ends with the page (trusted.js)
+    if (!(sessionStorage instanceof Storage)) return Infinity; // it ends with the page (storage.js)
     try {
       times = JSON.parse(sessionStorage.getItem("natter.crashes") || "[]").filter((t) => now - t < crashWindow);
       times.push(now);

@@ -595,7 +595,7 @@ window.natterPage = (() => {
 
   // ---- Looks. ----
 
-  const themeKey = "natter.theme"; // read by trusted.js
+  const themeKey = "natter.theme"; // read by storage.js
   function theme() {
     return root.dataset.theme || "";
   }

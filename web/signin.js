@@ -37,7 +37,7 @@ window.natter = (() => {
   const fields = { address: $("address"), password: $("password"), server: $("server") };
   const label = button.textContent;
 
-  // Somebody who is remembered does not see the form while Go starts (trusted.js).
+  // Somebody who is remembered does not see the form while Go starts (storage.js).
   try {
     const { account } = JSON.parse(localStorage.getItem("natter.remembered") || "{}");
     if (account) {

@@ -8,7 +8,8 @@
 //   natterStart.styled   a promise that is kept when the app's styles are there
 //   natterStart.sketched a promise that is kept when the sketch is on screen, or is not to
 //                        be: the program holds the page up when it begins
-//   natterStart.wipe()   takes the sketch away, if there is one: the form is on screen
+//   natterStart.wipe()   takes the sketch away, if there is one, and lets none come: the form
+//                        is on screen, or nobody is remembered (storage.js)
 //
 // The sketch is what the list looked like when it was last on screen, for somebody who is
 // remembered (web/sketch.js keeps it): it is seen, not used, until the program has drawn.
@@ -59,9 +60,11 @@ window.natterStart = (() => {
 
   let sketch = null;
   let unwanted = false;
+  let refuse = () => {};
 
   function wipe() {
     unwanted = true;
+    refuse();
     if (sketch) sketch.remove();
     sketch = null;
   }
@@ -103,7 +106,6 @@ window.natterStart = (() => {
   }
 
   async function draw() {
-    if (document.documentElement.dataset.screen !== "app") return; // trusted.js: nobody is remembered
     const [look] = await Promise.all([kept(), styled]);
     if (!look || unwanted) return;
     if (!document.getElementById("signin")) await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, { once: true }));
@@ -127,7 +129,10 @@ window.natterStart = (() => {
 
   const styled = Promise.all(styles.split(" ").map(style));
   // No storage, no sketch; and a program that can wait no longer.
-  const sketched = Promise.race([draw().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1000))]);
+  const sketched = Promise.race([draw().catch(() => {}), new Promise((resolve) => {
+    refuse = resolve;
+    setTimeout(resolve, 1000);
+  })]);
 
   return { first: again(), again, styled, sketched, wipe };
 })();

@@ -1,4 +1,4 @@
-// What has to happen before anything else, and before anything is painted.
+// What has to happen before anything else.
 //
 // Trusted Types: the page's only policy, made before any other script runs.
 // The policy the server sends lets no string become code. The one thing that
@@ -20,7 +20,7 @@ if (window.trustedTypes) {
 
 // Where site data is blocked, even to look at some of these throws, and others are missing
 // on plain http. What throws is made missing, which all that use it are prepared for; Go
-// could not even catch it. Storage is made one that ends with the page, for go-app relies on it.
+// could not even catch it. storage.js does the same for storage.
 for (const [owner, names] of [
   [window, ["indexedDB", "caches", "BroadcastChannel", "MessageChannel"]],
   [navigator, ["locks", "serviceWorker", "storage"]],
@@ -33,36 +33,4 @@ for (const [owner, names] of [
       Object.defineProperty(owner, name, { value: undefined });
     }
   }
-}
-for (const name of ["localStorage", "sessionStorage"]) {
-  try {
-    window[name].getItem("");
-  } catch {
-    const items = new Map();
-    Object.defineProperty(window, name, { value: {
-      get length() {
-        return items.size;
-      },
-      key: (i) => [...items.keys()][i] ?? null,
-      getItem: (key) => items.get(key) ?? null,
-      setItem: (key, value) => items.set(key, value),
-      removeItem: (key) => items.delete(key),
-    } });
-  }
-}
-
-// The colours a person has chosen (natter.js).
-try {
-  const theme = localStorage.getItem("natter.theme");
-  if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
-} catch {
-  // the system's choice, then
-}
-
-// Whoever is remembered never sees the sign-in form: it would flash while the rest of
-// the page is still coming.
-try {
-  if (JSON.parse(localStorage.getItem("natter.remembered") || "{}").account) document.documentElement.dataset.screen = "app";
-} catch {
-  // not written by us
 }

@@ -84,7 +84,7 @@ type builder struct {
 // within are the files that stand in the page itself: all that a form needs which can be
 // seen and used, so that it is there with the page. The program and the rest are asked
 // for by then.
-var within = []string{"tokens.css", "shell.css", "trusted.js", "start.js", "signin.js"}
+var within = []string{"tokens.css", "shell.css", "trusted.js", "start.js", "storage.js", "signin.js"}
 
 // addHashed adds what never changes under its name: scripts, styles, icons, the
 // program. Files that refer to others come later, when those have their names.

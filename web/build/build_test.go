@@ -331,7 +331,7 @@ func TestPageFitsPolicy(t *testing.T) {
 			}
 		}
 	}
-	if len(bundle.Inline.Scripts) != 3 || len(bundle.Inline.Styles) != 2 {
+	if len(bundle.Inline.Scripts) != 4 || len(bundle.Inline.Styles) != 2 {
 		t.Errorf("the list says %v", bundle.Inline)
 	}
 }
