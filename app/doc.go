@@ -50,7 +50,7 @@
 //	  site/             serves the bundle: headers, config.json, host-meta
 //	  trial/            a small XMPP server in memory
 //	  doctor/           goes the way into a domain and says what to change
-//	  deploy/           examples: systemd, container, proxies, Grafana; hosting.md
+//	  deploy/           examples: systemd, container, proxies, Grafana; doc/hosting.md tells of them
 //	  bench/            the page beside nginx and Caddy (make bench-server)
 //	  dnstest/          a name server for tests
 //

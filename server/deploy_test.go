@@ -243,7 +243,7 @@ func TestDeploy_Configurations(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	_, several, found := strings.Cut(read(t, "deploy/hosting.md"), "\n## Several domains\n")
+	_, several, found := strings.Cut(read(t, "../doc/hosting.md"), "\n## Several domains\n")
 	several, _, end := strings.Cut(several, "\n## ")
 	if at := strings.Index(several, "{"); !found || !end || at < 0 {
 		t.Error("hosting.md shows no configuration of several domains")

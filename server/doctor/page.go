@@ -375,7 +375,7 @@ var corsChanges = []Change{
 }
 
 var silentChanges = []Change{
-	{"natter", "what the gateway leads to may be down: /readyz beside its figures says so"},
+	{"natter", "what the gateway leads to may be down: see natter_gateway_backend_dials_total among its figures"},
 	{"Prosody", "prosodyctl check; the log says why"},
 	{"ejabberd", "ejabberdctl status; the log says why"},
 }
