@@ -338,9 +338,9 @@ func (s *State) Heard(ev MessageAdded) Message {
 	switch {
 	case m.Delivery == Queued: // it is being written here
 	case ev.Carbon:
-		m.heard = s.sockets<<2 | carbon
+		m.heard = over(s.sockets, carbon)
 	default:
-		m.heard = s.sockets<<2 | direct
+		m.heard = over(s.sockets, direct)
 	}
 	return m
 }

@@ -335,7 +335,11 @@ func TestDuplicates(t *testing.T) {
 		{"filed twice by ejabberd", 1, []Event{page(at(from(uuid, "hi", 0), "1795877576088450"), at(from(uuid, "hi", 12*time.Minute), "1795877590973046"))}},
 		{"filed twice by ejabberd, read backwards", 1, []Event{older(at(from(uuid, "hi", 12*time.Minute), "1795877590973046")), older(at(from(uuid, "hi", 0), "1795877576088450"))}},
 		{"on one stream of ejabberd", 2, []Event{live(at(from(uuid, "hi", 0), "1795877576088450")), live(at(from(uuid, "hi", 0), "1795877590973046"))}},
-		{"ejabberd and hours between", 2, []Event{page(at(from(uuid, "hi", 0), "1795877576088450"), at(from(uuid, "hi", time.Hour), "1795877590973046"))}},
+		{"filed again by ejabberd for each of the connections lost before", 1, []Event{
+			live(at(from(uuid, "hi", 0), "1795877576088450")), lost, online,
+			live(at(from(uuid, "hi", 5*time.Minute), "1795877590973046")), live(at(from(uuid, "hi", 6*time.Minute), "1795877590973047"))}},
+		{"filed again by ejabberd after an hour of losses", 1, []Event{page(at(from(uuid, "hi", 0), "1795877576088450"), at(from(uuid, "hi", time.Hour), "1795881176088450"))}},
+		{"ejabberd and days between", 2, []Event{page(at(from(uuid, "hi", 0), "1795877576088450"), at(from(uuid, "hi", 48*time.Hour), "1796050376088450"))}},
 		{"a bot on ejabberd", 2, []Event{page(at(ok(0), "1795877576088450"), at(ok(5), "1795877590973046"))}},
 		{"filed twice by another server", 2, []Event{page(at(from(uuid, "hi", 0), "x"), at(from(uuid, "hi", 0), "y"))}},
 	} {

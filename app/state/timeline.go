@@ -53,19 +53,29 @@ type Message struct {
 }
 
 // heard is how a message has come live, as far as this page knows: the number of the
-// connection and a bit for each of the ways. Zero is no way.
+// connection, a bit for each of the ways, and a bit for a message that was filed again.
+// Zero is no way.
 type heard uint64
 
 const (
 	direct heard = 1 << iota
 	carbon
+	refiled
 	ways = direct | carbon
 )
 
+// over returns a way over the connection with this number.
+func over(connection, way heard) heard { return connection<<3 | way }
+
+func (h heard) connection() heard { return h >> 3 }
+
 // both reports whether two stanzas have come the same way over one connection. They are
 // two messages then, whatever they say: a server does not repeat itself on a stream that
-// has not been interrupted.
-func (h heard) both(o heard) bool { return h&o&ways != 0 && h&^ways == o&^ways }
+// has not been interrupted. ejabberd does if it has filed the message again before: each
+// connection that was lost may have had it, and each of them gives it to this one.
+func (h heard) both(o heard) bool {
+	return h&o&ways != 0 && h&refiled == 0 && h.connection() == o.connection()
+}
 
 // Words are what a message says in one text, to look for something in it and to show a part
 // of it.
@@ -297,10 +307,11 @@ func Same(old, m *Message) bool {
 	most := 24 * time.Hour
 	switch {
 	case old.ArchiveID != "" && m.ArchiveID != "":
+		// It does so after five minutes, and five minutes after the next loss once more: a
+		// journey by train takes hours.
 		if !random(m.ID) || !ejabberd(old.ArchiveID) || !ejabberd(m.ArchiveID) {
 			return false
 		}
-		most = 30 * time.Minute // it does so after five minutes, and again after five more
 	case m.heard != 0 && !random(m.ID):
 		most = 5 * time.Second
 	case m.ID == "":
@@ -481,10 +492,13 @@ func (t Timeline) merge(old, m *Message, archived bool, rev uint64) Timeline {
 	if learned.ArchiveID == "" {
 		learned.ArchiveID = m.ArchiveID
 	}
-	if m.heard&^ways == learned.heard&^ways {
+	if m.heard.connection() == learned.heard.connection() {
 		learned.heard |= m.heard
 	} else if m.heard != 0 {
-		learned.heard = m.heard
+		learned.heard = m.heard | learned.heard&refiled
+	}
+	if m.ArchiveID != "" && copied(old, m) {
+		learned.heard |= refiled
 	}
 	if learned.Mine && m.ArchiveID != "" && (learned.Delivery == Queued || learned.Delivery == Failed && !learned.Bounced) {
 		learned.Delivery, learned.Problem = OnServer, ""

@@ -145,6 +145,7 @@ func (l *Ledger) Kept(at, from, to jid.JID, rows []Row) {
 type Row struct {
 	Author jid.JID
 	Body   string
+	Place  string // what it is filed under, for the lines of Explain
 }
 
 // Verdict is what became of the messages from one to another.
@@ -205,7 +206,7 @@ func (l *Ledger) Explain(at, from, to jid.JID, rows []Row) (lines []string) {
 func (l *Ledger) judge(at, from, to jid.JID, rows []Row, first int, tell func(n int, what string)) (v Verdict) {
 	from, to = from.Bare(), to.Bare()
 	written := l.Written(from, to)
-	seen := map[int]bool{}
+	seen, places := map[int]bool{}, map[int]string{}
 	newest := -1
 	for _, r := range rows {
 		if r.Author.Bare() != from {
@@ -218,13 +219,13 @@ func (l *Ledger) judge(at, from, to jid.JID, rows []Row, first int, tell func(n 
 			continue
 		case seen[n]:
 			v.Doubled++
-			tell(n, "there twice")
+			tell(n, fmt.Sprintf("there twice, as %s and %s", places[n], r.Place))
 			continue
 		case n < newest && !l.wasLate(arrival{way{from, to}, at.Bare(), n + 1}):
 			v.Reordered++
 			tell(n, fmt.Sprintf("behind %d", newest))
 		}
-		seen[n] = true
+		seen[n], places[n] = true, r.Place
 		newest = max(newest, n)
 		if first < 0 && !l.wasLate(arrival{way{from, to}, at.Bare(), n + 1}) {
 			first = n // one that came late says nothing about those after it

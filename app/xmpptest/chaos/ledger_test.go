@@ -11,12 +11,12 @@ func TestLedger(t *testing.T) {
 	l := NewLedger(1)
 	var rows []Row
 	for range 5 {
-		rows = append(rows, Row{"ada@test", l.Write("ada@test/a", "grace@test")})
+		rows = append(rows, Row{Author: "ada@test", Body: l.Write("ada@test/a", "grace@test")})
 	}
 	l.Write("grace@test", "ada@test")
-	stranger := Row{"eve@test", rows[1].Body}
-	other := Row{"ada@test", NewLedger(2).Write("ada@test", "eve@test")}
-	torn := Row{"ada@test", rows[1].Body[1:]}
+	stranger := Row{Author: "eve@test", Body: rows[1].Body}
+	other := Row{Author: "ada@test", Body: NewLedger(2).Write("ada@test", "eve@test")}
+	torn := Row{Author: "ada@test", Body: rows[1].Body[1:]}
 	for _, tc := range []struct {
 		name        string
 		rows        []Row
@@ -51,7 +51,7 @@ func TestLedger_Late(t *testing.T) {
 	l := NewLedger(1)
 	var rows []Row
 	for range 4 {
-		rows = append(rows, Row{ada, l.Write(ada, grace)})
+		rows = append(rows, Row{Author: ada, Body: l.Write(ada, grace)})
 	}
 	for _, i := range []int{0, 2, 1, 2, 3, 1} {
 		l.Arrived(grace, ada, grace, rows[i].Body)
@@ -94,7 +94,7 @@ func TestLedger_LateAgain(t *testing.T) {
 		l := NewLedger(1)
 		var rows []Row
 		for range 4 {
-			rows = append(rows, Row{ada, l.Write(ada, grace)})
+			rows = append(rows, Row{Author: ada, Body: l.Write(ada, grace)})
 		}
 		for _, i := range []int{0, 1, 3, 1} {
 			l.Arrived(grace, ada, grace, rows[i].Body)
@@ -141,7 +141,7 @@ func TestLedger_Kept(t *testing.T) {
 	l := NewLedger(1)
 	var rows []Row
 	for range 4 {
-		rows = append(rows, Row{ada, l.Write(ada, grace)})
+		rows = append(rows, Row{Author: ada, Body: l.Write(ada, grace)})
 	}
 	l.Kept(grace, ada, grace, rows[:3])
 	l.Kept(ada, ada, grace, rows)

@@ -296,10 +296,10 @@ func (q *pair) verdict(tell func(format string, args ...any)) (sum Verdict) {
 		other := q.people[1-i].account
 		var screen, disk []Row
 		for _, m := range p.shown(other, 1_000_000) {
-			screen = append(screen, Row{m.Author, m.Body})
+			screen = append(screen, Row{Author: m.Author, Body: m.Body})
 		}
 		for _, r := range p.stored(other, 1_000_000) {
-			disk = append(disk, Row{r.Author, r.Body})
+			disk = append(disk, Row{r.Author, r.Body, fmt.Sprintf("%s of %s", r.Archive, time.UnixMicro(r.At).UTC().Format(time.StampMilli))})
 		}
 		for _, w := range []way{{p.account, other}, {other, p.account}} {
 			on, in := q.ledger.All(p.account, w.from, w.to, disk), q.ledger.Newest(p.account, w.from, w.to, screen)
@@ -440,7 +440,7 @@ func (q *pair) audit(i int) {
 	var rows []Row
 	for _, m := range q.anew(i) {
 		if m.Mine || m.ArchiveID != "" { // what has no id came live just now
-			rows = append(rows, Row{m.Author, m.Body})
+			rows = append(rows, Row{Author: m.Author, Body: m.Body})
 		}
 	}
 	for _, w := range []way{{p.account, other}, {other, p.account}} {
