@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"natter/app/xmpptest"
 	"natter/server/dnstest"
@@ -301,5 +303,101 @@ func TestDoctor(t *testing.T) {
 	var report doctor.Report
 	if err := json.Unmarshal([]byte(out), &report); err != nil || code != exitFailed || report.Domain != "example.net" || len(report.Steps) < 5 {
 		t.Errorf("%d %v %s", code, err, out)
+	}
+}
+
+// Security row 83: over HTTP/2 a hundred requests at a time are allowed, somebody who makes and
+// takes back thousands (CVE-2023-44487) keeps nobody from the page, and WebSockets over it
+// (RFC 8441), which the library cannot do, are not promised.
+func TestSec83_RapidReset(t *testing.T) {
+	f := newFiles(t)
+	n := started(t, large(t), "-config", f.config)
+	conn, err := tls.Dial("tcp", f.mainListen, &tls.Config{RootCAs: f.ca.Pool(), ServerName: "chat.example.org", NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
+		t.Fatal(err)
+	}
+	frames := http2.NewFramer(conn, conn)
+	if err := frames.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := frames.ReadFrame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings, ok := first.(*http2.SettingsFrame)
+	if !ok {
+		t.Fatalf("%v", first)
+	}
+	if v, ok := settings.Value(http2.SettingMaxConcurrentStreams); !ok || v != 100 {
+		t.Errorf("%d requests at a time", v)
+	}
+	if v, ok := settings.Value(http2.SettingEnableConnectProtocol); ok && v != 0 {
+		t.Error("it promises WebSockets over HTTP/2")
+	}
+	go io.Copy(io.Discard, conn)
+	var block bytes.Buffer
+	head := hpack.NewEncoder(&block)
+	sent := 0
+	for id := uint32(1); sent < 5000; id, sent = id+2, sent+1 {
+		block.Reset()
+		for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "chat.example.org"}, {":path", "/app.wasm"}} {
+			_ = head.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+		}
+		if frames.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true}) != nil ||
+			frames.WriteRSTStream(id, http2.ErrCodeCancel) != nil {
+			break // the server has had enough
+		}
+	}
+	t.Logf("the connection took %d", sent)
+	for range 20 {
+		if r, text := get(t, f.client(), "https://chat.example.org/app.wasm"); r.StatusCode != 200 || len(text) != 512<<10 {
+			t.Errorf("an honest request: %s, %d bytes", r.Status, len(text))
+		}
+	}
+	if code := n.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// Security row 84: what is on its way when natter is told to stop arrives whole; nobody new is
+// let in.
+func TestSec84_DownloadsEnd(t *testing.T) {
+	f := newFiles(t)
+	const size = 24 << 20 // more than the system keeps on the way
+	n := started(t, page(t, map[string]string{"index.html": "<!DOCTYPE html>", "app.wasm": strings.Repeat("wasm", size/4)}), "-config", f.config)
+	var down []*http.Response
+	for range 3 {
+		c := f.client()
+		c.Transport.(*http.Transport).ForceAttemptHTTP2 = false
+		r, err := c.Get("https://chat.example.org/app.wasm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		if _, err := io.ReadFull(r.Body, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		down = append(down, r)
+	}
+	code := make(chan int)
+	go func() { code <- n.stop() }()
+	until(t, "it takes nobody new", func() bool {
+		c, err := net.Dial("tcp", f.mainListen)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	for _, r := range down {
+		if rest, err := io.Copy(io.Discard, r.Body); err != nil || rest != size-1 {
+			t.Errorf("%d bytes, %v", rest, err)
+		}
+	}
+	if code := <-code; code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
