@@ -17,6 +17,7 @@ import (
 	"natter/server/cert"
 	"natter/server/config"
 	"natter/server/front"
+	"natter/server/gateway"
 	"natter/server/site"
 	"natter/server/trial"
 )
@@ -107,6 +108,8 @@ type running struct {
 	xmpp   *trial.Server // nil but in trial mode
 	file   atomic.Pointer[config.File]
 	pages  atomic.Pointer[pages]
+
+	gateways gateways
 }
 
 // serve runs until ctx is done and everyone has been let go.
@@ -159,7 +162,7 @@ func serve(ctx context.Context, s *settings, bundle fs.FS, c call) error {
 		case <-ctx.Done():
 			fmt.Fprintln(c.out, "Stopping …")
 			r.front.Drain()
-			return serving.stop(r.xmpp)
+			return serving.stop(r)
 		}
 	}
 }
@@ -180,17 +183,24 @@ func (r *running) use(s *settings) error {
 	r.gate.Limit(s.Limits)
 	r.file.Store(s.File)
 	r.pages.Store(p)
+	r.gateways.use(p.gateways)
 	return nil
 }
 
 // build makes the pages. What answers beside them, at a path, is mounted here.
 func (r *running) build(s *settings) (*pages, error) {
 	p := &pages{byHost: map[string]*site.Site{}}
-	for _, c := range s.sites() {
+	paths := s.Gateways()
+	for i, c := range s.sites() {
 		page, err := site.New(r.bundle, c)
 		if err != nil {
 			return nil, err
 		}
+		made, err := r.mount(page, paths[i])
+		if err != nil {
+			return nil, err
+		}
+		p.gateways = append(p.gateways, made...)
 		if r.xmpp != nil {
 			page.Mount(endpoint, r.xmpp)
 		}
@@ -242,6 +252,8 @@ func (r *running) reload(s *settings) {
 type pages struct {
 	first  *site.Site
 	byHost map[string]*site.Site
+
+	gateways []*gateway.Gateway
 }
 
 func (r *running) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -328,22 +340,24 @@ func (v *serving) close() error {
 
 // stop lets transfers finish and tells XMPP clients why they are disconnected.
 // http.Server does not know about connections that became WebSockets.
-func (v *serving) stop(xmpp *trial.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
+func (v *serving) stop(r *running) error {
+	f := r.file.Load()
+	ctx, cancel := context.WithTimeout(context.Background(), drain+time.Duration(f.Gateway.DrainSeconds)*time.Second)
 	defer cancel()
-	left := make(chan error, 1)
+	left := make(chan error, 2)
 	go func() {
-		if xmpp == nil {
+		if r.xmpp == nil {
 			left <- nil
 			return
 		}
-		left <- xmpp.Shutdown(ctx)
+		left <- r.xmpp.Shutdown(ctx)
 	}()
+	go func() { left <- r.gateways.drain(ctx, f) }()
 	var all []error
 	for _, s := range v.servers {
 		all = append(all, s.Shutdown(ctx))
 	}
-	err := errors.Join(append(all, <-left)...)
+	err := errors.Join(append(all, <-left, <-left)...)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return v.close() // who is still here had the time they were given
 	}

@@ -47,6 +47,9 @@ type File struct {
 	// How many connections there may be.
 	Limits Limits `json:"limits"`
 
+	// How natter is the WebSocket of domains that have backends.
+	Gateway Gateway `json:"gateway"`
+
 	// Figures for Prometheus.
 	Metrics *Metrics `json:"metrics"`
 
@@ -98,6 +101,48 @@ type Domain struct {
 	// Further origins the page may talk to for this domain: an upload service, the target
 	// of redirects.
 	Connect []string `json:"connect"`
+
+	// Servers of the domain, tried in turn: natter is its WebSocket then and speaks TCP to
+	// them. The websocket is a path on this server or, with hostMeta, the wss:// address of
+	// one.
+	Backends []Backend `json:"backends"`
+
+	// Other endpoints of the same service, wss:// addresses. Clients are sent there when
+	// natter stops, or has more of them than gateway.redirectAbove.
+	Elsewhere []string `json:"elsewhere"`
+}
+
+// Backend is an XMPP server behind natter.
+type Backend struct {
+	// Where it listens for clients, host:port, or the path of a Unix socket.
+	Address string `json:"address" jsonschema:"required"`
+
+	// How the connection is protected; the certificate must be for the domain. It may be
+	// left out for a server on this machine only.
+	Security string `json:"security" jsonschema:"enum=tls,enum=starttls"`
+
+	// Version of the PROXY protocol, 1 or 2, that tells the server the client's address.
+	// The default, 0, is none: the server then believes that all clients are natter.
+	ProxyProtocol int `json:"proxyProtocol"`
+}
+
+// Gateway is how natter is the WebSocket of domains that have backends.
+type Gateway struct {
+	// Let clients in that are no browsers. The page of publicURL may always connect.
+	NativeClients bool `json:"nativeClients"`
+
+	// Origins of further pages that may connect, such as https://chat.example.net.
+	Origins []string `json:"origins"`
+
+	// Addresses or networks of the proxies in front of natter. Their X-Forwarded-For
+	// says who the client is.
+	TrustedProxies []string `json:"trustedProxies"`
+
+	// Streams beyond which newcomers are sent elsewhere. The default is 20000.
+	RedirectAbove int `json:"redirectAbove"`
+
+	// Seconds over which clients are sent elsewhere when natter stops. The default is 10.
+	DrainSeconds int `json:"drainSeconds"`
 }
 
 // Branding is how the page calls itself.
@@ -238,6 +283,8 @@ func Default() *File {
 		Listen: "127.0.0.1:8080",
 		Limits: Limits{Connections: 20_000, PerAddress: 200},
 		Log:    Log{Level: "info", Format: "text"},
+
+		Gateway: Gateway{RedirectAbove: 20_000, DrainSeconds: 10},
 	}
 }
 
@@ -263,7 +310,7 @@ func (s *Site) config(listen string) *site.Config {
 		c.HSTS = *s.HSTS
 	}
 	for _, d := range s.Domains {
-		c.Domains = append(c.Domains, site.Domain(d))
+		c.Domains = append(c.Domains, site.Domain{Name: d.Name, WebSocket: d.WebSocket, Connect: d.connect()})
 	}
 	return c
 }
@@ -362,6 +409,9 @@ func (f *File) problem() (key, problem string) {
 			}
 			seen[name] = strings.TrimSuffix(in, ".")
 		}
+	}
+	if key, problem := f.gatewayProblem(); problem != "" {
+		return key, problem
 	}
 	if f.TLS != nil {
 		if key, problem := f.TLS.problem(); problem != "" {

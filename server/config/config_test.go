@@ -118,6 +118,34 @@ const several = `{
 	"log": {"level": "warn", "format": "json", "requests": true}
 }`
 
+// A domain with backends has its WebSocket here, for the page of its site.
+func TestParse_Gateways(t *testing.T) {
+	f, err := Parse([]byte(`{
+		"publicURL": "https://chat.example.org/",
+		"hostMeta": true,
+		"domains": [
+			{"name": "a.example", "websocket": "wss://chat.example.org/ws", "backends": [{"address": "127.0.0.1:5222", "proxyProtocol": 2}],
+				"elsewhere": ["wss://two.example.org/ws"]},
+			{"name": "b.example", "websocket": "wss://chat.example.org/ws", "backends": [{"address": "b.example:5223", "security": "tls"}]},
+			{"name": "c.example", "websocket": "wss://c.example/ws"}
+		],
+		"gateway": {"trustedProxies": ["127.0.0.1", "10.0.0.0/8"]}
+	}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := f.Gateways()
+	g := all[0]["/ws"]
+	if len(all) != 1 || len(all[0]) != 1 || len(g.Domains) != 2 || g.Domains[0].Backends[0].Proxy != 2 || g.Domains[1].Backends[0].Security != "tls" ||
+		!slices.Equal(g.Origins, []string{"https://chat.example.org"}) || g.NativeClients || len(g.TrustedProxies) != 2 {
+		t.Errorf("%+v", all)
+	}
+	// The page may follow where it is sent.
+	if c := f.Configs()[0].Domains[0].Connect; !slices.Equal(c, []string{"wss://two.example.org"}) {
+		t.Errorf("the page may connect to %v", c)
+	}
+}
+
 // Each error names the key, so that nobody has to search.
 func TestG03_ConfigErrors(t *testing.T) {
 	tls := func(value string) string {
@@ -145,6 +173,17 @@ func TestG03_ConfigErrors(t *testing.T) {
 		{`{"domains": [{"name": "müller.example"}]}`, "domains[0].name", "xn--"},
 		{`{"domains": [{"name": "a.example; script-src *"}]}`, "domains[0].name", "not a host name"},
 		{`{"domains": [{"name": "-a.example"}]}`, "domains[0].name", "not a host name"},
+		{domain(`"websocket": "/ws", "elsewhere": ["wss://b.example/ws"]`), "domains[0].elsewhere", "needs backends"},
+		{domain(`"websocket": "/ws", "backends": [{}]`), "domains[0].backends[0].address", "missing"},
+		{domain(`"websocket": "/ws", "backends": [{"address": "xmpp.a.example:5222"}]`), "domains[0].backends", "another machine"},
+		{domain(`"websocket": "/ws", "backends": [{"address": "localhost:5222", "security": "ssl"}]`), "domains[0].backends[0].security", "tls"},
+		{domain(`"websocket": "/ws", "backends": [{"address": "localhost:5222", "proxyProtocol": 3}]`), "domains[0].backends", "no version 3"},
+		{domain(`"websocket": "/ws", "backends": [{"address": "localhost:5222"}], "elsewhere": ["ws://b.example/ws"]`), "domains[0].connect[0]", "origin"},
+		{domain(`"websocket": "/ws", "backends": [{"address": "localhost:5222"}], "elsewhere": ["wss://me@b.example/ws"]`), "domains[0].backends", "user name"},
+		{domain(`"websocket": "wss://b.example/ws", "backends": [{"address": "localhost:5222"}]`), "domains[0].websocket", "path on this server"},
+		{`{"anyServer": true, "gateway": {"redirectAbove": 0}}`, "gateway.redirectAbove", "at least 1"},
+		{`{"anyServer": true, "gateway": {"drainSeconds": -1}}`, "gateway.drainSeconds", "between"},
+		{`{"anyServer": true, "gateway": {"trustedProxies": ["me"]}}`, "gateway.trustedProxies[0]", "no address or network"},
 		{`{"domains": [{"name": "a.example"}]}`, "domains[0].websocket", "anyServer"},
 		{domain(`"websocket": "ws://a.example/ws"`), "domains[0].websocket", "wss://"},
 		{domain(`"websocket": "https://a.example/ws"`), "domains[0].websocket", "wss://"},

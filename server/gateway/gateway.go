@@ -229,6 +229,13 @@ func (g *Gateway) add(c Domain) error {
 	return nil
 }
 
+// Streams returns how many there are.
+func (g *Gateway) Streams() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.sessions)
+}
+
 // ServeHTTP carries one WebSocket to its end.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	client := g.client(r)

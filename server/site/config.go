@@ -112,7 +112,8 @@ func (c *Config) Check() error {
 		}
 		for j, origin := range d.Connect {
 			u, err := parseURL(origin)
-			if err == nil && (u.Scheme != "https" && u.Scheme != "wss" || u.Path != "") {
+			local := err == nil && u.Scheme == "ws" && loopbackName(u.Hostname()) // another natter on this machine
+			if err == nil && (u.Scheme != "https" && u.Scheme != "wss" && !local || u.Path != "") {
 				err = errors.New("must be an origin such as https://upload.example.org")
 			}
 			if err != nil {
