@@ -117,7 +117,7 @@ func serve(ctx context.Context, s *settings, bundle fs.FS, c call) error {
 	r := &running{bundle: bundle}
 	r.log, r.level = front.NewLog(s.Log, c.problems)
 	r.front = front.New(r.log)
-	r.gate = r.front.NewGate(s.Limits)
+	r.gate = r.front.NewGate()
 	if s.trial {
 		r.xmpp = trial.New(trial.Options{
 			Domain: "localhost", Demo: true, Public: s.trialPublic, Log: r.log,
@@ -150,6 +150,9 @@ func serve(ctx context.Context, s *settings, bundle fs.FS, c call) error {
 		return err
 	}
 	announce(c.out, s, serving.addr)
+	if s.path != "" { // not for who tries it out: the page has just told them all
+		r.log.Info("natter serves", "at", serving.addr.String(), "version", version())
+	}
 	if r.certs != nil {
 		go r.certs.Obtain()
 	}
@@ -180,7 +183,7 @@ func (r *running) use(s *settings) error {
 	}
 	_ = r.level.UnmarshalText([]byte(s.Log.Level)) // it has been checked
 	r.front.Requests.Store(s.Log.Requests)
-	r.gate.Limit(s.Limits)
+	r.gate.Limit(s.Limits, nil)
 	r.file.Store(s.File)
 	r.pages.Store(p)
 	r.gateways.use(p.gateways)

@@ -37,6 +37,7 @@ type Front struct {
 	log      *slog.Logger
 	draining atomic.Bool
 	streams  atomic.Int64
+	requests sync.Map // [2]int, status and version, to *metrics.Counter
 	seconds  *metrics.PrometheusHistogram
 	bytes    *metrics.Counter
 
@@ -157,12 +158,12 @@ func (f *Front) TLS(c *tls.Config) *tls.Config {
 	return c
 }
 
-type logKey struct{}
+type answerKey struct{}
 
 // Log returns the log of a request: its lines carry the request's id.
 func Log(ctx context.Context) *slog.Logger {
-	if log, ok := ctx.Value(logKey{}).(*slog.Logger); ok {
-		return log
+	if a, ok := ctx.Value(answerKey{}).(*answer); ok {
+		return a.log()
 	}
 	return slog.New(slog.DiscardHandler)
 }
@@ -173,27 +174,27 @@ func (f *Front) Handler(next http.Handler) http.Handler {
 		if f.probe(w, r, false) {
 			return
 		}
-		start := time.Now()
-		log := f.log.With("request", id())
-		a := &answer{ResponseWriter: w, front: f, log: log, start: start}
+		a := &answer{ResponseWriter: w, front: f, request: rand.Uint64(), start: time.Now()}
 		defer a.done(r)
-		next.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), logKey{}, log)))
+		next.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
 	})
 }
 
 // id names a request or a stream in the log, nowhere else.
-func id() string { return fmt.Sprintf("%016x", rand.Uint64()) }
+func id(n uint64) string { return fmt.Sprintf("%016x", n) }
 
 // answer notes what became of a request.
 type answer struct {
 	http.ResponseWriter
-	front  *Front
-	log    *slog.Logger
-	start  time.Time
-	status int
-	bytes  int
-	stream string // its id, once the connection was taken over
+	front   *Front
+	request uint64
+	start   time.Time
+	status  int
+	bytes   int
+	stream  string // its id, once the connection was taken over
 }
+
+func (a *answer) log() *slog.Logger { return a.front.log.With("request", id(a.request)) }
 
 // Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
@@ -220,13 +221,24 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	a.status, a.stream = http.StatusSwitchingProtocols, id()
+	a.status, a.stream = http.StatusSwitchingProtocols, id(rand.Uint64())
 	a.front.streams.Add(1)
 	a.front.Set.GetOrCreateCounter("natter_streams_total").Inc()
 	if a.front.Requests.Load() {
-		a.log.Info("a stream begins", "stream", a.stream)
+		a.log().Info("a stream begins", "stream", a.stream)
 	}
 	return conn, rw, nil
+}
+
+// answered returns the counter of requests that got status over a version of HTTP.
+func (f *Front) answered(status, version int) *metrics.Counter {
+	key := [2]int{status, version}
+	if c, ok := f.requests.Load(key); ok {
+		return c.(*metrics.Counter)
+	}
+	c := f.Set.GetOrCreateCounter(fmt.Sprintf(`natter_http_requests_total{code="%d",http="%d"}`, status, version))
+	f.requests.Store(key, c)
+	return c
 }
 
 // done counts and logs. It also runs when the handler panicked, and lets the panic on.
@@ -236,7 +248,7 @@ func (a *answer) done(r *http.Request) {
 		a.status = http.StatusOK
 	}
 	took := time.Since(a.start)
-	f.Set.GetOrCreateCounter(fmt.Sprintf(`natter_http_requests_total{code="%d",http="%d"}`, a.status, r.ProtoMajor)).Inc()
+	f.answered(a.status, r.ProtoMajor).Inc()
 	f.bytes.Add(a.bytes)
 	if a.stream != "" {
 		f.streams.Add(-1)
@@ -247,12 +259,12 @@ func (a *answer) done(r *http.Request) {
 		return
 	}
 	if a.stream != "" {
-		a.log.Info("a stream ended", "stream", a.stream, "took", took)
+		a.log().Info("a stream ended", "stream", a.stream, "took", took)
 		return
 	}
 	path := r.URL.EscapedPath()
 	if a.status >= 400 {
 		path = "" // what strangers asked for may hold anything
 	}
-	a.log.Info("answered", "method", r.Method, "path", path, "status", a.status, "bytes", a.bytes, "http", r.ProtoMajor, "took", took)
+	a.log().Info("answered", "method", r.Method, "path", path, "status", a.status, "bytes", a.bytes, "http", r.ProtoMajor, "took", took)
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -216,7 +217,8 @@ func (f from) Close() error         { *f.closed = true; return nil }
 // on this machine speaks for many.
 func TestSec83_Gate(t *testing.T) {
 	f := New(slog.New(slog.DiscardHandler))
-	g := f.NewGate(config.Limits{Connections: 6, PerAddress: 2})
+	g := f.NewGate()
+	g.Limit(config.Limits{Connections: 8, PerAddress: 2}, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")})
 	l := fake{conns: make(chan net.Conn, 20)}
 	gated := g.Listener(l)
 	var taken []net.Conn
@@ -246,18 +248,25 @@ func TestSec83_Gate(t *testing.T) {
 	}{
 		{"203.0.113.7", true}, {"203.0.113.7", true}, {"203.0.113.7", false}, {"203.0.113.8", true},
 		{"2001:db8::1", true}, {"2001:db8::2", true}, {"2001:db8::3", false},
+		{"198.51.100.1", true}, {"198.51.100.1", true}, // a proxy
 	} {
 		if got := dial(tc.ip); got != tc.want {
 			t.Errorf("%s: %v", tc.ip, got)
 		}
 	}
+	taken[5].Close()
+	taken[6].Close()
+	if !dial("198.51.100.1") {
+		t.Error("a proxy has a limit of its own")
+	}
+	taken[7].Close()
 	taken[0].Close()
 	taken[0].Close() // twice is once
 	if !dial("203.0.113.7") {
 		t.Error("a place that became free is not given")
 	}
 	has(t, figures(t, f), "natter_connections 5", `natter_connections_refused_total{reason="address"} 2`)
-	g.Limit(config.Limits{Connections: 5, PerAddress: 2})
+	g.Limit(config.Limits{Connections: 5, PerAddress: 2}, nil)
 	closed := false
 	l.conns <- from{ip: "127.0.0.1", closed: &closed}
 	close(l.conns)

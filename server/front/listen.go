@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"natter/server/config"
@@ -15,15 +16,16 @@ import (
 type Gate struct {
 	front *Front
 
-	mu     sync.Mutex
-	limits config.Limits
-	open   int
-	from   map[netip.Prefix]int
+	mu      sync.Mutex
+	limits  config.Limits
+	proxies []netip.Prefix // who connect for others
+	open    int
+	from    map[netip.Prefix]int
 }
 
-// NewGate returns a Gate that counts in f.
-func (f *Front) NewGate(limits config.Limits) *Gate {
-	g := &Gate{front: f, limits: limits, from: map[netip.Prefix]int{}}
+// NewGate returns a Gate that counts in f and lets nobody in before Limit was called.
+func (f *Front) NewGate() *Gate {
+	g := &Gate{front: f, from: map[netip.Prefix]int{}}
 	f.Set.NewGauge("natter_connections", func() float64 {
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -32,11 +34,12 @@ func (f *Front) NewGate(limits config.Limits) *Gate {
 	return g
 }
 
-// Limit changes the limits. Connections there are stay.
-func (g *Gate) Limit(limits config.Limits) {
+// Limit sets the limits, and whose connections are those of many people: of this machine and of
+// proxies. Connections there are stay.
+func (g *Gate) Limit(limits config.Limits, proxies []netip.Prefix) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.limits = limits
+	g.limits, g.proxies = limits, proxies
 }
 
 // Listener returns l behind the gate.
@@ -53,8 +56,8 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := source(c.RemoteAddr())
-		if reason := l.gate.enter(from); reason != "" {
+		from, reason := l.gate.enter(c.RemoteAddr())
+		if reason != "" {
 			l.gate.front.Set.GetOrCreateCounter(fmt.Sprintf("natter_connections_refused_total{reason=%q}", reason)).Inc()
 			_ = c.Close()
 			continue
@@ -75,15 +78,15 @@ func (c *conn) Close() error {
 }
 
 // source returns what one customer of a provider has: an IPv4 address or 64 bits of IPv6. It
-// is the zero Prefix for this machine, whose connections are a proxy's.
-func source(a net.Addr) netip.Prefix {
+// is the zero Prefix for who connects for others. The caller holds g.mu.
+func (g *Gate) source(a net.Addr) netip.Prefix {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
 	}
 	ip, _ := netip.AddrFromSlice(tcp.IP)
 	ip = ip.Unmap()
-	if ip.IsLoopback() {
+	if ip.IsLoopback() || slices.ContainsFunc(g.proxies, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return netip.Prefix{}
 	}
 	bits := 32
@@ -94,21 +97,22 @@ func source(a net.Addr) netip.Prefix {
 	return p
 }
 
-// enter returns why a connection is one too many, "" if it is not.
-func (g *Gate) enter(from netip.Prefix) string {
+// enter returns as whose a connection counts, and why it is one too many, "" if it is not.
+func (g *Gate) enter(a net.Addr) (from netip.Prefix, reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	from = g.source(a)
 	switch {
 	case g.open >= g.limits.Connections:
-		return "all"
+		return from, "all"
 	case from.IsValid() && g.from[from] >= g.limits.PerAddress:
-		return "address"
+		return from, "address"
 	}
 	g.open++
 	if from.IsValid() {
 		g.from[from]++
 	}
-	return ""
+	return from, ""
 }
 
 func (g *Gate) leave(from netip.Prefix) {
