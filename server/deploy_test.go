@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,6 +17,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
 
 	"natter/framing"
 	"natter/framing/native"
@@ -281,6 +285,18 @@ func TestDeploy_Dashboard(t *testing.T) {
 	n.reload <- syscall.SIGHUP
 	until(t, "a reload", func() bool { return strings.Contains(n.problems.String(), "was read again") })
 	_, told := get(t, http.DefaultClient, "http://"+f.metrics+"/metrics")
+	// A gateway tells the rest once it has clients.
+	m := meter{metrics.NewSet()}
+	m.Opened()
+	m.Closed("done")
+	m.Refused("full")
+	m.Relayed(true, 1)
+	m.Dialled("127.0.0.1:5222", nil)
+	m.Authenticated(time.Second)
+	m.SentElsewhere("example.org")
+	var more bytes.Buffer
+	m.set.WritePrometheus(&more)
+	told += more.String()
 	told += "\nnatter_streams_total 1\nnatter_panics_total 1\n" // front tells these after a WebSocket and a fault
 	drawn := regexp.MustCompile(`(natter|process)_[a-z_]+`).FindAllString(read(t, "deploy/grafana.json"), -1)
 	if len(drawn) < 15 {

@@ -183,7 +183,7 @@ func (r *running) use(s *settings) error {
 	}
 	_ = r.level.UnmarshalText([]byte(s.Log.Level)) // it has been checked
 	r.front.Requests.Store(s.Log.Requests)
-	r.gate.Limit(s.Limits, nil)
+	r.gate.Limit(s.Limits, s.Proxies())
 	r.file.Store(s.File)
 	r.pages.Store(p)
 	r.gateways.use(p.gateways)

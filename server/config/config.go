@@ -135,7 +135,7 @@ type Gateway struct {
 	Origins []string `json:"origins"`
 
 	// Addresses or networks of the proxies in front of natter. Their X-Forwarded-For
-	// says who the client is.
+	// says who the client is, and limits.perAddress does not count their connections.
 	TrustedProxies []string `json:"trustedProxies"`
 
 	// Streams beyond which newcomers are sent elsewhere. The default is 20000.
@@ -192,8 +192,8 @@ type ACME struct {
 	CA string `json:"ca"`
 }
 
-// Limits are how many connections there may be. Those of this machine (a proxy) count for
-// the first alone.
+// Limits are how many connections there may be. Those of this machine and of
+// gateway.trustedProxies count for the first alone.
 type Limits struct {
 	// Connections at a time. The default is 20000.
 	Connections int `json:"connections"`

@@ -80,12 +80,19 @@ func (f *File) gateway(s *Site) gateway.Config {
 			c.Origins = append(c.Origins, "http://"+host+":"+port)
 		}
 	}
+	c.TrustedProxies = f.Proxies()
+	return c
+}
+
+// Proxies returns the networks of those who connect for others.
+func (f *File) Proxies() []netip.Prefix {
+	var all []netip.Prefix
 	for _, p := range f.Gateway.TrustedProxies {
-		if network, err := prefix(p); err == nil {
-			c.TrustedProxies = append(c.TrustedProxies, network)
+		if network, err := prefix(p); err == nil { // it has been checked
+			all = append(all, network)
 		}
 	}
-	return c
+	return all
 }
 
 // path returns where a domain's WebSocket is on this server.
