@@ -22,7 +22,7 @@ export GO
 # the same way, so that one compilation serves both.
 export CGO_ENABLED = 0
 
-.PHONY: all run natter bundle test quick install embedded checked page prove prove/chaos prove/client prove/e2e prove/server prove/store check bench bench/go bench/page bench-server size fuzz conformance clean
+.PHONY: all run natter bundle test quick install embedded checked scripts page prove prove/chaos prove/client prove/e2e prove/server prove/store check bench bench/go bench/page bench-server size fuzz conformance clean
 all: natter
 
 # Compressed quickly: on this machine nobody waits for the network.
@@ -84,12 +84,28 @@ prove/chaos prove/client prove/e2e prove/server prove/store:
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/.tools $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.6.1
 
-check: $(STATICCHECK)
+check: $(STATICCHECK) scripts
 	@test -z "$$(gofmt -l .)" || { echo "gofmt these:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(JS) $(GO) vet ./framing/... ./app/... ./wasm/...
 	$(STATICCHECK) ./...
 	$(JS) $(STATICCHECK) ./wasm/...
+
+# The page's scripts: their types by tsc, their format by prettier.
+scripts: web/node_modules
+	@if [ -d web/node_modules ]; then \
+		cd web && node_modules/.bin/tsc -p tsconfig.json && node_modules/.bin/tsc -p tsconfig.worker.json && \
+		node_modules/.bin/prettier --log-level warn --check .; \
+	fi
+
+web/node_modules: web/package-lock.json
+	@if command -v npm >/dev/null; then \
+		cd web && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules; \
+	elif [ "$$CI" = true ]; then \
+		echo "npm is not installed"; exit 1; \
+	else \
+		echo "npm is not installed: nothing checks web/*.js"; \
+	fi
 
 bench: bench/go bench/page
 

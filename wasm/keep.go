@@ -24,7 +24,7 @@ type cache struct {
 	found   *sync.Map // by domain, as JSON
 }
 
-func (c cache) key(domain string) string { return "natter.endpoints." + store.Hash(domain) }
+func (c cache) key(domain string) string { return browser.EndpointsKey + store.Hash(domain) }
 
 func (c cache) Load(domain string) (r discover.Result, ok bool) {
 	raw, here := c.found.Load(domain)
@@ -66,7 +66,7 @@ func (c cache) drop(account jid.JID) {
 type pins struct{ storage browser.Storage }
 
 func (p pins) key(account jid.JID) string {
-	return "natter.scram." + store.Hash(account.Bare().String())
+	return browser.SCRAMKey + store.Hash(account.Bare().String())
 }
 
 // SCRAMSeen also looks for the key that builds before December 2026 used: half of the hash.
@@ -83,7 +83,7 @@ func (p pins) SetSCRAMSeen(account jid.JID) {
 // the tab and survives its reloads: a server takes two sessions with one id for the
 // same client and throws the older one out (XEP-0386 §3.2).
 func tab(storage browser.Storage) string {
-	const key = "natter.tab"
+	const key = browser.TabKey
 	id := storage.Load(key)
 	if id == "" {
 		var b [16]byte

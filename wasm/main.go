@@ -63,11 +63,11 @@ func main() {
 
 // comeBack goes on with whoever is remembered here, and sees to those who have signed out.
 func comeBack(c *client.Client, config client.Config, keep keeper, form browser.Form) {
-	hinted := keep.storage.Load(rememberedKey) != ""
+	hinted := keep.storage.Load(browser.RememberedKey) != ""
 	who, out := keep.who(context.Background())
 	switch {
 	case who.Account != "":
-		browser.TabStorage.Save(accountKey, store.Name(who.Account))
+		browser.TabStorage.Save(browser.AccountKey, store.Name(who.Account))
 		c.Do(state.Return{Account: who.Account, Open: jid.JID(view.Page{}.Place()), Out: who.Out})
 		if who.Out && hinted {
 			form.Show("")
@@ -117,10 +117,10 @@ func watchForm(c *client.Client, form browser.Form) {
 			}
 		}
 	})
-	form.OnSubmit(func(address, password, server string, remember bool, as string) {
-		if keeps.Store(remember); !remember {
-			browser.TabStorage.Remove(accountKey)
+	form.OnSubmit(func(in browser.SignIn) {
+		if keeps.Store(in.Remember); !in.Remember {
+			browser.TabStorage.Remove(browser.AccountKey)
 		}
-		c.Do(state.SignIn{Address: address, Password: password, Server: server, Remember: remember, As: jid.JID(as)})
+		c.Do(state.SignIn{Address: in.Address, Password: in.Password, Server: in.Server, Remember: in.Remember, As: jid.JID(in.As)})
 	})
 }

@@ -25,24 +25,6 @@ type remembered struct {
 	Out       bool    `json:"out,omitempty"` // the person has signed out, see client.Keeper
 }
 
-// rememberedKey is where a copy of what this browser opens next is for web/storage.js and
-// web/signin.js, so that the form does not flash. The browser writes that copy when it
-// likes: after a crash it may be gone, or still be there. What is in the vault is true.
-const rememberedKey = "natter.remembered"
-
-// accountKey is where a tab keeps whose it is, as the name of a database: another account
-// may be remembered in another tab.
-// It is there only in a tab of somebody who is remembered, and tells web/natter.js, web/boot.js,
-// web/start.js and web/sketch.js so.
-const accountKey = "natter.account"
-
-// noticesKey is where web/natter.js keeps, by the name of a database, whether its owner wants
-// to be notified.
-const noticesKey = "natter.notices."
-
-// openKey is where web/natter.js keeps, for new tabs, which conversation was open.
-const openKey = "natter.open"
-
 // keeper is the client.Keeper of this browser: IndexedDB for the tables, the vault for
 // the credential and for a note of each account of which there is anything.
 type keeper struct {
@@ -84,10 +66,10 @@ func (k keeper) who(ctx context.Context) (who remembered, out []remembered) {
 	all, err := k.all(ctx)
 	if err != nil {
 		browser.Log(err.Error())
-		_ = json.Unmarshal([]byte(k.storage.Load(rememberedKey)), &who)
+		_ = json.Unmarshal([]byte(k.storage.Load(browser.RememberedKey)), &who)
 		return who, nil
 	}
-	mine := k.tab.Load(accountKey)
+	mine := k.tab.Load(browser.AccountKey)
 	for _, r := range all {
 		switch {
 		case r.Out:
@@ -97,15 +79,15 @@ func (k keeper) who(ctx context.Context) (who remembered, out []remembered) {
 		}
 	}
 	if who.Account == "" {
-		k.storage.Remove(rememberedKey)
-		k.storage.Remove(openKey)
+		k.storage.Remove(browser.RememberedKey)
+		k.storage.Remove(browser.OpenKey)
 		if len(out) > 0 {
 			who = out[0]
 		}
 		return who, out
 	}
-	if note, err := json.Marshal(who); err == nil && k.storage.Load(rememberedKey) != string(note) {
-		k.storage.Save(rememberedKey, string(note))
+	if note, err := json.Marshal(who); err == nil && k.storage.Load(browser.RememberedKey) != string(note) {
+		k.storage.Save(browser.RememberedKey, string(note))
 	}
 	return who, out
 }
@@ -164,8 +146,8 @@ func (k keeper) Keep(ctx context.Context, c *connect.Credential) error {
 		browser.Log(err.Error())
 		return err
 	}
-	k.storage.Save(rememberedKey, string(note))
-	k.tab.Save(accountKey, store.Name(c.Account))
+	k.storage.Save(browser.RememberedKey, string(note))
+	k.tab.Save(browser.AccountKey, store.Name(c.Account))
 	k.places.keep(c.Account)
 	return nil
 }
@@ -222,9 +204,9 @@ func (k keeper) Forget(ctx context.Context, request connect.Request, gone bool) 
 	if err := forget(ctx, store.Name(request.Account)); err != nil {
 		browser.Log(err.Error())
 	}
-	k.storage.Remove(noticesKey + store.Name(request.Account))
-	if k.tab.Load(accountKey) == store.Name(request.Account) {
-		k.tab.Remove(accountKey)
+	k.storage.Remove(browser.NoticesKey + store.Name(request.Account))
+	if k.tab.Load(browser.AccountKey) == store.Name(request.Account) {
+		k.tab.Remove(browser.AccountKey)
 	}
 	k.who(ctx)
 	all, _ := k.all(ctx)

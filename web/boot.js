@@ -1,9 +1,10 @@
+// @ts-check
 // Starts the client: configuration, WebAssembly, service worker, and what to say
 // when one of them does not come or the client dies. signin.js has run before.
 "use strict";
 
 (() => {
-  const natter = window.natter;
+  const natter = /** @type {BootedNatter} */ (window.natter);
   natter.handling = [0]; // the print of the stanza that the program deals with, see notePoison
   const $ = (id) => document.getElementById(id);
 
@@ -30,7 +31,9 @@
     // What was typed in the last second may not be kept.
     const unsent = beingWritten() || (hasDrafts() && !kept());
     let text;
-    if (times >= crashes && times < Infinity) text = "It has stopped several times in a row. Wait a little, then reload. If it goes on, tell whoever runs this site.";
+    if (times >= crashes && times < Infinity)
+      text =
+        "It has stopped several times in a row. Wait a little, then reload. If it goes on, tell whoever runs this site.";
     else if (unsent) text = "Copy what you have not sent yet, then reload the page to go on.";
     else if (times === Infinity) text = "Reload the page to go on.";
     else text = "It is being reloaded.";
@@ -42,16 +45,20 @@
     $("stopped-reload").focus();
     if (times >= crashes || unsent) return;
     const reload = setTimeout(() => location.reload(), 2000);
-    $("stopped-more").addEventListener("toggle", () => {
-      clearTimeout(reload); // whoever wants to know is not interrupted
-      $("stopped-text").textContent = "Reload the page to go on.";
-    }, { once: true });
+    $("stopped-more").addEventListener(
+      "toggle",
+      () => {
+        clearTimeout(reload); // whoever wants to know is not interrupted
+        $("stopped-text").textContent = "Reload the page to go on.";
+      },
+      { once: true },
+    );
   };
 
   // What the program said last is told with its end: a trace of functions and places. web/build
   // knows their lines.
   let said = "";
-  const { fs } = globalThis;
+  const { fs } = /** @type {any} */ (globalThis);
   const write = fs.writeSync;
   const utf8 = new TextDecoder();
   fs.writeSync = (file, bytes) => {
@@ -88,7 +95,7 @@
   }
 
   // unsaved reports whether messages would be lost with this page.
-  const unsaved = () => !dead && !kept() && natter.unsent?.() > 0;
+  const unsaved = () => !dead && !kept() && Boolean(natter.unsent?.());
 
   addEventListener("beforeunload", (event) => {
     if (unsaved()) event.preventDefault();
@@ -193,13 +200,18 @@
       // run returns when main does, which it never should; the exit code says how.
       let code = 0;
       go.exit = (c) => (code = c);
-      go.run(instance).then(() => natter.stopped(`exit code ${code}, build ${document.documentElement.dataset.build}\n${said}`), (reason) => natter.stopped(String(reason)));
+      go.run(instance).then(
+        () => natter.stopped(`exit code ${code}, build ${document.documentElement.dataset.build}\n${said}`),
+        (reason) => natter.stopped(String(reason)),
+      );
       setTimeout(() => (window.requestIdleCallback || setTimeout)(verify), verifyAfter);
     } catch (problem) {
       console.error("natter:", problem);
-      natter.loadingFailed(window.WebAssembly && window.crypto
-        ? "Natter could not be loaded. Check your connection; what you typed stays here."
-        : "This browser cannot run Natter: it has no WebAssembly or no cryptography. Try a current browser.");
+      natter.loadingFailed(
+        window.WebAssembly && window.crypto
+          ? "Natter could not be loaded. Check your connection; what you typed stays here."
+          : "This browser cannot run Natter: it has no WebAssembly or no cryptography. Try a current browser.",
+      );
       retryOnSubmit();
       return;
     } finally {
@@ -240,7 +252,8 @@
 
   // verified has the worker check what it keeps, and resolves with whether the program was
   // another than the one of its build. It is the right one from then on.
-  const verified = async () => Boolean(navigator.serviceWorker?.controller) && ask(navigator.serviceWorker.controller, "verify");
+  const verified = async () =>
+    Boolean(navigator.serviceWorker?.controller) && ask(navigator.serviceWorker.controller, "verify");
 
   // verify ends a program that somebody has put there, or a disk has changed.
   async function verify() {
@@ -273,7 +286,8 @@
   async function update({ waiting }) {
     if (!waiting) return;
     if (unsaved()) {
-      $("update-text").textContent = "A new version is ready. Messages are waiting for the network; update when they are sent.";
+      $("update-text").textContent =
+        "A new version is ready. Messages are waiting for the network; update when they are sent.";
       return;
     }
     if (!kept() && (beingWritten() || hasDrafts())) {

@@ -1,3 +1,4 @@
+// @ts-check
 // What the view cannot say with elements and classes: where the scroll position is,
 // which row has the focus, what a key means. The Go side calls hold before it changes
 // the page and settle after; everything the person does goes to the one listener.
@@ -10,11 +11,13 @@ window.natterPage = (() => {
   const near = 800; // px from an edge of the log at which more is asked for
   const slack = 48; // px from the end that still count as the end
 
+  /** @type {((signal: Signal) => void) | null} */
   let listener = null;
-  // tell reports one thing the person did; see Signal in app/view/platform.go.
-  const tell = (what, peer = "", text = "", also = "", on = false, number = 0) => {
-    if (what !== "send") empty(); // in their order
-    if (listener) listener(what, peer, text, also, on, number);
+  // tell sends the Go program one thing the person did; what is left out is empty there.
+  /** @type {(command: Command, signal?: Omit<Signal, "do">) => void} */
+  const tell = (command, signal) => {
+    if (command !== "send") empty(); // in their order
+    if (listener) listener({ do: command, ...signal });
   };
 
   // ---- The log. ----
@@ -48,7 +51,9 @@ window.natterPage = (() => {
       else low = middle + 1;
     }
     const row = rows[low];
-    anchor = row ? { key: row.dataset.key, bottom: row.getBoundingClientRect().bottom - edge, at: log.scrollTop } : null;
+    anchor = row
+      ? { key: row.dataset.key, bottom: row.getBoundingClientRect().bottom - edge, at: log.scrollTop }
+      : null;
   }
 
   // restore puts that message back where it was, or stays at the end.
@@ -82,10 +87,17 @@ window.natterPage = (() => {
     // A page that brought nothing new leaves the rows as they were; what ends its
     // loading is all that tells to ask for the next.
     const loading = Boolean(log.querySelector(".log-top .bones"));
-    const now = [which, atEnd, loading, first && first.dataset.key, last && last.childElementCount, log.dataset.peer].join(" ");
+    const now = [
+      which,
+      atEnd,
+      loading,
+      first && first.dataset.key,
+      last && last.childElementCount,
+      log.dataset.peer,
+    ].join(" ");
     if (now === told) return;
     told = now;
-    tell("edge", "", which, "", atEnd);
+    tell("edge", { text: which, on: atEnd });
   }
 
   function scrolled() {
@@ -140,7 +152,7 @@ window.natterPage = (() => {
     const first = Math.floor(list.scrollTop / height);
     if (Math.abs(first - firstRow) < 6) return;
     firstRow = first;
-    tell("rows", "", "", "", false, first);
+    tell("rows", { number: first });
   }
 
   const rowHeight = () => {
@@ -174,12 +186,15 @@ window.natterPage = (() => {
     empty();
     const text = $("message");
     if (!text || text.readOnly || !text.value.trim()) return;
-    const { dataset: { peer }, value } = text;
+    const {
+      dataset: { peer },
+      value,
+    } = text;
     leaving = text;
     left = value.length;
     say = () => {
       say = () => {};
-      tell("send", peer, value);
+      tell("send", { peer, text: value });
       setTimeout(() => leaving === text && empty(), 50); // nothing may have been drawn
     };
     setTimeout(() => say());
@@ -199,7 +214,7 @@ window.natterPage = (() => {
   // ---- Before and after a change. ----
 
   let focusedRow = ""; // the row of the list that has the focus, also if another element shows it now
-  document.addEventListener("focusin", ({ target }) => {
+  document.addEventListener("focusin", (/** @type {At<FocusEvent>} */ { target }) => {
     focusedRow = target.classList.contains("row") ? target.id : ""; // between hold and settle too
   });
 
@@ -215,7 +230,8 @@ window.natterPage = (() => {
     return anchor ? anchor.key : "";
   }
 
-  function settle(scroll, focus, enter, unfilter) {
+  /** @param {Settling} after */
+  function settle({ scroll, focus, enter, unfilter }) {
     empty();
     if (unfilter && $("filter")) $("filter").value = "";
     for (const part of document.querySelectorAll("#rows > *")) {
@@ -240,12 +256,14 @@ window.natterPage = (() => {
     if (log) {
       if (scroll === "new" && $("unread")) {
         atEnd = false;
-        log.scrollTop += $("unread").getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 4;
+        log.scrollTop +=
+          $("unread").getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 4;
         end = Infinity;
         remember();
       } else if (scroll === "found" && $("found")) {
         atEnd = false;
-        log.scrollTop += $("found").getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 3;
+        log.scrollTop +=
+          $("found").getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 3;
         end = Infinity;
         remember();
       } else if (scroll === "put") {
@@ -289,7 +307,7 @@ window.natterPage = (() => {
 
   // ---- What the person does. ----
 
-  document.addEventListener("click", (event) => {
+  document.addEventListener("click", (/** @type {At<MouseEvent>} */ event) => {
     const target = event.target.closest("[data-do]");
     if (!target) return;
     const menu = target.closest("[popover]");
@@ -297,60 +315,68 @@ window.natterPage = (() => {
     if (target.dataset.do === "send-button") send();
     else if (target.dataset.do === "reload") location.reload();
     else if (target.dataset.do === "notices") chooseNotices(target.dataset.text);
-    else tell(target.dataset.do, target.dataset.peer, target.dataset.text, "", false, Number(target.dataset.number || 0));
+    else
+      tell(target.dataset.do, {
+        peer: target.dataset.peer,
+        text: target.dataset.text,
+        number: Number(target.dataset.number || 0),
+      });
   });
 
-  document.addEventListener("submit", (event) => {
+  document.addEventListener("submit", (/** @type {At<SubmitEvent>} */ event) => {
     const form = event.target;
     if (!form.dataset.form) return;
     event.preventDefault();
     const fields = form.elements;
-    tell(form.dataset.form, form.dataset.peer,
-      fields.text ? fields.text.value : "", "", Boolean(fields.on && fields.on.checked));
+    tell(form.dataset.form, { peer: form.dataset.peer, text: fields.text?.value, on: fields.on?.checked });
   });
 
-  document.addEventListener("input", (event) => {
+  document.addEventListener("input", (/** @type {At<Event>} */ event) => {
     const field = event.target;
     if (!field.dataset || !field.dataset.input) return;
     if (field.id === "message") grow(field);
-    tell(field.dataset.input, field.dataset.peer || "", field.value);
+    tell(field.dataset.input, { peer: field.dataset.peer, text: field.value });
   });
 
   const typing = (target) => target.matches("input, textarea, select, [contenteditable]");
 
-  document.addEventListener("keydown", (event) => {
+  document.addEventListener("keydown", (/** @type {At<KeyboardEvent>} */ event) => {
     if (!listener || event.isComposing || event.keyCode === 229) return;
     const target = event.target;
     const modal = document.querySelector("dialog[open]");
     const command = event.ctrlKey || event.metaKey;
     const key = event.key;
-    const take = (what, ...rest) => {
+    /** @type {typeof tell} */
+    const take = (does, signal) => {
       event.preventDefault();
-      tell(what, ...rest);
+      tell(does, signal);
     };
 
     if (target.id === "message" && key === "Enter" && !event.shiftKey && !event.altKey) {
       event.preventDefault();
       send();
     } else if (target.id === "switch-text" && (key === "ArrowDown" || key === "ArrowUp")) {
-      take("switch-move", "", "", "", false, key === "ArrowDown" ? 1 : -1);
+      take("switch-move", { number: key === "ArrowDown" ? 1 : -1 });
     } else if (target.id === "switch-text" && key === "Enter") {
       take("switch");
     } else if (command && !event.shiftKey && !event.altKey && key.toLowerCase() === "k") {
-      take("key", "", "switch");
+      take("key", { text: "switch" });
     } else if (modal) {
       return; // a dialog has its own Esc and keeps everything else to itself
     } else if (event.altKey && !command && (key === "ArrowDown" || key === "ArrowUp")) {
-      take("key", "", key === "ArrowDown" ? "next" : "previous");
+      take("key", { text: key === "ArrowDown" ? "next" : "previous" });
     } else if (key === "Escape" && !document.querySelector("[popover]:popover-open")) {
-      tell("key", "", "escape", target.closest(".list") ? "list" : "");
+      tell("key", { text: "escape", also: target.closest(".list") ? "list" : "" });
     } else if (key === "/" && !typing(target) && !command && !event.altKey && $("filter")) {
       event.preventDefault();
       $("filter").focus();
       $("filter").select();
     } else if (key === "?" && !typing(target) && !command) {
-      take("key", "", "keys");
-    } else if ((target.classList.contains("row") || target.id === "filter") && ["ArrowDown", "ArrowUp", "Home", "End"].includes(key)) {
+      take("key", { text: "keys" });
+    } else if (
+      (target.classList.contains("row") || target.id === "filter") &&
+      ["ArrowDown", "ArrowUp", "Home", "End"].includes(key)
+    ) {
       arrow(event, target);
     } else if (target.id === "filter" && key === "Enter") {
       const first = document.querySelector("#rows .row");
@@ -394,7 +420,9 @@ window.natterPage = (() => {
     passed();
     tell("attention");
   };
-  document.addEventListener("visibilitychange", () => (document.visibilityState === "hidden" ? tell("away") : attention()));
+  document.addEventListener("visibilitychange", () =>
+    document.visibilityState === "hidden" ? tell("away") : attention(),
+  );
   addEventListener("pagehide", () => tell("away"));
   addEventListener("focus", attention);
 
@@ -406,7 +434,13 @@ window.natterPage = (() => {
   const later = new Map(); // by what it is about, the timer
   function once(about, f) {
     clearTimeout(later.get(about));
-    later.set(about, setTimeout(() => { later.delete(about); f(); }, settled));
+    later.set(
+      about,
+      setTimeout(() => {
+        later.delete(about);
+        f();
+      }, settled),
+    );
   }
 
   let account = ""; // whose page this is
@@ -429,10 +463,15 @@ window.natterPage = (() => {
   // The permission is asked for when it may have changed: each time that costs a
   // millisecond.
   // What a browser refuses here, whether it throws or rejects, is done without.
-  const refusable = (f) => Promise.resolve().then(f).catch(() => {});
+  const refusable = (f) =>
+    Promise.resolve()
+      .then(f)
+      .catch(() => {});
 
   let permission = "";
-  const lookAtPermission = () => { permission = window.Notification ? Notification.permission : ""; };
+  const lookAtPermission = () => {
+    permission = window.Notification ? Notification.permission : "";
+  };
   lookAtPermission();
   refusable(async () => {
     const status = await navigator.permissions?.query({ name: "notifications" });
@@ -473,7 +512,7 @@ window.natterPage = (() => {
   async function chooseNotices(what) {
     if (what && Notification.permission === "default") await Notification.requestPermission();
     lookAtPermission();
-    tell("notices", "", what);
+    tell("notices", { text: what });
   }
 
   const pause = 2000; // ms between two notifications of a conversation
@@ -496,22 +535,26 @@ window.natterPage = (() => {
     const tag = tagOf(who, peer);
     clearTimeout(later.get(tag)); // it takes the place of what was to be taken back
     later.delete(tag);
-    const show = () => inTurn(async () => {
-      if (document.visibilityState === "visible") return;
-      const options = {
-        body: text, tag, renotify: true, data: { account: who, peer },
-        icon: document.querySelector("link[rel=apple-touch-icon]")?.href,
-      };
-      const registration = await worker();
-      if (registration) return registration.showNotification(name, options); // phones allow nothing else
-      const notice = new Notification(name, options);
-      open.set(tag, notice);
-      notice.addEventListener("click", () => {
-        notice.close();
-        window.focus();
-        if (who === account) tell("open", peer);
+    const show = () =>
+      inTurn(async () => {
+        if (document.visibilityState === "visible") return;
+        const options = {
+          body: text,
+          tag,
+          renotify: true,
+          data: { account: who, peer },
+          icon: document.querySelector("link[rel=apple-touch-icon]")?.href,
+        };
+        const registration = await worker();
+        if (registration) return registration.showNotification(name, options); // phones allow nothing else
+        const notice = new Notification(name, options);
+        open.set(tag, notice);
+        notice.addEventListener("click", () => {
+          notice.close();
+          window.focus();
+          if (who === account) tell("open", { peer });
+        });
       });
-    });
     if (due.has(tag)) {
       due.set(tag, show);
       return;
@@ -529,21 +572,25 @@ window.natterPage = (() => {
     const tag = tagOf(who, peer);
     if (due.has(tag)) due.set(tag, null);
     if (permission !== "granted") return;
-    once(tag, () => inTurn(async () => {
-      open.get(tag)?.close();
-      open.delete(tag);
-      const registration = await worker();
-      if (registration) for (const notice of await registration.getNotifications({ tag })) notice.close();
-    }));
+    once(tag, () =>
+      inTurn(async () => {
+        open.get(tag)?.close();
+        open.delete(tag);
+        const registration = await worker();
+        if (registration) for (const notice of await registration.getNotifications({ tag })) notice.close();
+      }),
+    );
   }
 
   // The worker asks for the page that a notification was of, when it is clicked.
-  refusable(() => navigator.serviceWorker?.addEventListener("message", ({ data, ports: [port] }) => {
-    if (!data || !data.peer || !port) return;
-    const ours = Boolean(listener) && data.account === account;
-    port.postMessage(ours);
-    if (ours) tell("open", data.peer);
-  }));
+  refusable(() =>
+    navigator.serviceWorker?.addEventListener("message", ({ data, ports: [port] }) => {
+      if (!data || !data.peer || !port) return;
+      const ours = Boolean(listener) && data.account === account;
+      port.postMessage(ours);
+      if (ours) tell("open", { peer: data.peer });
+    }),
+  );
 
   // ---- Panes. ----
 
@@ -556,12 +603,13 @@ window.natterPage = (() => {
   addEventListener("popstate", () => tell("back"));
 
   // On a phone the keyboard covers the page; what is left is the visual viewport.
-  if (window.visualViewport) {
+  const view = window.visualViewport;
+  if (view) {
     const fit = () => {
-      root.style.setProperty("--page-height", `${visualViewport.height}px`);
-      if (visualViewport.scale === 1) scrollTo(0, 0);
+      root.style.setProperty("--page-height", `${view.height}px`);
+      if (view.scale === 1) scrollTo(0, 0);
     };
-    visualViewport.addEventListener("resize", fit);
+    view.addEventListener("resize", fit);
     fit();
   }
 

@@ -1,3 +1,4 @@
+// @ts-check
 // The sign-in form, alive from the moment it is on screen.
 //
 // It runs before the client is there: what is typed stays, and a Sign in that
@@ -8,16 +9,16 @@
 //   natter.config                  set by boot.js before Go starts: config.json as
 //                                  an object, with every `websocket` absolute; {} if
 //                                  there is none
-//   natter.onSignIn = f            Go sets it once: f(address, password, server,
-//                                  remember, as). If the person has already pressed
+//   natter.onSignIn = f            Go sets it once: f({ address, password, server,
+//                                  remember, as }). If the person has already pressed
 //                                  Sign in, f is called right away. address and server
 //                                  are trimmed, server is "" unless typed; as is the
 //                                  account of signInError that they go on as, or ""
 //   natter.signInBusy(text)        the form waits; text says for what ("" for the usual)
-//   natter.signInError(text, field, account) the attempt has failed; field is
+//   natter.signInError({ text, field, account }) the attempt has failed; field is
 //                                  "address", "password", "server" or "", and gets the
-//                                  focus. What was typed is still there. account is who
-//                                  the person would be instead, if they want, or ""
+//                                  focus. The form keeps its text. account is the one the
+//                                  person would be instead, if they want, or ""
 //   natter.showApp()               signed in: the form goes, the password is forgotten
 //   natter.showSignIn(reason)      back to the form; reason ("" for none) is shown
 //   natter.stopped(details)        the client is dead: offers a reload (boot.js)
@@ -49,6 +50,7 @@ window.natter = (() => {
     // no storage, nobody remembered
   }
 
+  /** @type {Natter["onSignIn"]} */
   let onSignIn = null;
   let early = false; // Sign in was pressed before Go was there
   let busy = false;
@@ -70,7 +72,8 @@ window.natter = (() => {
     }
   }
 
-  function fail(text, field, account) {
+  /** @param {SignInProblem} problem */
+  function fail({ text, field, account }) {
     setBusy(false);
     clearError();
     error.textContent = text;
@@ -81,7 +84,7 @@ window.natter = (() => {
       as.focus();
       return;
     }
-    const input = fields[field];
+    const input = field && fields[field];
     if (!input) {
       button.focus();
       return;
@@ -95,7 +98,13 @@ window.natter = (() => {
 
   function signIn(account = "") {
     early = false;
-    onSignIn(fields.address.value.trim(), fields.password.value, fields.server.value.trim(), $("remember").checked, account);
+    onSignIn?.({
+      address: fields.address.value.trim(),
+      password: fields.password.value,
+      server: fields.server.value.trim(),
+      remember: $("remember").checked,
+      as: account,
+    });
   }
 
   as.addEventListener("click", () => {
@@ -108,8 +117,9 @@ window.natter = (() => {
     event.preventDefault();
     if (busy) return;
     notice.hidden = true;
-    if (!fields.address.value.trim()) return fail("Type your XMPP address, such as you@example.org.", "address");
-    if (!fields.password.value) return fail("Type your password.", "password");
+    if (!fields.address.value.trim())
+      return fail({ text: "Type your XMPP address, such as you@example.org.", field: "address" });
+    if (!fields.password.value) return fail({ text: "Type your password.", field: "password" });
     clearError();
     setBusy(true);
     if (onSignIn) return signIn();
@@ -117,7 +127,7 @@ window.natter = (() => {
   });
 
   // Whoever corrects what was wrong need not be told any longer.
-  form.addEventListener("input", (event) => {
+  form.addEventListener("input", (/** @type {At<Event>} */ event) => {
     event.target.removeAttribute("aria-invalid");
     as.hidden = true;
   });
@@ -148,6 +158,7 @@ window.natter = (() => {
       fields.password.value = "";
       $("signin").hidden = true;
       document.documentElement.dataset.screen = "app";
+      /** @type {any} */
       const root = document.body.firstElementChild;
       root.tabIndex = -1;
       root.focus({ preventScroll: true });
@@ -174,7 +185,7 @@ window.natter = (() => {
       $("signin").hidden = false;
       document.documentElement.dataset.screen = "signin";
       status.textContent = "";
-      fail(text, "");
+      fail({ text });
     },
   };
 })();

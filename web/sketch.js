@@ -1,3 +1,4 @@
+// @ts-check
 // Keeps what the list looks like, so that the next page has it on screen before its program
 // is up (start.js). It is kept where the notes of the accounts are (vault.js): for those who
 // are remembered, until they sign out, and in plain, as the tables are.
@@ -12,16 +13,19 @@
     if (element.matches(".spacer, .sr, [popover], [data-storage], #me .dot")) return [];
     const attributes = {};
     for (const { name, value } of element.attributes) attributes[name] = value;
-    if (!element.matches(".status")) return [[element.localName, attributes, ...[...element.childNodes].flatMap(inside)]];
+    if (!element.matches(".status"))
+      return [[element.localName, attributes, ...[...element.childNodes].flatMap(inside)]];
     attributes["data-phase"] = "connecting";
     return [["div", attributes, ["span", { class: "status-dot" }], ["span", { class: "status-text" }, "Connecting…"]]];
   }
 
-  const inside = (node) => (node.nodeType === Node.ELEMENT_NODE ? look(node) : node.nodeType === Node.TEXT_NODE ? [node.data] : []);
+  const inside = (node) =>
+    node.nodeType === Node.ELEMENT_NODE ? look(node) : node.nodeType === Node.TEXT_NODE ? [node.data] : [];
 
   let last = "";
   async function keep() {
     observer.observe(document.body, watched);
+    /** @type {any} */
     const root = document.body.firstElementChild;
     const list = root.querySelector(":scope > .list");
     if (!list) {
@@ -34,7 +38,12 @@
       const name = sessionStorage.getItem("natter.account");
       if (!name) return;
       const pane = root.dataset.pane === "list" ? "list" : "chat"; // nothing else is open at the beginning
-      const text = JSON.stringify(["div", { class: root.className, "data-pane": pane }, ...look(list), ["main", { class: "stage" }]]);
+      const text = JSON.stringify([
+        "div",
+        { class: root.className, "data-pane": pane },
+        ...look(list),
+        ["main", { class: "stage" }],
+      ]);
       if (text === last) return;
       last = text;
       await window.natterVault.sketch(name, text);

@@ -1,3 +1,4 @@
+// @ts-check
 // What begins before the rest of the page is there: the program is compiled while it
 // arrives, config.json and the app's styles come beside it. This stands in the page
 // itself (web/build), so that nothing has to be fetched first.
@@ -24,7 +25,8 @@ window.natterStart = (() => {
     await sketched; // what arrives is taken in by the thread that draws
     // Streaming needs the right type, which some static hosts do not send.
     const type = response.headers.get("Content-Type") || "";
-    if (WebAssembly.compileStreaming && type.startsWith("application/wasm")) return WebAssembly.compileStreaming(response);
+    if (WebAssembly.compileStreaming && type.startsWith("application/wasm"))
+      return WebAssembly.compileStreaming(response);
     return WebAssembly.compile(await response.arrayBuffer());
   }
 
@@ -40,15 +42,16 @@ window.natterStart = (() => {
 
   // A stylesheet on its way holds up the form and all scripts behind it, one that is here
   // does not. Without it the page is ugly, not useless.
-  const style = (href) => new Promise((resolve) => {
-    const link = document.createElement("link");
-    link.rel = "preload";
-    link.as = "style";
-    link.href = href;
-    link.onload = () => (link.rel === "stylesheet" ? resolve() : (link.rel = "stylesheet"));
-    link.onerror = resolve;
-    document.head.append(link);
-  });
+  const style = (href) =>
+    new Promise((resolve) => {
+      const link = document.createElement("link");
+      link.rel = "preload";
+      link.as = "style";
+      link.href = href;
+      link.onload = () => (link.rel === "stylesheet" ? resolve(0) : (link.rel = "stylesheet"));
+      link.onerror = resolve;
+      document.head.append(link);
+    });
 
   function again() {
     const program = compile();
@@ -60,6 +63,7 @@ window.natterStart = (() => {
 
   let sketch = null;
   let unwanted = false;
+  /** @type {(value?: unknown) => void} */
   let refuse = () => {};
 
   function wipe() {
@@ -69,22 +73,26 @@ window.natterStart = (() => {
     sketch = null;
   }
 
-  const result = (request) => new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
+  const result = (request) =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
 
   // kept resolves with the sketch of whoever this page is for, as keeper.who of Go says:
   // whose the tab was, or who was here last, and never of somebody who has signed out.
   async function kept() {
     const request = indexedDB.open("natter-vault", 1);
-    request.onupgradeneeded = () => request.transaction.abort();
+    request.onupgradeneeded = () => request.transaction?.abort();
     const db = await result(request);
     try {
       const table = db.transaction("secrets").objectStore("secrets");
       const rows = (prefix) => result(table.getAll(IDBKeyRange.bound(prefix, prefix + "\uffff")));
       const [notes, sketches] = await Promise.all([rows("note "), rows("look ")]);
-      const names = notes.sort((a, b) => b.at - a.at).filter(({ note }) => !JSON.parse(note).out).map(({ name }) => name.slice(5));
+      const names = notes
+        .sort((a, b) => b.at - a.at)
+        .filter(({ note }) => !JSON.parse(note).out)
+        .map(({ name }) => name.slice(5));
       const mine = sessionStorage.getItem("natter.account");
       const name = names.includes(mine) ? mine : names[0];
       return sketches.find((row) => row.name === "look " + name)?.look;
@@ -99,7 +107,8 @@ window.natterStart = (() => {
     const inner = tag === "svg" ? "http://www.w3.org/2000/svg" : space;
     const element = document.createElementNS(inner, tag);
     for (const [name, value] of Object.entries(attributes)) {
-      if (/^(class|id|role|dir|type|placeholder|d|viewBox|data-.*|aria-.*)$/.test(name)) element.setAttribute(name, value);
+      if (/^(class|id|role|dir|type|placeholder|d|viewBox|data-.*|aria-.*)$/.test(name))
+        element.setAttribute(name, value);
     }
     for (const child of children) element.append(typeof child === "string" ? child : build(child, inner));
     return element;
@@ -108,7 +117,9 @@ window.natterStart = (() => {
   async function draw() {
     const [look] = await Promise.all([kept(), styled]);
     if (!look || unwanted) return;
-    if (!document.getElementById("signin")) await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, { once: true }));
+    if (!document.getElementById("signin"))
+      await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, { once: true }));
+    /** @type {any} */
     const body = document.body;
     const drawn = () => body.firstElementChild.childElementCount > 0; // go-app's own
     if (unwanted || drawn()) return;
@@ -122,17 +133,21 @@ window.natterStart = (() => {
       wipe();
     });
     observer.observe(body, { childList: true, subtree: true });
-    if (document.visibilityState === "visible") await new Promise((resolve) => {
-      requestAnimationFrame(() => setTimeout(resolve)); // after the next frame
-    });
+    if (document.visibilityState === "visible")
+      await new Promise((resolve) => {
+        requestAnimationFrame(() => setTimeout(resolve)); // after the next frame
+      });
   }
 
   const styled = Promise.all(styles.split(" ").map(style));
   // No storage, no sketch; and a program that can wait no longer.
-  const sketched = Promise.race([draw().catch(() => {}), new Promise((resolve) => {
-    refuse = resolve;
-    setTimeout(resolve, 1000);
-  })]);
+  const sketched = Promise.race([
+    draw().catch(() => {}),
+    new Promise((resolve) => {
+      refuse = resolve;
+      setTimeout(resolve, 1000);
+    }),
+  ]);
 
   return { first: again(), again, styled, sketched, wipe };
 })();

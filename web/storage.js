@@ -1,3 +1,4 @@
+// @ts-check
 // What the page keeps from visit to visit, as far as it is needed before anything is painted.
 // After a start of the browser the first look at it waits for the disk, and nothing else goes
 // on meanwhile; so start.js, which need not wait, comes before.
@@ -10,15 +11,17 @@ for (const name of ["localStorage", "sessionStorage"]) {
     window[name].getItem("");
   } catch {
     const items = new Map();
-    Object.defineProperty(window, name, { value: {
-      get length() {
-        return items.size;
+    Object.defineProperty(window, name, {
+      value: {
+        get length() {
+          return items.size;
+        },
+        key: (i) => [...items.keys()][i] ?? null,
+        getItem: (key) => items.get(key) ?? null,
+        setItem: (key, value) => items.set(key, value),
+        removeItem: (key) => items.delete(key),
       },
-      key: (i) => [...items.keys()][i] ?? null,
-      getItem: (key) => items.get(key) ?? null,
-      setItem: (key, value) => items.set(key, value),
-      removeItem: (key) => items.delete(key),
-    } });
+    });
   }
 }
 
@@ -33,7 +36,8 @@ try {
 // Whoever is remembered never sees the sign-in form: it would flash while the rest of
 // the page is still coming.
 try {
-  if (JSON.parse(localStorage.getItem("natter.remembered") || "{}").account) document.documentElement.dataset.screen = "app";
+  if (JSON.parse(localStorage.getItem("natter.remembered") || "{}").account)
+    document.documentElement.dataset.screen = "app";
 } catch {
   // not written by us
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // The tables of an account in IndexedDB, for wasm/browser/store.go. All is one JSON
 // string each way: a call between Go and JavaScript costs more than a row does.
 //
@@ -15,6 +16,7 @@ window.natterStore = (() => {
   // Step n makes version n+1 out of version n. A step that was released stays as it
   // is, and a new one only adds: until it has been committed an older page may still
   // come back to the tables it knows, and after that it leaves them alone.
+  /** @type {NatterStore["steps"]} */
   const steps = [
     (db) => {
       db.createObjectStore("session", { keyPath: "name" }); // account, stream
@@ -39,15 +41,16 @@ window.natterStore = (() => {
 
   // result is a request as a promise. What follows in the same turn still finds the
   // transaction alive.
-  const result = (request) => new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
+  const result = (request) =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
 
   // finished is a transaction as a promise.
   function finished(tx) {
     const promise = new Promise((resolve, reject) => {
-      tx.oncomplete = () => resolve();
+      tx.oncomplete = () => resolve(0);
       tx.onabort = () => reject(tx.error || problem("AbortError", "the transaction was given up"));
     });
     promise.catch(() => {}); // whoever waits for it may come later
@@ -65,7 +68,8 @@ window.natterStore = (() => {
     const db = await new Promise((resolve, reject) => {
       let late = false;
       request.onupgradeneeded = (event) => {
-        for (const step of steps.slice(event.oldVersion)) step(request.result, request.transaction);
+        for (const step of steps.slice(event.oldVersion))
+          step(request.result, /** @type {IDBTransaction} */ (request.transaction));
       };
       // Other tabs have been asked to let go by now, and one did not.
       request.onblocked = () => {
@@ -101,7 +105,7 @@ window.natterStore = (() => {
     let none = false;
     request.onupgradeneeded = () => {
       none = true;
-      request.transaction.abort();
+      request.transaction?.abort();
     };
     try {
       (await result(request)).close();
@@ -124,16 +128,17 @@ window.natterStore = (() => {
 
   // fromLast is a cursor at the nth key of a range from its end, null if there are not
   // so many.
-  const fromLast = (table, range, n) => new Promise((resolve, reject) => {
-    const request = table.openKeyCursor(range, "prev");
-    let moved = n === 1;
-    request.onerror = () => reject(request.error);
-    request.onsuccess = () => {
-      if (moved || !request.result) return resolve(request.result);
-      moved = true;
-      request.result.advance(n - 1);
-    };
-  });
+  const fromLast = (table, range, n) =>
+    new Promise((resolve, reject) => {
+      const request = table.openKeyCursor(range, "prev");
+      let moved = n === 1;
+      request.onerror = () => reject(request.error);
+      request.onsuccess = () => {
+        if (moved || !request.result) return resolve(request.result);
+        moved = true;
+        request.result.advance(n - 1);
+      };
+    });
 
   // newest returns the last n rows of a range in order. It finds where they begin by
   // keys, so that the rows come in one answer instead of one by one.
@@ -151,7 +156,12 @@ window.natterStore = (() => {
     const rows = (name) => result(tx.objectStore(name).getAll());
     const table = tx.objectStore("messages");
     const [session, contacts, talks, coverage, drafts, settings, outbox] = await Promise.all([
-      rows("session"), rows("contacts"), rows("chats"), rows("coverage"), rows("drafts"), rows("settings"),
+      rows("session"),
+      rows("contacts"),
+      rows("chats"),
+      rows("coverage"),
+      rows("drafts"),
+      rows("settings"),
       result(table.index("out").getAll()),
     ]);
 
@@ -179,11 +189,18 @@ window.natterStore = (() => {
     await Promise.all([...new Set([...wanted, ...oldest.keys()])].map(read));
 
     const values = Object.fromEntries(session.map(({ name, value }) => [name, value]));
-    const parts = [{
-      account: values.account, stream: values.stream, coverage, drafts, outbox,
-      newest: Object.fromEntries(pages),
-      settings: Object.fromEntries(settings.map(({ name, value }) => [name, value])),
-    }];
+    /** @type {object[]} */
+    const parts = [
+      {
+        account: values.account,
+        stream: values.stream,
+        coverage,
+        drafts,
+        outbox,
+        newest: Object.fromEntries(pages),
+        settings: Object.fromEntries(settings.map(({ name, value }) => [name, value])),
+      },
+    ];
     for (let i = 0; i < talks.length; i += atOnce) parts.push({ chats: talks.slice(i, i + atOnce) });
     for (let i = 0; i < contacts.length; i += atOnce) parts.push({ contacts: contacts.slice(i, i + atOnce) });
     return parts.map((part) => JSON.stringify(part));
@@ -210,7 +227,8 @@ window.natterStore = (() => {
   async function find(db, { peer, wanted }) {
     const table = db.transaction("messages").objectStore("messages");
     const asked = [];
-    const last = (index, key) => asked.push(result(table.index(index).openCursor(key, "prev")).then((cursor) => cursor && cursor.value));
+    const last = (index, key) =>
+      asked.push(result(table.index(index).openCursor(key, "prev")).then((cursor) => cursor && cursor.value));
     for (const { archive, author, id } of wanted) {
       if (archive) last("archive", [peer, archive]);
       if (id) last("id", [peer, author || "", id]);
@@ -229,7 +247,11 @@ window.natterStore = (() => {
   const ascii = /^[\0-\x7f]*$/;
   function fold(text) {
     if (ascii.test(text)) return text.toLowerCase();
-    return text.normalize("NFD").replace(accents, "").toLowerCase().replace(letter, (l) => letters[l]);
+    return text
+      .normalize("NFD")
+      .replace(accents, "")
+      .toLowerCase()
+      .replace(letter, (l) => letters[l]);
   }
 
   // search looks at one slice of the messages of all conversations. Going through the
@@ -329,7 +351,10 @@ window.natterStore = (() => {
   }
 
   const abandon = (opening) => {
-    opening.then((db) => db.close(), () => {});
+    opening.then(
+      (db) => db.close(),
+      () => {},
+    );
   };
 
   return { open, abandon, exists, remove, steps };

@@ -1,3 +1,4 @@
+// @ts-check
 // What has to happen before anything else.
 //
 // Trusted Types: the page's only policy, made before any other script runs.
@@ -21,11 +22,11 @@ if (window.trustedTypes) {
 // Where site data is blocked, even to look at some of these throws, and others are missing
 // on plain http. What throws is made missing, which all that use it are prepared for; Go
 // could not even catch it. storage.js does the same for storage.
-for (const [owner, names] of [
+for (const [owner, names] of /** @type {[any, string[]][]} */ ([
   [window, ["indexedDB", "caches", "BroadcastChannel", "MessageChannel"]],
   [navigator, ["locks", "serviceWorker", "storage"]],
   [window.crypto || {}, ["subtle"]],
-]) {
+])) {
   for (const name of names) {
     try {
       owner[name];

@@ -1,3 +1,4 @@
+// @ts-check
 // What may sign somebody in again, sealed: for wasm/browser/vault.go.
 //
 //   natterVault.save(name, bound, secret, note)  a promise; when it is kept, secret is on
@@ -24,10 +25,11 @@ window.natterVault = (() => {
   const noted = "note "; // begins the name of the row of a note
   const seen = "look "; // and of a sketch
 
-  const result = (request) => new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
+  const result = (request) =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
 
   // within opens the database for one transaction, so that no tab ever holds it.
   async function within(mode, work, durability = "strict") {
@@ -39,7 +41,7 @@ window.natterVault = (() => {
     try {
       const tx = db.transaction(table, mode, { durability });
       const done = new Promise((resolve, reject) => {
-        tx.oncomplete = () => resolve();
+        tx.oncomplete = () => resolve(0);
         tx.onabort = () => reject(tx.error || new DOMException("the transaction was given up", "AbortError"));
       });
       const [value] = await Promise.all([result(work(tx.objectStore(table))), done]);
@@ -75,21 +77,24 @@ window.natterVault = (() => {
 
   const row = (name, note) => ({ name: noted + name, note, at: Date.now() });
 
-  const mark = (name, note) => within("readwrite", (secrets) => {
-    secrets.delete(seen + name);
-    return secrets.put(row(name, note));
-  });
+  const mark = (name, note) =>
+    within("readwrite", (secrets) => {
+      secrets.delete(seen + name);
+      return secrets.put(row(name, note));
+    });
 
-  const remove = (name) => within("readwrite", (secrets) => {
-    secrets.delete(seen + name);
-    return secrets.delete(name);
-  });
+  const remove = (name) =>
+    within("readwrite", (secrets) => {
+      secrets.delete(seen + name);
+      return secrets.delete(name);
+    });
 
-  const forget = (name) => within("readwrite", (secrets) => {
-    secrets.delete(seen + name);
-    secrets.delete(noted + name);
-    return secrets.delete(name);
-  });
+  const forget = (name) =>
+    within("readwrite", (secrets) => {
+      secrets.delete(seen + name);
+      secrets.delete(noted + name);
+      return secrets.delete(name);
+    });
 
   function here(note) {
     try {
@@ -99,13 +104,18 @@ window.natterVault = (() => {
     }
   }
 
-  const sketch = (name, look) => within("readwrite", (secrets) => {
-    const request = secrets.get(noted + name);
-    request.addEventListener("success", () => {
-      if (request.result && here(request.result.note)) secrets.put({ name: seen + name, look });
-    });
-    return request;
-  }, "relaxed");
+  const sketch = (name, look) =>
+    within(
+      "readwrite",
+      (secrets) => {
+        const request = secrets.get(noted + name);
+        request.addEventListener("success", () => {
+          if (request.result && here(request.result.note)) secrets.put({ name: seen + name, look });
+        });
+        return request;
+      },
+      "relaxed",
+    );
 
   // Most who come here have never been remembered: for them no database is made.
   async function notes() {
@@ -114,7 +124,7 @@ window.natterVault = (() => {
     let none = false;
     request.onupgradeneeded = () => {
       none = true;
-      request.transaction.abort();
+      request.transaction?.abort();
     };
     let db;
     try {

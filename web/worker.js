@@ -1,3 +1,4 @@
+// @ts-check
 // The service worker: Natter opens offline, and never from a file it did not
 // check.
 //
@@ -27,7 +28,9 @@ const prefix = "natter " + registration.scope + " ";
 const cacheName = prefix + build.version;
 const shell = new URL("./", registration.scope).href;
 const config = new URL("config.json", registration.scope).href;
-const files = new Map(Object.entries(build.files).map(([path, hash]) => [new URL(path, registration.scope).href, hash]));
+const files = new Map(
+  Object.entries(build.files).map(([path, hash]) => [new URL(path, registration.scope).href, hash]),
+);
 
 addEventListener("install", (event) => event.waitUntil(install()));
 addEventListener("activate", (event) => event.waitUntil(activate()));
@@ -53,7 +56,8 @@ async function install() {
   const response = await fetch(config, { cache: "reload" });
   if (await kills(response.clone())) return skipWaiting();
   for (const other of [registration.active, registration.waiting]) {
-    if (other && build.number && (await numberOf(other)) > build.number) throw new Error("a newer build is here already");
+    if (other && build.number && (await numberOf(other)) > build.number)
+      throw new Error("a newer build is here already");
   }
   const cache = await caches.open(cacheName);
   try {
@@ -85,7 +89,13 @@ function preload() {
 }
 
 async function kills(response) {
-  return response.ok && response.json().then((c) => c.kill === true, () => false);
+  return (
+    response.ok &&
+    response.json().then(
+      (c) => c.kill === true,
+      () => false,
+    )
+  );
 }
 
 // numberOf asks a worker for the number of its build. None answers 0, as does a
@@ -112,7 +122,7 @@ async function takeOver(page, port) {
 // load brings a listed file from the network, or throws. A wrong copy in the
 // browser's own cache is asked for once more.
 async function load(url) {
-  for (const mode of ["default", "reload"]) {
+  for (const mode of /** @type {const} */ (["default", "reload"])) {
     const response = await fetch(url, { cache: url === shell ? "reload" : mode, credentials: "same-origin" });
     if (!response.ok) throw new Error(url + ": " + response.status);
     const checked = await check(response, files.get(url));
@@ -144,7 +154,10 @@ async function verify() {
     if (found && (await check(found, hash))) continue;
     wrong = wrong || (Boolean(found) && isProgram(url));
     await cache.delete(url);
-    await load(url).then((loaded) => cache.put(url, loaded), () => {});
+    await load(url).then(
+      (loaded) => cache.put(url, loaded),
+      () => {},
+    );
   }
   return wrong;
 }
@@ -156,7 +169,7 @@ function navigate(event) {
   event.waitUntil(early.catch(() => {}));
   event.respondWith(fresh(event.request, shell, early));
   const vault = indexedDB.open("natter-vault", 1);
-  vault.onupgradeneeded = () => vault.transaction.abort(); // nobody is remembered
+  vault.onupgradeneeded = () => vault.transaction?.abort(); // nobody is remembered
   vault.onsuccess = () => vault.result.close();
 }
 
@@ -168,10 +181,13 @@ let quiet = false;
 async function fresh(request, url, early) {
   let timer;
   const patience = new Promise((resolve) => {
-    timer = setTimeout(() => {
-      quiet = true;
-      resolve(null);
-    }, quiet ? 300 : 3000);
+    timer = setTimeout(
+      () => {
+        quiet = true;
+        resolve(null);
+      },
+      quiet ? 300 : 3000,
+    );
   });
   const asked = usable(request, url, early).finally(() => clearTimeout(timer));
   return (await Promise.race([asked, patience])) || (await stored(url)) || (await asked) || Response.error();

@@ -67,10 +67,10 @@ func (c *chat) head(name string) app.UI {
 		now = now.Text(text)
 	}
 	return app.Header().Class("chat-head").Body(
-		iconButton("back", "Back", "leave").Class("back"),
+		iconButton("back", "Back", doLeave).Class("back"),
 		// What is in a button is no heading for who listens; a button in a heading is both.
 		app.H1().Class("chat-title").Body(
-			app.Button().Type("button").Class("chat-who").DataSet("do", "details").Aria("expanded", strconv.FormatBool(d.details)).Body(
+			app.Button().Type("button").Class("chat-who").DataSet("do", string(doDetails)).Aria("expanded", strconv.FormatBool(d.details)).Body(
 				avatar(string(c.Peer), name, "avatar-m", dot(show)),
 				app.Span().Class("chat-names").Body(
 					app.Span().Class("chat-name").Body(app.Elem("bdi").Text(name)),
@@ -78,7 +78,7 @@ func (c *chat) head(name string) app.UI {
 				),
 			),
 		),
-		iconButton("panel", "Details", "details").Class("chat-panel"),
+		iconButton("panel", "Details", doDetails).Class("chat-panel"),
 	)
 }
 
@@ -177,7 +177,7 @@ func (c *chat) older() []app.UI {
 		return []app.UI{app.Div().Class("fault").Attr("role", "alert").Body(
 			icon("alert"),
 			app.Span().Text("Older messages could not be loaded. "+gap.Fill.Failed),
-			app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "retry-older").Text("Retry"))}
+			app.Button().Type("button").Class("button-quiet button-small").DataSet("do", string(doRetryOlder)).Text("Retry"))}
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ func (c *chat) pill() app.UI {
 	if d.window.atEnd || c.Chat == nil || c.Chat.Timeline.Len() == 0 {
 		class += " pill-away"
 	}
-	b := app.Button().Type("button").Class(class).DataSet("do", "newest")
+	b := app.Button().Type("button").Class(class).DataSet("do", string(doNewest))
 	if unread == 0 {
 		return b.Aria("label", "To the newest message").Body(icon("down"), app.Span())
 	}
@@ -224,8 +224,8 @@ func (c *chat) composer() app.UI {
 	return app.Footer().Class("composer").Body(
 		app.Div().Class("composer-box").Body(
 			app.Textarea().ID("message").Class("composer-text").Aria("label", "Message").Placeholder("Message").
-				Rows(1).Dir("auto").ReadOnly(c.Elsewhere).Attr("enterkeyhint", "send").DataSet("input", "message").DataSet("peer", string(d.open)).Text(d.opened),
-			app.Button().Type("button").Class("composer-send").DataSet("do", "send-button").Aria("label", "Send").Title("Send").Body(icon("send")),
+				Rows(1).Dir("auto").ReadOnly(c.Elsewhere).Attr("enterkeyhint", "send").DataSet("input", string(doMessage)).DataSet("peer", string(d.open)).Text(d.opened),
+			app.Button().Type("button").Class("composer-send").DataSet("do", string(doSendButton)).Aria("label", "Send").Title("Send").Body(icon("send")),
 		),
 	)
 }
@@ -290,7 +290,7 @@ func (r *message) Render() app.UI {
 		said = append(said, app.Div().Class("text").Body(text(shown)...))
 	}
 	if more {
-		said = append(said, app.Button().Type("button").Class("more").DataSet("do", "unfold").DataSet("text", keyText(m.Key)).Text("Show more"))
+		said = append(said, app.Button().Type("button").Class("more").DataSet("do", string(doUnfold)).DataSet("text", keyText(m.Key)).Text("Show more"))
 	}
 	body := []app.UI{app.Div().Class("bubble").Body(append(said, app.Span().Class("meta").Body(meta...))...)}
 	if !m.Mine && r.Tail {
@@ -303,8 +303,8 @@ func (r *message) Render() app.UI {
 		}
 		body = append(body, app.Div().Class("msg-fault").Body(
 			icon("alert"), app.Span().Text(why),
-			app.Button().Type("button").Class("msg-retry").DataSet("do", "retry-message").DataSet("text", m.ID).Text("Send now"),
-			app.Button().Type("button").Class("msg-retry").DataSet("do", "delete-message").DataSet("text", m.ID).Text("Delete")))
+			app.Button().Type("button").Class("msg-retry").DataSet("do", string(doRetryMessage)).DataSet("text", m.ID).Text("Send now"),
+			app.Button().Type("button").Class("msg-retry").DataSet("do", string(doDeleteMessage)).DataSet("text", m.ID).Text("Delete")))
 	}
 	row := app.Div().Class(class).Attr("role", "article").Aria("label", author+", "+r.Desk.clock(m.At)).
 		DataSet("key", keyText(m.Key))
@@ -320,7 +320,7 @@ func text(shown []token) []app.UI {
 	for _, t := range shown {
 		switch {
 		case t.Peer != "":
-			out = append(out, app.Button().Type("button").Class("link").DataSet("do", "link").DataSet("text", t.Text).Text(t.Text))
+			out = append(out, app.Button().Type("button").Class("link").DataSet("do", string(doLink)).DataSet("text", t.Text).Text(t.Text))
 		case t.Href != "":
 			out = append(out, app.A().Class("link").Href(t.Href).Target("_blank").Rel("noopener noreferrer nofollow").Text(t.Text))
 		default:

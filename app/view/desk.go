@@ -333,114 +333,63 @@ func (d *desk) step(by int) {
 	}
 }
 
-// happened carries out what the person did.
-func (d *desk) happened(sig Signal) {
-	peer := jid.JID(sig.Peer)
-	switch sig.Do {
-	case "open":
-		d.show(peer)
-	case "link":
-		d.openLink(sig.Text)
-	case "leave":
-		if d.details {
-			d.details = false
-			d.rev++
-			return
-		}
-		if d.open != "" {
-			d.platform.Back()
-		}
-	case "back":
-		if d.details && d.platform.Narrow() {
-			d.details = false
-			d.settling.Enter = true // still a pane to go back from
-			d.rev++
-			return
-		}
-		d.leave()
-	case "send":
-		if d.elsewhere(sig.Peer) {
-			d.drafts[peer] = ""
-			d.model.Do(state.SendMessage{Peer: jid.JID(sig.Peer), Body: sig.Text})
-			return
-		}
-		d.send(sig.Text)
-	case "message":
-		if d.elsewhere(sig.Peer) {
-			d.note(peer, sig.Text)
-			return
-		}
-		d.write(sig.Text)
-	case "retry-message":
-		d.model.Do(state.RetryMessage{Peer: d.open, ID: sig.Text})
-		d.answered()
-	case "delete-message":
-		d.model.Do(state.DeleteMessage{Peer: d.open, ID: sig.Text})
-		d.answered()
-	case "retry-older":
-		d.model.Do(state.LoadOlder{Peer: d.open})
-	case "load-missing":
-		d.model.Do(state.LoadMissing{Peer: d.open, After: sig.Text})
-	case "unfold":
-		d.showMore(sig.Text)
-	case "edge":
-		d.edge(sig.Text, sig.On)
-	case "newest":
-		if c := d.s.Chat(d.open); c != nil {
-			d.seek = seek{}
-			d.toEnd(c)
-			d.rev++
-			d.read()
-		}
-	case "attention":
+// sendSignal sends a message, also from a page that no longer has its conversation open.
+func (d *desk) sendSignal(sig Signal) {
+	if d.elsewhere(sig.Peer) {
+		d.drafts[jid.JID(sig.Peer)] = ""
+		d.model.Do(state.SendMessage{Peer: jid.JID(sig.Peer), Body: sig.Text})
+		return
+	}
+	d.send(sig.Text)
+}
+
+// messageTyped notes the text of the composer.
+func (d *desk) messageTyped(sig Signal) {
+	if d.elsewhere(sig.Peer) {
+		d.note(jid.JID(sig.Peer), sig.Text)
+		return
+	}
+	d.write(sig.Text)
+}
+
+// showNewest goes to the end of the open conversation.
+func (d *desk) showNewest(Signal) {
+	if c := d.s.Chat(d.open); c != nil {
+		d.seek = seek{}
+		d.toEnd(c)
+		d.rev++
 		d.read()
-	case "away":
-		d.keep()
-	case "day":
-		d.newDay()
-	case "rows":
-		d.firstRow = sig.Number
+	}
+}
+
+// leavePane closes the details, or else the conversation.
+func (d *desk) leavePane(Signal) {
+	if d.details {
+		d.details = false
 		d.rev++
-	case "filter":
-		d.filtered(sig.Text)
-	case "hit":
-		d.openHit(peer, sig.Text, sig.Number)
-	case "more-hits":
-		d.look(d.search.limit + hitsAtOnce)
-	case "details":
-		d.details = !d.details
+		return
+	}
+	if d.open != "" {
+		d.platform.Back()
+	}
+}
+
+// wentBack follows the browser's Back.
+func (d *desk) wentBack(Signal) {
+	if d.details && d.platform.Narrow() {
+		d.details = false
+		d.settling.Enter = true // still a pane to go back from
 		d.rev++
-	case "reconnect":
-		d.model.Do(state.Reconnect{})
-	case "presence":
-		d.model.Do(state.SetPresence{Presence: state.Presence{Show: state.Show(sig.Text), Status: d.s.OwnPresence.Status}})
-	case "discreet":
-		d.model.Do(state.SetDiscreet{On: sig.Text == "on"})
-	case "theme":
-		d.platform.SetTheme(sig.Text)
-		d.rev++
-	case "notices":
-		d.platform.SetNotices(sig.Text)
-		d.rev++
-	case "copy":
-		d.platform.Copy(sig.Text)
-	case "accept":
-		d.answer(state.AcceptContact{JID: peer}, peer)
-	case "decline":
-		d.answer(state.DeclineContacts{JIDs: []jid.JID{peer}}, peer)
-	case "dismiss":
-		d.model.Do(state.DismissRefusal{JID: peer})
-		if d.settling.Focus = "me"; d.open != "" {
-			d.answered()
-		}
-	case "add":
-		d.model.Do(state.AddContact{JID: peer})
-	case "rename":
-		d.model.Do(state.RenameContact{JID: peer, Name: sig.Text})
-	case "key":
-		d.key(sig.Text, sig.Also)
-	default:
-		d.inDialog(sig)
+		return
+	}
+	d.leave()
+}
+
+// dismiss removes the note about a contact that the server has refused.
+func (d *desk) dismiss(sig Signal) {
+	d.model.Do(state.DismissRefusal{JID: jid.JID(sig.Peer)})
+	if d.settling.Focus = "me"; d.open != "" {
+		d.answered()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,8 @@ type bench struct {
 	heard    []string // by the teller
 	where    *time.Location
 	asked    int // for an offset
+	logged   []string
+	t        *testing.T
 }
 
 func (b *bench) State() *state.State { return b.state }
@@ -74,12 +77,14 @@ func (b *bench) Unnotify(_, peer string)     { b.heard = append(b.heard, "none f
 func (b *bench) Notify(account, peer, title, text string) {
 	b.heard = append(b.heard, strings.Join([]string{account, peer, title, text}, "|"))
 }
-func (b *bench) Theme() string                 { return b.theme }
-func (b *bench) SetTheme(theme string)         { b.theme = theme }
-func (b *bench) Copy(text string)              { b.copied = text }
-func (b *bench) Back()                         { b.went++ }
-func (b *bench) Log(string)                    {}
-func (b *bench) sig(do, peer, text string)     { b.happened(Signal{Do: do, Peer: peer, Text: text}) }
+func (b *bench) Theme() string         { return b.theme }
+func (b *bench) SetTheme(theme string) { b.theme = theme }
+func (b *bench) Copy(text string)      { b.copied = text }
+func (b *bench) Back()                 { b.went++ }
+func (b *bench) Log(text string)       { b.logged = append(b.logged, text) }
+func (b *bench) sig(do Command, peer, text string) {
+	b.happened(Signal{Do: do, Peer: peer, Text: text})
+}
 func (b *bench) edgeAt(which string, end bool) { b.happened(Signal{Do: "edge", Text: which, On: end}) }
 
 // play is what the client does when something happens.
@@ -111,11 +116,20 @@ func (b *bench) only(kind string) {
 	b.did = slices.DeleteFunc(b.did, func(what string) bool { return !strings.HasPrefix(what, kind) })
 }
 
-func (b *bench) html() string { return app.HTMLString((&Root{desk: b.desk}).Render()) }
+// html draws the page. Whatever can be clicked, submitted or typed into has an entry in the table.
+func (b *bench) html() string {
+	html := app.HTMLString((&Root{desk: b.desk}).Render())
+	for _, m := range regexp.MustCompile(`data-(?:do|form|input)="([^"]*)"`).FindAllStringSubmatch(html, -1) {
+		if do := Command(m[1]); commands[do] == nil && !slices.Contains(ofPage, do) {
+			b.t.Errorf("%s is drawn and has no entry", m[0])
+		}
+	}
+	return html
+}
 
 func sit(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{state: state.New(), clock: noon, where: time.Local, late: map[time.Duration][]func(){}}
+	b := &bench{t: t, state: state.New(), clock: noon, where: time.Local, late: map[time.Duration][]func(){}}
 	b.desk = newDesk(b, b)
 	b.desk.now = func() time.Time { return b.clock }
 	b.desk.later = func(wait time.Duration, f func()) { b.late[wait] = append(b.late[wait], f) }
@@ -413,7 +427,10 @@ func TestNewChat(t *testing.T) {
 }
 
 func TestIntents(t *testing.T) {
-	for _, tc := range []struct{ do, peer, text, want string }{
+	for _, tc := range []struct {
+		do               Command
+		peer, text, want string
+	}{
 		{"accept", string(alan), "", "AcceptContact{JID:alan@example.org}"},
 		{"decline", string(alan), "", "DeclineContacts{JIDs:[alan@example.org]}"},
 		{"add", string(alan), "", "AddContact{JID:alan@example.org Name:}"},
@@ -831,7 +848,7 @@ func TestSearch(t *testing.T) {
 			t.Errorf("Esc does not lead to the results: %+v", b.settling)
 		}
 		b.happened(Signal{Do: "key", Text: "escape", Also: "list"})
-		if b.filter != "" || !b.settling.Empty || b.settling.Focus != "filter" {
+		if b.filter != "" || !b.settling.Unfilter || b.settling.Focus != "filter" {
 			t.Errorf("Esc does not end the search: %+v", b.settling)
 		}
 		b.happened(Signal{Do: "key", Text: "escape", Also: "list"})

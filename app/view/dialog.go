@@ -38,59 +38,65 @@ func (d *desk) ask(what dialog) {
 	}
 }
 
-// inDialog carries out what the person did in a dialog, or to open one.
-func (d *desk) inDialog(sig Signal) {
-	switch sig.Do {
-	case "new", "leaving", "removing", "requests", "declining", "somebody-else", "password":
-		d.ask(dialog{kind: sig.Do, peer: jid.JID(sig.Peer)})
-	case "close":
-		d.dialog = dialog{}
-	case "turn":
-		d.dialog.first = sig.Number
-		if page, _ := d.page(); len(page) > 0 {
-			d.settling.Focus = "accept:" + string(page[0].JID)
-		}
-	case "decline-all":
-		var all []jid.JID
-		for _, c := range d.requests() {
-			all = append(all, c.JID)
-		}
-		d.model.Do(state.DeclineContacts{JIDs: all})
-		d.dialog = dialog{}
-	case "start":
-		d.start(sig)
-	case "switch-text":
-		d.dialog.text, d.dialog.chosen = sig.Text, 0
-	case "switch-move":
-		if n := len(d.found()); n > 0 {
-			d.dialog.chosen = (d.dialog.chosen + sig.Number + n) % n
-		}
-	case "switch":
-		if found := d.found(); d.dialog.chosen < len(found) {
-			d.show(found[d.dialog.chosen].peer)
-		}
-	case "remove":
-		d.model.Do(state.RemoveContact{JID: jid.JID(sig.Peer)})
-		d.dialog, d.details = dialog{}, false
-	case "give-password":
-		d.settling.Focus = "password-again"
-		if sig.Text == "" {
-			d.dialog.fault = "Type the password."
-			break
-		}
-		d.dialog, d.settling.Focus = dialog{}, ""
-		d.model.Do(state.GivePassword{Password: sig.Text})
-	case "sign-in-again":
-		d.keep()
-		d.dialog = dialog{}
-		d.model.Do(state.SignInAgain{})
-	case "sign-out":
-		d.dialog = dialog{}
-		d.model.Do(state.SignOut{})
-	default:
-		return
+// askSignal puts the dialog in front that has the name of the command.
+func (d *desk) askSignal(sig Signal) {
+	d.ask(dialog{kind: string(sig.Do), peer: jid.JID(sig.Peer)})
+	d.rev++
+}
+
+// turnPage shows another page of requests.
+func (d *desk) turnPage(sig Signal) {
+	d.dialog.first = sig.Number
+	if page, _ := d.page(); len(page) > 0 {
+		d.settling.Focus = "accept:" + string(page[0].JID)
 	}
 	d.rev++
+}
+
+// declineAll declines all requests.
+func (d *desk) declineAll(Signal) {
+	var all []jid.JID
+	for _, c := range d.requests() {
+		all = append(all, c.JID)
+	}
+	d.model.Do(state.DeclineContacts{JIDs: all})
+	d.dialog = dialog{}
+	d.rev++
+}
+
+// moveSwitcher chooses another row of the switcher.
+func (d *desk) moveSwitcher(sig Signal) {
+	if n := len(d.found()); n > 0 {
+		d.dialog.chosen = (d.dialog.chosen + sig.Number + n) % n
+	}
+	d.rev++
+}
+
+// switchTo opens the chosen row of the switcher.
+func (d *desk) switchTo(Signal) {
+	if found := d.found(); d.dialog.chosen < len(found) {
+		d.show(found[d.dialog.chosen].peer)
+	}
+	d.rev++
+}
+
+// remove removes a contact.
+func (d *desk) remove(sig Signal) {
+	d.model.Do(state.RemoveContact{JID: jid.JID(sig.Peer)})
+	d.dialog, d.details = dialog{}, false
+	d.rev++
+}
+
+// givePassword passes on the password, if there is one.
+func (d *desk) givePassword(sig Signal) {
+	d.rev++
+	if sig.Text == "" {
+		d.settling.Focus = "password-again"
+		d.dialog.fault = "Type the password."
+		return
+	}
+	d.dialog, d.settling.Focus = dialog{}, ""
+	d.model.Do(state.GivePassword{Password: sig.Text})
 }
 
 // start opens a conversation with an address somebody typed.
@@ -204,14 +210,14 @@ func (m *modal) Render() app.UI {
 				app.If(d.s.Unsaved() > 0, func() app.UI {
 					return app.P().Class("field-fault").Attr("role", "alert").Text("What you did to contacts has not been saved yet and will be lost.")
 				}),
-				actions("sign-out", "Sign out", "", "button-primary")))
+				actions(doSignOut, "Sign out", "", "button-primary")))
 	case "requests":
 		return m.frame("Contact requests", m.asked())
 	case "declining":
 		return m.frame("Decline all?",
 			app.Div().Body(
 				app.P().Text("All "+count(d.s.Requests())+" who ask are told no, without a reason. They can ask again."),
-				actions("decline-all", "Decline all", "", "button-danger-solid")))
+				actions(doDeclineAll, "Decline all", "", "button-danger-solid")))
 	case "password":
 		return m.frame("Enter the password", m.password())
 	case "somebody-else":
@@ -221,7 +227,7 @@ func (m *modal) Render() app.UI {
 		return m.frame("Remove "+name+"?",
 			app.Div().Body(
 				app.P().Body(app.Elem("bdi").Text(d.dialog.peer.Shown()), app.Text(" leaves your contacts, and neither of you sees any more when the other is online. You can still write to each other.")),
-				actions("remove", "Remove", string(d.dialog.peer), "button-danger-solid")))
+				actions(doRemove, "Remove", string(d.dialog.peer), "button-danger-solid")))
 	}
 	return app.Div()
 }
@@ -241,7 +247,7 @@ func (m *modal) password() app.UI {
 		input = input.Aria("invalid", "true").Aria("describedby", "password-fault")
 		alert = alert.Text(fault)
 	}
-	return app.Form().DataSet("form", "give-password").Attr("novalidate", "true").Body(
+	return app.Form().DataSet("form", string(doGivePassword)).Attr("novalidate", "true").Body(
 		app.P().Class("dialog-lead").Text(why+" What you have written here is kept."),
 		app.Input().Type("text").Class("sr").Name("username").Attr("autocomplete", "username").Attr("readonly", "true").
 			Value(string(d.s.Account())).TabIndex(-1).Aria("label", "Account"),
@@ -249,7 +255,7 @@ func (m *modal) password() app.UI {
 			app.Text("Password of "), app.Elem("bdi").Text(d.s.Account().Shown())),
 		input, alert,
 		app.Div().Class("dialog-actions").Body(
-			app.Button().Type("button").Class("button-quiet").DataSet("do", "close").Text("Cancel"),
+			app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel"),
 			app.Button().Type("submit").Class("button-primary").Text("Sign in")))
 }
 
@@ -266,7 +272,7 @@ func (m *modal) somebodyElse() app.UI {
 		app.P().Class("dialog-lead").Body(app.Text("With what signs you in here, the server now takes you for "), address(other), app.Text(".")),
 		app.P().Body(app.Text("What is on screen belongs to "), address(s.Account()),
 			app.Text(" and is not mixed with it. At the sign-in form you decide who to be. If you are not remembered on this device, what is not sent yet is lost.")),
-		actions("sign-in-again", "Sign in again", "", "button-primary"))
+		actions(doSignInAgain, "Sign in again", "", "button-primary"))
 }
 
 // unsent warns of messages that are nowhere but here.
@@ -284,14 +290,14 @@ func (m *modal) frame(title string, body app.UI) app.UI {
 	return app.Elem("dialog").Class("dialog").DataSet("modal", "true").Aria("labelledby", "dialog-title").Body(
 		app.Header().Class("dialog-head").Body(
 			app.H2().ID("dialog-title").Class("dialog-title").Text(title),
-			iconButton("close", "Close", "close")),
+			iconButton("close", "Close", doClose)),
 		body)
 }
 
-func actions(do, label, peer, class string) app.UI {
+func actions(do Command, label, peer, class string) app.UI {
 	return app.Div().Class("dialog-actions").Body(
-		app.Button().Type("button").Class("button-quiet").DataSet("do", "close").Text("Cancel"),
-		app.Button().Type("button").Class(class).DataSet("do", do).DataSet("peer", peer).Text(label))
+		app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel"),
+		app.Button().Type("button").Class(class).DataSet("do", string(do)).DataSet("peer", peer).Text(label))
 }
 
 func (m *modal) newChat() app.UI {
@@ -303,14 +309,14 @@ func (m *modal) newChat() app.UI {
 		input = input.Aria("invalid", "true").Aria("describedby", "new-fault")
 		alert = alert.Text(fault)
 	}
-	return app.Form().DataSet("form", "start").Attr("novalidate", "true").Body(
+	return app.Form().DataSet("form", string(doStart)).Attr("novalidate", "true").Body(
 		app.Label().Class("field-label").For("new-address").Text("XMPP address"),
 		input, alert,
 		app.Label().Class("check").Body(
 			app.Input().Type("checkbox").Name("on").Attr("checked", "true"),
 			app.Span().Text("Add to contacts, and ask to see when they are online")),
 		app.Div().Class("dialog-actions").Body(
-			app.Button().Type("button").Class("button-quiet").DataSet("do", "close").Text("Cancel"),
+			app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel"),
 			app.Button().Type("submit").Class("button-primary").Text("Start chat")))
 }
 
@@ -319,14 +325,14 @@ func (m *modal) switcher() []app.UI {
 	found := d.found()
 	input := app.Input().Type("text").ID("switch-text").Class("switcher-text").Placeholder("Go to…").Aria("label", "Go to conversation").
 		Attr("role", "combobox").Aria("expanded", "true").Aria("controls", "switch-list").
-		DataSet("input", "switch-text").AutoComplete(false).Attr("spellcheck", "false")
+		DataSet("input", string(doSwitchText)).AutoComplete(false).Attr("spellcheck", "false")
 	if len(found) > 0 {
 		input = input.Aria("activedescendant", "switch-"+strconv.Itoa(d.dialog.chosen))
 	}
 	var rows []app.UI
 	for i, it := range found {
 		rows = append(rows, app.Div().ID("switch-"+strconv.Itoa(i)).Class("switcher-row").Attr("role", "option").
-			Aria("selected", strconv.FormatBool(i == d.dialog.chosen)).DataSet("do", "open").DataSet("peer", string(it.peer)).Body(
+			Aria("selected", strconv.FormatBool(i == d.dialog.chosen)).DataSet("do", string(doOpen)).DataSet("peer", string(it.peer)).Body(
 			avatar(string(it.peer), it.name, "avatar-m", dot(d.showOf(d.s.Contact(it.peer)))),
 			app.Span().Class("switcher-name").Body(app.Elem("bdi").Text(it.name)),
 			app.Span().Class("switcher-address").Body(app.Elem("bdi").Text(it.peer.Shown()))))

@@ -47,7 +47,7 @@ func (g *gapRows) end() (here []state.Gap) {
 func (c *chat) gap(g state.Gap) app.UI {
 	row := app.Div().Class("gap").Attr("role", "group").Aria("label", "Messages may be missing here")
 	text := app.Span().Class("gap-text")
-	button := app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "load-missing").DataSet("text", g.After.ID)
+	button := app.Button().Type("button").Class("button-quiet button-small").DataSet("do", string(doLoadMissing)).DataSet("text", g.After.ID)
 	switch f := g.Fill; {
 	case f.Loading:
 		words := "Loading missing messages…"

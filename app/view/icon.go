@@ -37,9 +37,9 @@ func icon(name string) app.UI {
 }
 
 // iconButton is a button that shows an icon and is called by its label.
-func iconButton(name, label, do string) app.HTMLButton {
+func iconButton(name, label string, do Command) app.HTMLButton {
 	return app.Button().Type("button").Class("icon-button").Aria("label", label).Title(label).
-		DataSet("do", do).Body(icon(name))
+		DataSet("do", string(do)).Body(icon(name))
 }
 
 // avatar is a coloured disc with the first letter of a name; dot adds presence.

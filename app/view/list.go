@@ -43,7 +43,7 @@ func (l *list) head() app.UI {
 			avatar(string(me), d.s.Name(me), "avatar-m", dot(d.ownShow())),
 			app.Span().Class("sr").Text("Your account, "+strings.ToLower(presenceWords(d.ownShow())))),
 		app.H1().Class("list-title").Text("Chats"),
-		iconButton("new", "New chat", "new"),
+		iconButton("new", "New chat", doNew),
 	)
 }
 
@@ -70,7 +70,7 @@ func (l *list) search() app.UI {
 	return app.Label().Class("search").Body(
 		icon("search"),
 		app.Input().Type("search").ID("filter").Placeholder("Search").Aria("label", "Search conversations and messages").
-			DataSet("input", "filter").AutoComplete(false).Attr("spellcheck", "false").Attr("enterkeyhint", "search"),
+			DataSet("input", string(doFilter)).AutoComplete(false).Attr("spellcheck", "false").Attr("enterkeyhint", "search"),
 	)
 }
 
@@ -148,7 +148,7 @@ func (l *list) none() app.UI {
 		}
 		return app.Div().Class("none").Body(
 			app.P().Attr("role", "status").Text(text),
-			app.Button().Type("button").Class("button-quiet").DataSet("do", "new").Text("Write to an address"),
+			app.Button().Type("button").Class("button-quiet").DataSet("do", string(doNew)).Text("Write to an address"),
 		)
 	case !d.s.RosterLoaded:
 		var bones []app.UI
@@ -162,7 +162,7 @@ func (l *list) none() app.UI {
 	return app.Div().Class("none").Body(
 		app.Div().Class("nothing-mark").Body(icon("chat")),
 		app.P().Text("Nobody is here yet. Write to somebody's XMPP address to begin."),
-		app.Button().Type("button").Class("button-primary").DataSet("do", "new").Text("New chat"),
+		app.Button().Type("button").Class("button-primary").DataSet("do", string(doNew)).Text("New chat"),
 	)
 }
 
@@ -252,7 +252,7 @@ func (r *row) Render() app.UI {
 		class += " row-typing"
 	}
 	b := app.Button().Type("button").Class(class).ID("row:"+string(r.Peer)).
-		DataSet("do", "open").DataSet("peer", string(r.Peer)).
+		DataSet("do", string(doOpen)).DataSet("peer", string(r.Peer)).
 		Attr("tabindex", "-1")
 	if r.Open {
 		b = b.Aria("current", "true")
@@ -284,7 +284,7 @@ func status(d *desk) app.HTMLDiv {
 		phase = state.Online // too short to be worth a word
 	}
 	line := app.Div().Class("status").Attr("role", "status").DataSet("phase", phaseName(phase))
-	retry := app.Button().Type("button").Class("status-retry").DataSet("do", "reconnect").Text("Retry now")
+	retry := app.Button().Type("button").Class("status-retry").DataSet("do", string(doReconnect)).Text("Retry now")
 	why := ""
 	if c.Problem != nil {
 		why = c.Problem.Text
@@ -315,17 +315,17 @@ func status(d *desk) app.HTMLDiv {
 		if c.Problem != nil {
 			text, advice = c.Problem.Text, c.Problem.Advice
 		}
-		do, word := "reconnect", "Reconnect"
+		do, word := doReconnect, "Reconnect"
 		switch {
 		case c.Problem == nil:
 		case c.Problem.Kind == "another-build":
-			do, word = "reload", "Reload"
+			do, word = doReload, "Reload"
 		case c.Problem.Field == "password":
-			do, word = "password", "Enter password"
+			do, word = doPassword, "Enter password"
 		case c.Problem.Account != "":
-			do, word = "somebody-else", "Sign in again"
+			do, word = doSomebodyElse, "Sign in again"
 		}
-		body := []app.UI{icon("alert"), app.Span().Class("status-text").Text(text), app.Button().Type("button").Class("status-retry").DataSet("do", do).Text(word)}
+		body := []app.UI{icon("alert"), app.Span().Class("status-text").Text(text), app.Button().Type("button").Class("status-retry").DataSet("do", string(do)).Text(word)}
 		if advice != "" {
 			body = append(body, app.Span().Class("status-why").Text(advice))
 		}
@@ -358,7 +358,7 @@ func refusal(d *desk) app.UI {
 	return app.If(c != nil, func() app.UI {
 		return app.Div().Class("status").Attr("role", "alert").DataSet("phase", "stopped").Body(
 			icon("alert"), app.Span().Class("status-text").Body(app.Elem("bdi").Text(c.JID.Shown()), app.Text(" "+c.Refused)),
-			app.Button().Type("button").Class("status-retry").DataSet("do", "dismiss").DataSet("peer", string(c.JID)).Text("OK"))
+			app.Button().Type("button").Class("status-retry").DataSet("do", string(doDismiss)).DataSet("peer", string(c.JID)).Text("OK"))
 	})
 }
 
@@ -407,18 +407,18 @@ func menu(d *desk) app.UI {
 			app.Span().Class("menu-names").Body(
 				app.Strong().Body(app.Elem("bdi").Text(d.s.Name(me))),
 				app.Span().Class("menu-address").Body(app.Elem("bdi").Text(me.Shown()))),
-			iconButton("copy", "Copy address", "copy").DataSet("text", string(me)),
+			iconButton("copy", "Copy address", doCopy).DataSet("text", string(me)),
 		),
-		choices("Presence", "presence", string(d.ownShow()), [][2]string{
+		choices("Presence", doPresence, string(d.ownShow()), [][2]string{
 			{"available", "Online"}, {"away", "Away"}, {"dnd", "Do not disturb"}}),
-		choices("Appearance", "theme", d.platform.Theme(), [][2]string{
+		choices("Appearance", doTheme, d.platform.Theme(), [][2]string{
 			{"", "System"}, {"light", "Light"}, {"dark", "Dark"}}),
-		choices("Tell contacts what I have read", "discreet", map[bool]string{true: "on"}[d.s.Discreet], [][2]string{
+		choices("Tell contacts what I have read", doDiscreet, map[bool]string{true: "on"}[d.s.Discreet], [][2]string{
 			{"", "Yes"}, {"on", "No"}}),
 		noticesMenu(d),
 		app.Div().Class("menu-actions").Body(
-			app.Button().Type("button").Class("menu-item").DataSet("do", "key").DataSet("text", "keys").Body(icon("panel"), app.Text("Keyboard shortcuts")),
-			app.Button().Type("button").Class("menu-item").DataSet("do", "leaving").Body(icon("leave"), app.Text("Sign out")),
+			app.Button().Type("button").Class("menu-item").DataSet("do", string(doKey)).DataSet("text", "keys").Body(icon("panel"), app.Text("Keyboard shortcuts")),
+			app.Button().Type("button").Class("menu-item").DataSet("do", string(doLeaving)).Body(icon("leave"), app.Text("Sign out")),
 		),
 	)
 }
@@ -432,17 +432,17 @@ func noticesMenu(d *desk) app.UI {
 			chosen = ""
 			note = note.Text("The browser blocks notifications from this page. Allow them in its settings, then choose again.")
 		}
-		return app.Div().Body(choices("Notifications", "notices", chosen, [][2]string{
+		return app.Div().Body(choices("Notifications", doNotices, chosen, [][2]string{
 			{"", "Off"}, {"on", "Without text"}, {"text", "With text"}}), note)
 	})
 }
 
 // choices is a row of buttons of which one is pressed.
-func choices(label, do, chosen string, options [][2]string) app.UI {
+func choices(label string, do Command, chosen string, options [][2]string) app.UI {
 	var buttons []app.UI
 	for _, o := range options {
-		b := app.Button().Type("button").Class("choice").DataSet("do", do).DataSet("text", o[0]).Aria("pressed", strconv.FormatBool(o[0] == chosen))
-		if do == "presence" {
+		b := app.Button().Type("button").Class("choice").DataSet("do", string(do)).DataSet("text", o[0]).Aria("pressed", strconv.FormatBool(o[0] == chosen))
+		if do == doPresence {
 			b = b.Body(app.Span().Class("dot dot-still "+map[string]string{"available": "dot-online", "away": "dot-away", "dnd": "dot-busy"}[o[0]]), app.Text(o[1]))
 		} else {
 			b = b.Text(o[1])

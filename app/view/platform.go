@@ -39,10 +39,10 @@ type Platform interface {
 	Log(text string)
 }
 
-// Signal is one thing the person did. Do names it as data-do, data-form or
-// data-input does in the page.
+// Signal is one thing the person did. The page sends it as an object with the same fields in
+// lower case; see web/types.d.ts.
 type Signal struct {
-	Do     string
+	Do     Command
 	Peer   string // data-peer of what was acted on
 	Text   string // what was typed or chosen
 	Also   string // the second field of a form; for "key": the part of the page with the focus
@@ -50,12 +50,13 @@ type Signal struct {
 	Number int    // for "rows": the first row in sight; for "hit": which one
 }
 
-// Settling is what to do once a change is on screen.
+// Settling is what to do once a change is on screen. The page gets it as an object with the same
+// fields in lower case.
 type Settling struct {
-	Scroll string // "end", "new" (the divider), "found" (the message), "stay", "put" (the page does not move), "" to stay or to follow the end
-	Focus  string // id of the element to focus, "" to leave the focus alone
-	Enter  bool   // a pane was entered that Back should leave
-	Empty  bool   // the field above the list is to be emptied
+	Scroll   string // "end", "new" (the divider), "found" (the message), "stay", "put" (the page does not move), "" to stay or to follow the end
+	Focus    string // id of the element to focus, "" to leave the focus alone
+	Enter    bool   // a pane was entered that Back should leave
+	Unfilter bool   // the field above the list is to be emptied
 }
 
 // Page is the Platform of a page that has loaded web/natter.js.
@@ -66,8 +67,8 @@ func helper() app.Value { return app.Window().Get("natterPage") }
 // Listen implements Platform.
 func (Page) Listen(f func(Signal)) (stop func()) {
 	listener := app.FuncOf(func(_ app.Value, args []app.Value) any {
-		if len(args) == 6 {
-			f(Signal{args[0].String(), args[1].String(), args[2].String(), args[3].String(), args[4].Bool(), args[5].Int()})
+		if len(args) == 1 {
+			f(readSignal(args[0]))
 		}
 		return nil
 	})
@@ -78,11 +79,29 @@ func (Page) Listen(f func(Signal)) (stop func()) {
 	}
 }
 
+// readSignal reads the object of a Signal, in which fields may be missing. Asking each one costs
+// less than a microsecond.
+func readSignal(v app.Value) Signal {
+	text := func(name string) string {
+		if f := v.Get(name); f.Truthy() {
+			return f.String()
+		}
+		return ""
+	}
+	sig := Signal{Do: Command(text("do")), Peer: text("peer"), Text: text("text"), Also: text("also"), On: v.Get("on").Truthy()}
+	if n := v.Get("number"); n.Truthy() {
+		sig.Number = n.Int()
+	}
+	return sig
+}
+
 // Hold implements Platform.
 func (Page) Hold(exact bool) string { return helper().Call("hold", exact).String() }
 
 // Settle implements Platform.
-func (Page) Settle(s Settling) { helper().Call("settle", s.Scroll, s.Focus, s.Enter, s.Empty) }
+func (Page) Settle(s Settling) {
+	helper().Call("settle", map[string]any{"scroll": s.Scroll, "focus": s.Focus, "enter": s.Enter, "unfilter": s.Unfilter})
+}
 
 // Attentive implements Platform.
 func (Page) Attentive() bool { return helper().Call("attentive").Bool() }

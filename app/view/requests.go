@@ -17,7 +17,7 @@ func requestRow(n int) app.UI {
 	if n == 1 {
 		text = "One person waits for your answer."
 	}
-	return app.Button().Type("button").Class("request-row").ID("requests").DataSet("do", "requests").Body(
+	return app.Button().Type("button").Class("request-row").ID("requests").DataSet("do", string(doRequests)).Body(
 		app.Span().Class("request-mark").Body(icon("person")),
 		app.Span().Class("request-words").Body(
 			app.Strong().Class("request-name").Text("Contact requests"),
@@ -116,7 +116,7 @@ func (m *modal) asked() app.UI {
 	body = append(body, app.Ul().Class("requests").Body(rows...))
 	if all > len(page) {
 		turn := func(word string, to int, possible bool) app.UI {
-			return app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "turn").
+			return app.Button().Type("button").Class("button-quiet button-small").DataSet("do", string(doTurn)).
 				DataSet("number", strconv.Itoa(to)).Disabled(!possible).Text(word)
 		}
 		body = append(body, app.Div().Class("request-pages").Body(
@@ -126,7 +126,7 @@ func (m *modal) asked() app.UI {
 	}
 	if all > 1 {
 		body = append(body, app.Div().Class("dialog-actions").Body(
-			app.Button().Type("button").Class("button-danger").DataSet("do", "declining").Text("Decline all "+count(all))))
+			app.Button().Type("button").Class("button-danger").DataSet("do", string(doDeclining)).Text("Decline all "+count(all))))
 	}
 	return app.Div().Body(body...)
 }
@@ -148,9 +148,9 @@ func request(d *desk, c *state.Contact) app.UI {
 		app.Div().Class("request-body").Body(
 			app.Div().Class("request-words").Body(text...),
 			app.Div().Class("request-actions").Body(
-				app.Button().Type("button").Class("button-primary button-small").ID("accept:"+peer).DataSet("do", "accept").DataSet("peer", peer).
+				app.Button().Type("button").Class("button-primary button-small").ID("accept:"+peer).DataSet("do", string(doAccept)).DataSet("peer", peer).
 					Aria("label", "Accept "+name).Text("Accept"),
-				app.Button().Type("button").Class("button-quiet button-small").DataSet("do", "decline").DataSet("peer", peer).
+				app.Button().Type("button").Class("button-quiet button-small").DataSet("do", string(doDecline)).DataSet("peer", peer).
 					Aria("label", "Decline "+name).Text("Decline"),
 			),
 		),

@@ -68,7 +68,7 @@ func (r *Root) OnMount(ctx app.Context) {
 		}),
 		d.platform.Listen(func(sig Signal) {
 			ctx.Dispatch(func(ctx app.Context) {
-				if sig.Do == "message" || sig.Do == "send" {
+				if sig.Do == doMessage || sig.Do == doSend {
 					// Writing is quick: what is written is on the page already, and what is sent
 					// comes back in a State.
 					ctx.PreventUpdate()

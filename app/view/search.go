@@ -123,7 +123,7 @@ func (d *desk) escape(inList bool) bool {
 		d.search.opened = 0
 	default:
 		d.filtered("")
-		d.settling.Empty = true
+		d.settling.Unfilter = true
 		if inList {
 			d.settling.Focus = "filter"
 		}
@@ -174,7 +174,7 @@ func (l *list) messages(people int) app.UI {
 		body = append(body, app.Div().Class("rows-list").Attr("role", "list").Aria("label", "Messages").Body(rows...))
 	}
 	if s.found.More {
-		body = append(body, app.Button().Type("button").Class("button-quiet rows-more").DataSet("do", "more-hits").Text("Show more"))
+		body = append(body, app.Button().Type("button").Class("button-quiet rows-more").DataSet("do", string(doMoreHits)).Text("Show more"))
 	}
 	return app.Section().Class("hits").Aria("label", "Messages").Body(body...)
 }
@@ -211,7 +211,7 @@ func (h *hit) Render() app.UI {
 	}
 	line = append(line, app.Elem("bdi").Body(said...))
 	b := app.Button().Type("button").Class("row row-hit").ID("hit:"+strconv.Itoa(h.Number)).
-		DataSet("do", "hit").DataSet("peer", string(h.Peer)).DataSet("text", h.Key).DataSet("number", strconv.Itoa(h.Number)).
+		DataSet("do", string(doHit)).DataSet("peer", string(h.Peer)).DataSet("text", h.Key).DataSet("number", strconv.Itoa(h.Number)).
 		Attr("tabindex", "-1")
 	if h.Open {
 		b = b.Aria("current", "true")

@@ -11,11 +11,23 @@ type Form struct{ natter js.Value }
 // OpenForm returns the form of this page.
 func OpenForm() Form { return Form{global.Get("natter")} }
 
-// OnSubmit has f called with what was typed each time Sign in is pressed, at once if
-// that has happened already.
-func (f Form) OnSubmit(submitted func(address, password, server string, remember bool, as string)) {
+// SignIn is what was typed into the form.
+type SignIn struct {
+	Address, Password string
+	Server            string // "" unless typed
+	Remember          bool
+	As                string // the account of a Problem that the person goes on as, or ""
+}
+
+// OnSubmit calls f with what was typed each time Sign in is pressed, and at once if that has
+// happened already.
+func (f Form) OnSubmit(submitted func(SignIn)) {
 	f.natter.Set("onSignIn", js.FuncOf(func(_ js.Value, args []js.Value) any {
-		submitted(args[0].String(), args[1].String(), args[2].String(), args[3].Bool(), args[4].String())
+		form := args[0]
+		submitted(SignIn{
+			Address: form.Get("address").String(), Password: form.Get("password").String(), Server: form.Get("server").String(),
+			Remember: form.Get("remember").Bool(), As: form.Get("as").String(),
+		})
 		return nil
 	}))
 }
@@ -23,9 +35,11 @@ func (f Form) OnSubmit(submitted func(address, password, server string, remember
 // Busy says that the attempt is under way.
 func (f Form) Busy(text string) { f.natter.Call("signInBusy", text) }
 
-// Fail says why the attempt failed, which field it is about, and who the person would be
-// instead, if anybody.
-func (f Form) Fail(text, field, account string) { f.natter.Call("signInError", text, field, account) }
+// Fail says why the attempt failed, which field it is about, and as which account the person could
+// go on, "" for none.
+func (f Form) Fail(text, field, account string) {
+	f.natter.Call("signInError", map[string]any{"text": text, "field": field, "account": account})
+}
 
 // Hide shows the app instead of the form.
 func (f Form) Hide() { f.natter.Call("showApp") }

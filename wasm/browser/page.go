@@ -73,7 +73,7 @@ func (j Journal) Handling(print uint64) { j.handling.SetIndex(0, print) }
 
 // Poison implements client.Journal.
 func (Journal) Poison() (prints []uint64) {
-	for _, s := range strings.Fields(TabStorage.Load("natter.poison")) {
+	for _, s := range strings.Fields(TabStorage.Load(PoisonKey)) {
 		if n, err := strconv.ParseUint(s, 10, 64); err == nil {
 			prints = append(prints, n)
 		}

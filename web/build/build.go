@@ -30,8 +30,8 @@ type options struct {
 	number   int64  // larger for newer builds, 0 if unknown
 }
 
-// types are the kinds of files a bundle has, and how they are served.
-var types = map[string]string{
+// kinds are the kinds of files a bundle has, and how they are served.
+var kinds = map[string]string{
 	".html":        "text/html; charset=utf-8",
 	".js":          "text/javascript; charset=utf-8",
 	".css":         "text/css; charset=utf-8",
@@ -114,11 +114,16 @@ func (b *builder) addHashed(o options) error {
 	return nil
 }
 
-// comments are those of CSS, but for where one stands in quotes.
-var comments = regexp.MustCompile(`/\*(?s:.*?)\*/`)
+// comments are those of CSS, but for where one stands in quotes; types are those comments of a script
+// that tsc reads; trailing is a comment behind something, unless a quote in it may mean that it is none.
+var (
+	comments = regexp.MustCompile(`/\*(?s:.*?)\*/`)
+	types    = regexp.MustCompile(`/\*\*(?s:.*?)\*/ ?`)
+	trailing = regexp.MustCompile("^([^\"'`]*(?:\"[^\"\\\\]*\"[^\"'`]*|'[^'\\\\]*'[^\"'`]*|`[^`\\\\]*`[^\"'`]*)*?)\\s+// [^\"'`]*$")
+)
 
-// readBare reads a file, and a script or a style without what is for its readers: comments that have
-// lines of their own, and indentation. Half of what comes before the form was that. Lines
+// readBare reads a file, and a script or a style without what is for its readers: comments
+// and indentation. Half of what comes before the form was that. Lines
 // keep their numbers, so that what the browser says of them holds for the source.
 func readBare(file string) ([]byte, error) {
 	data, err := os.ReadFile(file)
@@ -129,11 +134,13 @@ func readBare(file string) ([]byte, error) {
 	if !script && path.Ext(file) != ".css" {
 		return data, nil
 	}
-	if !script {
-		data = comments.ReplaceAllFunc(data, func(comment []byte) []byte {
-			return bytes.Repeat([]byte("\n"), bytes.Count(comment, []byte("\n")))
-		})
+	unread := comments
+	if script {
+		unread = types
 	}
+	data = unread.ReplaceAllFunc(data, func(comment []byte) []byte {
+		return bytes.Repeat([]byte("\n"), bytes.Count(comment, []byte("\n")))
+	})
 	lines := strings.Split(string(data), "\n")
 	for i, line := range lines {
 		if strings.Count(line, "`")%2 != 0 || strings.HasSuffix(line, "\\") {
@@ -142,6 +149,8 @@ func readBare(file string) ([]byte, error) {
 		lines[i] = strings.TrimSpace(line)
 		if script && strings.HasPrefix(lines[i], "//") {
 			lines[i] = ""
+		} else if script {
+			lines[i] = trailing.ReplaceAllString(lines[i], "$1")
 		}
 	}
 	return []byte(strings.Join(lines, "\n")), nil
@@ -288,7 +297,7 @@ func (b *builder) write(o options) ([]site.Asset, error) {
 	var assets []site.Asset
 	for _, name := range sorted(b.files) {
 		data := b.files[name]
-		kind := types[path.Ext(name)]
+		kind := kinds[path.Ext(name)]
 		if kind == "" {
 			return nil, fmt.Errorf("%s: no type is known for such a file", name)
 		}

@@ -357,10 +357,12 @@ func TestInlineIsWhole(t *testing.T) {
 func TestBare(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"a.js": {
-			"// a\n\"use strict\";\n\n  // b\n\tf(); // c\n": "\n\"use strict\";\n\n\nf(); // c\n",
-			"  f(`a ${b}`, \"//\");":                         "f(`a ${b}`, \"//\");",
-			"f(`a\n  // b`)":                                 "",
-			"f('a \\\n  b')":                                 "",
+			"// a\n\"use strict\";\n\n  // b\n\tf(); // c\n":                            "\n\"use strict\";\n\n\nf();\n",
+			"f(\"a // b\"); // c\ng('d', \"e // f\");\nh(); // it's i":                  "f(\"a // b\");\ng('d', \"e // f\");\nh(); // it's i",
+			"  f(`a ${b}`, \"//\");":                                                    "f(`a ${b}`, \"//\");",
+			"/** @type {A} */\nf(/** @type {B} */ (c));\n/**\n * d\n */\ng(a /* e */);": "\nf((c));\n\n\n\ng(a /* e */);",
+			"f(`a\n  // b`)": "",
+			"f('a \\\n  b')": "",
 		},
 		"a.css": {
 			"/* a */\na {\n  b: c; /* d\n  e */\n}\n/* f */ g {}": "\na {\nb: c;\n\n}\ng {}",

@@ -189,7 +189,7 @@ func TestFocus_StaysWithTheRow(t *testing.T) {
 			}`)
 			page.MustEval(`() => { (` + tc.meanwhile + `)(one, other) }`)
 			got := page.MustEval(`() => {
-				natterPage.settle("", "", false, false);
+				natterPage.settle({ scroll: "", focus: "", enter: false, unfilter: false });
 				return document.activeElement === other ? "other" : document.activeElement.id;
 			}`).Str()
 			if got != tc.want {

@@ -1,0 +1,157 @@
+package view
+
+import (
+	"slices"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// Command is the name of one thing the person can do. The page sends it in a Signal: as the
+// data-do of what was clicked, the data-form of what was submitted, the data-input of what was
+// typed into, or from web/natter.js itself. web/types.d.ts has the same list for the page.
+type Command string
+
+const (
+	doAccept        Command = "accept"
+	doAdd           Command = "add"
+	doAttention     Command = "attention" // the page got the focus or became visible
+	doAway          Command = "away"      // the page was hidden or left
+	doBack          Command = "back"      // the browser's Back
+	doClose         Command = "close"
+	doCopy          Command = "copy"
+	doDay           Command = "day" // a new day, or another time zone
+	doDecline       Command = "decline"
+	doDeclineAll    Command = "decline-all"
+	doDeclining     Command = "declining"
+	doDeleteMessage Command = "delete-message"
+	doDetails       Command = "details"
+	doDiscreet      Command = "discreet"
+	doDismiss       Command = "dismiss"
+	doEdge          Command = "edge" // the log is near its top or bottom
+	doFilter        Command = "filter"
+	doGivePassword  Command = "give-password"
+	doHit           Command = "hit"
+	doKey           Command = "key"
+	doLeave         Command = "leave"
+	doLeaving       Command = "leaving"
+	doLink          Command = "link"
+	doLoadMissing   Command = "load-missing"
+	doMessage       Command = "message" // the text in the composer changed
+	doMoreHits      Command = "more-hits"
+	doNew           Command = "new"
+	doNewest        Command = "newest"
+	doNotices       Command = "notices"
+	doOpen          Command = "open"
+	doPassword      Command = "password"
+	doPresence      Command = "presence"
+	doReconnect     Command = "reconnect"
+	doReload        Command = "reload" // the page does it
+	doRemove        Command = "remove"
+	doRemoving      Command = "removing"
+	doRename        Command = "rename"
+	doRequests      Command = "requests"
+	doRetryMessage  Command = "retry-message"
+	doRetryOlder    Command = "retry-older"
+	doRows          Command = "rows" // the list was scrolled
+	doSend          Command = "send"
+	doSendButton    Command = "send-button" // the page does it, with doSend
+	doSignInAgain   Command = "sign-in-again"
+	doSignOut       Command = "sign-out"
+	doSomebodyElse  Command = "somebody-else"
+	doStart         Command = "start"
+	doSwitch        Command = "switch"
+	doSwitchMove    Command = "switch-move"
+	doSwitchText    Command = "switch-text"
+	doTheme         Command = "theme"
+	doTurn          Command = "turn"
+	doUnfold        Command = "unfold"
+)
+
+// ofPage are the commands that web/natter.js carries out itself.
+var ofPage = []Command{doReload, doSendButton}
+
+// commands has what each Command does. Every command that is drawn is in here or in ofPage.
+var commands map[Command]func(*desk, Signal)
+
+func init() {
+	commands = map[Command]func(*desk, Signal){
+		// The open conversation.
+		doSend:          (*desk).sendSignal,
+		doMessage:       (*desk).messageTyped,
+		doRetryMessage:  func(d *desk, sig Signal) { d.model.Do(state.RetryMessage{Peer: d.open, ID: sig.Text}); d.answered() },
+		doDeleteMessage: func(d *desk, sig Signal) { d.model.Do(state.DeleteMessage{Peer: d.open, ID: sig.Text}); d.answered() },
+		doRetryOlder:    func(d *desk, _ Signal) { d.model.Do(state.LoadOlder{Peer: d.open}) },
+		doLoadMissing:   func(d *desk, sig Signal) { d.model.Do(state.LoadMissing{Peer: d.open, After: sig.Text}) },
+		doUnfold:        func(d *desk, sig Signal) { d.showMore(sig.Text) },
+		doEdge:          func(d *desk, sig Signal) { d.edge(sig.Text, sig.On) },
+		doNewest:        (*desk).showNewest,
+		doLink:          func(d *desk, sig Signal) { d.openLink(sig.Text) },
+		doCopy:          func(d *desk, sig Signal) { d.platform.Copy(sig.Text) },
+		doDetails:       func(d *desk, _ Signal) { d.details = !d.details; d.rev++ },
+
+		// The list, and the way between panes.
+		doOpen:     func(d *desk, sig Signal) { d.show(jid.JID(sig.Peer)) },
+		doLeave:    (*desk).leavePane,
+		doBack:     (*desk).wentBack,
+		doRows:     func(d *desk, sig Signal) { d.firstRow = sig.Number; d.rev++ },
+		doFilter:   func(d *desk, sig Signal) { d.filtered(sig.Text) },
+		doHit:      func(d *desk, sig Signal) { d.openHit(jid.JID(sig.Peer), sig.Text, sig.Number) },
+		doMoreHits: func(d *desk, _ Signal) { d.look(d.search.limit + hitsAtOnce) },
+		doKey:      func(d *desk, sig Signal) { d.key(sig.Text, sig.Also) },
+
+		// The page.
+		doAttention: func(d *desk, _ Signal) { d.read() },
+		doAway:      func(d *desk, _ Signal) { d.keep() },
+		doDay:       func(d *desk, _ Signal) { d.newDay() },
+
+		// The person's own presence and settings.
+		doReconnect: func(d *desk, _ Signal) { d.model.Do(state.Reconnect{}) },
+		doPresence: func(d *desk, sig Signal) {
+			d.model.Do(state.SetPresence{Presence: state.Presence{Show: state.Show(sig.Text), Status: d.s.OwnPresence.Status}})
+		},
+		doDiscreet: func(d *desk, sig Signal) { d.model.Do(state.SetDiscreet{On: sig.Text == "on"}) },
+		doTheme:    func(d *desk, sig Signal) { d.platform.SetTheme(sig.Text); d.rev++ },
+		doNotices:  func(d *desk, sig Signal) { d.platform.SetNotices(sig.Text); d.rev++ },
+
+		// Contacts.
+		doAccept: func(d *desk, sig Signal) {
+			d.answer(state.AcceptContact{JID: jid.JID(sig.Peer)}, jid.JID(sig.Peer))
+		},
+		doDecline: func(d *desk, sig Signal) {
+			d.answer(state.DeclineContacts{JIDs: []jid.JID{jid.JID(sig.Peer)}}, jid.JID(sig.Peer))
+		},
+		doDismiss: (*desk).dismiss,
+		doAdd:     func(d *desk, sig Signal) { d.model.Do(state.AddContact{JID: jid.JID(sig.Peer)}) },
+		doRename:  func(d *desk, sig Signal) { d.model.Do(state.RenameContact{JID: jid.JID(sig.Peer), Name: sig.Text}) },
+
+		// Dialogs.
+		doNew:          (*desk).askSignal,
+		doLeaving:      (*desk).askSignal,
+		doRemoving:     (*desk).askSignal,
+		doRequests:     (*desk).askSignal,
+		doDeclining:    (*desk).askSignal,
+		doSomebodyElse: (*desk).askSignal,
+		doPassword:     (*desk).askSignal,
+		doClose:        func(d *desk, _ Signal) { d.dialog = dialog{}; d.rev++ },
+		doTurn:         (*desk).turnPage,
+		doDeclineAll:   (*desk).declineAll,
+		doStart:        func(d *desk, sig Signal) { d.start(sig); d.rev++ },
+		doSwitchText:   func(d *desk, sig Signal) { d.dialog.text, d.dialog.chosen = sig.Text, 0; d.rev++ },
+		doSwitchMove:   (*desk).moveSwitcher,
+		doSwitch:       (*desk).switchTo,
+		doRemove:       (*desk).remove,
+		doGivePassword: (*desk).givePassword,
+		doSignInAgain:  func(d *desk, _ Signal) { d.keep(); d.dialog = dialog{}; d.rev++; d.model.Do(state.SignInAgain{}) },
+		doSignOut:      func(d *desk, _ Signal) { d.dialog = dialog{}; d.rev++; d.model.Do(state.SignOut{}) },
+	}
+}
+
+// happened carries out what the person did.
+func (d *desk) happened(sig Signal) {
+	if f := commands[sig.Do]; f != nil {
+		f(d, sig)
+	} else if !slices.Contains(ofPage, sig.Do) {
+		d.platform.Log("unknown command: " + string(sig.Do))
+	}
+}
