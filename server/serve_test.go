@@ -263,7 +263,7 @@ func TestConfigCheck(t *testing.T) {
 	cert, key := f.ca.Issue("chat.example.org")
 	f.write(f.cert, string(cert))
 	f.write(f.key, string(key))
-	if code, out, problems := check(); code != exitFailed || !strings.Contains(problems, "no certificate is for chat.example.net") {
+	if code, out, problems := check(); code != exitUsage || !strings.Contains(problems, "no certificate is for chat.example.net") {
 		t.Errorf("%d %s %s", code, out, problems)
 	}
 	f.write(f.key, "nothing")

@@ -128,6 +128,13 @@ func (s *Source) Configure(f *config.File) error {
 		}
 		pairs = append(pairs, p)
 	}
+	pages, domains := f.Names()
+	for _, name := range pages {
+		covers := func(p *pair) bool { return p.current.Leaf.VerifyHostname(name) == nil }
+		if f.TLS.ACME == nil && !slices.ContainsFunc(pairs, covers) {
+			return fmt.Errorf("tls.files: no certificate is for %s", name)
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pairs, s.looked, s.names = pairs, s.now(), map[string]bool{}
@@ -139,7 +146,6 @@ func (s *Source) Configure(f *config.File) error {
 	if f.TLS.ACME == nil {
 		return nil
 	}
-	pages, domains := f.Names()
 	for _, name := range append(slices.Clone(pages), domains...) {
 		s.names[name] = true
 		if leaf := before[name]; leaf != nil {
@@ -316,13 +322,6 @@ func Read(file config.CertFile) (*x509.Certificate, error) {
 		return nil, err
 	}
 	return p.current.Leaf, nil
-}
-
-// Serves reports whether there is a certificate for name, or may be once it is asked for.
-func (s *Source) Serves(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.names[name] || slices.ContainsFunc(s.pairs, func(p *pair) bool { return p.current.Leaf.VerifyHostname(name) == nil })
 }
 
 // Ready returns nil when every certificate that is asked for is there and has not ended.

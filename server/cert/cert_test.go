@@ -132,6 +132,7 @@ func TestFiles_Wrong(t *testing.T) {
 		{config.CertFile{Cert: a.Cert, Key: "/does/not/exist"}, "tls.files[0]: stat /does/not/exist"},
 		{config.CertFile{Cert: a.Cert, Key: b.Key}, "does not match"},
 		{config.CertFile{Cert: a.Key, Key: a.Key}, "certificate"},
+		{a, "tls.files: no certificate is for chat.example.org"},
 	} {
 		if _, err := New(file(tc.file), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%v: %v", tc.file, err)
