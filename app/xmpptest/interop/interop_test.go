@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -24,6 +25,7 @@ import (
 	"natter/app/xmpptest"
 	"natter/framing"
 	"natter/framing/native"
+	"natter/server/gateway"
 	"natter/server/trial"
 )
 
@@ -60,6 +62,20 @@ func TestLibraries(t *testing.T) {
 	t.Run("prosody", func(t *testing.T) {
 		s := xmpptest.Prosody(t)
 		talk(t, s.WS, func() jid.JID { return s.Account(t, "", password) })
+	})
+	t.Run("gateway", func(t *testing.T) {
+		s := xmpptest.Prosody(t)
+		g, err := gateway.New(gateway.Config{
+			NativeClients: true,
+			Domains:       []gateway.Domain{{Name: s.Domain, Backends: []gateway.Backend{{Address: s.TCP}}}},
+			Log:           slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		web := httptest.NewServer(g)
+		t.Cleanup(web.Close)
+		talk(t, "ws"+strings.TrimPrefix(web.URL, "http"), func() jid.JID { return s.Account(t, "", password) })
 	})
 }
 
