@@ -204,7 +204,7 @@ func TestSec92_LostIsLost(t *testing.T) {
 
 // What clients do wrong ends their stream with its own error, and a line in the log;
 // another client notices nothing.
-func TestBadClients(t *testing.T) {
+func TestSec89_BadClients(t *testing.T) {
 	url, log := scripted(t, func(p *peer) {
 		p.login()
 		for e := p.next(); e != nil; e = p.next() {
@@ -301,7 +301,7 @@ func TestBadClients(t *testing.T) {
 
 // A backend that cannot be used is passed over, and if there is no other the client
 // hears of it in a way that it can act on.
-func TestBackends(t *testing.T) {
+func TestSec93_Backends(t *testing.T) {
 	ca := xmpptest.Ours()
 	good := newBackend(t, func(p *peer) { p.login(); p.stay() }).addr
 	closed := newBackend(t, func(p *peer) {}).addr
