@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 
 	"natter/server/config"
+	"natter/server/front"
 	"natter/server/gateway"
 	"natter/server/site"
 )
@@ -26,6 +29,7 @@ func (r *running) mount(page *site.Site, paths map[string]gateway.Config) ([]*ga
 	var made []*gateway.Gateway
 	for path, c := range paths {
 		c.Log = r.log
+		c.LogOf = func(request *http.Request) *slog.Logger { return front.Log(request.Context()) }
 		c.Meter = meter{r.front.Set}
 		g, err := gateway.New(c)
 		if err != nil {

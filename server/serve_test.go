@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -399,5 +400,36 @@ func TestSec84_DownloadsEnd(t *testing.T) {
 	}
 	if code := <-code; code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// What a gateway logs of a stream names the request it came by, and nobody.
+func TestSec85_GatewayLog(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "natter.json")
+	text := fmt.Sprintf(`{"listen": %q, "gateway": {"nativeClients": true}, "log": {"requests": true, "level": "debug"},
+		"domains": [{"name": "example.org", "websocket": "/xmpp-websocket", "backends": [{"address": "127.0.0.1:1"}]}]}`, free(t))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := started(t, tiny(t), "-config", file)
+	ws, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(n.base, "http")+"/xmpp-websocket", &websocket.DialOptions{Subprotocols: []string{"xmpp"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.CloseNow()
+	if err := ws.Write(t.Context(), websocket.MessageText, []byte(`<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='example.org' from='juliet@example.org' version='1.0'/>`)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil { // a stream error, for nobody is behind the gateway
+		_, _, err = ws.Read(t.Context())
+	}
+	until(t, "the stream ended", func() bool { return strings.Contains(n.problems.String(), `msg="a stream ended"`) })
+	said := n.problems.String()
+	id := regexp.MustCompile(`msg="a stream begins" request=(\w+)`).FindStringSubmatch(said)
+	if id == nil || !regexp.MustCompile(`request=`+id[1]+` stream=\d+`).MatchString(said) {
+		t.Errorf("nothing leads from the stream to its request:\n%s", said)
+	}
+	if strings.Contains(said, "juliet") {
+		t.Errorf("somebody is named:\n%s", said)
 	}
 }

@@ -384,6 +384,7 @@ var silentChanges = []Change{
 func upgradeChanges(status int, path string) []Change {
 	to := func(port string) []Change {
 		return []Change{
+			{"natter", "backends for the domain, and " + path + " as its websocket"},
 			{"Prosody", `modules_enabled: "websocket"; it answers at /xmpp-websocket of port 5280, for the host that http_host or the VirtualHost names`},
 			{"ejabberd", "listen: module: ejabberd_http, request_handlers: /ws: ejabberd_http_ws"},
 			{"nginx", "location = " + path + " { proxy_pass http://127.0.0.1:" + port + "; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; proxy_set_header Host $host; proxy_read_timeout 900s; }"},

@@ -1,5 +1,5 @@
 // Package front stands before what natter serves: it bounds connections, gives each request
-// and each stream an id, counts and logs them, and says whether the server is well.
+// an id, counts and logs them, and says whether the server is well.
 //
 // What surprises: a stream is any connection that was taken over (a WebSocket); it ends when
 // its handler returns. Probes (/healthz, /readyz) are answered for any host name, since
@@ -180,21 +180,20 @@ func (f *Front) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// id names a request or a stream in the log, nowhere else.
-func id(n uint64) string { return fmt.Sprintf("%016x", n) }
-
 // answer notes what became of a request.
 type answer struct {
 	http.ResponseWriter
 	front   *Front
-	request uint64
+	request uint64 // names it in the log, nowhere else
 	start   time.Time
 	status  int
 	bytes   int
-	stream  string // its id, once the connection was taken over
+	stream  bool // the connection was taken over
 }
 
-func (a *answer) log() *slog.Logger { return a.front.log.With("request", id(a.request)) }
+func (a *answer) log() *slog.Logger {
+	return a.front.log.With("request", fmt.Sprintf("%016x", a.request))
+}
 
 // Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
@@ -221,11 +220,11 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	a.status, a.stream = http.StatusSwitchingProtocols, id(rand.Uint64())
+	a.status, a.stream = http.StatusSwitchingProtocols, true
 	a.front.streams.Add(1)
 	a.front.Set.GetOrCreateCounter("natter_streams_total").Inc()
 	if a.front.Requests.Load() {
-		a.log().Info("a stream begins", "stream", a.stream)
+		a.log().Info("a stream begins")
 	}
 	return conn, rw, nil
 }
@@ -250,7 +249,7 @@ func (a *answer) done(r *http.Request) {
 	took := time.Since(a.start)
 	f.answered(a.status, r.ProtoMajor).Inc()
 	f.bytes.Add(a.bytes)
-	if a.stream != "" {
+	if a.stream {
 		f.streams.Add(-1)
 	} else {
 		f.seconds.Update(took.Seconds())
@@ -258,8 +257,8 @@ func (a *answer) done(r *http.Request) {
 	if !f.Requests.Load() {
 		return
 	}
-	if a.stream != "" {
-		a.log().Info("a stream ended", "stream", a.stream, "took", took)
+	if a.stream {
+		a.log().Info("a stream ended", "took", took)
 		return
 	}
 	path := r.URL.EscapedPath()

@@ -52,6 +52,9 @@ type Config struct {
 	Roots  *x509.CertPool // for backends and other endpoints; the system's if nil
 	Log    *slog.Logger   // never gets an address of a person; slog.Default() if nil
 	Meter  Meter          // may be nil
+
+	// LogOf returns the log of a request, which names it; Log if nil.
+	LogOf func(*http.Request) *slog.Logger
 }
 
 // Domain is an XMPP domain that is served.
@@ -293,9 +296,13 @@ func (g *Gateway) admit(r *http.Request, client netip.AddrPort) (*session, *refu
 	case !client.Addr().IsLoopback() && g.places[place] >= g.lim.PerAddress:
 		return nil, &refusal{http.StatusTooManyRequests, "too-many-of-one", "too many connections from this address"}
 	}
+	log := g.log
+	if g.c.LogOf != nil {
+		log = g.c.LogOf(r)
+	}
 	s := &session{
 		g: g, client: client, place: place, started: time.Now(),
-		log:   g.log.With("stream", g.ids.Add(1)),
+		log:   log.With("stream", g.ids.Add(1)),
 		ready: make(chan struct{}), tail: make(chan struct{}), over: make(chan struct{}),
 		secure: r.TLS != nil || !client.Addr().IsLoopback(),
 	}
