@@ -286,7 +286,7 @@ func TestDeploy_Dashboard(t *testing.T) {
 	until(t, "a reload", func() bool { return strings.Contains(n.problems.String(), "was read again") })
 	_, told := get(t, http.DefaultClient, "http://"+f.metrics+"/metrics")
 	// A gateway tells the rest once it has clients.
-	m := meter{metrics.NewSet()}
+	m := newMeter(metrics.NewSet())
 	m.Opened()
 	m.Closed("done")
 	m.Refused("full")

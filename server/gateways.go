@@ -30,7 +30,7 @@ func (r *running) mount(page *site.Site, paths map[string]gateway.Config) ([]*ga
 	for path, c := range paths {
 		c.Log = r.log
 		c.LogOf = func(request *http.Request) *slog.Logger { return front.Log(request.Context()) }
-		c.Meter = meter{r.front.Set}
+		c.Meter = r.meter
 		g, err := gateway.New(c)
 		if err != nil {
 			return nil, err
@@ -68,8 +68,21 @@ func (v *gateways) drain(ctx context.Context, f *config.File) error {
 	return errors.Join(errs...)
 }
 
-// meter counts for Prometheus.
-type meter struct{ set *metrics.Set }
+// meter counts for Prometheus. What is counted for each element is looked up beforehand.
+type meter struct {
+	set      *metrics.Set
+	up, down relayed
+}
+
+type relayed struct{ elements, bytes *metrics.Counter }
+
+func newMeter(set *metrics.Set) meter {
+	m := meter{set: set}
+	for direction, r := range map[string]*relayed{"up": &m.up, "down": &m.down} {
+		*r = relayed{m.count("elements_total{direction=%q}", direction), m.count("bytes_total{direction=%q}", direction)}
+	}
+	return m
+}
 
 func (m meter) count(format string, args ...any) *metrics.Counter {
 	return m.set.GetOrCreateCounter(fmt.Sprintf("natter_gateway_"+format, args...))
@@ -80,12 +93,12 @@ func (m meter) Closed(reason string)  { m.count("streams_closed_total{reason=%q}
 func (m meter) Refused(reason string) { m.count("refused_total{reason=%q}", reason).Inc() }
 
 func (m meter) Relayed(up bool, bytes int) {
-	direction := "down"
+	r := m.down
 	if up {
-		direction = "up"
+		r = m.up
 	}
-	m.count("elements_total{direction=%q}", direction).Inc()
-	m.count("bytes_total{direction=%q}", direction).Add(bytes)
+	r.elements.Inc()
+	r.bytes.Add(bytes)
 }
 
 func (m meter) Dialled(address string, err error) {

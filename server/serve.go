@@ -110,6 +110,7 @@ type running struct {
 	pages  atomic.Pointer[pages]
 
 	gateways gateways
+	meter    meter // of all of them
 }
 
 // serve runs until ctx is done and everyone has been let go.
@@ -118,6 +119,7 @@ func serve(ctx context.Context, s *settings, bundle fs.FS, c call) error {
 	r.log, r.level = front.NewLog(s.Log, c.problems)
 	r.front = front.New(r.log)
 	r.gate = r.front.NewGate()
+	r.meter = newMeter(r.front.Set)
 	if s.trial {
 		r.xmpp = trial.New(trial.Options{
 			Domain: "localhost", Demo: true, Public: s.trialPublic, Log: r.log,
