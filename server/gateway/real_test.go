@@ -123,6 +123,20 @@ func (p *person) hears(t testing.TB, from jid.JID, text string) {
 	}
 }
 
+// heard reports whether the other has said it lately.
+func (p *person) heard(s *state.State, from jid.JID, text string) bool {
+	c := s.Chat(from)
+	if c == nil {
+		return false
+	}
+	for _, m := range c.Timeline.Newest(40) {
+		if !m.Mine && m.Body == text {
+			return true
+		}
+	}
+	return false
+}
+
 // count returns how often the other has said it.
 func (p *person) count(s *state.State, from jid.JID, text string) (n int) {
 	c := s.Chat(from)
