@@ -9,15 +9,15 @@
 //	  jid/              addresses: strict for what is typed, lenient for what arrives
 //	  legible/          what strangers wrote, safe to show
 //	  steps/            counts the work on what strangers wrote, for tests that bound it
-//	  state/            the shared language: State, Event, Intent; pure functions
-//	    tree/           ordered maps that never change
+//	  state/            the shared language: State, Event, Intent, Row; pure functions
+//	    tree/           ordered maps that never change, and what differs between two
 //	  connect/          from an address to a bound stream: discover, dial, redirect, negotiate
 //	    discover/       from a domain to WebSocket endpoints (host-meta)
 //	    sasl/           SCRAM, PLAIN, ANONYMOUS; both sides of SCRAM
 //	  stream/           a bound stream that survives its sockets: IQ, Stream Management, reconnect
 //	  feature/          what an extension is; one folder each, its stories in testdata
 //	    featuretest/    plays the stories: XML in, XML out, what it meant
-//	  store/            what outlives the page: tables of an account, rows, a version in memory
+//	  store/            what outlives the page: reads and commits rows; a version in memory
 //	    storetest/      what every Store must do, as a test
 //	  client/           the loop that owns the state; features.go is the only registration;
 //	                    keep.go ties it to a store and a credential, commit.go writes; tabs.go says which tab
@@ -86,15 +86,31 @@
 // Several tabs of one browser:
 //
 //	one leads         it holds the socket and a Web Lock, and commits
-//	store.Changes     after each commit: the same rows go to the others, which mirror it
+//	State.Changes     after each commit: the same rows go to the others, which mirror it, and
+//	                  with them State.Moments, the rows of what is true only now
 //	Client.Do         elsewhere: the intent goes to the one that leads, until it confirms
 //	the leader dies   the next tab has the lock, opens the store and resumes the stream
 //	signing out       is noted on the disk first; if nobody gets to it, whoever leads next does
+//
+// What is kept, in one language:
+//
+//	state.Value       a struct that is its own row: the tags of its fields are what the disk
+//	                  and other tabs read
+//	State.Changes     the rows that differ between two states: tree.Diff enters only what the two
+//	                  do not share, so that no map has to remember what was changed in it
+//	state.Applied     makes rows true: a start, a mirror and a take-over are all this
+//	store.Store       commits rows; IndexedDB has the key of a row from its fields
+//
+// The rows are those of the builds before them, field by field, so that a database needs no
+// upgrade, and an older build can come back to it. That is why MessageRow, ChatRow and
+// CoverageRow stand beside the structs they embed: they have times in µs, the words for a
+// delivery and what an index needs.
 //
 // What a change touches:
 //
 //	what stanzas say          one folder in app/feature and a line in client/features.go
 //	… and a person sees it    a word in state and a drawing in view as well
+//	what is kept              a struct in state with its line in kept (row.go), and a step in web/store.js
 //	how we log in             app/connect
 //	how a stream lives on     app/stream
 //	what a frame is           framing

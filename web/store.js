@@ -93,7 +93,6 @@ window.natterStore = (() => {
       nth: (text) => nth(db, JSON.parse(text)),
       find: (text) => find(db, JSON.parse(text)),
       search: (text) => search(db, JSON.parse(text)),
-      avatar: (text) => avatar(db, JSON.parse(text)),
       commit: (text) => commit(db, mine, JSON.parse(text)),
       close: () => db.close(),
     };
@@ -149,21 +148,18 @@ window.natterStore = (() => {
     return result(table.getAll(IDBKeyRange.bound(cursor.key, range.upper, false, range.upperOpen)));
   }
 
-  // load answers in parts, so that reading them is no long work either.
+  // load answers in parts, so that reading them is no long work either: first what is not
+  // all of a table, then the names of tables and slices of their rows in turn.
   async function load(db, { open, chats, messages: count }) {
-    const tables = ["session", "contacts", "chats", "messages", "coverage", "drafts", "settings"];
-    const tx = db.transaction(tables);
-    const rows = (name) => result(tx.objectStore(name).getAll());
+    const tx = db.transaction(db.objectStoreNames);
     const table = tx.objectStore("messages");
-    const [session, contacts, talks, coverage, drafts, settings, outbox] = await Promise.all([
-      rows("session"),
-      rows("contacts"),
-      rows("chats"),
-      rows("coverage"),
-      rows("drafts"),
-      rows("settings"),
+    const names = [...db.objectStoreNames].filter((name) => name !== "messages" && name !== "avatars");
+    const [outbox, ...read] = await Promise.all([
       result(table.index("out").getAll()),
+      ...names.map((name) => result(tx.objectStore(name).getAll())),
     ]);
+    const rows = new Map(names.map((name, i) => [name, read[i]]));
+    const talks = rows.get("chats");
 
     const last = (chat) => chat.last || { time: 0, seq: 0 };
     const byTime = [...talks].sort((a, b) => last(b).time - last(a).time || last(b).seq - last(a).seq);
@@ -175,7 +171,7 @@ window.natterStore = (() => {
       if (!known || time < known[1] || (time === known[1] && seq < known[2])) oldest.set(peer, [peer, time, seq]);
     }
     const pages = new Map();
-    const read = async (peer) => {
+    const end = async (peer) => {
       const page = wanted.includes(peer) ? await newest(table, all(peer), count) : [];
       let earlier = page.length === count;
       const from = oldest.get(peer);
@@ -186,24 +182,18 @@ window.natterStore = (() => {
       }
       pages.set(peer, { messages: page, earlier });
     };
-    await Promise.all([...new Set([...wanted, ...oldest.keys()])].map(read));
+    await Promise.all([...new Set([...wanted, ...oldest.keys()])].map(end));
 
-    const values = Object.fromEntries(session.map(({ name, value }) => [name, value]));
-    /** @type {object[]} */
-    const parts = [
-      {
-        account: values.account,
-        stream: values.stream,
-        coverage,
-        drafts,
-        outbox,
-        newest: Object.fromEntries(pages),
-        settings: Object.fromEntries(settings.map(({ name, value }) => [name, value])),
-      },
-    ];
-    for (let i = 0; i < talks.length; i += atOnce) parts.push({ chats: talks.slice(i, i + atOnce) });
-    for (let i = 0; i < contacts.length; i += atOnce) parts.push({ contacts: contacts.slice(i, i + atOnce) });
-    return parts.map((part) => JSON.stringify(part));
+    const values = (name) => Object.fromEntries(rows.get(name).map(({ name, value }) => [name, value]));
+    const { account, stream } = values("session");
+    const parts = [JSON.stringify({ stream, ends: Object.fromEntries(pages), settings: values("settings") })];
+    rows.delete("settings");
+    rows.delete("session");
+    if (account) rows.set("account", [account]);
+    for (const [name, list] of rows) {
+      for (let i = 0; i < list.length; i += atOnce) parts.push(name, JSON.stringify(list.slice(i, i + atOnce)));
+    }
+    return parts;
   }
 
   async function messages(db, { peer, time, seq, n }) {
@@ -267,11 +257,6 @@ window.natterStore = (() => {
     return JSON.stringify({ found: found.sort(order), next: rows.length < n ? 0 : rows[0].time });
   }
 
-  async function avatar(db, id) {
-    const row = await result(db.transaction("avatars").objectStore("avatars").get(id));
-    return JSON.stringify(row || null);
-  }
-
   // lead ends the commits of whoever led before. Their name is left behind; a commit
   // begins by adding its own, and fails if it is there. So it needs to ask nothing
   // first, and what a page writes in its last moment is still written.
@@ -293,8 +278,8 @@ window.natterStore = (() => {
 
   // commit forgets, removes and puts, in this order, and is done when all of it is
   // kept. When it fails nothing is.
-  async function commit(db, mine, { strict, forget, remove: keys, put }) {
-    const tables = new Set([...Object.keys(keys), ...Object.keys(put)]);
+  async function commit(db, mine, { strict, forget, remove: gone, put }) {
+    const tables = new Set([...Object.keys(gone), ...Object.keys(put)]);
     if (forget.length > 0) tables.add("messages");
     if (tables.size === 0) return;
     if (mine) tables.add("session");
@@ -307,8 +292,10 @@ window.natterStore = (() => {
         table.delete(left(mine));
       }
       for (const { peer, time, seq } of forget) await forgetBefore(tx.objectStore("messages"), peer, time, seq);
-      for (const [name, list] of Object.entries(keys)) {
-        for (const key of list) tx.objectStore(name).delete(key);
+      for (const [name, list] of Object.entries(gone)) {
+        const table = tx.objectStore(name);
+        const { keyPath } = table;
+        for (const row of list) table.delete(Array.isArray(keyPath) ? keyPath.map((part) => row[part]) : row[keyPath]);
       }
       for (const [name, rows] of Object.entries(put)) {
         const table = tx.objectStore(name);

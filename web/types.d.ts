@@ -193,7 +193,6 @@ interface Tables {
   nth(text: string): Promise<string>;
   find(text: string): Promise<string>;
   search(text: string): Promise<string>;
-  avatar(text: string): Promise<string>;
   commit(text: string): Promise<void>;
   close(): void;
 }

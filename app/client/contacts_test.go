@@ -218,7 +218,7 @@ func TestContacts_ChangesOutliveThePage(t *testing.T) {
 // pends waits until all that was done is on the disk.
 func (d *device) pends() {
 	d.t.Helper()
-	eventually(d.t, "what was done is on the disk", func() bool { return d.kept().State().Unsaved() == 5 })
+	eventually(d.t, "what was done is on the disk", func() bool { return state.New().With(d.kept().Event()).Unsaved() == 5 })
 }
 
 // What the server refuses is undone and said, in all tabs, until somebody has read it.

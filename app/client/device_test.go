@@ -20,6 +20,7 @@ import (
 	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
+	"natter/app/store/storetest"
 	"natter/app/stream"
 	"natter/framing"
 )
@@ -298,7 +299,7 @@ func (tb table) Commit(ctx context.Context, b *store.Batch) error {
 	return err
 }
 
-func (tb table) Search(ctx context.Context, words []string, before int64, n int) ([]store.Message, int64, error) {
+func (tb table) Search(ctx context.Context, words []string, before int64, n int) ([]state.MessageRow, int64, error) {
 	tb.page.mu.Lock()
 	defer tb.page.mu.Unlock()
 	if tb.page.blind {
@@ -318,7 +319,7 @@ func (tb table) Delete(ctx context.Context) error {
 func (d *device) wrote(b *store.Batch) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, m := range b.Messages {
+	for _, m := range storetest.Of[*state.MessageRow](b.Rows) {
 		if m.Mine && !slices.Contains(d.ours, m.Body) {
 			d.ours = append(d.ours, m.Body)
 		}
@@ -447,7 +448,7 @@ func (d *device) kept() *store.Snapshot {
 func (d *device) unread(n int) {
 	d.t.Helper()
 	eventually(d.t, "it is on the disk", func() bool {
-		chats := d.kept().Chats
+		chats := storetest.Of[*state.ChatRow](d.kept().Rows)
 		return len(chats) > 0 && chats[0].Unread == n
 	})
 }
@@ -456,7 +457,7 @@ func (d *device) unread(n int) {
 func (d *device) empty() {
 	d.t.Helper()
 	sn := d.kept()
-	if sn.Account != nil || sn.Stream != nil || len(sn.Contacts)+len(sn.Chats)+len(sn.Newest)+len(sn.Outbox)+len(sn.Drafts)+len(sn.Settings) != 0 {
+	if sn.Stream != nil || len(sn.Rows)+len(sn.Ends)+len(sn.Settings) != 0 {
 		d.t.Errorf("kept %+v", sn)
 	}
 }

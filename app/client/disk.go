@@ -27,7 +27,7 @@ func (l *loop) news(page state.ArchivePage) state.ArchivePage {
 	if err != nil || len(rows) == 0 {
 		return page
 	}
-	known := store.States(rows)
+	known := state.States(rows)
 	page.Messages = slices.DeleteFunc(slices.Clone(page.Messages), func(m state.Message) bool {
 		for k := range known {
 			if !state.Same(&known[k], &m) {
@@ -47,7 +47,7 @@ func (l *loop) news(page state.ArchivePage) state.ArchivePage {
 
 // readTo reads back to a place, and reports whether that is in memory then.
 func (l *loop) readTo(peer jid.JID, at state.Key) bool {
-	for at.Before(state.Key(l.edges[peer])) {
+	for at.Before(l.edges[peer]) {
 		n, err := l.readPage(peer, backPage)
 		if err != nil {
 			l.trouble(err)
@@ -73,7 +73,7 @@ func (l *loop) known(ev state.MessageAdded) bool {
 	if err != nil {
 		return false
 	}
-	return slices.ContainsFunc(store.States(rows), func(old state.Message) bool { return state.Same(&old, m) })
+	return slices.ContainsFunc(state.States(rows), func(old state.Message) bool { return state.Same(&old, m) })
 }
 
 // deepen reads back to where a page of the archive begins, if that is before what is in
@@ -123,11 +123,11 @@ func (l *loop) recall(ev state.Event) {
 	if len(rows) == 0 {
 		return
 	}
-	here := l.state.With(state.HistoryRead{Peer: peer, Messages: store.States(rows)})
+	here := l.state.With(state.HistoryRead{Peer: peer, Messages: state.States(rows)})
 	if here.With(ev).SameChats(here) {
 		return
 	}
-	l.readTo(peer, state.Key(rows[0].Key))
+	l.readTo(peer, rows[0].Message.Key)
 }
 
 // readEnds reads the ends of the conversations in which something was said last. It
@@ -154,9 +154,9 @@ func (l *loop) readEnds() {
 		return // what fails here is tried again by who asks
 	}
 	for i, rows := range pages {
-		ev := state.HistoryRead{Peer: peers[i], Messages: store.States(rows), Earlier: len(rows) == window.Messages}
+		ev := state.HistoryRead{Peer: peers[i], Messages: state.States(rows), Earlier: len(rows) == window.Messages}
 		if len(rows) > 0 {
-			l.edges[ev.Peer] = rows[0].Key
+			l.edges[ev.Peer] = rows[0].Message.Key
 		}
 		l.Emit(ev)
 	}
@@ -180,9 +180,9 @@ func (l *loop) readPage(peer jid.JID, n int) (int, error) {
 		return 0, err
 	}
 	if len(rows) > 0 {
-		l.edges[peer] = rows[0].Key
+		l.edges[peer] = rows[0].Message.Key
 	}
-	l.Emit(state.HistoryRead{Peer: peer, Messages: store.States(rows), Earlier: len(rows) == n})
+	l.Emit(state.HistoryRead{Peer: peer, Messages: state.States(rows), Earlier: len(rows) == n})
 	return len(rows), nil
 }
 

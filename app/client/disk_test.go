@@ -54,7 +54,7 @@ func TestADeliveryThatIsOnTheDisk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLoop(New(Config{Clock: fixed{stream.RealClock, now}}))
-			l.store, l.state = s, kept.State()
+			l.store, l.state = s, state.New().With(kept.Event())
 			l.Emit(state.MessageAdded{Peer: grace, Message: tc.Message})
 			if n := l.state.Chat(grace).Timeline.Len(); n != tc.shown {
 				t.Errorf("%d messages are in memory, want %d", n, tc.shown)
@@ -270,7 +270,7 @@ func TestAWordAboutWhatIsOnTheDisk(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !tc.want(kept.State().Chat(grace)) {
+			if !tc.want(state.New().With(kept.Event()).Chat(grace)) {
 				t.Error("it is not so on the disk")
 			}
 		})
@@ -308,12 +308,12 @@ type counting struct {
 	pages, ends int
 }
 
-func (c *counting) Ends(ctx context.Context, peers []jid.JID, n int) ([][]store.Message, error) {
+func (c *counting) Ends(ctx context.Context, peers []jid.JID, n int) ([][]state.MessageRow, error) {
 	c.ends++
 	return c.Store.Ends(ctx, peers, n)
 }
 
-func (c *counting) Messages(ctx context.Context, peer jid.JID, before store.Key, n int) ([]store.Message, error) {
+func (c *counting) Messages(ctx context.Context, peer jid.JID, before state.Key, n int) ([]state.MessageRow, error) {
 	c.pages++
 	return c.Store.Messages(ctx, peer, before, n)
 }

@@ -60,7 +60,7 @@ func (l *loop) rescue(s store.Store) {
 		}
 	}
 	l.store, l.kept, l.server, l.moved = s, nil, "", true
-	l.edges = map[jid.JID]store.Key{}
+	l.edges = map[jid.JID]state.Key{}
 	l.watch(s)
 }
 

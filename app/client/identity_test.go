@@ -8,6 +8,7 @@ import (
 
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/store/storetest"
 	"natter/app/xmpptest"
 )
 
@@ -112,7 +113,7 @@ func TestN08_AnotherAccountThanRemembered(t *testing.T) {
 	if d.credential != credential || d.others[another] == nil || d.others[another].User != "ada" {
 		t.Errorf("kept are %v and %v", d.credential, d.others)
 	}
-	if sn := d.kept(); len(sn.Outbox) != 2 || sn.Account == nil || sn.Account.Me.Bare() != me {
+	if sn := d.kept(); len(sn.Outbox()) != 2 || sn.Empty() || storetest.Of[*state.Account](sn.Rows)[0].Me.Bare() != me {
 		t.Errorf("of ada is kept %+v", sn)
 	}
 	if count(ada.wire.sent(0), ">unsent<") != 0 {

@@ -55,7 +55,7 @@ type keeping struct {
 	committing // see commit.go
 	store      store.Store
 	request    connect.Request
-	edges      map[jid.JID]store.Key // the first message read of each conversation; what was missed may come before it
+	edges      map[jid.JID]state.Key // the first message read of each conversation; what was missed may come before it
 	unwatch    func()                // see watch
 	unwanted   bool                  // see letGo
 	fresh      bool                  // this sign-in has made the tables
@@ -115,24 +115,24 @@ func (l *loop) load() *store.Snapshot {
 		return nil
 	}
 	l.server = snapshot.Settings[serverSetting]
-	if snapshot.Account == nil {
+	if snapshot.Empty() {
 		return snapshot
 	}
-	s, first := snapshot.State(), l.state.Me == ""
-	for c := range l.state.Chats {
-		if ev := l.readBack(c, s.Chat(c.Peer)); ev != nil {
-			s = s.With(ev)
+	before := l.state
+	l.Emit(snapshot.Event())
+	for c := range before.Chats {
+		if ev := l.readBack(c, l.state.Chat(c.Peer)); ev != nil {
+			l.Emit(ev)
 		}
 	}
-	l.Emit(state.Returned{State: s})
 	l.kept = l.state
-	l.edges = map[jid.JID]store.Key{}
+	l.edges = map[jid.JID]state.Key{}
 	for c := range l.state.Chats {
 		if first := c.Timeline.First(); first != nil {
-			l.edges[c.Peer] = store.Key(first.Key)
+			l.edges[c.Peer] = first.Key
 		}
 	}
-	if first {
+	if before.Me == "" {
 		l.c.publish(l.state) // the list is on screen before more is read
 	}
 	l.readEnds()
@@ -147,13 +147,13 @@ func (l *loop) readBack(old, c *state.Chat) state.Event {
 	}
 	ev := state.HistoryRead{Peer: c.Peer, Earlier: true}
 	for edge := c.Timeline.First().Key; ev.Earlier && first.Key.Before(edge); {
-		rows, err := l.store.Messages(context.Background(), c.Peer, store.Key(edge), window.Messages)
+		rows, err := l.store.Messages(context.Background(), c.Peer, edge, window.Messages)
 		if err != nil {
 			break // it is on disk still
 		}
-		ev.Messages = append(store.States(rows), ev.Messages...)
+		ev.Messages = append(state.States(rows), ev.Messages...)
 		if ev.Earlier = len(rows) == window.Messages; ev.Earlier {
-			edge = state.Key(rows[0].Key)
+			edge = rows[0].Message.Key
 		}
 	}
 	return ev
@@ -225,13 +225,13 @@ func (l *loop) comeBack(in state.Return) {
 // when they can be read again, maybe with the very stream that is kept there: from here
 // too, it would arrive twice.
 func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
-	if kept == nil {
-		kept = &store.Snapshot{Outbox: l.unconfirmed()}
-		if len(kept.Outbox) == 0 {
-			return nil
-		}
+	var sn *stream.Snapshot
+	var outbox []state.MessageRow
+	if kept != nil {
+		sn, outbox = unpack(kept.Stream), kept.Outbox()
+	} else if outbox = l.unconfirmed(); len(outbox) == 0 {
+		return nil
 	}
-	sn := unpack(kept.Stream)
 	if sn == nil {
 		sn = &stream.Snapshot{}
 	}
@@ -243,7 +243,7 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 		queued[st.Attr("id")] = true
 	}
 	doubtful := false
-	for i, row := range kept.Outbox {
+	for i, row := range outbox {
 		place[row.ID] = i
 		if queued[row.ID] {
 			continue
@@ -268,7 +268,7 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 
 // unconfirmed are the messages sent in this tab of which no leader has said that they are
 // on the disk.
-func (l *loop) unconfirmed() (rows []store.Message) {
+func (l *loop) unconfirmed() (rows []state.MessageRow) {
 	for _, w := range l.wanted {
 		var peer jid.JID
 		var id string
@@ -283,7 +283,7 @@ func (l *loop) unconfirmed() (rows []store.Message) {
 			continue
 		}
 		if m := chat.Timeline.ByID(l.state.Account(), id); m != nil && m.Delivery == state.Queued {
-			rows = append(rows, store.Message{Peer: peer, ID: id, Body: m.Body})
+			rows = append(rows, state.MessageRow{Peer: peer, Message: *m})
 		}
 	}
 	return rows

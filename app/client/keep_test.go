@@ -15,6 +15,7 @@ import (
 	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
+	"natter/app/store/storetest"
 	"natter/framing"
 )
 
@@ -54,7 +55,7 @@ func TestADraftOutlivesThePage(t *testing.T) {
 		d, ada := p.remembering(t)
 		grace := p.person(t).here()
 		drafts := func() (all []string) {
-			for _, draft := range d.kept().Drafts {
+			for _, draft := range storetest.Of[*state.Draft](d.kept().Rows) {
 				all = append(all, string(draft.Peer)+": "+draft.Text)
 			}
 			return all
@@ -76,7 +77,7 @@ func TestADraftOutlivesThePage(t *testing.T) {
 		}
 		ada.mu.Lock()
 		ada.cut = func(b *store.Batch) moment {
-			if len(b.Messages) > 0 {
+			if len(storetest.Of[*state.MessageRow](b.Rows)) > 0 {
 				return afterIt
 			}
 			return never
@@ -84,8 +85,8 @@ func TestADraftOutlivesThePage(t *testing.T) {
 		ada.mu.Unlock()
 		ada.says(grace, "Dear Grace, hello")
 		<-ada.gone
-		if got := drafts(); len(got) != 1 || len(d.kept().Outbox) != 1 {
-			t.Errorf("after the first commit with the message, drafts %q, outbox %v", got, d.kept().Outbox)
+		if got := drafts(); len(got) != 1 || len(d.kept().Outbox()) != 1 {
+			t.Errorf("after the first commit with the message, drafts %q, outbox %v", got, d.kept().Outbox())
 		}
 		ada = ada.reload().back()
 		grace.hears(ada.person, "Dear Grace, hello")
@@ -269,7 +270,7 @@ func TestSec63_M09_TheArchiveSettlesTheOutbox(t *testing.T) {
 		befriend(ada.person, grace)
 		ada.mu.Lock()
 		ada.cut = func(b *store.Batch) moment {
-			for _, m := range b.Messages {
+			for _, m := range storetest.Of[*state.MessageRow](b.Rows) {
 				if m.Body == "arrived" && m.Out == 0 {
 					return beforeIt // the page never learns that the server has it
 				}
@@ -502,7 +503,7 @@ func TestOlderPagesComeFromTheDiskFirst(t *testing.T) {
 		onDisk := len(ada.bodies(grace.account))
 		talk(ada.person, 70)
 		onDisk += 70
-		eventually(t, "the outbox is empty", func() bool { return len(d.kept().Outbox) == 0 })
+		eventually(t, "the outbox is empty", func() bool { return len(d.kept().Outbox()) == 0 })
 		ada = ada.reload().back()
 		if got := ada.bodies(grace.account); !slices.Equal(got, all[len(all)-50:]) {
 			t.Fatalf("at first %q", got)
@@ -541,7 +542,7 @@ func TestReceiptsReachTheDisk(t *testing.T) {
 			ada.says(grace.person, all[i])
 		}
 		ada.sees(hers.account, all[59], state.OnServer)
-		eventually(t, "the outbox is empty", func() bool { return len(d.rows(grace.person)) == 60 && len(d.kept().Outbox) == 0 })
+		eventually(t, "the outbox is empty", func() bool { return len(d.rows(grace.person)) == 60 && len(d.kept().Outbox()) == 0 })
 		ada = ada.reload().back()
 		tail(t, "in memory", ada.bodies(hers.account), all, 50)
 		if len(ada.bodies(hers.account)) == 60 {
@@ -550,7 +551,7 @@ func TestReceiptsReachTheDisk(t *testing.T) {
 		hers.network.mend()
 		grace.Do(state.Reconnect{})
 		eventually(t, "all are marked on the disk", func() bool {
-			return !slices.ContainsFunc(d.rows(grace.person), func(m store.Message) bool { return m.Delivery != "delivered" })
+			return !slices.ContainsFunc(d.rows(grace.person), func(m state.MessageRow) bool { return m.Delivery != "delivered" })
 		})
 		ada.wants(hers.account, all...)
 	})
@@ -565,7 +566,7 @@ func TestM11_TakenByAnotherTab(t *testing.T) {
 		grace := p.person(t).here()
 		befriend(ada.person, grace)
 		eventually(t, "it is on the disk that they are friends", func() bool {
-			s := d.kept().State()
+			s := state.New().With(d.kept().Event())
 			return friend(s, grace.account) && s.Unsaved() == 0
 		})
 		me := ada.State().Me

@@ -189,7 +189,7 @@ func TestSec52_Promise16_NoLongerRemembered(t *testing.T) {
 				blank(t, ada.until("an answer", func(s *state.State) bool {
 					return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil && s.Connection.Problem != before
 				}))
-				if sn := d.kept(); len(sn.Outbox) != 1 || !d.noted || d.forgotten {
+				if sn := d.kept(); len(sn.Outbox()) != 1 || !d.noted || d.forgotten {
 					t.Errorf("a wrong password leaves %+v", sn)
 				}
 
@@ -298,7 +298,7 @@ func TestACredentialThatNoLongerWorks(t *testing.T) {
 		if s.Connection.Problem.Kind != "sign-in-expired" || d.dropped != 1 {
 			t.Errorf("dropped %d times, told %+v", d.dropped, s.Connection.Problem)
 		}
-		if len(d.kept().Outbox) != 1 {
+		if len(d.kept().Outbox()) != 1 {
 			t.Error("the outbox is gone")
 		}
 		t.Run("a wrong password changes nothing", func(t *testing.T) {
@@ -308,7 +308,7 @@ func TestACredentialThatNoLongerWorks(t *testing.T) {
 				return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil && s.Connection.Problem != before
 			})
 			blank(t, s)
-			if sn := d.kept(); len(sn.Outbox) != 1 || len(sn.Newest[grace.account].Messages) != 2 {
+			if sn := d.kept(); len(sn.Outbox()) != 1 || len(sn.Ends[grace.account].Messages) != 2 {
 				t.Errorf("kept %+v", sn)
 			}
 		})
@@ -338,7 +338,7 @@ func TestSec52_ACredentialThatCannotBeRead(t *testing.T) {
 		grace := p.person(t).here()
 		grace.says(ada.person, "history")
 		ada.hears(grace, "history")
-		eventually(t, "it is kept", func() bool { return len(d.kept().Newest[grace.account].Messages) == 1 })
+		eventually(t, "it is kept", func() bool { return len(d.kept().Ends[grace.account].Messages) == 1 })
 		ada = ada.reload()
 		d.breaks(errors.New("the disk is busy"))
 		ada.Do(state.Return{Account: d.account})

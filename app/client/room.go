@@ -86,23 +86,23 @@ func (l *loop) beyond(ctx context.Context, c *state.Chat, most, keep int) (ev st
 	if first == nil || err != nil {
 		return ev, false
 	}
-	stays := state.Key(first.Key)
+	stays := first.Message.Key
 	if c.Unread > 0 && c.ReadTo.Before(stays) {
 		stays = c.ReadTo
 	}
 	// It has to be one from which the archive can be asked for what comes before, and that
 	// can be told from that by time. Something has to go, or no room is made.
-	for before := (store.Key{Time: stays.Time, Seq: stays.Seq + 1}); ; {
+	for before := (state.Key{Time: stays.Time, Seq: stays.Seq + 1}); ; {
 		rows, err := l.store.Messages(ctx, c.Peer, before, backPage)
 		if err != nil || len(rows) < 2 {
 			return ev, false
 		}
-		goes := slices.DeleteFunc(store.States(rows), func(m state.Message) bool { return m.Stays() })
+		goes := slices.DeleteFunc(state.States(rows), func(m state.Message) bool { return m.Stays() })
 		for i := len(goes) - 1; i > 0; i-- {
 			if m := goes[i]; m.ArchiveID != "" && m.At.Unix() > goes[i-1].At.Unix() {
 				return state.Forgotten{Peer: c.Peer, Before: m.Key, ID: m.ArchiveID, At: m.At}, true
 			}
 		}
-		before = rows[1].Key
+		before = rows[1].Message.Key
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"natter/app/client"
 	"natter/app/state"
 	"natter/app/store"
+	"natter/app/store/storetest"
 )
 
 // chatter is a device with a conversation that has a history on the disk, all of which
@@ -37,14 +38,14 @@ func chatter(t *testing.T, n int) (d *device, ada *page, grace *person, all []st
 }
 
 // rows are what is on the disk of a conversation.
-func (d *device) rows(with *person) []store.Message {
+func (d *device) rows(with *person) []state.MessageRow {
 	d.t.Helper()
 	s, err := d.Memory.Open(d.t.Context(), d.account)
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	defer s.Close()
-	rows, err := s.Messages(d.t.Context(), with.account, store.Key{}, 100_000)
+	rows, err := s.Messages(d.t.Context(), with.account, state.Key{}, 100_000)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -156,17 +157,17 @@ func TestSec56_WhatStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chat := d.kept().Chats[0]
+	chat := storetest.Of[*state.ChatRow](d.kept().Rows)[0]
 	last := chat.Last.Time
-	var unread []store.Message
+	var unread []state.MessageRow
 	for i := range int64(300) {
-		unread = append(unread, store.Message{
-			Peer: grace.account, Key: store.Key{Time: last + i + 1, Seq: 1_000_000 + i}, ID: fmt.Sprint("unread", i), Archive: fmt.Sprint("x", i),
-			Author: grace.account, Body: fmt.Sprint("unread ", i), At: last + i + 1,
-		})
+		unread = append(unread, state.MessageRow{Peer: grace.account, At: last + i + 1, Message: state.Message{
+			Key: state.Key{Time: last + i + 1, Seq: 1_000_000 + i}, ID: fmt.Sprint("unread", i), ArchiveID: fmt.Sprint("x", i),
+			Author: grace.account, Body: fmt.Sprint("unread ", i),
+		}})
 	}
 	chat.Unread, chat.High, chat.Last = 300, 2_000_000, &unread[299]
-	if err := s.Commit(t.Context(), &store.Batch{Chats: []store.Chat{chat}, Messages: unread}); err != nil {
+	if err := s.Commit(t.Context(), &store.Batch{Rows: append(storetest.Messages(unread...), state.Row{Value: chat})}); err != nil {
 		t.Fatal(err)
 	}
 	before := len(d.rows(grace))
@@ -183,7 +184,7 @@ func TestSec56_WhatStays(t *testing.T) {
 		switch {
 		case m.Body == "unsent" || m.Body == "one too many":
 			count["outbox"]++
-		case m.Key.Seq >= 1_000_000:
+		case m.Seq >= 1_000_000:
 			count["unread"]++
 		}
 	}
@@ -201,18 +202,17 @@ func TestSec56_WhatFailedStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chat, rows := d.kept().Chats[0], d.rows(grace)
+	chat, rows := storetest.Of[*state.ChatRow](d.kept().Rows)[0], d.rows(grace)
 	chat.High = 2_000_000
-	var failed []store.Message
+	var failed []state.MessageRow
 	for _, at := range []int{119, 19} { // after that another second begins
 		body := fmt.Sprint("refused after ", at)
-		failed = append(failed, store.Message{
-			Peer: grace.account, Key: store.Key{Time: rows[at].Time, Seq: 1_000_000}, ID: body,
-			Author: d.account, Mine: true, Body: body, At: rows[at].Time, Delivery: "failed", Problem: "It was refused.",
-		})
+		failed = append(failed, state.MessageRow{Peer: grace.account, At: rows[at].Time, Delivery: "failed", Message: state.Message{
+			Key: state.Key{Time: rows[at].Time, Seq: 1_000_000}, ID: body, Author: d.account, Mine: true, Body: body, Problem: "It was refused.",
+		}})
 		all = slices.Insert(all, at+1, body)
 	}
-	if err := s.Commit(t.Context(), &store.Batch{Chats: []store.Chat{chat}, Messages: failed}); err != nil {
+	if err := s.Commit(t.Context(), &store.Batch{Rows: append(storetest.Messages(failed...), state.Row{Value: chat})}); err != nil {
 		t.Fatal(err)
 	}
 	d.Room(402)
@@ -307,10 +307,10 @@ func TestTheTablesAreTakenAway(t *testing.T) {
 		}
 	}
 	take()
-	eventually(t, "it is on the disk again", func() bool { return d.kept().Account != nil })
+	eventually(t, "it is on the disk again", func() bool { return !d.kept().Empty() })
 	ada.until("all is well", func(s *state.State) bool { return s.Storage == nil })
 	sn := d.kept()
-	if len(sn.Drafts) != 1 || sn.Stream == nil || len(sn.Contacts) != len(slices.Collect(ada.State().Contacts)) || sn.Settings["server"] == "" {
+	if len(storetest.Of[*state.Draft](sn.Rows)) != 1 || sn.Stream == nil || len(storetest.Of[*state.Contact](sn.Rows)) != len(slices.Collect(ada.State().Contacts)) || sn.Settings["server"] == "" {
 		t.Errorf("kept %+v", sn)
 	}
 	tail(t, "on the disk", d.said(grace), all, 50)
@@ -332,7 +332,7 @@ func TestTheTablesAreTakenAway(t *testing.T) {
 		}
 		grace.says(ada.person, "in memory only")
 		ada.hears(grace, "in memory only")
-		if sn := d.kept(); sn.Account != nil {
+		if sn := d.kept(); !sn.Empty() {
 			t.Errorf("kept %+v", sn)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 
 	"natter/app/state"
 	"natter/app/store"
+	"natter/app/store/storetest"
 )
 
 // search looks for messages and returns all that is told, the last at the end.
@@ -38,19 +39,19 @@ func (p *person) found(typed string, n int) (found []string) {
 // found can be gone to.
 func TestSearch_Offline(t *testing.T) {
 	d, ada := trialPlace(t).remembering(t)
-	var rows []store.Message
+	var rows []state.MessageRow
 	for i := range int64(3000) {
 		peer := d.account
-		rows = append(rows, store.Message{
-			Peer: peer, Key: store.Key{Time: 1e15 + i*1e6, Seq: i}, ID: fmt.Sprint("old", i), Author: peer, At: 1e15 + i*1e6,
-			Body: fmt.Sprint("Brief number ", i),
-		})
+		rows = append(rows, state.MessageRow{Peer: peer, At: 1e15 + i*1e6, Message: state.Message{
+			Key: state.Key{Time: 1e15 + i*1e6, Seq: i}, ID: fmt.Sprint("old", i), Author: peer, Body: fmt.Sprint("Brief number ", i),
+		}})
 	}
 	rows[1234].Body = "Ein Café in Paris"
 	ada.die()
 	s, err := d.Memory.Open(t.Context(), d.account)
 	if err == nil {
-		err = s.Commit(t.Context(), &store.Batch{Messages: rows, Chats: []store.Chat{{Peer: d.account, High: 3000, Last: &rows[2999]}}})
+		err = s.Commit(t.Context(), &store.Batch{Rows: append(storetest.Messages(rows...),
+			state.Row{Value: &state.ChatRow{Chat: state.Chat{Peer: d.account}, High: 3000, Last: &rows[2999]}})})
 	}
 	if err != nil {
 		t.Fatal(err)

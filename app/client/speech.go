@@ -49,18 +49,9 @@ type speech struct {
 
 	// From the leader.
 	Seq     uint64            `json:"seq,omitempty"`
-	Rows    *store.Batch      `json:"rows,omitempty"`
-	Moments []state.Moment    `json:"moments,omitempty"`
-	Fills   []state.Filling   `json:"fills,omitempty"`
-	Now     *moment           `json:"now,omitempty"`
+	Rows    []state.Row       `json:"rows,omitempty"`
 	Done    map[string]uint64 `json:"done,omitempty"` // by tab: the newest wish carried out
 	Problem *state.Problem    `json:"problem,omitempty"`
-}
-
-// moment is what is true of the leader now, and not kept.
-type moment struct {
-	Connection state.Connection
-	Storage    *state.Problem
 }
 
 // What tabs say, first to the leader, then as the leader.
@@ -262,8 +253,7 @@ func (l *loop) tell(now *state.State, g granted) {
 		}
 		l.say(speech{
 			Kind: welcome, To: tab, Seq: l.seq, All: greeted.All, Done: map[string]uint64{tab: m.sure},
-			Rows: store.Changes(kept, now), Moments: moments(nil, now), Fills: fills(nil, now),
-			Now: &moment{now.Connection, now.Storage},
+			Rows: slices.Concat(now.Changes(kept), now.Moments(nil)),
 		})
 		m.told = m.sure
 		delete(l.greet, tab)
@@ -276,71 +266,19 @@ func (l *loop) tell(now *state.State, g granted) {
 
 // tellNews tells what has changed, if anything has.
 func (l *loop) tellNews(now *state.State) {
-	sp := speech{
-		Kind: news, Done: map[string]uint64{}, Rows: store.Changes(l.told, now),
-		Moments: moments(l.told, now), Fills: fills(l.told, now),
-	}
-	if l.told.Connection != now.Connection || l.told.Storage != now.Storage {
-		sp.Now = &moment{now.Connection, now.Storage}
-	}
+	sp := speech{Kind: news, Done: map[string]uint64{}, Rows: slices.Concat(now.Changes(l.told), now.Moments(l.told))}
 	for tab, m := range l.mirrors {
 		if m.told < m.sure {
 			m.told = m.sure
 			sp.Done[tab] = m.sure
 		}
 	}
-	if sp.Rows.Empty() && len(sp.Moments)+len(sp.Fills)+len(sp.Done) == 0 && sp.Now == nil {
+	if len(sp.Rows)+len(sp.Done) == 0 {
 		return
 	}
 	l.seq++
 	sp.Seq = l.seq
 	l.say(sp)
-}
-
-// moments are those of the conversations where something is different, or all that say
-// anything if before is nil.
-func moments(before, after *state.State) (different []state.Moment) {
-	add := func(c *state.Chat) {
-		was := state.Moment{Peer: c.Peer}
-		if before != nil {
-			if old := before.Chat(c.Peer); old != nil {
-				was = old.Moment()
-			}
-		}
-		if c.Moment() != was {
-			different = append(different, c.Moment())
-		}
-	}
-	if before != nil {
-		if changed, ok := after.ChatsSince(before.Rev); ok {
-			for _, peer := range changed {
-				add(after.Chat(peer))
-			}
-			return different
-		}
-	}
-	for c := range after.Chats {
-		add(c)
-	}
-	return different
-}
-
-// fills are moments for the parts of archives.
-func fills(before, after *state.State) (different []state.Filling) {
-	if before != nil && after.SameCoverage(before) {
-		return nil
-	}
-	for c := range after.Coverages {
-		was := state.Filling{Part: c.Part}
-		if before != nil {
-			old := before.Coverage(c.Part)
-			was = old.Filling()
-		}
-		if c.Filling() != was {
-			different = append(different, c.Filling())
-		}
-	}
-	return different
 }
 
 // tellHidden lets the connection know whether any of the tabs can be seen.
@@ -464,16 +402,7 @@ func (l *loop) mirror(sp speech) {
 	if l.out {
 		return
 	}
-	if sp.Now != nil {
-		l.Emit(state.ConnectionChanged{Connection: sp.Now.Connection})
-		l.Emit(state.StorageChanged{Problem: sp.Now.Storage})
-	}
-	ev := state.Mirrored{}
-	if sp.Rows != nil {
-		ev = sp.Rows.Mirrored()
-	}
-	ev.Moments, ev.Fills = sp.Moments, sp.Fills
-	l.Emit(ev)
+	l.Emit(state.Applied{Rows: sp.Rows})
 }
 
 // bye tells the one that leads that this tab, which does not, is no longer there.

@@ -162,7 +162,7 @@ func (l *loop) takeOver() {
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.Connecting}})
 	snapshot := l.open()
 	if snapshot == nil {
-		l.Emit(state.Returned{State: l.state}) // what this tab has shown it has not asked for
+		l.Emit(state.Applied{}) // what this tab has shown it has not asked for
 	}
 	if l.state.Me == "" {
 		// Nothing was kept, or it cannot be read: the server knows the rest.

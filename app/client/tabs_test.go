@@ -4,7 +4,6 @@ package client_test
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
+	"natter/app/store/storetest"
 	"natter/server/trial"
 )
 
@@ -34,7 +34,7 @@ func shown(s *state.State) string {
 	for c := range s.Contacts {
 		plain := *c
 		plain.Rev = 0
-		lines = append(lines, fmt.Sprintf("contact %+v %v", plain, maps.Collect(c.Presences())))
+		lines = append(lines, fmt.Sprintf("contact %+v", plain))
 	}
 	for c := range s.Chats {
 		lines = append(lines, fmt.Sprint("chat ", c.Peer, c.Resource, c.Unread, c.ReadTo, c.Seam, c.Typing, s.Gaps(c.Peer)))
@@ -200,10 +200,11 @@ func (d *device) failed(to *person, body string) {
 	}
 	defer s.Close()
 	at := d.rows(to)[0].Time - 1
-	if err := s.Commit(d.t.Context(), &store.Batch{Messages: []store.Message{{
-		Peer: to.account, Key: store.Key{Time: at, Seq: -1000}, ID: body, Author: d.account, Mine: true,
-		Body: body, At: at, Delivery: "failed", Problem: "There is no connection.",
-	}}}); err != nil {
+	if err := s.Commit(d.t.Context(), &store.Batch{Rows: storetest.Rows(&state.MessageRow{
+		Peer: to.account, At: at, Delivery: "failed", Message: state.Message{
+			Key: state.Key{Time: at, Seq: -1000}, ID: body, Author: d.account, Mine: true, Body: body, Problem: "There is no connection.",
+		},
+	})}); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -255,7 +256,7 @@ func TestPromise16_M09_TakesOverInDoubtWithoutTheDisk(t *testing.T) {
 		mirror.mu.Unlock()
 		ada.mu.Lock()
 		ada.cut = func(b *store.Batch) moment {
-			for _, m := range b.Messages {
+			for _, m := range storetest.Of[*state.MessageRow](b.Rows) {
 				if m.Body == "arrived" && m.Out == 0 {
 					return beforeIt // no tab learns that the server has it
 				}
@@ -285,7 +286,7 @@ func TestPromise16_ASuspendedLeader(t *testing.T) {
 		grace := p.person(t).here()
 		grace.says(ada.person, "before")
 		ada.hears(grace, "before")
-		eventually(t, "it is kept", func() bool { return len(d.kept().Newest[grace.account].Messages) == 1 })
+		eventually(t, "it is kept", func() bool { return len(d.kept().Ends[grace.account].Messages) == 1 })
 		resume := d.bus.suspend()
 		mirror := d.page()
 		mirror.Do(state.Return{Account: d.account})
@@ -593,7 +594,7 @@ func TestPromise16_SignOutBesideALeaderThatHangs(t *testing.T) {
 				blank(t, mirror.until("out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
 				mirror.Leave()
 				mirror.vanish()
-				if d.kept().Account == nil || d.credential == nil {
+				if d.kept().Empty() || d.credential == nil {
 					t.Fatal("it is done already: the test cannot fail")
 				}
 				tc.next(t, d, leader, third, resume)
@@ -615,7 +616,7 @@ func (d *device) removed(t *testing.T) {
 		d.mu.Lock()
 		forgotten, credential := d.forgotten, d.credential
 		d.mu.Unlock()
-		return forgotten && credential == nil && d.kept().Account == nil
+		return forgotten && credential == nil && d.kept().Empty()
 	})
 }
 
@@ -657,7 +658,7 @@ func TestPromise16_ConflictIsFinalForAllTabs(t *testing.T) {
 	thief := &device{t: t, place: p, account: d.account, network: dig(t, p), credential: d.credential}
 	s, err := thief.Memory.Open(t.Context(), d.account)
 	if err == nil {
-		err = s.Commit(t.Context(), &store.Batch{Account: d.kept().Account, Stream: d.kept().Stream})
+		err = s.Commit(t.Context(), &store.Batch{Rows: storetest.Rows(storetest.Of[*state.Account](d.kept().Rows)[0]), Stream: d.kept().Stream})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -834,7 +835,7 @@ func onDisk(t *testing.T, d *device, peer jid.JID, mine bool) (bodies []string) 
 		t.Fatal(err)
 	}
 	defer s.Close()
-	rows, err := s.Messages(t.Context(), peer, store.Key{}, 100_000)
+	rows, err := s.Messages(t.Context(), peer, state.Key{}, 100_000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,26 +9,26 @@ import (
 
 // Part is an archive (XEP-0313), or what it has of one conversation.
 type Part struct {
-	Archive jid.JID // our own account, or a room
-	With    jid.JID // "" for all of it
+	Archive jid.JID `json:"archive"` // our own account, or a room
+	With    jid.JID `json:"with"`    // "" for all of it
 }
 
 // Coverage is what is here of a Part. It grows only by pages of the archive, and its
 // ids are those the archive gave on pages: a message that comes live tells nothing
 // about what came before it, and its stanza-id can be forged (XEP-0359 §5).
 type Coverage struct {
-	Part   Part
-	Ranges Ranges
+	Part
+	Ranges Ranges `json:"-"` // this and what follows: see CoverageRow
 	// Open is when a catch-up began that has not come to its end, by our clock; zero if
 	// the last one has. What was missed before that comes after the last range.
-	Open time.Time
+	Open time.Time `json:"-"`
 	// Settled is the last message up to which nothing has been filed late, as far as can be
 	// known: no later than the end of the last range.
-	Settled Edge
+	Settled Edge `json:"-"`
 	// Cut is set for one conversation of our account when this device had no room for what
 	// comes before: from there back only Ranges counts, whatever the whole archive's say.
-	Cut  Edge
-	Fill Fill
+	Cut  Edge `json:"-"`
+	Fill Fill `json:"-"`
 }
 
 // Fill is how a gap is being filled.

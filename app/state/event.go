@@ -39,9 +39,9 @@ type SessionStarted struct{ Me jid.JID }
 func (ev SessionStarted) apply(s *State) {
 	s.Me, s.CaughtUp = ev.Me, false
 	for c := range s.Contacts {
-		if len(c.presences) > 0 {
+		if len(c.Presences) > 0 {
 			silent := *c
-			silent.presences = nil
+			silent.Presences = nil
 			s.setContact(&silent)
 		}
 	}
@@ -61,7 +61,6 @@ func (Cleared) apply(s *State) {
 	rev, connection := s.Rev, s.Connection
 	*s = *New()
 	s.Rev, s.Connection = rev, connection
-	s.allNew()
 }
 
 // RosterItem is a contact as the roster has it.
@@ -260,22 +259,22 @@ const mostResources = 100
 
 func (ev PresenceChanged) apply(s *State) {
 	c, resource := s.contact(ev.From), ev.From.Resource()
-	old, known := c.presences[resource]
+	old, known := c.Presences[resource]
 	switch {
 	case ev.Presence.Show == Unavailable && resource == "":
-		if len(c.presences) > 0 {
-			c.presences = nil
+		if len(c.Presences) > 0 {
+			c.Presences = nil
 			s.setContact(c)
 		}
 	case ev.Presence.Show == Unavailable && known:
-		c.presences = maps.Clone(c.presences)
-		delete(c.presences, resource)
+		c.Presences = maps.Clone(c.Presences)
+		delete(c.Presences, resource)
 		s.setContact(c)
-	case ev.Presence.Show != Unavailable && old != ev.Presence && (known || len(c.presences) < mostResources):
-		others := c.presences
-		c.presences = make(map[string]Presence, len(others)+1)
-		maps.Copy(c.presences, others)
-		c.presences[resource] = ev.Presence
+	case ev.Presence.Show != Unavailable && old != ev.Presence && (known || len(c.Presences) < mostResources):
+		others := c.Presences
+		c.Presences = make(map[string]Presence, len(others)+1)
+		maps.Copy(c.Presences, others)
+		c.Presences[resource] = ev.Presence
 		s.setContact(c)
 	}
 	if chat := s.Chat(ev.From); chat != nil && chat.Resource != "" {
@@ -381,7 +380,7 @@ func (ev MessageRemoved) apply(s *State) {
 	if m == nil || !m.Mine || m.Delivery != Failed {
 		return
 	}
-	c.Timeline = c.Timeline.remove(m.Key, s.Rev)
+	c.Timeline = c.Timeline.remove(m, s.Rev)
 	s.setChat(c)
 }
 
@@ -516,16 +515,6 @@ func (ev Forgotten) apply(s *State) {
 func (c *Chat) forget(before Key, rev uint64) {
 	c.Floor, c.Floored = before, rev
 	c.Timeline = c.Timeline.drop(before)
-}
-
-// Returned: what was kept on this device has been read.
-type Returned struct{ State *State }
-
-func (ev Returned) apply(s *State) {
-	rev, connection, sockets := s.Rev, s.Connection, s.sockets
-	*s = *ev.State
-	s.Rev, s.Connection, s.sockets = rev, connection, sockets
-	s.allNew()
 }
 
 // StorageChanged: keeping things on this device failed, or works again.

@@ -19,21 +19,9 @@ import (
 
 // State is one moment of one account.
 type State struct {
-	Rev        uint64  // grows with every event
-	Me         jid.JID // the full address the server bound, "" before the first sign-in
+	Rev        uint64 // grows with every event
 	Connection Connection
-
-	// OwnPresence is what contacts are told.
-	OwnPresence Presence
-
-	// Discreet is set when nobody is to be told what has been read here.
-	Discreet bool
-
-	// RosterLoaded tells an empty contact list from one that has not arrived yet.
-	RosterLoaded bool
-
-	// CaughtUp is set when the archive has told what happened while we were away.
-	CaughtUp bool
+	Self
 
 	// Storage is why nothing is kept on this device although it should be, nil if all
 	// is well.
@@ -46,9 +34,25 @@ type State struct {
 	requests int                          // contacts that wait for an answer
 	unsaved  int                          // contacts of which something is pending
 	refused  int                          // contacts of which something was refused
+	sockets  heard                        // connections there have been on this page
+}
 
-	lastContacts, lastChats latest
-	sockets                 heard // connections there have been on this page
+// Self is what is true of the account as a whole.
+type Self struct {
+	// Me is the full address the server bound last, "" before the first sign-in.
+	Me jid.JID `json:"me"`
+
+	// OwnPresence is what contacts are told.
+	OwnPresence Presence `json:"presence"`
+
+	// RosterLoaded tells an empty contact list from one that has not arrived yet.
+	RosterLoaded bool `json:"roster,omitempty"`
+
+	// CaughtUp is set when the archive has told what happened while we were away.
+	CaughtUp bool `json:"caughtUp,omitempty"`
+
+	// Discreet is set when nobody is to be told what has been read here.
+	Discreet bool `json:"discreet,omitempty"`
 }
 
 // New returns the state of nobody being signed in.
@@ -177,7 +181,6 @@ func (s *State) setContact(c *Contact) {
 	s.count(c, 1)
 	c.Rev = s.Rev
 	s.contacts = s.contacts.Set(c.JID, c)
-	s.lastContacts = s.lastContacts.with(c.JID, s.Rev)
 }
 
 func (s *State) removeContact(j jid.JID) {
@@ -187,12 +190,11 @@ func (s *State) removeContact(j jid.JID) {
 	}
 	s.count(old, -1)
 	s.contacts = s.contacts.Delete(old.JID)
-	s.lastContacts = s.lastContacts.with(old.JID, s.Rev)
 }
 
 // setContacts puts a whole table in the place of the one that was.
 func (s *State) setContacts(all *tree.Map[jid.JID, *Contact]) {
-	s.contacts, s.lastContacts = all, latest{dropped: s.Rev}
+	s.contacts = all
 	s.requests, s.unsaved, s.refused = 0, 0, 0
 	for c := range s.Contacts {
 		s.count(c, 1)
@@ -202,7 +204,6 @@ func (s *State) setContacts(all *tree.Map[jid.JID, *Contact]) {
 func (s *State) setChat(c *Chat) {
 	c.Rev = s.Rev
 	s.chats = s.chats.Set(c.Peer, c)
-	s.lastChats = s.lastChats.with(c.Peer, s.Rev)
 }
 
 // chat returns a copy of the conversation to write to, a new one if there is none.
@@ -278,9 +279,9 @@ const (
 
 // Presence is what one resource says about itself.
 type Presence struct {
-	Show     Show
-	Status   string
-	Priority int8
+	Show     Show   `json:"show,omitempty"`
+	Status   string `json:"status,omitempty"`
+	Priority int8   `json:"priority,omitempty"`
 }
 
 // Subscription is RFC 6121 §2.1.2.5.
@@ -296,28 +297,28 @@ const (
 // Contact is a roster item, somebody who asks to become one, or somebody the person wants to
 // become one.
 type Contact struct {
-	Rev          uint64
-	JID          jid.JID // bare
-	Name         string
-	Groups       []string
-	InRoster     bool
-	Subscription Subscription
-	Asked        bool // we asked for their presence and wait for an answer
-	AsksUs       bool // they ask for ours and wait for our answer
-	AskText      string
-	Pending      Pending // what the person has done that the server has not confirmed
-	Refused      string  // what the server did not take of it and why, until it has been read
-
-	presences map[string]Presence // by resource, "" for the bare address; replaced, never written to
+	Rev          uint64       `json:"-"`
+	JID          jid.JID      `json:"jid"` // bare
+	Name         string       `json:"name,omitempty"`
+	Groups       []string     `json:"groups,omitempty"`
+	InRoster     bool         `json:"roster,omitempty"`
+	Subscription Subscription `json:"subscription,omitempty"`
+	Asked        bool         `json:"asked,omitempty"` // we asked for their presence and wait for an answer
+	AsksUs       bool         `json:"asks,omitempty"`  // they ask for ours and wait for our answer
+	AskText      string       `json:"text,omitempty"`
+	// Presences are by resource, "" for the bare address. The map is replaced, never written to.
+	Presences map[string]Presence `json:"presences,omitempty"`
+	Pending                       // what the person has done that the server has not confirmed
+	Refused   string              `json:"refused,omitempty"` // what the server did not take of it and why, until it has been read
 }
 
 // Pending is what the person has done to a contact and the server has not confirmed. All else
 // that a Contact says is what the server knows.
 type Pending struct {
-	Edit   Edit
-	Name   string // with Add and Rename
-	Ask    bool   // to see their presence
-	Answer Answer // to their request to see ours
+	Edit   Edit   `json:"edit,omitempty"`
+	Name   string `json:"editName,omitempty"` // with Add and Rename
+	Ask    bool   `json:"ask,omitempty"`      // to see their presence
+	Answer Answer `json:"answer,omitempty"`   // to their request to see ours
 }
 
 // Edit is a change of the roster.
@@ -381,7 +382,7 @@ func (c *Contact) Presence() Presence {
 	if c == nil {
 		return best
 	}
-	for _, p := range c.presences {
+	for _, p := range c.Presences {
 		if best.Show == Unavailable || p.Priority > best.Priority ||
 			p.Priority == best.Priority && rank(p.Show) > rank(best.Show) {
 			best = p
@@ -401,7 +402,7 @@ func (c *Contact) Resource(resource string) Presence {
 	if c == nil {
 		return Presence{}
 	}
-	return c.presences[resource]
+	return c.Presences[resource]
 }
 
 func rank(s Show) int {
@@ -418,6 +419,26 @@ func rank(s Show) int {
 		return 1
 	}
 	return 0
+}
+
+// SameContacts reports whether both states have the very same contacts. It may miss
+// that they are equal, never that they differ.
+func (s *State) SameContacts(o *State) bool { return s.contacts == o.contacts }
+
+// SameChats is SameContacts for the conversations.
+func (s *State) SameChats(o *State) bool { return s.chats == o.chats }
+
+// ContactsSince returns the addresses of the contacts that are new, different or gone since
+// another state. It costs what differs.
+func (s *State) ContactsSince(o *State) (changed []jid.JID) {
+	tree.Diff(o.contacts, s.contacts, func(j jid.JID, _, _ *Contact) { changed = append(changed, j) })
+	return changed
+}
+
+// ChatsSince is ContactsSince for the conversations.
+func (s *State) ChatsSince(o *State) (changed []jid.JID) {
+	tree.Diff(o.chats, s.chats, func(peer jid.JID, _, _ *Chat) { changed = append(changed, peer) })
+	return changed
 }
 
 // order is that of addresses in our tables.

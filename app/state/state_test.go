@@ -157,11 +157,11 @@ func TestRemoved_OnlyWhatFailed(t *testing.T) {
 	after := before.With(MessageRemoved{Peer: grace, ID: "2"})
 	expect(t, after, "hers, by the same id", "one", "three")
 	expect(t, before, "hers, by the same id", "one", "two", "three")
-	if removed := after.Chat(grace).Timeline.Removed(before.Rev); len(removed) != 1 || removed[0] != before.Chat(grace).Timeline.ByID(ada, "2").Key {
-		t.Errorf("removed %v", removed)
+	if rows := after.Changes(before); len(rows) != 1 || !rows[0].Gone || rows[0].Value.(*MessageRow).Message.Key != before.Chat(grace).Timeline.ByID(ada, "2").Key {
+		t.Errorf("removed %+v", rows)
 	}
-	if removed, changed := after.Chat(grace).Timeline.Removed(after.Rev), after.Chat(grace).Timeline.Changed(s.Rev); len(removed)+len(changed) > 0 {
-		t.Errorf("since then removed %v, changed %v", removed, changed)
+	if ids := changed(s, after); len(ids) > 0 {
+		t.Errorf("changed %v", ids)
 	}
 	// It had arrived after all: the archive has it.
 	late := mine("2", "two", time.Second)
@@ -473,7 +473,7 @@ func TestPresence_ResourcesAreBounded(t *testing.T) {
 	for i := range 3 * mostResources {
 		s = s.With(PresenceChanged{From: grace.WithResource(fmt.Sprint(i)), Presence: Presence{Show: Away}})
 	}
-	if n := len(s.Contact(grace).presences); n != mostResources {
+	if n := len(s.Contact(grace).Presences); n != mostResources {
 		t.Errorf("%d resources are kept", n)
 	}
 	s = s.With(PresenceChanged{From: grace.WithResource("0"), Presence: Presence{Show: DND}})

@@ -22,8 +22,8 @@ const (
 // Key is the place of a message in its conversation. It is given once and never
 // changes, so that what is on screen does not move.
 type Key struct {
-	Time int64 // µs since 1970: when the message was sent, never before its live predecessor
-	Seq  int64 // order among equals; archives with stamps of whole seconds need it
+	Time int64 `json:"time"` // µs since 1970: when the message was sent, never before its live predecessor
+	Seq  int64 `json:"seq"`  // order among equals; archives with stamps of whole seconds need it
 }
 
 // Before reports whether k comes earlier in the conversation than o.
@@ -33,21 +33,21 @@ func (k Key) Before(o Key) bool {
 
 // Message is one message of a conversation.
 type Message struct {
-	Rev       uint64
-	Key       Key
-	ID        string  // the sender's id for it; ours are also the origin-id (XEP-0359)
-	ArchiveID string  // the id our own archive gave it, "" if not known
-	Author    jid.JID // bare address of who wrote it
-	Mine      bool
-	Subject   string
-	Body      string
-	Notice    bool // Body says, in our words, what has come and cannot be read here
-	At        time.Time
-	Delivery  Delivery
-	Problem   string // with Failed: one sentence
-	Bounced   bool   // with Failed: it was sent back, wherever it has been
-	Late      bool   // ours: whoever wrote it, or has it sent again, knew that it would be late
-	Asks      bool   // its author would like to be told when it is read (XEP-0333)
+	Rev       uint64    `json:"-"`
+	Key                 // its place
+	ID        string    `json:"id,omitempty"`      // the sender's id for it; ours are also the origin-id (XEP-0359)
+	ArchiveID string    `json:"archive,omitempty"` // the id our own archive gave it, "" if not known
+	Author    jid.JID   `json:"author"`            // bare address of who wrote it
+	Mine      bool      `json:"mine,omitempty"`
+	Subject   string    `json:"subject,omitempty"`
+	Body      string    `json:"body"`
+	Notice    bool      `json:"notice,omitempty"` // Body says, in our words, what has come and cannot be read here
+	At        time.Time `json:"-"`                // see MessageRow
+	Delivery  Delivery  `json:"-"`
+	Problem   string    `json:"problem,omitempty"` // with Failed: one sentence
+	Bounced   bool      `json:"bounced,omitempty"` // with Failed: it was sent back, wherever it has been
+	Late      bool      `json:"late,omitempty"`    // ours: whoever wrote it, or has it sent again, knew that it would be late
+	Asks      bool      `json:"asks,omitempty"`    // its author would like to be told when it is read (XEP-0333)
 
 	heard heard
 }
@@ -97,23 +97,23 @@ func (m *Message) Stays() bool {
 
 // Chat is one conversation.
 type Chat struct {
-	Rev      uint64
-	Peer     jid.JID // bare
-	Resource string  // the peer's resource replies go to, "" for the bare address (RFC 6121 §5.1)
-	Timeline Timeline
-	Unread   int
-	ReadTo   Key    // the newest message that has been seen
-	SeenTo   Key    // the newest message of ours that the peer says to have seen (XEP-0333)
-	Typing   bool   // the peer is writing right now
-	Draft    string // what was written to the peer and not sent
-	Seam     Key    // the pages of catch-ups have come up to here
+	Rev      uint64   `json:"-"`
+	Peer     jid.JID  `json:"peer"`               // bare
+	Resource string   `json:"resource,omitempty"` // the peer's resource replies go to, "" for the bare address (RFC 6121 §5.1)
+	Timeline Timeline `json:"-"`
+	Unread   int      `json:"unread,omitempty"`
+	ReadTo   Key      `json:"read"` // the newest message that has been seen
+	SeenTo   Key      `json:"seen"` // the newest message of ours that the peer says to have seen (XEP-0333)
+	Typing   bool     `json:"-"`    // the peer is writing right now; see the table typing
+	Draft    string   `json:"-"`    // what was written to the peer and not sent; see the table drafts
+	Seam     Key      `json:"seam"` // the pages of catch-ups have come up to here
 	// Floor is where what this device keeps of the conversation begins, if anything was
 	// removed to make room. Before it are only messages that stay, each alone, and what has
 	// come from the archive again.
-	Floor   Key
-	Floored uint64 // the Rev at which that was last said
+	Floor   Key    `json:"-"`
+	Floored uint64 `json:"-"` // the Rev at which that was last said
 	// Earlier is set while the store has messages before the first of Timeline.
-	Earlier bool
+	Earlier bool `json:"-"`
 }
 
 // Seen reports whether a message of ours has arrived and the peer has seen it.
@@ -129,9 +129,15 @@ type Timeline struct {
 	low  int64 // the lowest Seq given to older pages
 	high int64 // the highest Seq given
 
-	journal *change // what was put last, newest first
-	dropped uint64  // the newest Rev that is no longer in the journal
-	removed *change // what was removed, newest first; people do not take back much
+	// removed is what was taken back, newest first; people do not take back much. It may have been
+	// read from the disk and removed between two states, and then neither has it.
+	removed *removal
+}
+
+type removal struct {
+	key    Key
+	rev    uint64
+	before *removal
 }
 
 func newTimeline() Timeline {
@@ -525,7 +531,7 @@ func (t Timeline) put(m *Message) Timeline {
 	// The tables outlive the WebSocket message whose memory these strings share.
 	m.ID, m.ArchiveID = strings.Clone(m.ID), strings.Clone(m.ArchiveID)
 	m.Subject, m.Body = strings.Clone(m.Subject), strings.Clone(m.Body)
-	return t.place(m).note(m)
+	return t.place(m)
 }
 
 // place files the message under its key and its ids, under that of its author only if no
@@ -547,14 +553,10 @@ func (t Timeline) place(m *Message) Timeline {
 	return t
 }
 
-// remove takes a message out.
-func (t Timeline) remove(k Key, rev uint64) Timeline {
-	m := t.Get(k)
-	if m == nil {
-		return t
-	}
+// remove takes a message back.
+func (t Timeline) remove(m *Message, rev uint64) Timeline {
 	t = t.displace(m)
-	t.removed = &change{key: k, rev: rev, before: t.removed}
+	t.removed = &removal{m.Key, rev, t.removed}
 	return t
 }
 
@@ -571,17 +573,15 @@ func (t Timeline) displace(m *Message) Timeline {
 
 // drop takes out all that comes before a place and does not stay.
 func (t Timeline) drop(before Key) Timeline {
-	removed := t.removed
 	for it := t.rows.Iterator(); !it.Done(); {
 		k, m, _ := it.Next()
 		if !k.Before(before) {
 			break
 		}
 		if !m.Stays() {
-			t = t.remove(k, 0)
+			t = t.displace(m)
 		}
 	}
-	t.removed = removed
 	return t
 }
 

@@ -73,22 +73,17 @@ type database struct {
 	gone   chan struct{}
 	leader *memory
 
-	account, stream []byte
-	contacts, chats map[jid.JID][]byte
-	messages        map[jid.JID]map[Key][]byte
-	ids             map[string][]Key // of messages, see ids
-	coverage        map[[2]jid.JID][]byte
-	drafts          map[jid.JID][]byte
-	avatars         map[string][]byte
-	settings        map[string]string
+	tables   map[string]map[string][]byte // by name and key, but for the messages
+	stream   []byte
+	settings map[string]string
+	messages map[jid.JID]map[state.Key][]byte
+	ids      map[string][]state.Key // of messages, see ids
 }
 
 func newDatabase(of *Memory, name string) *database {
 	return &database{
-		of: of, name: name, gone: make(chan struct{}),
-		contacts: map[jid.JID][]byte{}, chats: map[jid.JID][]byte{},
-		messages: map[jid.JID]map[Key][]byte{}, ids: map[string][]Key{}, coverage: map[[2]jid.JID][]byte{},
-		drafts: map[jid.JID][]byte{}, avatars: map[string][]byte{}, settings: map[string]string{},
+		of: of, name: name, gone: make(chan struct{}), tables: map[string]map[string][]byte{}, settings: map[string]string{},
+		messages: map[jid.JID]map[state.Key][]byte{}, ids: map[string][]state.Key{},
 	}
 }
 
@@ -139,60 +134,47 @@ func (s *memory) Load(ctx context.Context, w Window) (*Snapshot, error) {
 		return nil, err
 	}
 	defer leave()
-	sn := &Snapshot{Newest: map[jid.JID]Page{}, Settings: map[string]string{}}
-	if s.db.account != nil {
-		sn.Account = new(unpack[Account](s.db.account))
-	}
+	sn := &Snapshot{Ends: map[jid.JID]Page{}, Settings: maps.Clone(s.db.settings)}
 	if s.db.stream != nil {
 		sn.Stream = new(unpack[Stream](s.db.stream))
 	}
-	sn.Contacts = rows[Contact](s.db.contacts)
-	sn.Chats = rows[Chat](s.db.chats)
-	sn.Coverage = rows[Coverage](s.db.coverage)
-	sn.Drafts = rows[Draft](s.db.drafts)
-	for name, value := range s.db.settings {
-		sn.Settings[name] = value
-	}
-
-	oldest := map[jid.JID]Key{} // in the outbox
-	for peer := range s.db.messages {
-		for _, m := range s.db.page(peer, Key{}, -1) {
-			if m.Out == 0 {
-				continue
+	var chats []state.ChatRow
+	for _, name := range slices.Sorted(maps.Keys(s.db.tables)) {
+		for _, key := range slices.Sorted(maps.Keys(s.db.tables[name])) {
+			rows, err := state.Rows(name, slices.Concat([]byte("["), s.db.tables[name][key], []byte("]")))
+			if err != nil {
+				return nil, fmt.Errorf("store: load: %w", err)
 			}
-			if _, known := oldest[peer]; !known {
-				oldest[peer] = m.Key
+			sn.Rows = append(sn.Rows, rows...)
+			if c, ok := rows[0].Value.(*state.ChatRow); ok {
+				chats = append(chats, *c)
 			}
-			sn.Outbox = append(sn.Outbox, m)
 		}
 	}
-	slices.SortFunc(sn.Outbox, func(a, b Message) int {
-		return cmp.Or(cmp.Compare(a.Out, b.Out), cmp.Compare(a.Peer, b.Peer), compare(a.Key, b.Key))
-	})
-	for _, peer := range w.peers(sn.Chats) {
-		page := s.db.page(peer, Key{}, w.Messages)
-		sn.Newest[peer] = Page{page, len(page) == w.Messages}
+	for _, peer := range w.peers(chats) {
+		page := s.db.page(peer, state.Key{}, w.Messages)
+		sn.Ends[peer] = Page{page, len(page) == w.Messages}
 	}
-	for peer, from := range oldest {
-		all := s.db.page(peer, Key{}, -1)
-		at := slices.IndexFunc(all, func(m Message) bool { return m.Key == from })
-		if page := sn.Newest[peer]; len(page.Messages) < len(all)-at {
-			sn.Newest[peer] = Page{all[at:], true}
+	for peer := range s.db.messages {
+		all := s.db.page(peer, state.Key{}, -1)
+		at := slices.IndexFunc(all, func(m state.MessageRow) bool { return m.Out != 0 })
+		if at >= 0 && len(sn.Ends[peer].Messages) < len(all)-at {
+			sn.Ends[peer] = Page{all[at:], true}
 		}
 	}
 	return sn, nil
 }
 
 // peers are the conversations of which Load reads the messages.
-func (w Window) peers(chats []Chat) []jid.JID {
+func (w Window) peers(chats []state.ChatRow) []jid.JID {
 	chats = slices.Clone(chats)
-	last := func(c Chat) Key {
+	last := func(c state.ChatRow) state.Key {
 		if c.Last == nil {
-			return Key{}
+			return state.Key{}
 		}
-		return c.Last.Key
+		return c.Last.Message.Key
 	}
-	slices.SortStableFunc(chats, func(a, b Chat) int { return compare(last(b), last(a)) })
+	slices.SortStableFunc(chats, func(a, b state.ChatRow) int { return compare(last(b), last(a)) })
 	var peers []jid.JID
 	for _, c := range chats {
 		switch {
@@ -206,29 +188,11 @@ func (w Window) peers(chats []Chat) []jid.JID {
 	return peers
 }
 
-// rows returns a table in the order of its keys, as IndexedDB does.
-func rows[Row any, K comparable](table map[K][]byte) []Row {
-	keys := make([]K, 0, len(table))
-	for k := range table {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b K) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-	all := make([]Row, 0, len(keys))
-	for _, k := range keys {
-		all = append(all, unpack[Row](table[k]))
-	}
-	return all
-}
-
-func compare(a, b Key) int {
-	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Seq, b.Seq))
-}
-
 // page returns up to n messages before a place, all of them if n is -1.
-func (db *database) page(peer jid.JID, before Key, n int) []Message {
-	var keys []Key
+func (db *database) page(peer jid.JID, before state.Key, n int) []state.MessageRow {
+	var keys []state.Key
 	for k := range db.messages[peer] {
-		if before == (Key{}) || compare(k, before) < 0 {
+		if before == (state.Key{}) || compare(k, before) < 0 {
 			keys = append(keys, k)
 		}
 	}
@@ -236,14 +200,14 @@ func (db *database) page(peer jid.JID, before Key, n int) []Message {
 	if n >= 0 && len(keys) > n {
 		keys = keys[len(keys)-n:]
 	}
-	page := make([]Message, 0, len(keys))
+	page := make([]state.MessageRow, 0, len(keys))
 	for _, k := range keys {
-		page = append(page, unpack[Message](db.messages[peer][k]))
+		page = append(page, unpack[state.MessageRow](db.messages[peer][k]))
 	}
 	return page
 }
 
-func (s *memory) Messages(ctx context.Context, peer jid.JID, before Key, n int) ([]Message, error) {
+func (s *memory) Messages(ctx context.Context, peer jid.JID, before state.Key, n int) ([]state.MessageRow, error) {
 	leave, err := s.enter(ctx, "read messages")
 	if err != nil {
 		return nil, err
@@ -252,71 +216,71 @@ func (s *memory) Messages(ctx context.Context, peer jid.JID, before Key, n int) 
 	return s.db.page(peer, before, max(n, 0)), nil
 }
 
-func (s *memory) Ends(ctx context.Context, peers []jid.JID, n int) ([][]Message, error) {
+func (s *memory) Ends(ctx context.Context, peers []jid.JID, n int) ([][]state.MessageRow, error) {
 	leave, err := s.enter(ctx, "read ends")
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	ends := make([][]Message, len(peers))
+	ends := make([][]state.MessageRow, len(peers))
 	for i, peer := range peers {
-		ends[i] = s.db.page(peer, Key{}, max(n, 0))
+		ends[i] = s.db.page(peer, state.Key{}, max(n, 0))
 	}
 	return ends, nil
 }
 
-func (s *memory) Nth(ctx context.Context, peer jid.JID, n int) (*Message, error) {
+func (s *memory) Nth(ctx context.Context, peer jid.JID, n int) (*state.MessageRow, error) {
 	leave, err := s.enter(ctx, "count messages")
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	page := s.db.page(peer, Key{}, n)
+	page := s.db.page(peer, state.Key{}, n)
 	if n < 1 || len(page) < n {
 		return nil, nil
 	}
 	return &page[0], nil
 }
 
-func (s *memory) Find(ctx context.Context, peer jid.JID, wanted []Wanted) ([]Message, error) {
+func (s *memory) Find(ctx context.Context, peer jid.JID, wanted []Wanted) ([]state.MessageRow, error) {
 	leave, err := s.enter(ctx, "find messages")
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	found := map[Key]Message{}
+	found := map[state.Key]state.MessageRow{}
 	for _, w := range wanted {
 		for _, id := range ids(peer, w.Archive, w.Author, w.ID) {
 			if keys := s.db.ids[id]; len(keys) > 0 {
 				newest := slices.MaxFunc(keys, compare)
-				found[newest] = unpack[Message](s.db.messages[peer][newest])
+				found[newest] = unpack[state.MessageRow](s.db.messages[peer][newest])
 			}
 		}
 	}
-	list := make([]Message, 0, len(found))
+	list := make([]state.MessageRow, 0, len(found))
 	for _, m := range found {
 		list = append(list, m)
 	}
-	slices.SortFunc(list, func(a, b Message) int { return compare(a.Key, b.Key) })
+	slices.SortFunc(list, func(a, b state.MessageRow) int { return compare(a.Message.Key, b.Message.Key) })
 	return list, nil
 }
 
-func (s *memory) Search(ctx context.Context, words []string, before int64, n int) (found []Message, next int64, err error) {
+func (s *memory) Search(ctx context.Context, words []string, before int64, n int) (found []state.MessageRow, next int64, err error) {
 	leave, err := s.enter(ctx, "search")
 	if err != nil {
 		return nil, 0, err
 	}
 	defer leave()
-	var all []Message
+	var all []state.MessageRow
 	for peer := range s.db.messages {
-		for _, m := range s.db.page(peer, Key{}, -1) {
+		for _, m := range s.db.page(peer, state.Key{}, -1) {
 			if before == 0 || m.Time < before {
 				all = append(all, m)
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b Message) int {
-		return cmp.Or(compare(b.Key, a.Key), cmp.Compare(a.Peer, b.Peer))
+	slices.SortFunc(all, func(a, b state.MessageRow) int {
+		return cmp.Or(compare(b.Message.Key, a.Message.Key), cmp.Compare(a.Peer, b.Peer))
 	})
 	for i, m := range all {
 		if i >= n && m.Time < all[i-1].Time {
@@ -327,20 +291,6 @@ func (s *memory) Search(ctx context.Context, words []string, before int64, n int
 		}
 	}
 	return found, 0, nil
-}
-
-func (s *memory) Avatar(ctx context.Context, id string) (*Avatar, error) {
-	leave, err := s.enter(ctx, "read a picture")
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	raw, ok := s.db.avatars[id]
-	if !ok {
-		return nil, nil
-	}
-	avatar := unpack[Avatar](raw)
-	return &avatar, nil
 }
 
 func (s *memory) Lead(ctx context.Context) error {
@@ -383,7 +333,7 @@ func (db *database) fits(b *Batch) bool {
 		before += len(messages)
 		after.messages[peer] = maps.Clone(messages)
 	}
-	after.write(&Batch{Forget: b.Forget, RemovedMessages: b.RemovedMessages, Messages: b.Messages})
+	after.write(&Batch{Rows: b.Rows})
 	n := 0
 	for _, messages := range after.messages {
 		n += len(messages)
@@ -392,57 +342,31 @@ func (db *database) fits(b *Batch) bool {
 }
 
 func (db *database) write(b *Batch) {
-	for _, f := range b.Forget {
-		for _, m := range db.page(f.Peer, f.Before, -1) {
-			if compare(m.Key, f.Before) < 0 && !new(m.State()).Stays() {
-				db.remove(f.Peer, m.Key)
+	for _, r := range b.Rows {
+		switch v := r.Value.(type) {
+		case *state.Floor:
+			for _, m := range db.page(v.Peer, v.Before, -1) {
+				if compare(m.Message.Key, v.Before) < 0 && !new(m.State()).Stays() {
+					db.remove(v.Peer, m.Message.Key)
+				}
 			}
+		case *state.MessageRow:
+			db.remove(v.Peer, v.Message.Key)
 		}
 	}
-	for _, p := range b.RemovedMessages {
-		db.remove(p.Peer, p.Key)
-	}
-	for _, peer := range b.RemovedContacts {
-		delete(db.contacts, peer)
-	}
-	if b.Account != nil {
-		db.account = pack(b.Account)
+	for _, r := range b.Rows {
+		switch v := r.Value.(type) {
+		case *state.Floor:
+		case *state.MessageRow:
+			if !r.Gone {
+				db.add(v)
+			}
+		default:
+			db.put(r)
+		}
 	}
 	if b.Stream != nil {
 		db.stream = pack(b.Stream)
-	}
-	for _, c := range b.Contacts {
-		db.contacts[c.JID] = pack(c)
-	}
-	for _, c := range b.Chats {
-		db.chats[c.Peer] = pack(c)
-	}
-	for _, m := range b.Messages {
-		db.remove(m.Peer, m.Key)
-		if db.messages[m.Peer] == nil {
-			db.messages[m.Peer] = map[Key][]byte{}
-		}
-		db.messages[m.Peer][m.Key] = pack(m)
-		for _, id := range ids(m.Peer, m.Archive, m.Author, m.ID) {
-			db.ids[id] = append(db.ids[id], m.Key)
-		}
-	}
-	for _, c := range b.Coverage {
-		db.coverage[[2]jid.JID{c.Archive, c.With}] = pack(c)
-	}
-	for _, d := range b.Drafts {
-		if d.Text == "" {
-			delete(db.drafts, d.Peer)
-			continue
-		}
-		db.drafts[d.Peer] = pack(d)
-	}
-	for _, a := range b.Avatars {
-		if len(a.Bytes) == 0 {
-			delete(db.avatars, a.ID)
-			continue
-		}
-		db.avatars[a.ID] = pack(a)
 	}
 	for name, value := range b.Settings {
 		if value == "" {
@@ -453,16 +377,38 @@ func (db *database) write(b *Batch) {
 	}
 }
 
+func (db *database) put(r state.Row) {
+	name, key := r.Where()
+	if r.Gone {
+		delete(db.tables[name], key)
+		return
+	}
+	if db.tables[name] == nil {
+		db.tables[name] = map[string][]byte{}
+	}
+	db.tables[name][key] = pack(r.Value)
+}
+
+func (db *database) add(m *state.MessageRow) {
+	if db.messages[m.Peer] == nil {
+		db.messages[m.Peer] = map[state.Key][]byte{}
+	}
+	db.messages[m.Peer][m.Message.Key] = pack(m)
+	for _, id := range ids(m.Peer, m.ArchiveID, m.Author, m.ID) {
+		db.ids[id] = append(db.ids[id], m.Message.Key)
+	}
+}
+
 // remove removes a message, if there is one in this place.
-func (db *database) remove(peer jid.JID, k Key) {
+func (db *database) remove(peer jid.JID, k state.Key) {
 	raw, ok := db.messages[peer][k]
 	if !ok {
 		return
 	}
 	delete(db.messages[peer], k)
-	m := unpack[Message](raw)
-	for _, id := range ids(peer, m.Archive, m.Author, m.ID) {
-		db.ids[id] = slices.DeleteFunc(db.ids[id], func(o Key) bool { return o == k })
+	m := unpack[state.MessageRow](raw)
+	for _, id := range ids(peer, m.ArchiveID, m.Author, m.ID) {
+		db.ids[id] = slices.DeleteFunc(db.ids[id], func(o state.Key) bool { return o == k })
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package store keeps what is known of an account over the end of the page: an
-// interface, the rows it keeps, the way from a State to rows and back, and a version
-// in memory. The one of the browser is in wasm/browser; storetest is the contract of
+// interface, what is read and written, and a version in memory. The rows are those of
+// package state. The one of the browser is in wasm/browser; storetest is the contract of
 // both.
 //
 // A Commit is one transaction. That is what the promises of the client stand on: a
@@ -14,11 +14,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"natter/app/jid"
 	"natter/app/state"
@@ -33,29 +35,26 @@ type Store interface {
 
 	// Messages returns up to n messages before a place in a conversation, oldest
 	// first. The zero Key means the end.
-	Messages(ctx context.Context, peer jid.JID, before Key, n int) ([]Message, error)
+	Messages(ctx context.Context, peer jid.JID, before state.Key, n int) ([]state.MessageRow, error)
 
 	// Ends returns the newest n messages, oldest first, of each of some conversations, in
 	// one read and in the order of the peers.
-	Ends(ctx context.Context, peers []jid.JID, n int) ([][]Message, error)
+	Ends(ctx context.Context, peers []jid.JID, n int) ([][]state.MessageRow, error)
 
 	// Nth returns the nth message of a conversation counted from the newest, which is the
 	// first; nil if there are not so many.
-	Nth(ctx context.Context, peer jid.JID, n int) (*Message, error)
+	Nth(ctx context.Context, peer jid.JID, n int) (*state.MessageRow, error)
 
 	// Find returns the messages of a conversation that may be the wanted ones, oldest
 	// first, each once. An id that was used several times finds the newest; state.Same
 	// tells whether it is the same message.
-	Find(ctx context.Context, peer jid.JID, wanted []Wanted) ([]Message, error)
+	Find(ctx context.Context, peer jid.JID, wanted []Wanted) ([]state.MessageRow, error)
 
 	// Search looks at the newest n messages of all conversations before a time, or before
 	// the end if it is 0, and at those that are as old as the last of them. It returns the
 	// ones in which state.Has finds all the words, the newest first, and the time to go on
 	// before, 0 when there is nothing older.
-	Search(ctx context.Context, words []string, before int64, n int) (found []Message, next int64, err error)
-
-	// Avatar returns the picture with this id, nil if it is not kept.
-	Avatar(ctx context.Context, id string) (*Avatar, error)
+	Search(ctx context.Context, words []string, before int64, n int) (found []state.MessageRow, next int64, err error)
 
 	// Lead makes this the one that may Commit, of all that are open on the account: one
 	// that led before fails with ErrTaken from now on. A tab that another has taken over
@@ -68,7 +67,7 @@ type Store interface {
 
 	// Gone is closed when the database was taken away: deleted or upgraded by another
 	// tab, or lost to the browser's clearing up. What is in memory can be written to
-	// a new one: Changes(nil, …).
+	// a new one: state.Changes(nil).
 	Gone() <-chan struct{}
 
 	// Delete removes every trace of the account and closes the store, here and in all
@@ -94,66 +93,111 @@ type Wanted struct {
 	ID      string  `json:"id,omitempty"`
 }
 
-// Batch is what one transaction writes. Rows replace those with the same key.
+// Batch is what one transaction writes.
 type Batch struct {
 	// Strict waits until the rows are on the disk itself, not only with the operating
 	// system. Without it they survive the end of the browser, but not a power cut.
 	Strict bool
 
-	Account         *Account
-	Stream          *Stream
-	Contacts        []Contact
-	RemovedContacts []jid.JID
-	Chats           []Chat
-	Messages        []Message
-	RemovedMessages []Place
-	Coverage        []Coverage
-	Drafts          []Draft           // one without text is removed
-	Avatars         []Avatar          // one without bytes is removed
-	Settings        map[string]string // one that is "" is removed
-
-	// Forget makes room: it removes what comes before a place in a conversation, except
-	// for what state.Message.Stays. The caller narrows Coverage in the same batch.
-	// Removals happen before rows are written.
-	Forget []Forget
+	// Rows replace those with the same key, or are removed. A state.Floor removes what comes
+	// before it in its conversation, except for what state.Message.Stays: the caller
+	// narrows the coverage in the same batch. Removals happen before rows are written.
+	Rows     []state.Row
+	Stream   *Stream
+	Settings map[string]string // one that is "" is removed
 }
 
-// Place is where a message is.
-type Place struct {
-	Peer jid.JID `json:"peer"`
-	Key
-}
-
-// Forget is the conversation and its first message that stays.
-type Forget struct {
-	Peer   jid.JID
-	Before Key
+// Changes is the batch after which a store that holds before holds after; all there is if
+// before is nil. What waits to be sent has to be on the disk itself.
+func Changes(before, after *state.State) *Batch {
+	b := &Batch{Rows: after.Changes(before)}
+	for _, r := range b.Rows {
+		if m, ok := r.Value.(*state.MessageRow); ok && m.Out != 0 {
+			b.Strict = true
+		}
+	}
+	return b
 }
 
 // Empty reports whether there is nothing to write.
-func (b *Batch) Empty() bool {
-	return b.Account == nil && b.Stream == nil &&
-		len(b.Contacts)+len(b.RemovedContacts)+len(b.Chats)+len(b.Messages)+len(b.RemovedMessages)+len(b.Coverage)+
-			len(b.Drafts)+len(b.Avatars)+len(b.Settings)+len(b.Forget) == 0
-}
+func (b *Batch) Empty() bool { return len(b.Rows)+len(b.Settings) == 0 && b.Stream == nil }
 
 // Snapshot is what Load returns.
 type Snapshot struct {
-	Account  *Account          `json:"account"` // nil if nothing was kept yet
-	Stream   *Stream           `json:"stream"`
-	Contacts []Contact         `json:"contacts"`
-	Chats    []Chat            `json:"chats"`
-	Newest   map[jid.JID]Page  `json:"newest"` // of those the Window names, and of those in the outbox
-	Outbox   []Message         `json:"outbox"` // of all conversations, in the order of Out
-	Coverage []Coverage        `json:"coverage"`
-	Drafts   []Draft           `json:"drafts"`
-	Settings map[string]string `json:"settings"`
+	Rows     []state.Row      // of all tables but that of the messages
+	Ends     map[jid.JID]Page // of those the Window names, and of those in the outbox
+	Stream   *Stream
+	Settings map[string]string
 }
 
 // Page is the end of a conversation, without a gap and with all that is in the outbox.
 type Page struct {
-	Messages []Message `json:"messages"` // oldest first
-	Earlier  bool      `json:"earlier"`  // there may be more before them
+	Messages []state.MessageRow `json:"messages"` // oldest first
+	Earlier  bool               `json:"earlier"`  // there may be more before them
+}
+
+// Empty reports whether nothing was kept yet.
+func (sn *Snapshot) Empty() bool {
+	return !slices.ContainsFunc(sn.Rows, func(r state.Row) bool {
+		_, ok := r.Value.(*state.Account)
+		return ok
+	})
+}
+
+// Event puts what was kept in the place of a state. A conversation of which Load did not
+// read the messages has only its last one.
+func (sn *Snapshot) Event() state.Applied {
+	ev := state.Applied{All: true, Rows: sn.Rows}
+	for _, r := range sn.Rows {
+		c, ok := r.Value.(*state.ChatRow)
+		if !ok {
+			continue
+		}
+		page, read := sn.Ends[c.Peer]
+		if !read && c.Last != nil {
+			page = Page{[]state.MessageRow{*c.Last}, true}
+		}
+		ev.Read = append(ev.Read, state.HistoryRead{Peer: c.Peer, Messages: state.States(page.Messages), Earlier: page.Earlier})
+	}
+	return ev
+}
+
+// Outbox returns what waits to be sent, of all conversations, in the order in which it was
+// put there.
+func (sn *Snapshot) Outbox() (rows []state.MessageRow) {
+	for _, page := range sn.Ends {
+		for _, m := range page.Messages {
+			if m.Out != 0 {
+				rows = append(rows, m)
+			}
+		}
+	}
+	slices.SortFunc(rows, func(a, b state.MessageRow) int {
+		return cmp.Or(cmp.Compare(a.Out, b.Out), cmp.Compare(a.Peer, b.Peer), compare(a.Message.Key, b.Message.Key))
+	})
+	return rows
+}
+
+func compare(a, b state.Key) int {
+	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Seq, b.Seq))
+}
+
+// Stream is what takes a stream up again (XEP-0198). Its id is a credential: it goes
+// when the person signs out, as everything does.
+type Stream struct {
+	ID       string   `json:"id"`
+	JID      jid.JID  `json:"jid"`
+	H        uint32   `json:"h"`
+	Acked    uint32   `json:"acked"`
+	Unacked  []string `json:"unacked,omitempty"` // stanzas as XML, in order
+	Since    []int64  `json:"since,omitempty"`   // when they were written
+	Sent     int      `json:"sent,omitempty"`
+	Max      int64    `json:"max,omitempty"`  // µs, 0 if the server did not say
+	Lost     int64    `json:"lost,omitempty"` // 0 if it was not known to be
+	Features string   `json:"features,omitempty"`
+	Server   string   `json:"server,omitempty"` // where it is best taken up, "" for anywhere
+	MaxBytes int      `json:"maxBytes,omitempty"`
+	Idle     int64    `json:"idle,omitempty"` // µs, 0 if the server did not say
 }
 
 // What a store fails with.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -31,14 +30,14 @@ func TestMemoryFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &store.Batch{Contacts: []store.Contact{{JID: grace}}}
+	b := &store.Batch{Rows: storetest.Rows(&state.Contact{JID: grace})}
 	disk.Fail(store.ErrQuota)
 	if err := s.Commit(t.Context(), b); !errors.Is(err, store.ErrQuota) {
 		t.Errorf("a full disk takes rows: %v", err)
 	}
 	disk.Fail(nil)
 	sn, err := s.Load(t.Context(), store.Window{})
-	if err != nil || len(sn.Contacts) > 0 {
+	if err != nil || len(sn.Rows) > 0 {
 		t.Errorf("what failed was written: %v, %v", sn, err)
 	}
 	if err := s.Commit(t.Context(), b); err != nil {
@@ -52,16 +51,19 @@ func TestMemoryHasRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := func(i int64) store.Message { return store.Message{Peer: grace, Key: store.Key{Time: i}} }
+	at := func(i int64) state.Value {
+		return &state.MessageRow{Peer: grace, Message: state.Message{Key: state.Key{Time: i}}}
+	}
+	before := func(i int64) state.Value { return &state.Floor{Peer: grace, Before: state.Key{Time: i}} }
 	disk.Room(2)
-	save(t, s, &store.Batch{Messages: []store.Message{at(1), at(2)}})
-	save(t, s, &store.Batch{Messages: []store.Message{at(2)}})
-	if err := s.Commit(t.Context(), &store.Batch{Messages: []store.Message{at(3)}}); !errors.Is(err, store.ErrQuota) {
+	save(t, s, &store.Batch{Rows: storetest.Rows(at(1), at(2))})
+	save(t, s, &store.Batch{Rows: storetest.Rows(at(2))})
+	if err := s.Commit(t.Context(), &store.Batch{Rows: storetest.Rows(at(3))}); !errors.Is(err, store.ErrQuota) {
 		t.Errorf("a third: %v", err)
 	}
-	save(t, s, &store.Batch{Forget: []store.Forget{{Peer: grace, Before: store.Key{Time: 2}}}, Messages: []store.Message{at(3)}})
+	save(t, s, &store.Batch{Rows: storetest.Rows(before(2), at(3))})
 	disk.Room(1)
-	save(t, s, &store.Batch{Forget: []store.Forget{{Peer: grace, Before: store.Key{Time: 3}}}})
+	save(t, s, &store.Batch{Rows: storetest.Rows(before(3))})
 }
 
 func TestSec54_NamesSayNoAddress(t *testing.T) {
@@ -120,7 +122,7 @@ func picture(s *state.State) string {
 	for c := range s.Contacts {
 		plain := *c
 		plain.Rev = 0
-		lines = append(lines, fmt.Sprintf("contact %+v %v", plain, maps.Collect(c.Presences())))
+		lines = append(lines, fmt.Sprintf("contact %+v", plain))
 	}
 	for c := range s.Chats {
 		low, high := c.Timeline.Seqs()
@@ -129,7 +131,7 @@ func picture(s *state.State) string {
 			plain := *m
 			plain.Rev = 0
 			row, _ := json.Marshal(plain) // how it has come is true of one page only
-			lines = append(lines, fmt.Sprintf("%s %d %s", c.Peer, i, row))
+			lines = append(lines, fmt.Sprintf("%s %d %s %v %v", c.Peer, i, row, plain.At, plain.Delivery))
 		}
 	}
 	for c := range s.Coverages {
@@ -152,7 +154,7 @@ func load(t *testing.T, s store.Store, w store.Window) *state.State {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sn.State()
+	return state.New().With(sn.Event())
 }
 
 func open(t *testing.T) store.Store {
@@ -190,16 +192,16 @@ func TestPromise16_ChangesAddUp(t *testing.T) {
 		if got := picture(load(t, s, store.Window{Chats: 10, Messages: 1000})); got != want {
 			t.Fatalf("after %T\n got %s\nwant %s", ev, got, want)
 		}
-		said, err := json.Marshal(b)
+		said, err := json.Marshal(b.Rows)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			var heard store.Batch
+			var heard []state.Row
 			if err := json.Unmarshal(said, &heard); err != nil {
 				t.Fatal(err)
 			}
-			mirror = mirror.With(heard.Mirrored())
+			mirror = mirror.With(state.Applied{Rows: heard})
 			if got := picture(mirror); got != want {
 				t.Fatalf("mirrored after %T\n got %s\nwant %s", ev, got, want)
 			}
@@ -262,9 +264,10 @@ func TestChangesAreOnlyChanges(t *testing.T) {
 		{"no draft", state.DraftChanged{Peer: grace}, 0, 0, 0, false, 0},
 	} {
 		b := store.Changes(s, s.With(tc.ev))
-		if len(b.Contacts) != tc.contacts || len(b.Chats) != tc.chats || len(b.Messages) != tc.messages || b.Strict != tc.strict || len(b.Drafts) != tc.drafts {
-			t.Errorf("%s: %d contacts, %d chats, %d messages, strict %v, %d drafts",
-				tc.name, len(b.Contacts), len(b.Chats), len(b.Messages), b.Strict, len(b.Drafts))
+		contacts, chats, messages := len(storetest.Of[*state.Contact](b.Rows)), len(storetest.Of[*state.ChatRow](b.Rows)), len(storetest.Of[*state.MessageRow](b.Rows))
+		drafts := len(storetest.Of[*state.Draft](b.Rows))
+		if contacts != tc.contacts || chats != tc.chats || messages != tc.messages || b.Strict != tc.strict || drafts != tc.drafts {
+			t.Errorf("%s: %d contacts, %d chats, %d messages, strict %v, %d drafts", tc.name, contacts, chats, messages, b.Strict, drafts)
 		}
 		if want := tc.contacts+tc.chats+tc.messages+tc.drafts == 0; b.Empty() != want {
 			t.Errorf("%s: empty %v", tc.name, b.Empty())
@@ -283,18 +286,18 @@ func TestColdStartHasTheList(t *testing.T) {
 	if c := now.Chat(grace); c.Timeline.Len() != 1 || c.Timeline.Last().Delivery != state.Queued || !c.Earlier {
 		t.Errorf("the one with the outbox has %d messages", c.Timeline.Len())
 	}
-	older, err := s.Messages(t.Context(), grace, store.Key(now.Chat(grace).Timeline.First().Key), 50)
+	older, err := s.Messages(t.Context(), grace, now.Chat(grace).Timeline.First().Key, 50)
 	if err != nil {
 		t.Fatal(err)
 	}
-	now = now.With(state.HistoryRead{Peer: grace, Messages: store.States(older), Earlier: len(older) == 50})
+	now = now.With(state.HistoryRead{Peer: grace, Messages: state.States(older), Earlier: len(older) == 50})
 	if c := now.Chat(grace); c.Timeline.Len() != 4 || c.Timeline.First().Body != "one" || c.Earlier {
 		t.Errorf("after reading the rest: %d messages", c.Timeline.Len())
 	}
 }
 
 func TestAWordOfANewerBuild(t *testing.T) {
-	m := (&store.Message{Mine: true, Delivery: "reacted-to"}).State()
+	m := (&state.MessageRow{Message: state.Message{Mine: true}, Delivery: "reacted-to"}).State()
 	if m.Delivery != state.OnServer {
 		t.Errorf("delivery %v", m.Delivery)
 	}

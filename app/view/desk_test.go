@@ -693,6 +693,18 @@ func TestWindow(t *testing.T) {
 	}
 }
 
+// restored is a start with one conversation, of which more is on the disk.
+func restored(chat state.Chat, messages []state.Message) *state.State {
+	return state.New().With(state.Applied{
+		All: true,
+		Rows: []state.Row{
+			{Value: &state.Account{Self: state.Self{Me: ada + "/natter", RosterLoaded: true}}},
+			{Value: &state.ChatRow{Chat: chat}},
+		},
+		Read: []state.HistoryRead{{Peer: chat.Peer, Messages: messages, Earlier: true}},
+	})
+}
+
 // A conversation with more unread messages than are in memory opens where reading
 // stopped, not where memory begins.
 func TestUnread_MoreThanInMemory(t *testing.T) {
@@ -706,13 +718,13 @@ func TestUnread_MoreThanInMemory(t *testing.T) {
 	for name, read := range map[string]int{"some were read": 199, "none was ever read": -1} {
 		t.Run(name, func(t *testing.T) {
 			b := sit(t)
-			chat := state.Chat{Peer: grace, Unread: 500 - 1 - read, Earlier: true}
+			chat := state.Chat{Peer: grace, Unread: 500 - 1 - read}
 			var key state.Key
 			if read >= 0 {
 				key = rows[read].Key
 			}
 			chat.ReadTo = key
-			b.state = state.Restore(state.Kept{Me: ada + "/natter", Chats: []state.KeptChat{{Chat: chat, Messages: rows[450:]}}})
+			b.state = restored(chat, rows[450:])
 			b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
 			b.sig("open", string(grace), "")
 			b.wants(t, fmt.Sprintf("LoadBack{Peer:grace@example.org To:%+v}", key))
@@ -738,8 +750,7 @@ func TestUnread_MoreThanInMemory(t *testing.T) {
 	}
 	t.Run("the disk fails", func(t *testing.T) {
 		b := sit(t)
-		b.state = state.Restore(state.Kept{Me: ada + "/natter", Chats: []state.KeptChat{{
-			Chat: state.Chat{Peer: grace, Unread: 300, ReadTo: rows[199].Key, Earlier: true}, Messages: rows[450:]}}})
+		b.state = restored(state.Chat{Peer: grace, Unread: 300, ReadTo: rows[199].Key}, rows[450:])
 		b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
 		b.sig("open", string(grace), "")
 		b.play(state.StorageChanged{Problem: &state.Problem{Text: "The disk is broken."}})
@@ -822,8 +833,7 @@ func TestSearch(t *testing.T) {
 			older = append(older, said(-5200+i, grace, fmt.Sprint("older ", i)).Message)
 		}
 		older[200] = hit.Message
-		b.state = state.Restore(state.Kept{Me: ada + "/natter", RosterLoaded: true, Chats: []state.KeptChat{{
-			Chat: state.Chat{Peer: grace, Earlier: true}, Messages: []state.Message{*b.s.Chat(grace).Timeline.Last()}}}})
+		b.state = restored(state.Chat{Peer: grace}, []state.Message{*b.s.Chat(grace).Timeline.Last()})
 		b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
 		b.tell(state.Found{Hits: []state.Hit{hit}, Done: true})
 		b.happened(Signal{Do: "hit", Peer: string(grace), Text: keyText(hit.Message.Key), Number: 1})

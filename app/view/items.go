@@ -134,9 +134,8 @@ func (l *listed) follow(s *state.State) bool {
 	if l.s == nil || s.Rev < l.s.Rev {
 		return false
 	}
-	chats, ok := s.ChatsSince(l.s.Rev)
-	contacts, too := s.ContactsSince(l.s.Rev)
-	if !ok || !too || len(chats)+len(contacts) > fewChanges {
+	chats, contacts := s.ChatsSince(l.s), s.ContactsSince(l.s)
+	if len(chats)+len(contacts) > fewChanges {
 		return false
 	}
 	for _, peer := range append(chats, contacts...) {

@@ -60,9 +60,11 @@ func (n *notices) look() {
 		n.total = 0
 	}
 	was := n.total
-	if peers, ok := s.ChatsSince(old.Rev); ok && known {
-		for _, peer := range peers {
-			n.chat(s, s.Chat(peer), known)
+	if known {
+		for _, peer := range s.ChatsSince(old) {
+			if c := s.Chat(peer); c != nil {
+				n.chat(s, c, known)
+			}
 		}
 	} else {
 		for c := range s.Chats {

@@ -11,6 +11,7 @@ import (
 	"syscall/js"
 
 	"natter/app/jid"
+	"natter/app/state"
 	"natter/app/store"
 )
 
@@ -77,17 +78,23 @@ type database struct {
 }
 
 func (s *database) Load(ctx context.Context, w store.Window) (*store.Snapshot, error) {
-	var parts []store.Snapshot
+	var head struct {
+		Stream   *store.Stream          `json:"stream"`
+		Ends     map[jid.JID]store.Page `json:"ends"`
+		Settings map[string]string      `json:"settings"`
+	}
+	var rows []state.Row
 	err := s.ask(ctx, "load", func(answer js.Value) error {
-		for i := range answer.Length() {
-			if i > 0 {
-				Yield()
-			}
-			var part store.Snapshot
-			if err := json.Unmarshal([]byte(answer.Index(i).String()), &part); err != nil {
+		if err := json.Unmarshal([]byte(answer.Index(0).String()), &head); err != nil {
+			return err
+		}
+		for i := 1; i < answer.Length(); i += 2 {
+			Yield()
+			more, err := state.Rows(answer.Index(i).String(), []byte(answer.Index(i+1).String()))
+			if err != nil {
 				return err
 			}
-			parts = append(parts, part)
+			rows = append(rows, more...)
 		}
 		return nil
 	}, struct {
@@ -98,29 +105,24 @@ func (s *database) Load(ctx context.Context, w store.Window) (*store.Snapshot, e
 	if err != nil {
 		return nil, err
 	}
-	sn := parts[0]
-	for _, part := range parts[1:] {
-		sn.Chats = append(sn.Chats, part.Chats...)
-		sn.Contacts = append(sn.Contacts, part.Contacts...)
-	}
-	return &sn, nil
+	return &store.Snapshot{Rows: rows, Ends: head.Ends, Stream: head.Stream, Settings: head.Settings}, nil
 }
 
-func (s *database) Messages(ctx context.Context, peer jid.JID, before store.Key, n int) ([]store.Message, error) {
-	var page []store.Message
+func (s *database) Messages(ctx context.Context, peer jid.JID, before state.Key, n int) ([]state.MessageRow, error) {
+	var page []state.MessageRow
 	err := s.ask(ctx, "messages", into(&page), struct {
 		Peer jid.JID `json:"peer"`
-		store.Key
+		state.Key
 		N int `json:"n"`
 	}{peer, before, n})
 	return page, err
 }
 
-func (s *database) Ends(ctx context.Context, peers []jid.JID, n int) ([][]store.Message, error) {
+func (s *database) Ends(ctx context.Context, peers []jid.JID, n int) ([][]state.MessageRow, error) {
 	if len(peers) == 0 {
 		return nil, ctx.Err()
 	}
-	ends := make([][]store.Message, len(peers))
+	ends := make([][]state.MessageRow, len(peers))
 	err := s.ask(ctx, "ends", func(answer js.Value) error {
 		for i := range ends {
 			if i > 0 {
@@ -138,8 +140,8 @@ func (s *database) Ends(ctx context.Context, peers []jid.JID, n int) ([][]store.
 	return ends, err
 }
 
-func (s *database) Nth(ctx context.Context, peer jid.JID, n int) (*store.Message, error) {
-	var m *store.Message
+func (s *database) Nth(ctx context.Context, peer jid.JID, n int) (*state.MessageRow, error) {
+	var m *state.MessageRow
 	err := s.ask(ctx, "nth", into(&m), struct {
 		Peer jid.JID `json:"peer"`
 		N    int     `json:"n"`
@@ -147,11 +149,11 @@ func (s *database) Nth(ctx context.Context, peer jid.JID, n int) (*store.Message
 	return m, err
 }
 
-func (s *database) Find(ctx context.Context, peer jid.JID, wanted []store.Wanted) ([]store.Message, error) {
+func (s *database) Find(ctx context.Context, peer jid.JID, wanted []store.Wanted) ([]state.MessageRow, error) {
 	if len(wanted) == 0 {
 		wanted = []store.Wanted{}
 	}
-	var found []store.Message
+	var found []state.MessageRow
 	err := s.ask(ctx, "find", into(&found), struct {
 		Peer   jid.JID        `json:"peer"`
 		Wanted []store.Wanted `json:"wanted"`
@@ -159,10 +161,10 @@ func (s *database) Find(ctx context.Context, peer jid.JID, wanted []store.Wanted
 	return found, err
 }
 
-func (s *database) Search(ctx context.Context, words []string, before int64, n int) ([]store.Message, int64, error) {
+func (s *database) Search(ctx context.Context, words []string, before int64, n int) ([]state.MessageRow, int64, error) {
 	var answer struct {
-		Found []store.Message `json:"found"`
-		Next  int64           `json:"next"`
+		Found []state.MessageRow `json:"found"`
+		Next  int64              `json:"next"`
 	}
 	err := s.ask(ctx, "search", into(&answer), struct {
 		Words  []string `json:"words"`
@@ -172,34 +174,31 @@ func (s *database) Search(ctx context.Context, words []string, before int64, n i
 	return answer.Found, answer.Next, err
 }
 
-func (s *database) Avatar(ctx context.Context, id string) (*store.Avatar, error) {
-	var avatar *store.Avatar
-	err := s.ask(ctx, "avatar", into(&avatar), id)
-	return avatar, err
-}
-
-// named is a row of a table whose rows are all different.
+// named is a row of a table whose rows are all different: that of the session, with the
+// account and the stream, or the settings.
 type named struct {
 	Name  string `json:"name"`
 	Value any    `json:"value"`
 }
 
-// written is a batch as web/store.js takes it: rows to put and keys to remove, by
-// table.
+// written is a batch as web/store.js takes it, by table. A row to remove says no more than
+// what its key is made of.
 type written struct {
 	Strict bool             `json:"strict"`
-	Forget []store.Place    `json:"forget"`
+	Forget []place          `json:"forget"`
 	Remove map[string][]any `json:"remove"`
 	Put    map[string][]any `json:"put"`
 }
 
-func put[Row any](w *written, table string, rows []Row) {
-	for _, row := range rows {
-		w.Put[table] = append(w.Put[table], row)
-	}
+// place is where a message is.
+type place struct {
+	Peer jid.JID `json:"peer"`
+	state.Key
 }
 
-func (w *written) remove(table string, key any) { w.Remove[table] = append(w.Remove[table], key) }
+func (w *written) put(table string, row any) { w.Put[table] = append(w.Put[table], row) }
+
+func (w *written) remove(table string, row any) { w.Remove[table] = append(w.Remove[table], row) }
 
 func (s *database) Lead(ctx context.Context) error {
 	_, err := s.call(ctx, "lead", "")
@@ -207,46 +206,32 @@ func (s *database) Lead(ctx context.Context) error {
 }
 
 func (s *database) Commit(ctx context.Context, b *store.Batch) error {
-	w := &written{Strict: b.Strict, Forget: []store.Place{}, Remove: map[string][]any{}, Put: map[string][]any{}}
-	for _, f := range b.Forget {
-		w.Forget = append(w.Forget, store.Place{Peer: f.Peer, Key: f.Before})
-	}
-	for _, p := range b.RemovedMessages {
-		w.remove("messages", []any{p.Peer, p.Time, p.Seq})
-	}
-	for _, peer := range b.RemovedContacts {
-		w.remove("contacts", peer)
-	}
-	if b.Account != nil {
-		put(w, "session", []named{{"account", b.Account}})
+	w := &written{Strict: b.Strict, Forget: []place{}, Remove: map[string][]any{}, Put: map[string][]any{}}
+	for _, r := range b.Rows {
+		table, _ := r.Where()
+		switch v := r.Value.(type) {
+		case *state.Account:
+			w.put("session", named{table, v})
+			continue
+		case *state.Floor:
+			w.Forget = append(w.Forget, place{v.Peer, v.Before})
+			continue
+		}
+		if r.Gone {
+			w.remove(table, r.Value)
+		} else {
+			w.put(table, r.Value)
+		}
 	}
 	if b.Stream != nil {
-		put(w, "session", []named{{"stream", b.Stream}})
-	}
-	put(w, "contacts", b.Contacts)
-	put(w, "chats", b.Chats)
-	put(w, "messages", b.Messages)
-	put(w, "coverage", b.Coverage)
-	for _, d := range b.Drafts {
-		if d.Text == "" {
-			w.remove("drafts", d.Peer)
-			continue
-		}
-		put(w, "drafts", []store.Draft{d})
-	}
-	for _, a := range b.Avatars {
-		if len(a.Bytes) == 0 {
-			w.remove("avatars", a.ID)
-			continue
-		}
-		put(w, "avatars", []store.Avatar{a})
+		w.put("session", named{"stream", b.Stream})
 	}
 	for name, value := range b.Settings {
 		if value == "" {
-			w.remove("settings", name)
-			continue
+			w.remove("settings", named{Name: name})
+		} else {
+			w.put("settings", named{name, value})
 		}
-		put(w, "settings", []named{{name, value}})
 	}
 	return s.ask(ctx, "commit", func(js.Value) error { return nil }, w)
 }

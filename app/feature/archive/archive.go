@@ -52,7 +52,7 @@ func (a *archive) feature() *feature.Feature {
 				a.wait()
 				a.retry()
 				*a = *newArchive()
-			case state.Mirrored, state.Returned:
+			case state.Applied:
 				a.retry() // that is for the tab that leads now
 				a.busy = false
 			case state.ConnectionChanged:

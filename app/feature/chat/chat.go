@@ -295,7 +295,7 @@ func (t *sender) onLost(c feature.Client, st *framing.Element, err error) {
 // observe retries unconfirmed messages that the archive does not have.
 func (t *sender) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
-	case state.Cleared, state.Returned: // Lost reports again what is unconfirmed
+	case state.Cleared, state.Applied: // Lost reports again what is unconfirmed
 		t.unconfirmed = nil
 	case state.CaughtUp:
 		t.unconfirmed = slices.DeleteFunc(t.unconfirmed, func(st *framing.Element) bool { return stillQueued(c, st) == nil })

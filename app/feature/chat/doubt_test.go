@@ -31,7 +31,7 @@ func TestSec63_DoubtIsToldTwice(t *testing.T) {
 				f.Lost(c, st, nil)
 			}
 			if tc.stored {
-				f.Observe(c, state.Returned{State: c.s})
+				f.Observe(c, state.Applied{})
 			}
 			for _, i := range tc.second {
 				f.Lost(c, c.sent[i], nil)

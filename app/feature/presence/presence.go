@@ -161,7 +161,7 @@ type leaving struct {
 
 func (s *subscriptions) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
-	case state.Cleared, state.Returned: // this page has sent nothing of what is pending now
+	case state.Cleared, state.Applied: // this page has sent nothing of what is pending now
 		s.sent, s.doubt = map[leaving]bool{}, nil
 	case state.RosterLoaded:
 		s.doubt = nil

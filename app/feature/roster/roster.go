@@ -105,7 +105,7 @@ func nothing() *way { return &way{map[jid.JID]bool{}} }
 
 func (l *list) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
-	case state.Cleared, state.Returned: // earlier requests were those of another stream
+	case state.Cleared, state.Applied: // earlier requests were those of another stream
 		l.under = nothing()
 	case state.RosterLoaded:
 		if c.State().Unsaved() == 0 {

@@ -240,3 +240,96 @@ func (n *node[K, V]) side(right bool) *node[K, V] {
 	}
 	return n.left
 }
+
+// Diff calls yield, in the order of the keys, for each key whose value differs between two
+// maps of one order; the value is zero in the map that lacks the key. Diff costs what differs:
+// subtrees that the two maps share are not entered. So a map need not remember what has been
+// changed, and since when.
+func Diff[K any, V comparable](before, after *Map[K, V], yield func(key K, was, is V)) {
+	if before == after {
+		return
+	}
+	compare, old, now := after.compare, walk[K, V]{}, walk[K, V]{}
+	if before != nil {
+		old.push(before.root, false)
+	}
+	now.push(after.root, false)
+	var none V
+	for len(old)+len(now) > 0 {
+		a, b := old.top(), now.top()
+		switch {
+		case a.n == b.n && a.alone == b.alone:
+			old.pop()
+			now.pop()
+		case b.n == nil || a.n != nil && a.alone && compare(a.n.key, b.least()) < 0:
+			if !a.alone {
+				old.open()
+				break
+			}
+			yield(a.n.key, a.n.value, none)
+			old.pop()
+		case a.n == nil || b.alone && compare(b.n.key, a.least()) < 0:
+			if !b.alone {
+				now.open()
+				break
+			}
+			yield(b.n.key, none, b.n.value)
+			now.pop()
+		case a.alone && b.alone:
+			if a.n.value != b.n.value {
+				yield(b.n.key, a.n.value, b.n.value)
+			}
+			old.pop()
+			now.pop()
+		case b.alone || !a.alone && a.n.height > b.n.height:
+			old.open()
+		case a.alone || b.n.height > a.n.height:
+			now.open()
+		default:
+			old.open()
+			now.open()
+		}
+	}
+}
+
+// walk is what is left of a map to go through, the next of it last.
+type walk[K, V any] []ahead[K, V]
+
+// ahead is a node with all that is below it, or alone.
+type ahead[K, V any] struct {
+	n     *node[K, V]
+	alone bool
+}
+
+func (w *walk[K, V]) push(n *node[K, V], alone bool) {
+	if n != nil {
+		*w = append(*w, ahead[K, V]{n, alone})
+	}
+}
+
+func (w walk[K, V]) top() (a ahead[K, V]) {
+	if len(w) > 0 {
+		a = w[len(w)-1]
+	}
+	return a
+}
+
+func (w *walk[K, V]) pop() { *w = (*w)[:len(*w)-1] }
+
+// open puts in the place of a node what is below it and the node alone.
+func (w *walk[K, V]) open() {
+	n := w.top().n
+	w.pop()
+	w.push(n.right, false)
+	w.push(n, true)
+	w.push(n.left, false)
+}
+
+// least is the first key of it.
+func (a ahead[K, V]) least() K {
+	n := a.n
+	for !a.alone && n.left != nil {
+		n = n.left
+	}
+	return n.key
+}

@@ -92,3 +92,79 @@ func TestMap_Ascending(t *testing.T) {
 		t.Errorf("%d levels for %d keys", m.root.height, m.Len())
 	}
 }
+
+// differing is what Diff says.
+func differing(before, after *Map[int, int]) map[int][2]int {
+	all := map[int][2]int{}
+	last := -1
+	Diff(before, after, func(k, was, is int) {
+		if k <= last {
+			panic("out of order")
+		}
+		last, all[k] = k, [2]int{was, is}
+	})
+	return all
+}
+
+func TestDiff(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	m := New[int, int](cmp.Compare[int])
+	past := []*Map[int, int]{m}
+	for i := range 5000 {
+		if key := random.IntN(300); i%500 < 300 {
+			m = m.Set(key, i+1)
+		} else {
+			m = m.Delete(key)
+		}
+		past = append(past, m)
+		before := past[random.IntN(len(past))]
+		if random.IntN(50) == 0 {
+			before = nil
+		}
+		want := map[int][2]int{}
+		for key := range 300 {
+			was, is := 0, 0
+			if before != nil {
+				was, _ = before.Get(key)
+			}
+			if is, _ = m.Get(key); was != is {
+				want[key] = [2]int{was, is}
+			}
+		}
+		if got := differing(before, m); !maps.Equal(got, want) {
+			t.Fatalf("step %d: %v, want %v", i, got, want)
+		}
+	}
+}
+
+// What Diff costs depends on what differs, not on how much there is.
+func TestDiff_CostsWhatDiffers(t *testing.T) {
+	steps := 0
+	compare := func(a, b int) int { steps++; return cmp.Compare(a, b) }
+	random := rand.New(rand.NewPCG(5, 6))
+	for _, n := range []int{1000, 100_000} {
+		m := New[int, int](compare)
+		for i := range n {
+			m = m.Set(2*i, 1)
+		}
+		for _, changed := range []int{1, 30} {
+			after := m
+			for range changed {
+				switch key := random.IntN(n); random.IntN(3) {
+				case 0:
+					after = after.Set(2*key, 2)
+				case 1:
+					after = after.Set(2*key+1, 2)
+				default:
+					after = after.Delete(2 * key)
+				}
+			}
+			after = after.Set(2*n, 1) // as messages are
+			steps = 0
+			found := len(differing(m, after))
+			if most := 60 * (changed + 1); steps > most || found < changed/2 {
+				t.Errorf("%d of %d differ: %d were found with %d comparisons, want at most %d", changed, n, found, steps, most)
+			}
+		}
+	}
+}

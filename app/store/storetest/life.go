@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"natter/app/jid"
+	"natter/app/state"
 	"natter/app/store"
 )
 
@@ -16,29 +17,29 @@ func leading(t *testing.T, open Open) {
 		if err := s.Lead(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		commit(t, s, store.Batch{Messages: []store.Message{said(grace, 1, 0)}})
+		commit(t, s, store.Batch{Rows: Messages(said(grace, 1, 0))})
 		return s
 	}
 	first := lead()
 	second := lead()
-	err := first.Commit(t.Context(), &store.Batch{Messages: []store.Message{said(grace, 2, 0)}})
+	err := first.Commit(t.Context(), &store.Batch{Rows: Messages(said(grace, 2, 0))})
 	if !errors.Is(err, store.ErrTaken) || !errors.Is(err, store.ErrClosed) {
 		t.Errorf("the first still writes: %v", err)
 	}
-	commit(t, second, store.Batch{Messages: []store.Message{said(grace, 3, 0)}})
-	page, err := first.Messages(t.Context(), grace, store.Key{}, 10)
+	commit(t, second, store.Batch{Rows: Messages(said(grace, 3, 0))})
+	page, err := first.Messages(t.Context(), grace, state.Key{}, 10)
 	if err != nil {
 		t.Error("the first reads no more: ", err)
 	}
 	expect(t, "written", bodies(page), "1.0 3.0")
-	if sn := load(t, first, store.Window{}); sn.Account != nil || sn.Stream != nil {
+	if sn := load(t, first, store.Window{}); !sn.Empty() || sn.Stream != nil {
 		t.Errorf("loaded %+v", sn)
 	}
 	if err := first.Lead(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	commit(t, first, store.Batch{Messages: []store.Message{said(grace, 4, 0)}})
-	if err := second.Commit(t.Context(), &store.Batch{Drafts: []store.Draft{{Peer: grace, Text: "late"}}}); !errors.Is(err, store.ErrTaken) {
+	commit(t, first, store.Batch{Rows: Messages(said(grace, 4, 0))})
+	if err := second.Commit(t.Context(), &store.Batch{Rows: Rows(&state.Draft{Peer: grace, Text: "late"})}); !errors.Is(err, store.ErrTaken) {
 		t.Errorf("the second still writes: %v", err)
 	}
 }
@@ -47,7 +48,7 @@ func accounts(t *testing.T, open Open) {
 	one, two := must(t, open, ada+"/tab"), must(t, open, grace)
 	commit(t, one, full())
 	sn := load(t, two, store.Window{Open: grace, Chats: 9, Messages: 9})
-	if sn.Account != nil || len(sn.Contacts)+len(sn.Chats)+len(sn.Newest)+len(sn.Drafts)+len(sn.Settings) > 0 {
+	if len(sn.Rows)+len(sn.Ends)+len(sn.Settings) > 0 {
 		t.Errorf("grace finds what is ada's: %+v", sn)
 	}
 	found, err := two.Find(t.Context(), grace, []store.Wanted{{Archive: "x"}, {Author: ada, ID: "1"}})
@@ -58,7 +59,7 @@ func accounts(t *testing.T, open Open) {
 		t.Fatal(err)
 	}
 	// The resource is no part of whose account it is.
-	expect(t, "ada's", load(t, must(t, open, ada), store.Window{}).Contacts, full().Contacts)
+	expect(t, "ada's", Of[*state.Contact](load(t, must(t, open, ada), store.Window{}).Rows), Of[*state.Contact](full().Rows))
 }
 
 func deletion(t *testing.T, open Open) {
@@ -90,12 +91,11 @@ func closing(t *testing.T, open Open) {
 	}
 	for name, f := range map[string]func() error{
 		"load":     func() error { _, err := s.Load(t.Context(), store.Window{}); return err },
-		"messages": func() error { _, err := s.Messages(t.Context(), grace, store.Key{}, 1); return err },
+		"messages": func() error { _, err := s.Messages(t.Context(), grace, state.Key{}, 1); return err },
 		"ends":     func() error { _, err := s.Ends(t.Context(), []jid.JID{grace}, 1); return err },
 		"find":     func() error { _, err := s.Find(t.Context(), grace, []store.Wanted{{Archive: "x"}}); return err },
 		"nth":      func() error { _, err := s.Nth(t.Context(), grace, 1); return err },
 		"search":   func() error { _, _, err := s.Search(t.Context(), []string{"x"}, 0, 1); return err },
-		"avatar":   func() error { _, err := s.Avatar(t.Context(), "hash"); return err },
 		"commit":   func() error { return s.Commit(t.Context(), new(full())) },
 	} {
 		if err := f(); !errors.Is(err, store.ErrClosed) {
@@ -122,7 +122,7 @@ func ended(t *testing.T, open Open) {
 	if _, err := open(ctx, ada); !errors.Is(err, context.Canceled) {
 		t.Errorf("open: %v", err)
 	}
-	if sn := load(t, s, store.Window{}); len(sn.Contacts) > 0 {
+	if sn := load(t, s, store.Window{}); len(sn.Rows) > 0 {
 		t.Error("a commit nobody waited for from its beginning was made")
 	}
 }

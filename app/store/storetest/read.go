@@ -5,31 +5,31 @@ import (
 	"testing"
 
 	"natter/app/jid"
+	"natter/app/state"
 	"natter/app/store"
 )
 
 func pages(t *testing.T, open Open) {
 	s := must(t, open, ada)
-	commit(t, s, store.Batch{Messages: []store.Message{
+	commit(t, s, store.Batch{Rows: Messages(
 		said(grace, 3, 1), said(grace, 1, -2), said(grace, 1, -10), said(edith, 1, 0), said(grace, 2, 5), said(grace, 3, 0),
-		said(grace, 1, 7), said(edith, 9, 9),
-	}})
+		said(grace, 1, 7), said(edith, 9, 9))})
 	const all = "1.-10 1.-2 1.7 2.5 3.0 3.1"
 	for _, tc := range []struct {
-		before store.Key
+		before state.Key
 		n      int
 		want   string
 	}{
-		{store.Key{}, 100, all},
-		{store.Key{}, 6, all},
-		{store.Key{}, 2, "3.0 3.1"},
-		{store.Key{}, 1, "3.1"},
-		{store.Key{}, 0, ""},
-		{store.Key{Time: 3e6}, 2, "1.7 2.5"},
-		{store.Key{Time: 3e6, Seq: 1}, 100, "1.-10 1.-2 1.7 2.5 3.0"},
-		{store.Key{Time: 1e6, Seq: -2}, 5, "1.-10"},
-		{store.Key{Time: 1e6, Seq: -10}, 5, ""},
-		{store.Key{Time: 1 << 60}, 1, "3.1"},
+		{state.Key{}, 100, all},
+		{state.Key{}, 6, all},
+		{state.Key{}, 2, "3.0 3.1"},
+		{state.Key{}, 1, "3.1"},
+		{state.Key{}, 0, ""},
+		{state.Key{Time: 3e6}, 2, "1.7 2.5"},
+		{state.Key{Time: 3e6, Seq: 1}, 100, "1.-10 1.-2 1.7 2.5 3.0"},
+		{state.Key{Time: 1e6, Seq: -2}, 5, "1.-10"},
+		{state.Key{Time: 1e6, Seq: -10}, 5, ""},
+		{state.Key{Time: 1 << 60}, 1, "3.1"},
 	} {
 		page, err := s.Messages(t.Context(), grace, tc.before, tc.n)
 		if err != nil || bodies(page) != tc.want {
@@ -40,8 +40,8 @@ func pages(t *testing.T, open Open) {
 
 func ends(t *testing.T, open Open) {
 	s := must(t, open, ada)
-	commit(t, s, store.Batch{Messages: []store.Message{
-		said(grace, 3, 1), said(grace, 1, -2), said(edith, 9, 0), said(grace, 1, 7), said(grace, 3, 0), said(edith, 2, 0)}})
+	commit(t, s, store.Batch{Rows: Messages(
+		said(grace, 3, 1), said(grace, 1, -2), said(edith, 9, 0), said(grace, 1, 7), said(grace, 3, 0), said(edith, 2, 0))})
 	for _, tc := range []struct {
 		peers []jid.JID
 		n     int
@@ -65,8 +65,8 @@ func ends(t *testing.T, open Open) {
 
 func nth(t *testing.T, open Open) {
 	s := must(t, open, ada)
-	commit(t, s, store.Batch{Messages: []store.Message{
-		said(grace, 3, 1), said(grace, 1, -2), said(edith, 9, 0), said(grace, 1, 7), said(grace, 3, 0)}})
+	commit(t, s, store.Batch{Rows: Messages(
+		said(grace, 3, 1), said(grace, 1, -2), said(edith, 9, 0), said(grace, 1, 7), said(grace, 3, 0))})
 	for n, want := range map[int]string{-1: "none", 0: "none", 1: "3.1", 2: "3.0", 3: "1.7", 4: "1.-2", 5: "none", 500: "none"} {
 		m, err := s.Nth(t.Context(), grace, n)
 		got := "none"
@@ -83,31 +83,30 @@ func alike(t *testing.T, open Open) {
 	s := must(t, open, ada)
 	peers := []jid.JID{"a@b", "a@b.c", "a@B", "a", "a@b\x00", "a@b\uffff", "ä@b", "room@muc/é", "👩‍💻@b"}
 	for i, peer := range peers {
-		commit(t, s, store.Batch{Messages: []store.Message{said(peer, int64(i+1), 0)}, Chats: []store.Chat{{Peer: peer}}})
+		commit(t, s, store.Batch{Rows: append(Messages(said(peer, int64(i+1), 0)), Rows(&state.ChatRow{Chat: state.Chat{Peer: peer}})...)})
 	}
 	for i, peer := range peers {
-		page, err := s.Messages(t.Context(), peer, store.Key{}, 10)
+		page, err := s.Messages(t.Context(), peer, state.Key{}, 10)
 		if err != nil || len(page) != 1 || page[0].Peer != peer || page[0].Body != fmt.Sprint(i+1, ".", 0) {
 			t.Errorf("%q has %+v (%v)", peer, page, err)
 		}
 	}
-	if n := len(load(t, s, store.Window{}).Chats); n != len(peers) {
+	if n := len(load(t, s, store.Window{}).Rows); n != len(peers) {
 		t.Errorf("%d conversations, want %d", n, len(peers))
 	}
 }
 
 func find(t *testing.T, open Open) {
 	s := must(t, open, ada)
-	message := func(second int64, id, archive string) store.Message {
+	message := func(second int64, id, archive string) state.MessageRow {
 		m := said(grace, second, 0)
-		m.ID, m.Archive = id, archive
+		m.ID, m.ArchiveID = id, archive
 		return m
 	}
 	elsewhere := message(9, "id", "arch")
 	elsewhere.Peer = edith
-	commit(t, s, store.Batch{Messages: []store.Message{
-		message(1, "id", "a1"), message(2, "id", "a2"), message(3, "", ""), message(4, "other", "arch"), elsewhere,
-	}})
+	commit(t, s, store.Batch{Rows: Messages(
+		message(1, "id", "a1"), message(2, "id", "a2"), message(3, "", ""), message(4, "other", "arch"), elsewhere)})
 	for _, tc := range []struct {
 		name   string
 		wanted []store.Wanted
@@ -131,32 +130,33 @@ func find(t *testing.T, open Open) {
 
 func outbox(t *testing.T, open Open) {
 	s := must(t, open, ada)
-	commit(t, s, store.Batch{Strict: true, Messages: []store.Message{
-		queued(grace, 5), queued(edith, 3), said(grace, 4, 0), queued(edith, 7), queued(grace, 1)}})
-	if got := bodies(load(t, s, store.Window{}).Outbox); got != "1.0 3.0 5.0 7.0" {
+	commit(t, s, store.Batch{Strict: true, Rows: Messages(
+		queued(grace, 5), queued(edith, 3), said(grace, 4, 0), queued(edith, 7), queued(grace, 1))})
+	if got := bodies(load(t, s, store.Window{}).Outbox()); got != "1.0 3.0 5.0 7.0" {
 		t.Errorf("outbox %q", got)
 	}
 	sent := queued(edith, 3)
 	sent.Delivery, sent.Out = "server", 0
-	commit(t, s, store.Batch{Messages: []store.Message{sent}})
-	if got := bodies(load(t, s, store.Window{}).Outbox); got != "1.0 5.0 7.0" {
+	commit(t, s, store.Batch{Rows: Messages(sent)})
+	if got := bodies(load(t, s, store.Window{}).Outbox()); got != "1.0 5.0 7.0" {
 		t.Errorf("outbox %q after one has arrived", got)
 	}
 }
 
 func window(t *testing.T, open Open) {
 	s := must(t, open, ada)
-	b := store.Batch{}
+	var all []state.MessageRow
+	var chats []state.Row
 	for i := range int64(6) {
 		peer := jid.JID(fmt.Sprint("peer", i, "@localhost"))
 		for second := range int64(5) {
-			b.Messages = append(b.Messages, said(peer, 100*i+second, 0))
+			all = append(all, said(peer, 100*i+second, 0))
 		}
-		b.Chats = append(b.Chats, store.Chat{Peer: peer, Last: &b.Messages[len(b.Messages)-1]})
+		chats = append(chats, state.Row{Value: &state.ChatRow{Chat: state.Chat{Peer: peer}, Last: &all[len(all)-1]}})
 	}
-	b.Chats = append(b.Chats, store.Chat{Peer: grace}) // without a message
-	b.Messages = append(b.Messages, queued("peer0@localhost", 2))
-	commit(t, s, b)
+	chats = append(chats, state.Row{Value: &state.ChatRow{Chat: state.Chat{Peer: grace}}}) // without a message
+	all = append(all, queued("peer0@localhost", 2))
+	commit(t, s, store.Batch{Rows: append(Messages(all...), chats...)})
 	for _, tc := range []struct {
 		w    store.Window
 		want map[jid.JID]string
@@ -175,15 +175,15 @@ func window(t *testing.T, open Open) {
 	} {
 		sn := load(t, s, tc.w)
 		got := map[jid.JID]string{}
-		for peer, page := range sn.Newest {
+		for peer, page := range sn.Ends {
 			got[peer] = bodies(page.Messages)
 			if page.Earlier {
 				got[peer] += " more"
 			}
 		}
 		expect(t, fmt.Sprintf("%+v", tc.w), got, tc.want)
-		if len(sn.Chats) != 7 {
-			t.Errorf("%d conversations", len(sn.Chats))
+		if len(sn.Rows) != 7 {
+			t.Errorf("%d conversations", len(sn.Rows))
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 func search(t *testing.T, open Open) {
 	s := must(t, open, ada)
-	saying := func(peer jid.JID, second, seq int64, body string) store.Message {
+	saying := func(peer jid.JID, second, seq int64, body string) state.MessageRow {
 		m := said(peer, second, seq)
 		m.Body = body
 		return m
@@ -21,10 +21,9 @@ func search(t *testing.T, open Open) {
 	waits.Body = "A MOTH of ours"
 	about := said(grace, 7, 0)
 	about.Subject, about.Body = "Déjà vu", "by subject"
-	commit(t, s, store.Batch{Messages: []store.Message{
+	commit(t, s, store.Batch{Rows: Messages(
 		saying(grace, 1, 0, "a moth, the first"), saying(edith, 2, 0, "Im Café gab es keine"), saying(grace, 3, 1, "Moth two"),
-		saying(grace, 3, 0, "moth one of that second"), saying(edith, 3, 0, "no m.th"), waits, saying(grace, 6, 0, "butterflies"), about,
-	}})
+		saying(grace, 3, 0, "moth one of that second"), saying(edith, 3, 0, "no m.th"), waits, saying(grace, 6, 0, "butterflies"), about)})
 	for _, tc := range []struct{ typed, want string }{
 		{"moth", "A MOTH of ours|Moth two|moth one of that second|a moth, the first"},
 		{"first moth", "a moth, the first"},
@@ -57,13 +56,13 @@ func search(t *testing.T, open Open) {
 
 func inSlices(t *testing.T, open Open) {
 	s := must(t, open, ada)
-	var b store.Batch
+	var all []state.MessageRow
 	for i := range int64(60) {
 		m := said([]jid.JID{grace, edith}[i%2], i/4+1, i) // four in each second
 		m.Body = fmt.Sprint("number ", i)
-		b.Messages = append(b.Messages, m)
+		all = append(all, m)
 	}
-	commit(t, s, b)
+	commit(t, s, store.Batch{Rows: Messages(all...)})
 	for _, n := range []int{1, 5, 7, 59, 60, 61} {
 		var got []string
 		asked := 0
@@ -97,13 +96,13 @@ func folding(t *testing.T, open Open) {
 		"Ὀδυσσεύς ΟΔΥΣΣΕΎΣ σας ΣΑΣ", "Ёлка Йод", "شُكْراً شـكرا", "שָׁלוֹם", "한국어 각", "がぎ パ", "☺\ufe0f 👩‍💻", "Ǆ ǅ ǆ Ǳ", "ﬁ ﬃ Å K",
 		"नमस्ते की", "ไทย น้ำ", "Ⅷ ⓐ Ⓐ", "Ꭰ ꭰ Ა ა", "𐐀 𐐨 𝒜", "tab\tnew\nline\u00a0space\u2028x",
 	}
-	var b store.Batch
+	var all []state.MessageRow
 	for i, text := range texts {
 		m := said(grace, int64(i+1), 0)
 		m.Body = text
-		b.Messages = append(b.Messages, m)
+		all = append(all, m)
 	}
-	commit(t, s, b)
+	commit(t, s, store.Batch{Rows: Messages(all...)})
 	for _, text := range texts {
 		for _, typed := range []string{text, strings.ToUpper(text), strings.ToLower(text)} {
 			words := state.Words(typed)
@@ -111,10 +110,10 @@ func folding(t *testing.T, open Open) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var want []store.Message
+			var want []state.MessageRow
 			for i := len(texts) - 1; i >= 0; i-- {
 				if state.Has(texts[i], words) {
-					want = append(want, b.Messages[i])
+					want = append(want, all[i])
 				}
 			}
 			if len(want) == 0 {

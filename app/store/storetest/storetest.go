@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"natter/app/jid"
+	"natter/app/state"
 	"natter/app/store"
 )
 
@@ -70,6 +71,32 @@ func wipe(t *testing.T, open Open) {
 	}
 }
 
+// Rows are those that say what is.
+func Rows(values ...state.Value) (rows []state.Row) {
+	for _, v := range values {
+		rows = append(rows, state.Row{Value: v})
+	}
+	return rows
+}
+
+// Messages are the rows of messages.
+func Messages(all ...state.MessageRow) (rows []state.Row) {
+	for i := range all {
+		rows = append(rows, state.Row{Value: &all[i]})
+	}
+	return rows
+}
+
+// Of returns the values of one kind, as of *state.Contact.
+func Of[V state.Value](rows []state.Row) (values []V) {
+	for _, r := range rows {
+		if v, ok := r.Value.(V); ok {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
 func must(t *testing.T, open Open, account jid.JID) store.Store {
 	t.Helper()
 	s, err := open(context.Background(), account)
@@ -97,21 +124,23 @@ func load(t *testing.T, s store.Store, w store.Window) *store.Snapshot {
 }
 
 // said is a message of a peer, at a second.
-func said(peer jid.JID, second, seq int64) store.Message {
-	return store.Message{
-		Peer: peer, Key: store.Key{Time: second * 1e6, Seq: seq}, At: second * 1e6,
-		ID: fmt.Sprint("id", second, seq), Author: peer, Body: fmt.Sprint(second, ".", seq),
+func said(peer jid.JID, second, seq int64) state.MessageRow {
+	return state.MessageRow{
+		Peer: peer, At: second * 1e6, Message: state.Message{
+			Key: state.Key{Time: second * 1e6, Seq: seq},
+			ID:  fmt.Sprint("id", second, seq), Author: peer, Body: fmt.Sprint(second, ".", seq),
+		},
 	}
 }
 
 // queued is a message of ours that has not left.
-func queued(peer jid.JID, second int64) store.Message {
+func queued(peer jid.JID, second int64) state.MessageRow {
 	m := said(peer, second, 0)
 	m.Author, m.Mine, m.Delivery, m.Out = ada, true, "queued", m.Time
 	return m
 }
 
-func bodies(messages []store.Message) string {
+func bodies(messages []state.MessageRow) string {
 	var all []string
 	for _, m := range messages {
 		all = append(all, m.Body)

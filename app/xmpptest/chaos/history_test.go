@@ -507,25 +507,25 @@ func (a *reader) here(s *state.State, peer jid.JID) (texts []string) {
 		a.t.Fatal(err)
 	}
 	defer disk.Close()
-	rows, err := disk.Messages(context.Background(), peer, store.Key{}, 1_000_000)
+	rows, err := disk.Messages(context.Background(), peer, state.Key{}, 1_000_000)
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	places := map[store.Key]string{}
+	places := map[state.Key]string{}
 	for _, r := range rows {
-		places[r.Key] = r.Body
+		places[r.Message.Key] = r.Body
 	}
 	if c := s.Chat(peer); c != nil {
 		for _, m := range c.Timeline.Newest(c.Timeline.Len()) {
-			places[store.Key(m.Key)] = m.Body
+			places[m.Key] = m.Body
 		}
 	}
-	keys := make([]store.Key, 0, len(places))
+	keys := make([]state.Key, 0, len(places))
 	for k := range places {
 		keys = append(keys, k)
 	}
-	slices.SortFunc(keys, func(a, b store.Key) int {
-		if state.Key(a).Before(state.Key(b)) {
+	slices.SortFunc(keys, func(a, b state.Key) int {
+		if a.Before(b) {
 			return -1
 		}
 		return 1

@@ -134,13 +134,13 @@ func (p *person) shown(peer jid.JID, n int) (rows []*state.Message) {
 }
 
 // stored is what is on disk of it.
-func (p *person) stored(peer jid.JID, n int) []store.Message {
+func (p *person) stored(peer jid.JID, n int) []state.MessageRow {
 	s, err := p.disk.Open(context.Background(), p.account)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer s.Close()
-	rows, err := s.Messages(context.Background(), peer, store.Key{}, n)
+	rows, err := s.Messages(context.Background(), peer, state.Key{}, n)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -17,7 +17,6 @@ import (
 
 	"natter/app/jid"
 	"natter/app/state"
-	"natter/app/store"
 	"natter/app/stream"
 	"natter/app/xmpptest"
 	"natter/server/trial"
@@ -270,7 +269,7 @@ func (q *pair) rest() {
 	last := func(p *person, other jid.JID, w way) bool {
 		n := q.ledger.Written(w.from, w.to) - 1
 		return n < 0 || q.sees(p, w.from, w.to, other) >= n &&
-			slices.ContainsFunc(p.stored(other, 100), func(r store.Message) bool {
+			slices.ContainsFunc(p.stored(other, 100), func(r state.MessageRow) bool {
 				stored, ok := read(w.from, w.to, r.Body)
 				return ok && stored == n
 			})
@@ -299,7 +298,7 @@ func (q *pair) verdict(tell func(format string, args ...any)) (sum Verdict) {
 			screen = append(screen, Row{Author: m.Author, Body: m.Body})
 		}
 		for _, r := range p.stored(other, 1_000_000) {
-			disk = append(disk, Row{r.Author, r.Body, fmt.Sprintf("%s of %s", r.Archive, time.UnixMicro(r.At).UTC().Format(time.StampMilli))})
+			disk = append(disk, Row{r.Author, r.Body, fmt.Sprintf("%s of %s", r.ArchiveID, time.UnixMicro(r.At).UTC().Format(time.StampMilli))})
 		}
 		for _, w := range []way{{p.account, other}, {other, p.account}} {
 			on, in := q.ledger.All(p.account, w.from, w.to, disk), q.ledger.Newest(p.account, w.from, w.to, screen)
@@ -474,7 +473,7 @@ func (q *pair) compare(i int) {
 				there = fmt.Sprintf("at %d, %s, %s", at, archive[at].At.Format(time.RFC3339Nano), archive[at].ArchiveID)
 			}
 			q.t.Logf("%.60q is at %d.%d, %s, %s; in the archive %s",
-				r.Body, r.Key.Time, r.Key.Seq, time.UnixMicro(r.At).UTC().Format(time.RFC3339Nano), r.Archive, there)
+				r.Body, r.Key.Time, r.Key.Seq, time.UnixMicro(r.At).UTC().Format(time.RFC3339Nano), r.ArchiveID, there)
 		}
 		return
 	}

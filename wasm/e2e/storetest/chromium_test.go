@@ -65,6 +65,7 @@ func serve(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	p := &place{progress: make(chan int, 1)}
+	mux.Handle("GET /testdata/", http.FileServer(http.Dir(".")))
 	mux.HandleFunc("POST /progress", func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.Atoi(r.FormValue("n"))
 		if err != nil {

@@ -61,7 +61,40 @@ const gaps = () => {
   };
 };
 
+// dump is all that a database holds, as JSON.
+const dump = async (name) => {
+  const db = await opened(name);
+  const tables = {};
+  for (const table of db.objectStoreNames) {
+    tables[table] = await new Promise((resolve, reject) => {
+      const request = db.transaction(table).objectStore(table).getAll();
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  }
+  db.close();
+  return JSON.stringify({ tables });
+};
+
+// fill makes a database of the first version of the schema with what dump has said.
+const fill = (name, text) => new Promise((resolve, reject) => {
+  const request = indexedDB.open(name, 1);
+  request.onupgradeneeded = () => {
+    window.natterStore.steps[0](request.result);
+    for (const [table, rows] of Object.entries(JSON.parse(text).tables)) {
+      for (const row of rows) request.transaction.objectStore(table).put(row);
+    }
+  };
+  request.onerror = () => reject(request.error);
+  request.onsuccess = () => {
+    request.result.close();
+    resolve();
+  };
+});
+
 window.natterTest = {
+  dump,
+  fill,
   gaps,
   laterSteps,
   opened,

@@ -94,18 +94,18 @@ func fresh(t *testing.T) store.Store {
 
 func kept(t *testing.T, s store.Store) int {
 	t.Helper()
-	page, err := s.Messages(t.Context(), grace, store.Key{}, 1<<20)
+	page, err := s.Messages(t.Context(), grace, state.Key{}, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return len(page)
 }
 
-func message(i int, size int) store.Message {
-	return store.Message{
-		Peer: grace, Key: store.Key{Time: int64(i+1) * 1e6, Seq: int64(i + 1)}, At: int64(i+1) * 1e6,
-		ID: fmt.Sprint(i), Author: grace, Archive: fmt.Sprint("archive-", i), Body: noise(size),
-	}
+func message(i int, size int) state.MessageRow {
+	return state.MessageRow{Peer: grace, At: int64(i+1) * 1e6, Message: state.Message{
+		Key: state.Key{Time: int64(i+1) * 1e6, Seq: int64(i + 1)},
+		ID:  fmt.Sprint(i), Author: grace, ArchiveID: fmt.Sprint("archive-", i), Body: noise(size),
+	}}
 }
 
 // noise is text that cannot be compressed.
@@ -120,7 +120,7 @@ func noise(size int) string {
 func batch(from, n, size int) *store.Batch {
 	b := &store.Batch{}
 	for i := range n {
-		b.Messages = append(b.Messages, message(from+i, size))
+		b.Rows = append(b.Rows, state.Row{Value: new(message(from+i, size))})
 	}
 	return b
 }
@@ -216,7 +216,7 @@ func TestSec56_Quota(t *testing.T) {
 	if err != nil || sn.Stream != nil {
 		t.Errorf("the count was kept without the rows: %+v, %v", sn.Stream, err)
 	}
-	if err := s.Commit(t.Context(), &store.Batch{Forget: []store.Forget{{Peer: grace, Before: message(40, 0).Key}}}); err != nil {
+	if err := s.Commit(t.Context(), &store.Batch{Rows: contract.Rows(&state.Floor{Peer: grace, Before: message(40, 0).Message.Key})}); err != nil {
 		t.Errorf("nothing can be removed to make room: %v", err)
 	}
 	outside(t, "/quota")
@@ -258,7 +258,7 @@ func loss(t *testing.T, lose func()) {
 	}
 	write(t, again, store.Changes(nil, now))
 	sn, err := again.Load(t.Context(), store.Window{})
-	if err != nil || len(sn.Outbox) != 1 || sn.Outbox[0].Body != "unsent" {
+	if err != nil || len(sn.Outbox()) != 1 || sn.Outbox()[0].Body != "unsent" {
 		t.Errorf("the outbox after a loss: %+v, %v", sn, err)
 	}
 }
@@ -291,7 +291,7 @@ func TestAllOrNothing(t *testing.T) {
 		t.Errorf("a row without its key: %v", err)
 	}
 	sn, err := s.Load(t.Context(), store.Window{})
-	if err != nil || len(sn.Drafts) > 0 {
+	if err != nil || len(sn.Rows) > 0 {
 		t.Errorf("half of a batch was kept: %+v, %v", sn, err)
 	}
 }
@@ -350,7 +350,7 @@ func BenchmarkMessages50Of10000(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		i = (i + 50) % 9000
-		page, err := s.Messages(b.Context(), grace, store.Key{Time: int64(i+1000) * 1e6}, 50)
+		page, err := s.Messages(b.Context(), grace, state.Key{Time: int64(i+1000) * 1e6}, 50)
 		if err != nil || len(page) != 50 {
 			b.Fatal(len(page), err)
 		}
@@ -379,27 +379,26 @@ func BenchmarkLoad(b *testing.B) {
 	for _, n := range []int{60, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			s := bench(b)
-			rows := &store.Batch{Account: &store.Account{Me: ada}}
+			rows := &store.Batch{Rows: contract.Rows(&state.Account{Self: state.Self{Me: ada}}, &state.ChatRow{Chat: state.Chat{Peer: grace}})}
 			for i := range n {
 				peer := jid.JID(fmt.Sprint("peer", i, "@localhost"))
 				m := message(i, 60)
 				m.Peer = peer
-				rows.Contacts = append(rows.Contacts, store.Contact{JID: peer, Name: "Somebody", InRoster: true, Subscription: "both"})
-				rows.Chats = append(rows.Chats, store.Chat{Peer: peer, Last: &m})
-				rows.Messages = append(rows.Messages, m)
+				rows.Rows = append(rows.Rows, contract.Rows(
+					&state.Contact{JID: peer, Name: "Somebody", InRoster: true, Subscription: "both"},
+					&state.ChatRow{Chat: state.Chat{Peer: peer}, Last: &m}, &m)...)
 			}
-			rows.Chats = append(rows.Chats, store.Chat{Peer: grace})
-			rows.Messages = append(rows.Messages, batch(0, 100, 60).Messages...)
+			rows.Rows = append(rows.Rows, batch(0, 100, 60).Rows...)
 			if err := s.Commit(b.Context(), rows); err != nil {
 				b.Fatal(err)
 			}
 			longest := js.Global().Get("natterTest").Call("gaps")
 			for b.Loop() {
 				sn, err := s.Load(b.Context(), store.Window{Open: grace, Chats: 5, Messages: 60})
-				if err != nil || len(sn.Chats) != n+1 {
+				if err != nil || len(sn.Rows) != 2*n+2 {
 					b.Fatal(err)
 				}
-				sn.State()
+				state.New().With(sn.Event())
 			}
 			b.ReportMetric(longest.Invoke().Float(), "ms-gap")
 		})

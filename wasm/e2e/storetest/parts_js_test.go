@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall/js"
 
+	"natter/app/state"
 	"natter/app/store"
 	"natter/wasm/browser"
 )
@@ -42,7 +43,7 @@ func writing() error {
 	}
 	for {
 		b := batch(h, 3, 100)
-		h += len(b.Messages)
+		h += len(b.Rows)
 		b.Stream = &store.Stream{ID: "sm", H: uint32(h)}
 		if err := s.Commit(ctx, b); err != nil {
 			return err
@@ -65,14 +66,14 @@ func counting() error {
 	if err != nil {
 		return err
 	}
-	page, err := s.Messages(ctx, grace, store.Key{}, 1<<20)
+	page, err := s.Messages(ctx, grace, state.Key{}, 1<<20)
 	if err != nil {
 		return err
 	}
 	if sn.Stream == nil || int(sn.Stream.H) != len(page) {
 		return fmt.Errorf("%d messages, and the count is %+v", len(page), sn.Stream)
 	}
-	if i := slices.IndexFunc(page, func(m store.Message) bool { return len(m.Body) != 100 }); i >= 0 {
+	if i := slices.IndexFunc(page, func(m state.MessageRow) bool { return len(m.Body) != 100 }); i >= 0 {
 		return fmt.Errorf("message %d is %+v", i, page[i])
 	}
 	for i, m := range page {
@@ -103,7 +104,7 @@ func migrating() error {
 		return err
 	}
 	defer s.Close()
-	page, err := s.Messages(ctx, grace, store.Key{}, 1<<20)
+	page, err := s.Messages(ctx, grace, state.Key{}, 1<<20)
 	if err == nil {
 		fmt.Println(len(page))
 	}

@@ -11,7 +11,7 @@ import (
 
 // Whatever happens, those who have changed since any state of the past are found, and the
 // number of those who ask is right.
-func TestLatest_NamesAllThatChanged(t *testing.T) {
+func TestSince_NamesAllThatChanged(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 10))
 	someone := func() jid.JID { return jid.JID(fmt.Sprintf("p%d@localhost", r.IntN(30))) }
 	s := signedIn()
@@ -43,13 +43,13 @@ func TestLatest_NamesAllThatChanged(t *testing.T) {
 		case n < 190:
 			ev = MessageAdded{Peer: j, Message: Message{ID: fmt.Sprint(i), Author: j, Body: "hi", At: noon.Add(time.Duration(i) * time.Second)}}
 		case n < 196:
-			ev = Mirrored{Contacts: []KeptContact{{Contact: Contact{JID: j, AsksUs: n%2 == 0}}}, RemovedContacts: []jid.JID{someone()}}
+			ev = Applied{Rows: []Row{{&Contact{JID: someone()}, true}, {&Contact{JID: j, AsksUs: n%2 == 0}, false}}}
 		case n == 196:
 			ev = RosterLoaded{Items: []RosterItem{{JID: j, Name: "1", Subscription: SubscriptionBoth}, {JID: someone()}}}
 		case n == 197:
 			ev = SessionStarted{Me: "ada@localhost/tab"}
 		case n == 198:
-			ev = Returned{State: signedIn().With(SubscriptionAsked{From: j})}
+			ev = Applied{All: true, Rows: signedIn().With(SubscriptionAsked{From: j}).Changes(nil)}
 		default:
 			ev = Cleared{}
 		}
@@ -73,38 +73,25 @@ func TestLatest_NamesAllThatChanged(t *testing.T) {
 			t.Fatalf("after %T there are %v, and %v are counted", ev, counts, got)
 		}
 		before := past[r.IntN(len(past))]
-		if contacts, ok := s.ContactsSince(before.Rev); ok {
-			named := map[jid.JID]bool{}
-			for _, j := range contacts {
-				if named[j] {
-					t.Fatalf("%s is named twice", j)
-				}
-				named[j] = true
+		named := map[jid.JID]bool{}
+		for _, j := range s.ContactsSince(before) {
+			if named[j] {
+				t.Fatalf("%s is named twice", j)
 			}
-			for n := range 30 {
-				if j := jid.JID(fmt.Sprintf("p%d@localhost", n)); s.Contact(j) != before.Contact(j) && !named[j] {
-					t.Fatalf("after %T: %s has changed since revision %d, unnoticed", ev, j, before.Rev)
-				}
+			named[j] = true
+		}
+		for n := range 30 {
+			if j := jid.JID(fmt.Sprintf("p%d@localhost", n)); named[j] != (s.Contact(j) != before.Contact(j)) {
+				t.Fatalf("after %T: %s has changed since revision %d, unnoticed, or has not", ev, j, before.Rev)
 			}
 		}
-		if chats, ok := s.ChatsSince(before.Rev); ok {
-			named := map[jid.JID]bool{}
-			for _, j := range chats {
-				named[j] = true
-			}
-			for n := range 30 {
-				if j := jid.JID(fmt.Sprintf("p%d@localhost", n)); s.Chat(j) != before.Chat(j) && !named[j] {
-					t.Fatalf("after %T: the conversation with %s has changed, unnoticed", ev, j)
-				}
-			}
+		named = map[jid.JID]bool{}
+		for _, j := range s.ChatsSince(before) {
+			named[j] = true
 		}
-		if _, ok := s.ContactsSince(past[len(past)-1].Rev); !ok {
-			switch ev.(type) {
-			case Returned, Cleared, RosterLoaded:
-			default:
-				if s.Rev-past[len(past)-1].Rev < mostLatest {
-					t.Fatalf("after %T the last change is not known any more", ev)
-				}
+		for n := range 30 {
+			if j := jid.JID(fmt.Sprintf("p%d@localhost", n)); named[j] != (s.Chat(j) != before.Chat(j)) {
+				t.Fatalf("after %T: the conversation with %s has changed, unnoticed, or has not", ev, j)
 			}
 		}
 		past = append(past, s)
@@ -147,8 +134,8 @@ func TestCostDoesNotGrowWithRequests(t *testing.T) {
 		return testing.AllocsPerRun(20, func() {
 			next := s.With(ev)
 			next.Requests()
-			next.ContactsSince(s.Rev)
-			next.ChatsSince(s.Rev)
+			next.ContactsSince(s)
+			next.ChatsSince(s)
 		})
 	}
 	for _, ev := range []Event{

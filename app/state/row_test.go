@@ -1,31 +1,53 @@
 package state
 
 import (
+	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
 
-// keep takes out of a state what Restore takes.
-func keep(s *State, newest int) Kept {
-	k := Kept{Me: s.Me, OwnPresence: s.OwnPresence, RosterLoaded: s.RosterLoaded, CaughtUp: s.CaughtUp}
-	for c := range s.Contacts {
-		k.Contacts = append(k.Contacts, KeptContact{*c, maps.Collect(c.Presences())})
-	}
+// restored is what a start makes of what is kept of a state, with so many of the newest messages
+// of each conversation in memory.
+func restored(t *testing.T, s *State, newest int) *State {
+	t.Helper()
+	ev := Applied{All: true, Rows: mirrored(t, slices.DeleteFunc(s.Changes(nil), func(r Row) bool {
+		_, message := r.Value.(*MessageRow)
+		return message
+	}))}
 	for c := range s.Chats {
-		kc := KeptChat{Chat: *c}
-		kc.Low, kc.High = c.Timeline.Seqs()
+		read := HistoryRead{Peer: c.Peer, Earlier: c.Timeline.Len() > newest}
 		for _, m := range c.Timeline.Newest(newest) {
-			kc.Messages = append(kc.Messages, *m)
+			read.Messages = append(read.Messages, m.row(c.Peer).State())
 		}
-		k.Chats = append(k.Chats, kc)
+		ev.Read = append(ev.Read, read)
 	}
-	for c := range s.Coverages {
-		k.Coverage = append(k.Coverage, *c)
+	return New().With(ev)
+}
+
+// mirrored is what another tab hears of rows.
+func mirrored(t *testing.T, rows []Row) (others []Row) {
+	t.Helper()
+	text, err := json.Marshal(rows)
+	if err == nil {
+		err = json.Unmarshal(text, &others)
 	}
-	return k
+	if err != nil {
+		t.Fatal(err)
+	}
+	return others
+}
+
+// changed are the messages that are to be stored after before, by their ids.
+func changed(before, after *State) (ids []string) {
+	for _, r := range after.Changes(before) {
+		if m, ok := r.Value.(*MessageRow); ok && !r.Gone {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
 }
 
 func archived(m Message, id string) Message {
@@ -51,7 +73,7 @@ func remembered() *State {
 
 func TestRestore(t *testing.T) {
 	old := remembered()
-	s := Restore(keep(old, 100))
+	s := restored(t, old, 100)
 	if s.Me != old.Me || !s.RosterLoaded || !s.CaughtUp || s.OwnPresence != old.OwnPresence {
 		t.Errorf("got %+v", s)
 	}
@@ -69,18 +91,18 @@ func TestRestore(t *testing.T) {
 	}
 	for i, m := range c.Timeline.Newest(10) {
 		want := *was.Timeline.Newest(10)[i]
-		if want.Rev = 0; *m != want {
+		if want.Rev, want.heard = 0, 0; *m != want {
 			t.Errorf("got %+v, want %+v", *m, want)
 		}
 	}
 	if p := s.Contact(grace).Resource("phone"); p != (Presence{Away, "out", 3}) {
 		t.Errorf("presence %+v", p)
 	}
-	if contact, was := *s.Contact(grace), *old.Contact(grace); !reflect.DeepEqual(contact.Groups, was.Groups) || contact.Rev != 0 {
+	if contact, was := *s.Contact(grace), *old.Contact(grace); !reflect.DeepEqual(contact.Groups, was.Groups) {
 		t.Errorf("got %+v", contact)
 	}
-	if n := len(c.Timeline.Changed(0)); n > 0 {
-		t.Errorf("%d messages changed by being read", n)
+	if rows := s.With(CaughtUp{}).Changes(s); len(rows) > 0 {
+		t.Errorf("changed by being read: %+v", rows)
 	}
 	t.Run("a second copy is still known", func(t *testing.T) {
 		again := s.With(ArchivePage{Peer: grace, Messages: []Message{archived(from("3", "three", time.Minute), "c")}})
@@ -92,12 +114,13 @@ func TestRestore(t *testing.T) {
 // not be theirs.
 func TestRestoredSeqsGoOn(t *testing.T) {
 	old := remembered()
-	s := Restore(keep(old, 1))
+	s := restored(t, old, 1)
+	before := s
 	expect(t, s, "four")
 	s = s.With(ArchivePage{Peer: grace, Older: true, Messages: []Message{archived(from("0", "zero", 0), "z")}})
 	s = s.With(MessageAdded{Peer: grace, Message: from("5", "five", 2*time.Minute)})
-	for _, m := range s.Chat(grace).Timeline.Changed(0) {
-		if old.Chat(grace).Timeline.Get(m.Key) != nil {
+	for _, id := range changed(before, s) {
+		if m := s.Chat(grace).Timeline.ByID(grace, id); old.Chat(grace).Timeline.Get(m.Key) != nil {
 			t.Errorf("%q has the place of an older message", m.Body)
 		}
 	}
@@ -116,7 +139,7 @@ func TestHistoryReadChangesNothingKnown(t *testing.T) {
 	s := remembered()
 	stale := *s.Chat(grace).Timeline.Last()
 	s = s.With(MessageMarked{Peer: grace, ID: "4", Delivery: Delivered})
-	rev := s.Rev
+	before := s
 	s = s.With(HistoryRead{Peer: grace, Messages: []Message{stale,
 		{Key: Key{Time: 1, Seq: 0}, ID: "3", Author: grace, Body: "an id used twice"}}})
 	if got := s.Chat(grace).Timeline.Last().Delivery; got != Delivered {
@@ -125,8 +148,8 @@ func TestHistoryReadChangesNothingKnown(t *testing.T) {
 	if got := s.Chat(grace).Timeline.ByID(grace, "3").Body; got != "three" {
 		t.Errorf("the newest with the id is %q", got)
 	}
-	if changed := s.Chat(grace).Timeline.Changed(rev); len(changed) > 0 {
-		t.Errorf("%d messages changed by being read", len(changed))
+	if ids := changed(before, s); len(ids) > 0 {
+		t.Errorf("changed by being read: %v", ids)
 	}
 }
 
@@ -139,30 +162,86 @@ func TestChanged(t *testing.T) {
 	for _, id := range []string{"7", "3", "7"} {
 		s = s.With(MessageMarked{Peer: grace, ID: id, Delivery: s.Chat(grace).Timeline.ByID(ada, id).Delivery + 1})
 	}
-	look := func(s *State, since uint64) (ids []string) {
-		for _, m := range s.Chat(grace).Timeline.Changed(since) {
-			ids = append(ids, m.ID)
-		}
-		return ids
-	}
-	if got := fmt.Sprint(look(s, before.Rev)); got != "[3 7]" {
+	if got := fmt.Sprint(changed(before, s)); got != "[3 7]" {
 		t.Errorf("since then %v", got)
 	}
-	if got := look(s, 0); len(got) != 20 {
+	if got := changed(nil, s); len(got) != 20 {
 		t.Errorf("since the beginning %d", len(got))
 	}
-	t.Run("more than the journal holds", func(t *testing.T) {
-		for i := range 2*journalLength + 1 {
-			s = s.With(MessageAdded{Peer: grace, Message: from(fmt.Sprint("x", i), "words", time.Hour)})
+	for i := range 2000 {
+		s = s.With(MessageAdded{Peer: grace, Message: from(fmt.Sprint("x", i), "words", time.Hour)})
+	}
+	if got := changed(before, s); len(got) != 2002 || got[0] != "3" {
+		t.Errorf("%d changes, first %v", len(got), got[0])
+	}
+	if got := fmt.Sprint(changed(s, s.With(MessageMarked{Peer: grace, ID: "0", Delivery: Delivered}))); got != "[0]" {
+		t.Errorf("after that %v", got)
+	}
+}
+
+// What is on the disk is read and taken back between two commits: it has to go from the disk.
+func TestRemovedAsSoonAsRead(t *testing.T) {
+	s := signedIn().With(MessageAdded{Peer: grace, Message: from("new", "new", time.Hour)})
+	failed := mine("old", "not sent", 0)
+	failed.Key, failed.Delivery = Key{Time: 7, Seq: -3}, Failed
+	after := s.With(HistoryRead{Peer: grace, Messages: []Message{failed}}).With(MessageRemoved{Peer: grace, ID: "old"})
+	rows := after.Changes(s)
+	if gone, ok := rows[0].Value.(*MessageRow); !ok || !rows[0].Gone || gone.Message.Key != failed.Key {
+		t.Errorf("got %+v", rows)
+	}
+	if rows := after.With(TypingChanged{grace, true}).Changes(after); len(rows) > 0 {
+		t.Errorf("it goes again: %+v", rows)
+	}
+}
+
+// A mirror hears what is true only now as well, and the disk does not.
+func TestMomentsAreMirrored(t *testing.T) {
+	before := remembered()
+	problem := &Problem{Kind: "storage"}
+	s := before.With(ConnectionChanged{Connection{Phase: Online, Endpoint: "wss://a.example"}}).
+		With(TypingChanged{Peer: grace, Typing: false}).
+		With(ArchiveAsked{Part: Part{ada, grace}, After: "a"}).
+		With(StorageChanged{problem})
+	if rows := s.Changes(before); len(rows) > 0 {
+		t.Errorf("kept: %+v", rows)
+	}
+	mirror := New().With(Applied{Rows: mirrored(t, append(before.Changes(nil), before.Moments(nil)...))})
+	if !mirror.Chat(grace).Typing || mirror.Connection != before.Connection {
+		t.Errorf("at first %+v", mirror.Connection)
+	}
+	for range 2 {
+		mirror = mirror.With(Applied{Rows: mirrored(t, s.Moments(before))})
+		if mirror.Connection != s.Connection || *mirror.Storage != *problem || mirror.Chat(grace).Typing ||
+			mirror.Coverage(Part{ada, grace}).Fill != (Fill{After: "a", Loading: true}) {
+			t.Errorf("got %+v, %+v", mirror.Connection, mirror.Coverage(Part{ada, grace}))
 		}
-		if got := look(s, before.Rev); len(got) != 2*journalLength+3 || got[0] != "3" {
-			t.Errorf("%d changes, first %v", len(got), got[0])
-		}
-		last := s.With(MessageMarked{Peer: grace, ID: "0", Delivery: Delivered})
-		if got := fmt.Sprint(look(last, s.Rev)); got != "[0]" {
-			t.Errorf("after that %v", got)
-		}
-	})
+	}
+}
+
+// What a state is made of is in no other state: a row may be applied in the tab that has said it.
+func TestAppliedRowsAreNotShared(t *testing.T) {
+	s := remembered()
+	contact, chat := *s.Contact(grace), *s.Chat(grace)
+	other := New().With(CaughtUp{}).With(Applied{Rows: s.Changes(nil)}).With(ContactChanged{RosterItem{JID: grace, Name: "G."}})
+	if !reflect.DeepEqual(*s.Contact(grace), contact) || *s.Chat(grace) != chat {
+		t.Error("it has changed")
+	}
+	if other.Contact(grace).Name != "G." {
+		t.Error("nothing has been applied")
+	}
+}
+
+func TestRow_OfNoTable(t *testing.T) {
+	var rows []Row
+	if err := json.Unmarshal([]byte(`[{"t":"reactions","r":{}}]`), &rows); err == nil {
+		t.Errorf("a row of a table that is not there: %+v", rows)
+	}
+	if rows, err := Rows("reactions", []byte(`[{"of":"what"}]`)); err != nil || len(rows) > 0 {
+		t.Errorf("rows of a table that a newer build has made: %+v, %v", rows, err)
+	}
+	if _, err := Rows("contacts", []byte(`{`)); err == nil {
+		t.Error("what is no list was read")
+	}
 }
 
 func TestSameTables(t *testing.T) {

@@ -1,0 +1,566 @@
+package state
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"time"
+
+	"natter/app/jid"
+	"natter/app/state/tree"
+)
+
+// Row is one row of a table. The state, the disk and other tabs speak of what has changed in
+// rows: Changes says it, and Applied makes it true elsewhere.
+type Row struct {
+	Value
+	Gone bool // there is no such row any more: of Value only Where counts
+}
+
+// Value is a struct that is its own row. The tags of its fields are the names it has on the
+// disk: they stay, and a new field is one whose zero value means what was true before there
+// was the field. Times are µs since 1970.
+type Value interface {
+	// Where says in which table the row is, and what tells it from the others there.
+	Where() (table, key string)
+	// put makes the row part of a state, which is new, and drop takes it away. The state does
+	// not keep the Value itself.
+	put(*State)
+	drop(*State)
+}
+
+// table is a part of the State that is made of rows.
+type table struct {
+	value Value // a row of it
+	// changes calls put and drop for the rows that differ in after from before; before may be
+	// New(), and then all there is differs. It costs what differs.
+	changes func(before, after *State, put, drop func(Value))
+}
+
+// kept are the tables that are on the disk, and mirrored to other tabs. What is kept anew has
+// its line here, and in web/store.js the step of the schema that makes room for it.
+var kept = []table{
+	{new(Account), changedAccount},
+	{new(Contact), changedContacts},
+	{new(Floor), changedFloors}, // before the messages: what goes makes room for them
+	{new(MessageRow), changedMessages},
+	{new(Draft), changedDrafts},
+	{new(ChatRow), changedChats},
+	{new(CoverageRow), changedCoverage},
+}
+
+// fleeting are the tables of what is true only now: they are mirrored and never stored.
+var fleeting = []table{
+	{new(connected), changedConnection},
+	{new(typing), changedTyping},
+	{new(filling), changedFills},
+}
+
+// Changes returns the rows to store where before is stored, so that s is; all there are
+// if before is nil.
+func (s *State) Changes(before *State) []Row { return changes(kept, before, s) }
+
+// Moments is Changes for the rows that are mirrored and not stored.
+func (s *State) Moments(before *State) []Row { return changes(fleeting, before, s) }
+
+func changes(tables []table, before, after *State) (rows []Row) {
+	if before == nil {
+		before = New()
+	}
+	for _, t := range tables {
+		t.changes(before, after,
+			func(v Value) { rows = append(rows, Row{v, false}) },
+			func(v Value) { rows = append(rows, Row{v, true}) })
+	}
+	return rows
+}
+
+// rowOf is the type of the rows of a table, nil if there is no such table.
+func rowOf(name string) reflect.Type {
+	for _, tables := range [][]table{kept, fleeting} {
+		for _, t := range tables {
+			if of, _ := t.value.Where(); of == name {
+				return reflect.TypeOf(t.value).Elem()
+			}
+		}
+	}
+	return nil
+}
+
+// said is a Row as one tab says it to another.
+type said struct {
+	Table string `json:"t"`
+	Gone  bool   `json:"gone,omitempty"`
+	Value any    `json:"r"`
+}
+
+func (r Row) MarshalJSON() ([]byte, error) {
+	table, _ := r.Where()
+	return json.Marshal(said{table, r.Gone, r.Value})
+}
+
+func (r *Row) UnmarshalJSON(text []byte) error {
+	value := new(json.RawMessage)
+	heard := said{Value: value}
+	if err := json.Unmarshal(text, &heard); err != nil {
+		return err
+	}
+	of := rowOf(heard.Table)
+	if of == nil {
+		return fmt.Errorf("state: there is no table %q", heard.Table)
+	}
+	*r = Row{reflect.New(of).Interface().(Value), heard.Gone}
+	return json.Unmarshal(*value, r.Value)
+}
+
+// Rows reads a list of rows of one table, as the disk has them. Those of a table that is not
+// known are left out.
+func Rows(table string, list []byte) (rows []Row, err error) {
+	of := rowOf(table)
+	if of == nil {
+		return nil, nil
+	}
+	values := reflect.New(reflect.SliceOf(of))
+	if err := json.Unmarshal(list, values.Interface()); err != nil {
+		return nil, err
+	}
+	for i := range values.Elem().Len() {
+		rows = append(rows, Row{values.Elem().Index(i).Addr().Interface().(Value), false})
+	}
+	return rows, nil
+}
+
+// Applied: this is what the disk holds, or what has changed in the tab with the connection.
+// What is there already is replaced, so that hearing it twice does no harm.
+type Applied struct {
+	All  bool // it is all there is: what was in the state before is not
+	Rows []Row
+	Read []HistoryRead // messages, oldest first, that do not count as changed
+}
+
+func (ev Applied) apply(s *State) {
+	if ev.All {
+		rev, connection, sockets := s.Rev, s.Connection, s.sockets
+		*s = *New()
+		s.Rev, s.Connection, s.sockets = rev, connection, sockets
+	}
+	for _, r := range ev.Rows {
+		if r.Gone {
+			r.drop(s)
+		} else {
+			r.put(s)
+		}
+	}
+	for _, read := range ev.Read {
+		read.apply(s)
+	}
+}
+
+// Account is Self as a row.
+type Account struct{ Self }
+
+func (*Account) Where() (table, key string) { return "account", "" }
+func (a *Account) put(s *State)             { s.Self = a.Self }
+func (*Account) drop(s *State)              { s.Self = Self{} }
+
+func changedAccount(before, after *State, put, _ func(Value)) {
+	if before.Rev == 0 || before.Self != after.Self {
+		put(&Account{after.Self})
+	}
+}
+
+func (c *Contact) Where() (table, key string) { return "contacts", string(c.JID) }
+
+func (c *Contact) put(s *State) {
+	copied := *c // the row may be of another state
+	s.setContact(&copied)
+}
+
+func (c *Contact) drop(s *State) { s.removeContact(c.JID) }
+
+func changedContacts(before, after *State, put, drop func(Value)) {
+	tree.Diff(before.contacts, after.contacts, func(j jid.JID, was, is *Contact) {
+		if is == nil {
+			drop(&Contact{JID: j})
+			return
+		}
+		put(is)
+	})
+}
+
+// ChatRow is a conversation as a row.
+type ChatRow struct {
+	Chat
+	Low  int64       `json:"low"` // of Timeline: they also count messages that are not in memory
+	High int64       `json:"high"`
+	Last *MessageRow `json:"last,omitempty"` // a copy, so that a list needs no other table
+}
+
+func (c *ChatRow) Where() (table, key string) { return "chats", string(c.Peer) }
+func (*ChatRow) drop(*State)                  {}
+
+func (c *ChatRow) put(s *State) {
+	chat, old := c.Chat, s.chat(c.Peer)
+	chat.Timeline, chat.Earlier, chat.Typing, chat.Draft = old.Timeline, old.Earlier, old.Typing, old.Draft
+	chat.Floor, chat.Floored = old.Floor, old.Floored
+	chat.Timeline.low, chat.Timeline.high = min(old.Timeline.low, c.Low), max(old.Timeline.high, c.High)
+	s.setChat(&chat)
+}
+
+// row returns the conversation without Last, so that two can be compared.
+func (c *Chat) row() ChatRow {
+	kept := *c
+	kept.Rev, kept.Timeline, kept.Typing, kept.Draft = 0, Timeline{}, false, ""
+	kept.Floor, kept.Floored, kept.Earlier = Key{}, 0, false
+	return ChatRow{Chat: kept, Low: c.Timeline.low, High: c.Timeline.high}
+}
+
+// eachChat calls f for each conversation that differs; was is one without anything in it if
+// there was none. Conversations do not go.
+func eachChat(before, after *State, f func(was, is *Chat)) {
+	tree.Diff(before.chats, after.chats, func(peer jid.JID, was, is *Chat) {
+		if is == nil {
+			return
+		}
+		if was == nil {
+			was = &Chat{Timeline: newTimeline()}
+		}
+		f(was, is)
+	})
+}
+
+func changedChats(before, after *State, put, _ func(Value)) {
+	eachChat(before, after, func(was, is *Chat) {
+		row, last := is.row(), is.Timeline.Last()
+		if row == was.row() && last == was.Timeline.Last() {
+			return
+		}
+		if last != nil {
+			row.Last = last.row(is.Peer)
+		}
+		put(&row)
+	})
+}
+
+// MessageRow is a message as a row.
+type MessageRow struct {
+	Peer jid.JID `json:"peer"`
+	Message
+	At       int64  `json:"at"`
+	Delivery string `json:"delivery,omitempty"` // "" for one that was received
+	// Out is set while the message is in the outbox: when it was put there.
+	Out int64 `json:"out,omitempty"`
+}
+
+// deliveries are the words for Delivery on the disk. A word of a newer build reads as
+// OnServer: such a message is in no outbox and claims nothing of its recipient.
+var deliveries = []string{Received: "", Queued: "queued", OnServer: "server", Delivered: "delivered", Failed: "failed"}
+
+func (m *Message) row(peer jid.JID) *MessageRow {
+	row := &MessageRow{Peer: peer, Message: *m, At: m.At.UnixMicro(), Delivery: deliveries[m.Delivery]}
+	if m.Delivery == Queued {
+		row.Out = max(m.Time, 1)
+	}
+	return row
+}
+
+// State returns the message as the rest of the client knows it.
+func (m *MessageRow) State() Message {
+	plain := m.Message
+	plain.Rev, plain.heard = 0, 0
+	plain.At, plain.Delivery = time.UnixMicro(m.At).UTC(), OnServer
+	for d, word := range deliveries {
+		if word == m.Delivery {
+			plain.Delivery = Delivery(d)
+		}
+	}
+	return plain
+}
+
+// States returns messages as HistoryRead takes them.
+func States(rows []MessageRow) []Message {
+	all := make([]Message, len(rows))
+	for i := range rows {
+		all[i] = rows[i].State()
+	}
+	return all
+}
+
+func (m *MessageRow) Where() (table, key string) {
+	return "messages", fmt.Sprint(m.Peer, " ", m.Time, " ", m.Seq)
+}
+
+// put puts a message in the place another tab has given it. What comes before all that is in
+// memory is left to the disk if there is more of it there: between the two would be a hole.
+func (m *MessageRow) put(s *State) {
+	c, plain := s.chat(m.Peer), m.State()
+	if first := c.Timeline.First(); c.Earlier && first != nil && m.Before(first.Key) {
+		return
+	}
+	if shown := c.Timeline.ByID(m.Author, m.ID); shown != nil && shown.Mine && shown.Key != m.Message.Key && shown.Delivery == Queued {
+		// It was shown here before the other tab had said where it belongs.
+		c.Timeline = c.Timeline.displace(shown)
+	}
+	c.Timeline.low, c.Timeline.high = min(c.Timeline.low, m.Seq), max(c.Timeline.high, m.Seq)
+	plain.Rev = s.Rev
+	c.Timeline = c.Timeline.put(&plain)
+	s.setChat(c)
+}
+
+func (m *MessageRow) drop(s *State) {
+	c := s.chat(m.Peer)
+	if old := c.Timeline.Get(m.Message.Key); old != nil {
+		c.Timeline = c.Timeline.remove(old, s.Rev)
+		s.setChat(c)
+	}
+}
+
+// changedMessages leaves out what was read from the disk, and what went with a Floor.
+func changedMessages(before, after *State, put, drop func(Value)) {
+	eachChat(before, after, func(was, is *Chat) {
+		tree.Diff(was.Timeline.rows, is.Timeline.rows, func(_ Key, _, m *Message) {
+			if m != nil && (m.Rev > before.Rev || before.Rev == 0) {
+				put(m.row(is.Peer))
+			}
+		})
+		for r := is.Timeline.removed; r != nil && r.rev > before.Rev; r = r.before {
+			if is.Timeline.Get(r.key) == nil {
+				drop(&MessageRow{Peer: is.Peer, Message: Message{Key: r.key}})
+			}
+		}
+	})
+}
+
+// HistoryRead: messages that were kept on disk are in memory now. They have the keys
+// they were kept with; one that is here already stays as it is.
+type HistoryRead struct {
+	Peer     jid.JID
+	Messages []Message
+	Earlier  bool // there are more before these
+}
+
+func (ev HistoryRead) apply(s *State) {
+	c := s.chat(ev.Peer)
+	c.Timeline = c.Timeline.read(ev.Messages)
+	c.Earlier = ev.Earlier
+	s.setChat(c)
+}
+
+// read adds messages under the keys they have had before. They do not count as
+// changed: the disk knows them.
+func (t Timeline) read(messages []Message) Timeline {
+	for _, m := range messages {
+		t.low, t.high = min(t.low, m.Seq), max(t.high, m.Seq)
+		if t.Get(m.Key) != nil {
+			continue
+		}
+		m.Rev = 0
+		t = t.place(&m)
+	}
+	return t
+}
+
+// Seqs returns the lowest Seq given to a message of an older page and the highest
+// given to any other, so that later ones go on from there.
+func (t Timeline) Seqs() (low, high int64) { return t.low, t.high }
+
+// Floor says that what comes before a place in a conversation, and does not stay, is not kept
+// on this device any more.
+type Floor struct {
+	Peer   jid.JID `json:"peer"`
+	Before Key     `json:"before"`
+}
+
+func (f *Floor) Where() (table, key string) { return "floors", string(f.Peer) }
+func (*Floor) drop(*State)                  {}
+
+func (f *Floor) put(s *State) {
+	c := s.chat(f.Peer)
+	c.forget(f.Before, s.Rev)
+	s.setChat(c)
+}
+
+func changedFloors(before, after *State, put, _ func(Value)) {
+	eachChat(before, after, func(was, is *Chat) {
+		if is.Floored != was.Floored {
+			put(&Floor{is.Peer, is.Floor})
+		}
+	})
+}
+
+// Draft is what was written to somebody and not sent.
+type Draft struct {
+	Peer jid.JID `json:"peer"`
+	Text string  `json:"text"`
+}
+
+func (d *Draft) Where() (table, key string) { return "drafts", string(d.Peer) }
+func (d *Draft) put(s *State)               { DraftChanged{d.Peer, d.Text}.apply(s) }
+func (d *Draft) drop(s *State)              { DraftChanged{d.Peer, ""}.apply(s) }
+
+func changedDrafts(before, after *State, put, drop func(Value)) {
+	eachChat(before, after, func(was, is *Chat) {
+		switch {
+		case was.Draft == is.Draft:
+		case is.Draft == "":
+			drop(&Draft{Peer: is.Peer})
+		default:
+			put(&Draft{is.Peer, is.Draft})
+		}
+	})
+}
+
+// CoverageRow is what is here of a part of an archive as a row.
+type CoverageRow struct {
+	Coverage
+	Ranges      []RangeRow `json:"ranges"`         // oldest first, apart from each other
+	Open        int64      `json:"open,omitempty"` // when a catch-up began that has not ended; 0 if it has
+	Cut         string     `json:"cut,omitempty"`
+	CutTime     int64      `json:"cutTime,omitempty"`
+	CutGone     bool       `json:"cutGone,omitempty"`
+	Settled     string     `json:"settled,omitempty"`
+	SettledTime int64      `json:"settledTime,omitempty"`
+}
+
+// RangeRow is a Range in a CoverageRow.
+type RangeRow struct {
+	From     string `json:"from"`
+	To       string `json:"to"`
+	FromTime int64  `json:"fromTime"`
+	ToTime   int64  `json:"toTime"`
+	FromGone bool   `json:"fromGone,omitempty"`
+	ToGone   bool   `json:"toGone,omitempty"`
+	Start    bool   `json:"start,omitempty"`
+}
+
+func (c *Coverage) row() *CoverageRow {
+	row := &CoverageRow{Coverage: *c, Ranges: []RangeRow{}, Open: micro(c.Open),
+		Cut: c.Cut.ID, CutTime: micro(c.Cut.At), CutGone: c.Cut.Gone, Settled: c.Settled.ID, SettledTime: micro(c.Settled.At)}
+	for _, r := range c.Ranges {
+		row.Ranges = append(row.Ranges, RangeRow{
+			From: r.From.ID, FromTime: micro(r.From.At), FromGone: r.From.Gone,
+			To: r.To.ID, ToTime: micro(r.To.At), ToGone: r.To.Gone, Start: r.Start,
+		})
+	}
+	return row
+}
+
+func (c *CoverageRow) Where() (table, key string) { return "coverage", c.Part.key() }
+func (*CoverageRow) drop(*State)                  {}
+
+func (c *CoverageRow) put(s *State) {
+	now := c.Coverage
+	now.Open, now.Fill = fromMicro(c.Open), s.Coverage(c.Part).Fill
+	now.Cut = Edge{ID: c.Cut, At: fromMicro(c.CutTime), Gone: c.CutGone}
+	now.Settled = Edge{ID: c.Settled, At: fromMicro(c.SettledTime)}
+	now.Ranges = nil
+	for _, r := range c.Ranges {
+		now.Ranges = append(now.Ranges, Range{
+			From:  Edge{ID: r.From, At: fromMicro(r.FromTime), Gone: r.FromGone},
+			To:    Edge{ID: r.To, At: fromMicro(r.ToTime), Gone: r.ToGone},
+			Start: r.Start,
+		})
+	}
+	s.setCoverage(now)
+}
+
+// eachCoverage calls f for each part that differs; was has nothing in it if there was none.
+func eachCoverage(before, after *State, f func(was, is *Coverage)) {
+	tree.Diff(before.coverage, after.coverage, func(_ string, was, is *Coverage) {
+		if was == nil {
+			was = &Coverage{Part: is.Part}
+		}
+		f(was, is)
+	})
+}
+
+func changedCoverage(before, after *State, put, _ func(Value)) {
+	eachCoverage(before, after, func(was, is *Coverage) {
+		then, now := *was, *is
+		then.Fill, now.Fill = Fill{}, Fill{}
+		if !reflect.DeepEqual(then, now) {
+			put(is.row())
+		}
+	})
+}
+
+// micro is a time as rows have it, 0 for none.
+func micro(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixMicro()
+}
+
+func fromMicro(at int64) time.Time {
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(at).UTC()
+}
+
+// connected is what is true of the tab that has the connection.
+type connected struct {
+	Connection Connection
+	Storage    *Problem
+}
+
+func (*connected) Where() (table, key string) { return "connection", "" }
+func (*connected) drop(*State)                {}
+
+func (c *connected) put(s *State) {
+	ConnectionChanged{c.Connection}.apply(s)
+	s.Storage = c.Storage
+}
+
+func changedConnection(before, after *State, put, _ func(Value)) {
+	if before.Rev == 0 || before.Connection != after.Connection || before.Storage != after.Storage {
+		put(&connected{after.Connection, after.Storage})
+	}
+}
+
+// typing says whether the peer of a conversation is writing.
+type typing struct {
+	Peer   jid.JID
+	Typing bool
+}
+
+func (t *typing) Where() (table, key string) { return "typing", string(t.Peer) }
+func (*typing) drop(*State)                  {}
+
+func (t *typing) put(s *State) {
+	c := s.chat(t.Peer)
+	c.Typing = t.Typing
+	s.setChat(c)
+}
+
+func changedTyping(before, after *State, put, _ func(Value)) {
+	eachChat(before, after, func(was, is *Chat) {
+		if was.Typing != is.Typing {
+			put(&typing{is.Peer, is.Typing})
+		}
+	})
+}
+
+// filling says which gap of a part of an archive is being filled.
+type filling struct {
+	Part
+	Fill
+}
+
+func (f *filling) Where() (table, key string) { return "fills", f.Part.key() }
+func (*filling) drop(*State)                  {}
+
+func (f *filling) put(s *State) {
+	c := s.Coverage(f.Part)
+	c.Fill = f.Fill
+	s.setCoverage(c)
+}
+
+func changedFills(before, after *State, put, _ func(Value)) {
+	eachCoverage(before, after, func(was, is *Coverage) {
+		if was.Fill != is.Fill {
+			put(&filling{is.Part, is.Fill})
+		}
+	})
+}
