@@ -88,7 +88,8 @@
 //	one leads         it holds the socket and a Web Lock, and commits
 //	State.Changes     after each commit: the same rows go to the others, which mirror it, and
 //	                  with them State.Moments, the rows of what is true only now
-//	Client.Do         elsewhere: the intent goes to the one that leads, until it confirms
+//	Client.Do         elsewhere: the intent goes to the one that leads, until it confirms;
+//	                  state.Shown is what is seen of it at once, and no feature runs
 //	the leader dies   the next tab has the lock, opens the store and resumes the stream
 //	signing out       is noted on the disk first; if nobody gets to it, whoever leads next does
 //
@@ -110,6 +111,8 @@
 //
 //	what stanzas say          one folder in app/feature and a line in client/features.go
 //	… and a person sees it    a word in state and a drawing in view as well
+//	what a person wants       a type in state with its trait and its line in intents (intent.go),
+//	                          and Do in the folder
 //	what is kept              a struct in state with its line in kept (row.go), and a step in web/store.js
 //	how we log in             app/connect
 //	how a stream lives on     app/stream

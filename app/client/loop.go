@@ -38,11 +38,11 @@ type loop struct {
 	paged      bool           // a page of an archive has come in this turn
 	leaving    sync.WaitGroup // sessions that are being closed
 
-	keeping          // what is kept on this device, see keep.go
-	tabs             // the other tabs of this browser, see tabs.go
-	awaits  jid.JID  // see await
-	hushed  bool     // what features send goes nowhere
-	poison  []uint64 // see Journal
+	keeping                  // what is kept on this device, see keep.go
+	tabs                     // the other tabs of this browser, see tabs.go
+	awaits     jid.JID       // see await
+	unobserved []state.Event // what features have yet to observe, the first of them just now
+	poison     []uint64      // see Journal
 }
 
 func newLoop(c *Client) *loop {
@@ -85,26 +85,18 @@ func (l *loop) events() <-chan stream.Event {
 }
 
 func (l *loop) do(in state.Intent) {
-	switch in := in.(type) {
-	case state.SignIn:
-		l.signIn(in)
-		return
-	case state.Return:
-		l.comeBack(in)
-		return
-	case state.LoadBack:
-		l.reach(in.Peer.Bare(), in.To)
-		return
+	switch wanted := in.(type) {
 	case state.LoadOlder:
-		if l.readOlder(in.Peer) {
+		if l.readOlder(wanted.Peer) {
 			return
 		}
-	}
-	if l.link != nil {
-		if m, ok := in.(state.SendMessage); ok && m.ID == "" {
-			m.ID, m.At = l.NewID(), l.state.Now(l.Now()) // by which it is known if it is done again
-			in = m
+	case state.SendMessage:
+		if l.link != nil && wanted.ID == "" {
+			wanted.ID, wanted.At = l.NewID(), l.state.Now(l.Now()) // by which it is known if it is done again
+			in = wanted
 		}
+	}
+	if l.link != nil && !state.Is(in, state.Own) {
 		if l.wish(in); !l.leads {
 			return
 		}
@@ -115,6 +107,12 @@ func (l *loop) do(in state.Intent) {
 // perform carries out an intent of whichever tab.
 func (l *loop) perform(in state.Intent) {
 	switch in := in.(type) {
+	case state.SignIn:
+		l.signIn(in)
+	case state.Return:
+		l.comeBack(in)
+	case state.LoadBack:
+		l.reach(in.Peer.Bare(), in.To)
 	case state.GivePassword:
 		if l.stream != nil {
 			l.given.Store(&in.Password)
@@ -151,10 +149,14 @@ func (l *loop) perform(in state.Intent) {
 }
 
 func (l *loop) feature(in state.Intent) {
+	known := false
 	for _, f := range l.features {
 		if f.Do != nil {
-			l.guard(f.Name, func() { f.Do(l, in) })
+			l.guard(f.Name, func() { known = f.Do(l, in) || known })
 		}
+	}
+	if !known {
+		l.c.config.Log("no feature knows what %T is", in)
 	}
 }
 
@@ -217,10 +219,31 @@ func (l *loop) guard(name string, f func()) {
 func (l *loop) State() *state.State { return l.state }
 
 func (l *loop) Emit(ev state.Event) {
+	ev = l.change(ev)
+	if ev == nil {
+		return
+	}
+	l.unobserved = append(l.unobserved, ev)
+	if len(l.unobserved) > 1 {
+		return // they are told when they have seen the ones before
+	}
+	for ; len(l.unobserved) > 0; l.unobserved = l.unobserved[1:] {
+		ev := l.unobserved[0]
+		for _, f := range l.features {
+			if f.Observe != nil {
+				l.guard(f.Name, func() { f.Observe(l, ev) })
+			}
+		}
+	}
+}
+
+// change makes an event part of the state, and returns it as it is then: nil if it says nothing
+// new.
+func (l *loop) change(ev state.Event) state.Event {
 	switch m := ev.(type) {
 	case state.MessageAdded:
 		if l.known(m) {
-			return
+			return nil
 		}
 	case state.ArchivePage:
 		ev = l.news(m)
@@ -230,17 +253,10 @@ func (l *loop) Emit(ev state.Event) {
 		l.recall(ev)
 	}
 	l.state = l.state.With(ev)
-	for _, f := range l.features {
-		if f.Observe != nil {
-			f.Observe(l, ev)
-		}
-	}
+	return ev
 }
 
 func (l *loop) Send(st *framing.Element) error {
-	if l.hushed {
-		return nil
-	}
 	if l.stream == nil {
 		return stream.ErrDisconnected
 	}
@@ -257,7 +273,7 @@ func (l *loop) Settle(again []stream.Again) {
 }
 
 func (l *loop) Request(iq *framing.Element, done func(*framing.Element, error)) {
-	if l.hushed || l.stream == nil {
+	if l.stream == nil {
 		done(nil, stream.ErrDisconnected)
 		return
 	}

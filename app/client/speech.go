@@ -29,7 +29,7 @@ type mirror struct {
 // second try.
 type wish struct {
 	N  uint64     `json:"n"`
-	In state.Told `json:"in"`
+	In state.Said `json:"in"`
 }
 
 // speech is what tabs say to each other. Who leads is named by its term, who does not
@@ -435,7 +435,7 @@ func (l *loop) words(w wanted) []wish {
 // wish notes what the person wants, until that is confirmed, and tells the leader.
 func (l *loop) wish(in state.Intent) {
 	w := wanted{in: in}
-	if _, fleeting := in.(state.Typing); !fleeting {
+	if !state.Is(in, state.Fleeting) {
 		l.last++
 		w.n = l.last
 		l.wanted = append(l.wanted, w)
@@ -458,10 +458,9 @@ func (l *loop) show(in state.Intent) {
 		l.out = true
 		l.Emit(state.Cleared{})
 		l.Emit(state.ConnectionChanged{})
-	case state.SendMessage, state.RetryMessage, state.DeleteMessage, state.KeepDraft, state.ReadChat, state.StartChat,
-		state.AddContact, state.RenameContact, state.RemoveContact, state.AcceptContact, state.DeclineContacts, state.DismissRefusal:
-		l.hushed = true
-		l.feature(in)
-		l.hushed = false
+	default:
+		for _, ev := range state.Shown(in, l.state) {
+			l.change(ev)
+		}
 	}
 }

@@ -47,12 +47,13 @@ type Feature struct {
 	// error it can never be sent, and must not be retried.
 	Lost func(Client, *framing.Element, error)
 
-	// Observe is called after an event has been applied to the state. A feature can wait
+	// Observe is called after an event has been applied to the state, for all features in turn
+	// before the next event: what one of them emits here comes after it. A feature can wait
 	// here for events of another feature.
 	Observe func(Client, state.Event)
 
 	// Do carries out an intent and reports whether it knows it. Several features may know
-	// the same intent.
+	// the same intent. Only the tab that leads calls it; state.Shown is what any other shows.
 	Do func(Client, state.Intent) bool
 }
 
@@ -62,6 +63,8 @@ type Handler func(Client, *Stanza)
 // Client is the client as a feature sees it.
 type Client interface {
 	State() *state.State
+
+	// Emit makes an event part of the state, and has it observed.
 	Emit(state.Event)
 
 	// Send queues a stanza. It is sent when there is a connection.
@@ -99,6 +102,13 @@ type Client interface {
 	Disco() []string
 	// Decorate calls Decorate of all features for an outgoing chat message or presence.
 	Decorate(*framing.Element)
+}
+
+// Emit emits several events in turn.
+func Emit(c Client, events []state.Event) {
+	for _, ev := range events {
+		c.Emit(ev)
+	}
 }
 
 // Source says on which way a stanza arrived.

@@ -4,21 +4,48 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"natter/app/jid"
 )
 
-// Intent is something a person wants. The view hands intents to the client; the
-// first feature that knows one carries it out.
-type Intent interface{ intent() }
+// Intent is something a person wants. The view hands intents to the client, and the features
+// that know one carry it out, in the tab that leads.
+type Intent interface{ traits() Trait }
 
-// told are the intents that one tab tells another. It may happen twice: what is wanted
-// a second time changes nothing. SignIn, Return and LoadBack are a tab's own.
-var told = func() map[string]reflect.Type {
+// Trait says how the tabs of one browser deal with an intent.
+type Trait uint8
+
+const (
+	// Told intents are told to the tab that leads, again and again until it has confirmed
+	// them. It may happen twice: what is wanted a second time changes nothing.
+	Told Trait = iota
+	// Fleeting intents are told once: they are worth nothing a second later.
+	Fleeting
+	// Own intents no other tab hears of. A password is in one of these.
+	Own
+)
+
+// Is reports whether an intent has a trait.
+func Is(in Intent, t Trait) bool { return in.traits() == t }
+
+// Shown returns what the person sees at once of what they want, in the tab where they want it.
+// It follows from the state alone; what else has to be done the features find out.
+func Shown(in Intent, s *State) []Event {
+	if in, ok := in.(interface{ shown(*State) []Event }); ok {
+		return in.shown(s)
+	}
+	return nil
+}
+
+// intents are all that there are, by name: an intent has its line here, and tabs and stories can
+// say it.
+var intents = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
-		GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{}, StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, LoadMissing{},
+		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
+		StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, LoadBack{}, LoadMissing{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -26,33 +53,37 @@ var told = func() map[string]reflect.Type {
 	return types
 }()
 
-// Told is an Intent as one tab tells it to another.
-type Told struct {
+// Said is an Intent as one tab tells it to another, and as a story says it.
+type Said struct {
 	Kind string
 	What json.RawMessage
 }
 
 // Tell puts an intent into words. It fails for those that no other tab may hear.
-func Tell(in Intent) (Told, error) {
+func Tell(in Intent) (Said, error) {
 	kind := reflect.TypeOf(in).Name()
-	if told[kind] == nil {
-		return Told{}, fmt.Errorf("state: %s is not for other tabs", kind)
+	if intents[kind] == nil || Is(in, Own) {
+		return Said{}, fmt.Errorf("state: %s is not for other tabs", kind)
 	}
 	what, err := json.Marshal(in)
-	return Told{kind, what}, err
+	return Said{kind, what}, err
 }
 
 // Intent returns what was told.
-func (t Told) Intent() (Intent, error) {
-	kind := told[t.Kind]
+func (w Said) Intent() (Intent, error) {
+	kind := intents[w.Kind]
 	if kind == nil {
-		return nil, fmt.Errorf("state: what is %q?", t.Kind)
+		return nil, fmt.Errorf("state: what is %q?", w.Kind)
 	}
 	in := reflect.New(kind)
-	if err := json.Unmarshal(t.What, in.Interface()); err != nil {
+	if err := json.Unmarshal(w.What, in.Interface()); err != nil {
 		return nil, err
 	}
-	return in.Elem().Interface().(Intent), nil
+	told := in.Elem().Interface().(Intent)
+	if Is(told, Own) {
+		return nil, fmt.Errorf("state: %s is a tab's own", w.Kind)
+	}
+	return told, nil
 }
 
 // SignIn connects an account. Address is what was typed; Server is the WebSocket
@@ -175,27 +206,145 @@ type DismissRefusal struct{ JID jid.JID }
 // SetPresence changes what contacts are told.
 type SetPresence struct{ Presence Presence }
 
-func (SignIn) intent()          {}
-func (Return) intent()          {}
-func (GivePassword) intent()    {}
-func (SignInAgain) intent()     {}
-func (SignOut) intent()         {}
-func (Reconnect) intent()       {}
-func (StartChat) intent()       {}
-func (SendMessage) intent()     {}
-func (KeepDraft) intent()       {}
-func (RetryMessage) intent()    {}
-func (DeleteMessage) intent()   {}
-func (Typing) intent()          {}
-func (SetDiscreet) intent()     {}
-func (ReadChat) intent()        {}
-func (LoadOlder) intent()       {}
-func (LoadBack) intent()        {}
-func (LoadMissing) intent()     {}
-func (AddContact) intent()      {}
-func (RenameContact) intent()   {}
-func (RemoveContact) intent()   {}
-func (AcceptContact) intent()   {}
-func (DeclineContacts) intent() {}
-func (DismissRefusal) intent()  {}
-func (SetPresence) intent()     {}
+func (SignIn) traits() Trait          { return Own }
+func (Return) traits() Trait          { return Own }
+func (GivePassword) traits() Trait    { return Told }
+func (SignInAgain) traits() Trait     { return Told }
+func (SignOut) traits() Trait         { return Told }
+func (Reconnect) traits() Trait       { return Told }
+func (StartChat) traits() Trait       { return Told }
+func (SendMessage) traits() Trait     { return Told }
+func (KeepDraft) traits() Trait       { return Told }
+func (RetryMessage) traits() Trait    { return Told }
+func (DeleteMessage) traits() Trait   { return Told }
+func (Typing) traits() Trait          { return Fleeting }
+func (SetDiscreet) traits() Trait     { return Told }
+func (ReadChat) traits() Trait        { return Told }
+func (LoadOlder) traits() Trait       { return Told }
+func (LoadBack) traits() Trait        { return Own }
+func (LoadMissing) traits() Trait     { return Told }
+func (AddContact) traits() Trait      { return Told }
+func (RenameContact) traits() Trait   { return Told }
+func (RemoveContact) traits() Trait   { return Told }
+func (AcceptContact) traits() Trait   { return Told }
+func (DeclineContacts) traits() Trait { return Told }
+func (DismissRefusal) traits() Trait  { return Told }
+func (SetPresence) traits() Trait     { return Told }
+
+func (in StartChat) shown(*State) []Event { return []Event{ChatStarted{in.Peer.Bare()}} }
+
+func (in ReadChat) shown(*State) []Event { return []Event{ChatRead(in)} }
+
+func (in KeepDraft) shown(*State) []Event { return []Event{DraftChanged{in.Peer.Bare(), in.Text}} }
+
+func (in SendMessage) shown(s *State) (events []Event) {
+	peer, body, chat := in.Peer.Bare(), in.Text(), s.Chat(in.Peer)
+	if body == "" {
+		return nil
+	}
+	if chat == nil || chat.Timeline.ByID(s.Account(), in.ID) == nil {
+		events = append(events, MessageAdded{Peer: peer, Message: Message{
+			ID: in.ID, Author: s.Account(), Mine: true, Body: body, At: in.At, Delivery: Queued, Late: s.Connection.Phase != Online,
+		}})
+	}
+	if chat != nil && chat.Draft != "" {
+		events = append(events, DraftChanged{Peer: peer})
+	}
+	return events
+}
+
+// Text is what is sent, "" if nothing of it can be seen.
+func (in SendMessage) Text() string {
+	text := strings.Map(printable, in.Body)
+	if strings.TrimSpace(text) == "" {
+		return ""
+	}
+	return text
+}
+
+// printable drops what XML cannot carry, so that here and there the same is read.
+func printable(r rune) rune {
+	if r < ' ' && r != '\n' && r != '\t' || r == 0xFFFE || r == 0xFFFF {
+		return -1
+	}
+	return r
+}
+
+func (in RetryMessage) shown(s *State) []Event {
+	chat := s.Chat(in.Peer)
+	if chat == nil {
+		return nil
+	}
+	if m := chat.Timeline.ByID(s.Account(), in.ID); m == nil || m.Delivery != Failed {
+		return nil
+	}
+	return []Event{MessageMarked{Peer: in.Peer.Bare(), ID: in.ID, Delivery: Queued}}
+}
+
+func (in DeleteMessage) shown(*State) []Event {
+	return []Event{MessageRemoved{Peer: in.Peer.Bare(), ID: in.ID}}
+}
+
+func (in AddContact) shown(s *State) []Event {
+	events := s.Edited(in.JID, Add, in.Name)
+	return append(events, s.With(events[0]).Wanted(in.JID, Pending{Ask: true})...)
+}
+
+func (in RenameContact) shown(s *State) []Event { return s.Edited(in.JID, Rename, in.Name) }
+
+func (in RemoveContact) shown(s *State) []Event { return s.Edited(in.JID, Remove, "") }
+
+func (in AcceptContact) shown(s *State) []Event {
+	c := s.Contact(in.JID)
+	if c == nil || !c.AsksUs {
+		return nil
+	}
+	return s.Wanted(in.JID, Pending{Answer: Accept, Ask: c.Subscription == SubscriptionNone})
+}
+
+func (in DeclineContacts) shown(s *State) (events []Event) {
+	for _, j := range in.JIDs {
+		if c := s.Contact(j); c != nil && c.AsksUs {
+			events = append(events, s.Wanted(j, Pending{Answer: Decline})...)
+		}
+	}
+	return events
+}
+
+func (in DismissRefusal) shown(*State) []Event { return []Event{RefusalRead(in)} }
+
+// Edited is what it means that the person changes the roster: nothing where they rename somebody
+// who is not in it.
+func (s *State) Edited(j jid.JID, what Edit, name string) []Event {
+	var p Pending
+	c := s.Contact(j)
+	if c != nil {
+		p = c.Pending
+	}
+	switch {
+	case what == Rename && p.Edit == Add:
+		what = Add
+	case what == Rename && (c == nil || !c.InRoster):
+		return nil
+	case what == Remove:
+		p.Ask = false
+	}
+	p.Edit, p.Name = what, name
+	return []Event{ContactPending{j.Bare(), p}}
+}
+
+// Wanted is what it means that the person asks to see a contact's presence, or answers them. Who
+// was asked already is not asked again.
+func (s *State) Wanted(j jid.JID, more Pending) []Event {
+	var p Pending
+	asked := false
+	if c := s.Contact(j); c != nil {
+		p = c.Pending
+		asked = c.Asked || c.Subscription == SubscriptionTo || c.Subscription == SubscriptionBoth
+	}
+	p.Ask = p.Ask || more.Ask && !asked
+	if more.Answer != "" {
+		p.Answer = more.Answer
+	}
+	return []Event{ContactPending{j.Bare(), p}}
+}

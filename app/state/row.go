@@ -32,10 +32,18 @@ type Value interface {
 // table is a part of the State that is made of rows.
 type table struct {
 	value Value // a row of it
-	// changes calls put and drop for the rows that differ in after from before; before may be
-	// New(), and then all there is differs. It costs what differs.
-	changes func(before, after *State, put, drop func(Value))
+	// changes calls put and drop for the rows that differ. It costs what differs.
+	changes func(d *difference, put, drop func(Value))
 }
+
+// difference is what two states differ in. Where nothing is known yet, before is New(), and then
+// all there is differs.
+type difference struct {
+	before, after *State
+	chats         []changedChat // see eachChat
+}
+
+type changedChat struct{ was, is *Chat }
 
 // kept are the tables that are on the disk, and mirrored to other tabs. What is kept anew has
 // its line here, and in web/store.js the step of the schema that makes room for it.
@@ -67,8 +75,9 @@ func changes(tables []table, before, after *State) (rows []Row) {
 	if before == nil {
 		before = New()
 	}
+	d := &difference{before: before, after: after}
 	for _, t := range tables {
-		t.changes(before, after,
+		t.changes(d,
 			func(v Value) { rows = append(rows, Row{v, false}) },
 			func(v Value) { rows = append(rows, Row{v, true}) })
 	}
@@ -163,9 +172,9 @@ func (*Account) Where() (table, key string) { return "account", "" }
 func (a *Account) put(s *State)             { s.Self = a.Self }
 func (*Account) drop(s *State)              { s.Self = Self{} }
 
-func changedAccount(before, after *State, put, _ func(Value)) {
-	if before.Rev == 0 || before.Self != after.Self {
-		put(&Account{after.Self})
+func changedAccount(d *difference, put, _ func(Value)) {
+	if d.before.Rev == 0 || d.before.Self != d.after.Self {
+		put(&Account{d.after.Self})
 	}
 }
 
@@ -178,8 +187,8 @@ func (c *Contact) put(s *State) {
 
 func (c *Contact) drop(s *State) { s.removeContact(c.JID) }
 
-func changedContacts(before, after *State, put, drop func(Value)) {
-	tree.Diff(before.contacts, after.contacts, func(j jid.JID, was, is *Contact) {
+func changedContacts(d *difference, put, drop func(Value)) {
+	tree.Diff(d.before.contacts, d.after.contacts, func(j jid.JID, was, is *Contact) {
 		if is == nil {
 			drop(&Contact{JID: j})
 			return
@@ -217,20 +226,25 @@ func (c *Chat) row() ChatRow {
 
 // eachChat calls f for each conversation that differs; was is one without anything in it if
 // there was none. Conversations do not go.
-func eachChat(before, after *State, f func(was, is *Chat)) {
-	tree.Diff(before.chats, after.chats, func(peer jid.JID, was, is *Chat) {
-		if is == nil {
-			return
-		}
-		if was == nil {
-			was = &Chat{Timeline: newTimeline()}
-		}
-		f(was, is)
-	})
+func (d *difference) eachChat(f func(was, is *Chat)) {
+	if d.chats == nil {
+		d.chats = []changedChat{}
+		tree.Diff(d.before.chats, d.after.chats, func(_ jid.JID, was, is *Chat) {
+			if was == nil {
+				was = &Chat{Timeline: newTimeline()}
+			}
+			if is != nil {
+				d.chats = append(d.chats, changedChat{was, is})
+			}
+		})
+	}
+	for _, c := range d.chats {
+		f(c.was, c.is)
+	}
 }
 
-func changedChats(before, after *State, put, _ func(Value)) {
-	eachChat(before, after, func(was, is *Chat) {
+func changedChats(d *difference, put, _ func(Value)) {
+	d.eachChat(func(was, is *Chat) {
 		row, last := is.row(), is.Timeline.Last()
 		if row == was.row() && last == was.Timeline.Last() {
 			return
@@ -316,14 +330,14 @@ func (m *MessageRow) drop(s *State) {
 }
 
 // changedMessages leaves out what was read from the disk, and what went with a Floor.
-func changedMessages(before, after *State, put, drop func(Value)) {
-	eachChat(before, after, func(was, is *Chat) {
+func changedMessages(d *difference, put, drop func(Value)) {
+	d.eachChat(func(was, is *Chat) {
 		tree.Diff(was.Timeline.rows, is.Timeline.rows, func(_ Key, _, m *Message) {
-			if m != nil && (m.Rev > before.Rev || before.Rev == 0) {
+			if m != nil && (m.Rev > d.before.Rev || d.before.Rev == 0) {
 				put(m.row(is.Peer))
 			}
 		})
-		for r := is.Timeline.removed; r != nil && r.rev > before.Rev; r = r.before {
+		for r := is.Timeline.removed; r != nil && r.rev > d.before.Rev; r = r.before {
 			if is.Timeline.Get(r.key) == nil {
 				drop(&MessageRow{Peer: is.Peer, Message: Message{Key: r.key}})
 			}
@@ -380,8 +394,8 @@ func (f *Floor) put(s *State) {
 	s.setChat(c)
 }
 
-func changedFloors(before, after *State, put, _ func(Value)) {
-	eachChat(before, after, func(was, is *Chat) {
+func changedFloors(d *difference, put, _ func(Value)) {
+	d.eachChat(func(was, is *Chat) {
 		if is.Floored != was.Floored {
 			put(&Floor{is.Peer, is.Floor})
 		}
@@ -398,8 +412,8 @@ func (d *Draft) Where() (table, key string) { return "drafts", string(d.Peer) }
 func (d *Draft) put(s *State)               { DraftChanged{d.Peer, d.Text}.apply(s) }
 func (d *Draft) drop(s *State)              { DraftChanged{d.Peer, ""}.apply(s) }
 
-func changedDrafts(before, after *State, put, drop func(Value)) {
-	eachChat(before, after, func(was, is *Chat) {
+func changedDrafts(d *difference, put, drop func(Value)) {
+	d.eachChat(func(was, is *Chat) {
 		switch {
 		case was.Draft == is.Draft:
 		case is.Draft == "":
@@ -465,8 +479,8 @@ func (c *CoverageRow) put(s *State) {
 }
 
 // eachCoverage calls f for each part that differs; was has nothing in it if there was none.
-func eachCoverage(before, after *State, f func(was, is *Coverage)) {
-	tree.Diff(before.coverage, after.coverage, func(_ string, was, is *Coverage) {
+func (d *difference) eachCoverage(f func(was, is *Coverage)) {
+	tree.Diff(d.before.coverage, d.after.coverage, func(_ string, was, is *Coverage) {
 		if was == nil {
 			was = &Coverage{Part: is.Part}
 		}
@@ -474,8 +488,8 @@ func eachCoverage(before, after *State, f func(was, is *Coverage)) {
 	})
 }
 
-func changedCoverage(before, after *State, put, _ func(Value)) {
-	eachCoverage(before, after, func(was, is *Coverage) {
+func changedCoverage(d *difference, put, _ func(Value)) {
+	d.eachCoverage(func(was, is *Coverage) {
 		then, now := *was, *is
 		then.Fill, now.Fill = Fill{}, Fill{}
 		if !reflect.DeepEqual(then, now) {
@@ -513,9 +527,9 @@ func (c *connected) put(s *State) {
 	s.Storage = c.Storage
 }
 
-func changedConnection(before, after *State, put, _ func(Value)) {
-	if before.Rev == 0 || before.Connection != after.Connection || before.Storage != after.Storage {
-		put(&connected{after.Connection, after.Storage})
+func changedConnection(d *difference, put, _ func(Value)) {
+	if was, is := d.before, d.after; was.Rev == 0 || was.Connection != is.Connection || was.Storage != is.Storage {
+		put(&connected{is.Connection, is.Storage})
 	}
 }
 
@@ -534,8 +548,8 @@ func (t *typing) put(s *State) {
 	s.setChat(c)
 }
 
-func changedTyping(before, after *State, put, _ func(Value)) {
-	eachChat(before, after, func(was, is *Chat) {
+func changedTyping(d *difference, put, _ func(Value)) {
+	d.eachChat(func(was, is *Chat) {
 		if was.Typing != is.Typing {
 			put(&typing{is.Peer, is.Typing})
 		}
@@ -557,8 +571,8 @@ func (f *filling) put(s *State) {
 	s.setCoverage(c)
 }
 
-func changedFills(before, after *State, put, _ func(Value)) {
-	eachCoverage(before, after, func(was, is *Coverage) {
+func changedFills(d *difference, put, _ func(Value)) {
+	d.eachCoverage(func(was, is *Coverage) {
 		if was.Fill != is.Fill {
 			put(&filling{is.Part, is.Fill})
 		}

@@ -149,68 +149,40 @@ var reasons = map[string]string{
 
 func (t *sender) do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
-	case state.StartChat:
-		c.Emit(state.ChatStarted{Peer: in.Peer.Bare()})
-	case state.ReadChat:
-		c.Emit(state.ChatRead(in))
-	case state.KeepDraft:
-		c.Emit(state.DraftChanged{Peer: in.Peer.Bare(), Text: in.Text})
+	case state.StartChat, state.ReadChat, state.KeepDraft, state.DeleteMessage:
+		feature.Emit(c, state.Shown(in, c.State()))
 	case state.SendMessage:
-		t.write(c, in)
+		write(c, in)
 	case state.RetryMessage:
-		retry(c, in.Peer.Bare(), in.ID)
-	case state.DeleteMessage:
-		c.Emit(state.MessageRemoved{Peer: in.Peer.Bare(), ID: in.ID})
+		retry(c, in)
 	default:
 		return false
 	}
 	return true
 }
 
-func (t *sender) write(c feature.Client, in state.SendMessage) {
-	peer, body := in.Peer.Bare(), strings.Map(printable, in.Body)
-	if strings.TrimSpace(body) == "" {
+// write sends a message, unless a tab that died has sent it, but could not confirm the intent.
+func write(c feature.Client, in state.SendMessage) {
+	if in.Text() == "" {
 		return
 	}
-	m := state.Message{
-		ID:       in.ID,
-		Author:   c.State().Account(),
-		Mine:     true,
-		Body:     body,
-		At:       in.At,
-		Delivery: state.Queued,
-		Late:     c.State().Connection.Phase != state.Online,
+	if in.ID == "" {
+		in.ID = c.NewID()
 	}
-	if m.ID == "" {
-		m.ID = c.NewID()
+	if in.At.IsZero() {
+		in.At = c.State().Now(c.Now())
 	}
-	if m.At.IsZero() {
-		m.At = c.State().Now(c.Now())
+	before := ours(c, in.Peer, in.ID)
+	feature.Emit(c, state.Shown(in, c.State()))
+	if before != nil {
+		return
 	}
-	chat := c.State().Chat(peer)
-	done := chat != nil && chat.Timeline.ByID(m.Author, m.ID) != nil
-	if !done {
-		c.Emit(state.MessageAdded{Peer: peer, Message: m})
-	}
-	if c.State().Chat(peer).Draft != "" {
-		c.Emit(state.DraftChanged{Peer: peer})
-	}
-	if done {
-		return // a tab that died has sent it, but could not confirm the intent
-	}
-	st := stanza(c, peer, &m)
+	m := ours(c, in.Peer, in.ID)
+	st := stanza(c, in.Peer.Bare(), m)
 	if m.Late {
 		withDelay(st, m.At) // it leaves at an unknown time
 	}
-	send(c, peer, st)
-}
-
-// printable drops characters that XML cannot contain, so that both sides see the same text.
-func printable(r rune) rune {
-	if r < ' ' && r != '\n' && r != '\t' || r == 0xFFFE || r == 0xFFFF {
-		return -1
-	}
-	return r
+	send(c, in.Peer.Bare(), st)
 }
 
 func stanza(c feature.Client, peer jid.JID, m *state.Message) *framing.Element {
@@ -250,17 +222,14 @@ func refusal(err error) string {
 
 // retry sends a failed message again with the same id, so that a copy can be recognised if
 // the first one has arrived.
-func retry(c feature.Client, peer jid.JID, id string) {
-	chat := c.State().Chat(peer)
-	if chat == nil {
+func retry(c feature.Client, in state.RetryMessage) {
+	events := state.Shown(in, c.State())
+	if len(events) == 0 {
 		return
 	}
-	m := chat.Timeline.ByID(c.State().Account(), id)
-	if m == nil || m.Delivery != state.Failed {
-		return
-	}
-	c.Emit(state.MessageMarked{Peer: peer, ID: id, Delivery: state.Queued})
-	send(c, peer, withDelay(stanza(c, peer, m), m.At))
+	feature.Emit(c, events)
+	m := ours(c, in.Peer, in.ID)
+	send(c, in.Peer.Bare(), withDelay(stanza(c, in.Peer.Bare(), m), m.At))
 }
 
 // withDelay adds to a late message when it was written (XEP-0203).
@@ -318,15 +287,20 @@ func (t *sender) observe(c feature.Client, ev state.Event) {
 
 // stillQueued returns the message of a stanza if it is still marked as queued.
 func stillQueued(c feature.Client, st *framing.Element) *state.Message {
-	chat := c.State().Chat(jid.JID(st.Attr("to")))
-	if chat == nil {
-		return nil
-	}
-	m := chat.Timeline.ByID(c.State().Account(), st.Attr("id"))
+	m := ours(c, jid.JID(st.Attr("to")), st.Attr("id"))
 	if m == nil || m.Delivery != state.Queued {
 		return nil
 	}
 	return m
+}
+
+// ours returns a message of ours, nil if there is none.
+func ours(c feature.Client, peer jid.JID, id string) *state.Message {
+	chat := c.State().Chat(peer)
+	if chat == nil {
+		return nil
+	}
+	return chat.Timeline.ByID(c.State().Account(), id)
 }
 
 // needsResend reports whether a message has to be sent again, and adds its delay.

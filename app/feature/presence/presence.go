@@ -116,36 +116,13 @@ func do(c feature.Client, in state.Intent) bool {
 	case state.SetPresence:
 		sendPresence(c, in.Presence)
 	case state.AddContact:
-		addPending(c, in.JID, state.Pending{Ask: true})
-	case state.AcceptContact:
-		if contact := c.State().Contact(in.JID); contact != nil && contact.AsksUs {
-			addPending(c, in.JID, state.Pending{Answer: state.Accept, Ask: contact.Subscription == state.SubscriptionNone})
-		}
-	case state.DeclineContacts:
-		for _, j := range in.JIDs {
-			if contact := c.State().Contact(j); contact != nil && contact.AsksUs {
-				addPending(c, j, state.Pending{Answer: state.Decline})
-			}
-		}
+		feature.Emit(c, c.State().Wanted(in.JID, state.Pending{Ask: true}))
+	case state.AcceptContact, state.DeclineContacts:
+		feature.Emit(c, state.Shown(in, c.State()))
 	default:
 		return false
 	}
 	return true
-}
-
-// addPending makes a subscription request or answer pending, unless it is pending already.
-func addPending(c feature.Client, j jid.JID, more state.Pending) {
-	var p state.Pending
-	asked := false
-	if contact := c.State().Contact(j); contact != nil {
-		p = contact.Pending
-		asked = contact.Asked || contact.Subscription == state.SubscriptionTo || contact.Subscription == state.SubscriptionBoth
-	}
-	p.Ask = p.Ask || more.Ask && !asked
-	if more.Answer != "" {
-		p.Answer = more.Answer
-	}
-	c.Emit(state.ContactPending{JID: j.Bare(), Pending: p})
 }
 
 // subscriptions has the pending requests and answers that have been sent.

@@ -135,36 +135,13 @@ func (l *list) resumed(c feature.Client) {
 func (l *list) do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
 	case state.AddContact:
-		edit(c, in.JID, state.Add, in.Name)
-	case state.RenameContact:
-		edit(c, in.JID, state.Rename, in.Name)
-	case state.RemoveContact:
-		edit(c, in.JID, state.Remove, "")
-	case state.DismissRefusal:
-		c.Emit(state.RefusalRead(in))
+		feature.Emit(c, c.State().Edited(in.JID, state.Add, in.Name))
+	case state.RenameContact, state.RemoveContact, state.DismissRefusal:
+		feature.Emit(c, state.Shown(in, c.State()))
 	default:
 		return false
 	}
 	return true
-}
-
-func edit(c feature.Client, j jid.JID, what state.Edit, name string) {
-	j = j.Bare()
-	var p state.Pending
-	contact := c.State().Contact(j)
-	if contact != nil {
-		p = contact.Pending
-	}
-	switch {
-	case what == state.Rename && p.Edit == state.Add:
-		what = state.Add
-	case what == state.Rename && (contact == nil || !contact.InRoster):
-		return
-	case what == state.Remove:
-		p.Ask = false
-	}
-	p.Edit, p.Name = what, name
-	c.Emit(state.ContactPending{JID: j, Pending: p})
 }
 
 // save requests the pending change of a contact (RFC 6121 §2.3, §2.5). If an earlier change

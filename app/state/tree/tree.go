@@ -249,8 +249,9 @@ func Diff[K any, V comparable](before, after *Map[K, V], yield func(key K, was, 
 	if before == after {
 		return
 	}
-	compare, old, now := after.compare, walk[K, V]{}, walk[K, V]{}
-	if before != nil {
+	compare, old, now := after.compare, walk[K, V](nil), make(walk[K, V], 0, 2*after.root.tall()+1)
+	if before != nil && before.root != nil {
+		old = make(walk[K, V], 0, 2*before.root.tall()+1)
 		old.push(before.root, false)
 	}
 	now.push(after.root, false)

@@ -46,7 +46,7 @@ func old(t *testing.T) (name, text string) {
 
 // What an older build has kept is there, and not a field of it is lost when this build writes it
 // again.
-func TestPromise57_ADatabaseOfBeforeRows(t *testing.T) {
+func TestSec57_ADatabaseOfBeforeRows(t *testing.T) {
 	name, text := old(t)
 	s := open(t)
 	sn, err := s.Load(t.Context(), store.Window{Open: grace, Chats: 10, Messages: 50})
