@@ -80,15 +80,20 @@ func TestHostMeta(t *testing.T) {
 // configured writes a configuration and returns natter's address with it.
 func configured(t *testing.T, config map[string]any) (address string) {
 	t.Helper()
+	return natter(t, "-config", configFile(t, config))
+}
+
+func configFile(t *testing.T, config map[string]any) (file string) {
+	t.Helper()
 	raw, err := json.Marshal(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "natter.json")
+	file = filepath.Join(t.TempDir(), "natter.json")
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return natter(t, "-config", file)
+	return file
 }
 
 // The operator has said where the domain is, and the page may connect nowhere else.
