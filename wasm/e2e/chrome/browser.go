@@ -9,6 +9,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"os"
+	"os/exec"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -39,6 +41,7 @@ type Browser struct {
 	*rod.Browser
 	run  *launcher.Launcher
 	own  bool // the profile goes with the browser
+	free func()
 	once sync.Once
 }
 
@@ -92,12 +95,36 @@ func Start(o Options) (*Browser, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.free, err = Guard(b.run.PID()); err != nil {
+		b.Kill()
+		return nil, err
+	}
 	b.Browser = rod.New().ControlURL(address)
 	if err := b.Connect(); err != nil {
 		b.Kill()
 		return nil, err
 	}
 	return b, nil
+}
+
+// Guard kills a group of processes if ours ends before free is called, however it ends: a test
+// that takes too long ends without another word, and a browser that it left behind would take
+// the processor from the tests after it.
+func Guard(group int) (free func(), err error) {
+	guard := exec.Command("/bin/sh", "-c", `read -r _; kill -9 "-$0"`, strconv.Itoa(group))
+	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // not to be interrupted beside us
+	ours, err := guard.StdinPipe()                          // closed when we end
+	if err != nil {
+		return nil, err
+	}
+	if err := guard.Start(); err != nil {
+		return nil, err
+	}
+	return func() {
+		_ = guard.Process.Kill()
+		_ = guard.Wait()
+		_ = ours.Close()
+	}, nil
 }
 
 func pin(certificate []byte) (string, error) {
@@ -138,6 +165,9 @@ func (b *Browser) Kill() {
 	b.once.Do(func() {
 		for group := -b.run.PID(); syscall.Kill(group, syscall.SIGKILL) == nil; {
 			time.Sleep(time.Millisecond)
+		}
+		if b.free != nil {
+			b.free()
 		}
 		if b.own {
 			b.run.Cleanup()

@@ -80,9 +80,14 @@ func start(t testing.TB) *browser {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	free, err := chrome.Guard(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()
+		free()
 	})
 	address := ""
 	lines := bufio.NewScanner(out)
