@@ -174,6 +174,7 @@ func TestAirplane(t *testing.T) {
 			other.say(one.jid, body(i))
 		}
 		p.find("button", fmt.Sprintf("…%d unread", before))
+		p.stored(before)
 		p.installed()
 
 		t.Log("the network goes, the browser dies")
@@ -253,6 +254,13 @@ func (p *person) times(bodies []string) (times []string) {
 		}`, body).Str())
 	}
 	return times
+}
+
+// stored waits until so many messages are on the disk: what is on the screen may be ahead of
+// it, and until it is there the server keeps it.
+func (p *person) stored(n int) {
+	p.t.Helper()
+	p.until(`async (n) => (await e2e.rows("messages")).length >= n`, n)
 }
 
 // kept waits until so many messages are in the outbox on the disk.

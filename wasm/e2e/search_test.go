@@ -42,6 +42,7 @@ func TestSearchInTheAir(t *testing.T) {
 		other.say(one.jid, body(i))
 	}
 	p.find("button", fmt.Sprintf("…%d unread", all-read))
+	p.stored(all)
 	p.installed()
 
 	t.Log("the network goes, the browser dies")
