@@ -21,9 +21,9 @@
 //	    storetest/      what every Store must do, as a test
 //	  client/           the loop that owns the state; features.go is the only registration;
 //	                    keep.go ties it to a store and a credential, commit.go writes; tabs.go says which tab
-//	                    leads, speech.go what tabs tell each other;
+//	                    leads, message.go what tabs tell each other;
 //	                    search.go finds messages, disk.go reads back what memory lacks,
-//	                    room.go says what leaves a full device, gone.go what if all is gone,
+//	                    prune.go says what leaves a full device, gone.go what if all is gone,
 //	                    poison.go what if the program dies of a stanza
 //	  view/             go-app components: State in, Intent out
 //	  xmpptest/         scripted peer, real Prosody and ejabberd

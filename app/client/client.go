@@ -102,8 +102,8 @@ func (c *Client) Wake(reason stream.Wake) {
 		case c.l.stream != nil:
 			c.l.stream.Wake(reason)
 		case !c.l.leads:
-			c.l.say(speech{Kind: wake, Wake: reason})
-			c.l.say(speech{Kind: ask})
+			c.l.send(message{Kind: wake, Wake: reason})
+			c.l.send(message{Kind: ask})
 		}
 	})
 }
@@ -113,7 +113,7 @@ func (c *Client) Hide(hidden bool) {
 	c.post(func() {
 		c.l.hidden, c.l.urgent = hidden, true // many a page that is hidden never runs again
 		if c.l.tellHidden(); !c.l.leads {
-			c.l.say(speech{Kind: hide, Hidden: hidden})
+			c.l.send(message{Kind: hide, Hidden: hidden})
 		}
 	})
 }
@@ -129,7 +129,7 @@ func (c *Client) Leave() {
 	c.post(func() {
 		switch {
 		case c.l.link != nil && !c.l.leads:
-			c.l.bye()
+			c.l.leaveTabs()
 		case c.l.store == nil:
 			c.l.leave()
 		default:

@@ -46,15 +46,15 @@ type committing struct {
 
 // commit is one that is under way.
 type commit struct {
-	store   store.Store
-	stream  *stream.Stream
-	state   *state.State // what the store holds when it is done
-	server  string
-	handled int
-	upto    uint64 // stream.Snapshot.Upto
-	wishes  granted
-	sends   bool // the person waits for it
-	done    chan error
+	store    store.Store
+	stream   *stream.Stream
+	state    *state.State // what the store holds when it is done
+	server   string
+	handled  int
+	upto     uint64 // stream.Snapshot.Upto
+	requests granted
+	sends    bool // the person waits for it
+	done     chan error
 }
 
 // commit ends a turn of the loop.
@@ -131,7 +131,7 @@ func (l *loop) batch() *store.Batch {
 func (l *loop) start(b *store.Batch) {
 	c := &commit{
 		store: l.store, stream: l.stream, state: l.state, server: l.request.Server,
-		handled: l.unhandled, wishes: l.granted(), sends: l.urgent, done: make(chan error, 1),
+		handled: l.unhandled, requests: l.granted(), sends: l.urgent, done: make(chan error, 1),
 	}
 	if c.sends {
 		l.After(headStart, func() {}) // the end of that turn publishes
@@ -167,14 +167,14 @@ func (l *loop) committed(c *commit) {
 		if p := l.state.Storage; p != nil && p.Kind != notRemembered.Kind {
 			l.Emit(state.StorageChanged{})
 		}
-		l.settled(c.stream, c.handled, c.upto, c.state, c.wishes)
+		l.settled(c.stream, c.handled, c.upto, c.state, c.requests)
 	case errors.Is(err, store.ErrTaken):
 		l.stolen()
 	default:
 		l.moved = true
 		l.trouble(err)
 		if errors.Is(err, store.ErrQuota) {
-			l.makeRoom(context.Background())
+			l.prune(context.Background())
 		}
 		l.retry = l.After(retryAfter, func() { l.retry = nil })
 	}

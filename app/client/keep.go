@@ -201,10 +201,10 @@ func (l *loop) comeBack(in state.Return) {
 		l.takeOver()
 		return
 	}
-	l.bid(IfNone, func() {
-		l.claim = l.inherit
+	l.requestLead(IfNone, func() {
+		l.onLead = l.inherit
 		if l.out {
-			l.wish(state.SignOut{})
+			l.submit(state.SignOut{})
 		} else {
 			l.open()
 			if l.state.Me == "" {
@@ -212,7 +212,7 @@ func (l *loop) comeBack(in state.Return) {
 			}
 		}
 		l.follow()
-		l.bid(InTurn, nil)
+		l.requestLead(InTurn, nil)
 	})
 }
 
@@ -269,7 +269,7 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 // unconfirmed are the messages sent in this tab of which no leader has said that they are
 // on the disk.
 func (l *loop) unconfirmed() (rows []state.MessageRow) {
-	for _, w := range l.wanted {
+	for _, w := range l.pending {
 		var peer jid.JID
 		var id string
 		switch in := w.in.(type) {
@@ -360,7 +360,7 @@ func (l *loop) letGo() {
 		return // another tab was told to sign out
 	}
 	l.noteOut()
-	l.say(speech{Kind: over})
+	l.send(message{Kind: over})
 	for c := range l.state.Chats {
 		if ev, ok := lost(c); ok {
 			l.Emit(ev)

@@ -97,7 +97,7 @@ func (l *loop) do(in state.Intent) {
 		}
 	}
 	if l.link != nil && !state.Is(in, state.Own) {
-		if l.wish(in); !l.leads {
+		if l.submit(in); !l.leads {
 			return
 		}
 	}

@@ -45,11 +45,11 @@ func (l *loop) signIn(in state.SignIn) {
 		l.begun()
 		return
 	}
-	l.bid(IfNone, func() {
+	l.requestLead(IfNone, func() {
 		l.signing = true
-		l.bid(InTurn, nil)
-		l.say(speech{Kind: yield})
-		l.stopLook = l.After(takeLead, func() { l.bid(Now, nil) })
+		l.requestLead(InTurn, nil)
+		l.send(message{Kind: yield})
+		l.stopLook = l.After(takeLead, func() { l.requestLead(Now, nil) })
 	})
 }
 
@@ -146,7 +146,7 @@ func (l *loop) signOut() {
 	}
 	if l.request.Remember {
 		l.noteOut()
-		l.say(speech{Kind: over})
+		l.send(message{Kind: over})
 	}
 	l.leave()
 	l.forget()
@@ -227,7 +227,7 @@ func (l *loop) online(ev stream.Online) {
 // toForm goes back to the sign-in form, for this reason, in all tabs. What is on this
 // device stays and is there again after the sign-in.
 func (l *loop) toForm(p *state.Problem) {
-	l.say(speech{Kind: over, Problem: p})
+	l.send(message{Kind: over, Problem: p})
 	account := l.request.Account
 	if !l.request.Remember {
 		account = ""

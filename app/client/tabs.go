@@ -46,45 +46,45 @@ const (
 // has taken what it means. What a person wants is confirmed after that, and told to the
 // next leader otherwise.
 type tabs struct {
-	link  Link   // nil if there is no way to meet other tabs; then this one leads
-	tab   string // this tab, for the others
-	leads bool
-	claim func()       // begins to lead
-	asked *atomic.Bool // the fence of what was asked for last
-	fence *atomic.Bool // set when another tab has taken the lead away
+	link   Link   // nil if there is no way to meet other tabs; then this one leads
+	tab    string // this tab, for the others
+	leads  bool
+	onLead func()       // begins to lead
+	asked  *atomic.Bool // the fence of what was asked for last
+	fence  *atomic.Bool // set when another tab has taken the lead away
 
-	wanted []wanted // by the person here, and not confirmed
-	last   uint64   // the number of the newest
-	seq    uint64   // of the last news, said or heard
+	pending []pendingIntent // by the person here, and not confirmed
+	last    uint64          // the number of the newest
+	seq     uint64          // of the last news, said or heard
 
 	// What tabs that are gone wanted to the last, until the leader, asked after that, has
 	// answered: it has heard them too.
-	wills  []speech
-	probed bool
+	lastRequests []message
+	probed       bool
 
 	// Of the one that leads:
-	term    string // its name while it does
-	told    *state.State
-	mirrors map[string]*mirror
-	greet   map[string]speech // those who have said hello
-	awaited bool              // somebody has said await
+	term     string       // its name while it does
+	mirrored *state.State // what the mirrors have
+	mirrors  map[string]*mirror
+	greet    map[string]message // those who have said hello
+	awaited  bool               // somebody has said await
 
 	// Of a mirror:
 	leader     string // the term it follows, "" while it knows of none
-	signing    bool   // a sign-in waits for the leader to make room
+	signing    bool   // a sign-in waits for the leader to give up the lead
 	out        bool   // the person has signed out here, the leader has yet to
 	awaiting   bool   // nobody is signed in here, see await
 	unanswered int    // looks for the leader since it was heard
 	stopLook   func()
 }
 
-// takeLead is how long somebody who signs in waits for the leader to make room.
+// takeLead is how long somebody who signs in waits for the leader to give up the lead.
 const takeLead = 10 * time.Second
 
-// meet joins the other tabs that show the account. claim is called when this tab is to
+// meet joins the other tabs that show the account. onLead is called when this tab is to
 // lead.
-func (l *loop) meet(account jid.JID, claim func()) {
-	l.tabs = tabs{tab: l.NewID(), claim: claim}
+func (l *loop) meet(account jid.JID, onLead func()) {
+	l.tabs = tabs{tab: l.NewID(), onLead: onLead}
 	met := make(chan Link, 1)
 	l.link = l.c.config.Keeper.Meet(account, func(message string) {
 		link := <-met
@@ -98,8 +98,8 @@ func (l *loop) meet(account jid.JID, claim func()) {
 	met <- l.link
 }
 
-// bid asks to lead. refused is for IfNone.
-func (l *loop) bid(when When, refused func()) {
+// requestLead asks to lead. refused is for IfNone.
+func (l *loop) requestLead(when When, refused func()) {
 	link, fence := l.link, new(atomic.Bool)
 	l.asked, l.fence = fence, nil
 	link.Lead(when, func(won bool) {
@@ -110,7 +110,7 @@ func (l *loop) bid(when When, refused func()) {
 				refused()
 			default:
 				l.fence = fence
-				l.claim()
+				l.onLead()
 			}
 		})
 	}, func() {
@@ -129,7 +129,7 @@ func (l *loop) part() {
 		l.stopLook()
 	}
 	if l.link != nil {
-		l.bye()
+		l.leaveTabs()
 		l.link.Close()
 	}
 	l.tabs = tabs{}
@@ -140,11 +140,11 @@ func (l *loop) begin() {
 	if l.stopLook != nil {
 		l.stopLook()
 	}
-	l.leads, l.term, l.seq, l.told = true, l.NewID(), 0, nil
-	l.mirrors, l.greet, l.awaited = map[string]*mirror{}, map[string]speech{}, false
+	l.leads, l.term, l.seq, l.mirrored = true, l.NewID(), 0, nil
+	l.mirrors, l.greet, l.awaited = map[string]*mirror{}, map[string]message{}, false
 	l.leader, l.signing = "", false
-	l.claim = l.inherit // should this tab ever have to again
-	l.say(speech{Kind: lead})
+	l.onLead = l.inherit // should this tab ever have to again
+	l.send(message{Kind: lead})
 }
 
 // takeOver goes on with the stream that was left, by a tab that is gone or by the
@@ -169,11 +169,11 @@ func (l *loop) takeOver() {
 		l.Emit(state.SessionStarted{Me: l.request.Account})
 	}
 	l.run(connect.Request{Account: l.request.Account, Server: l.server, Remember: true}, l.left(snapshot))
-	for _, will := range l.wills {
-		l.hearMirror(will)
+	for _, last := range l.lastRequests {
+		l.hearMirror(last)
 	}
-	l.wills = nil
-	for _, w := range l.wanted {
+	l.lastRequests = nil
+	for _, w := range l.pending {
 		l.again(w.in)
 	}
 }
@@ -196,13 +196,13 @@ func (l *loop) drop() {
 	l.unhandled, l.leads = 0, false
 }
 
-// yield makes room for a tab in which somebody signs in.
+// yield gives up the lead for a tab in which somebody signs in.
 func (l *loop) yield(to string) {
 	if !l.save() {
 		return // somebody leads already
 	}
 	l.drop()
-	link, ran, answer := l.link, l.ran, speech{Kind: yielded, To: to, Build: l.c.config.Build, From: l.term}
+	link, ran, answer := l.link, l.ran, message{Kind: yielded, To: to, Build: l.c.config.Build, From: l.term}
 	l.leader = ""
 	l.hello()
 	l.leaving.Go(func() {
@@ -227,7 +227,7 @@ func (l *loop) stolen() {
 	}
 	if l.link != nil {
 		l.follow()
-		l.bid(InTurn, nil)
+		l.requestLead(InTurn, nil)
 		return
 	}
 	// The tabs cannot meet. The other one has opened the store, and we can only stop.
@@ -302,14 +302,14 @@ func (l *loop) await(account jid.JID) {
 	}
 	l.meet(account, nil)
 	if l.awaiting = l.link != nil; l.awaiting {
-		l.say(speech{Kind: await}) // it may be under way
+		l.send(message{Kind: await}) // it may be under way
 	}
 }
 
-func (l *loop) hearSignIn(sp speech) {
-	switch sp.Kind {
+func (l *loop) hearSignIn(msg message) {
+	switch msg.Kind {
 	case lead:
-		l.say(speech{Kind: await})
+		l.send(message{Kind: await})
 	case online:
 		account := l.awaits
 		l.close()

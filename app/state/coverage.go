@@ -25,7 +25,7 @@ type Coverage struct {
 	// Settled is the last message up to which nothing has been filed late, as far as can be
 	// known: no later than the end of the last range.
 	Settled Edge `json:"-"`
-	// Cut is set for one conversation of our account when this device had no room for what
+	// Cut is set for one conversation of our account when this device had no capacity for what
 	// comes before: from there back only Ranges counts, whatever the whole archive's say.
 	Cut  Edge `json:"-"`
 	Fill Fill `json:"-"`

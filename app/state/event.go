@@ -490,7 +490,7 @@ type CaughtUp struct{ Failed, GaveUp bool }
 
 func (CaughtUp) apply(s *State) { s.CaughtUp = true }
 
-// Forgotten: to make room, what comes before a message of a conversation and does not stay
+// Forgotten: the device prunes: what comes before a message of a conversation and does not stay
 // is not kept on this device any more. The archive has it.
 type Forgotten struct {
 	Peer   jid.JID

@@ -46,11 +46,11 @@ type difference struct {
 type changedChat struct{ was, is *Chat }
 
 // kept are the tables that are on the disk, and mirrored to other tabs. What is kept anew has
-// its line here, and in web/store.js the step of the schema that makes room for it.
+// its line here, and in web/store.js the step of the schema that makes its table.
 var kept = []table{
 	{new(Account), changedAccount},
 	{new(Contact), changedContacts},
-	{new(Floor), changedFloors}, // before the messages: what goes makes room for them
+	{new(Floor), changedFloors}, // before the messages: what is pruned goes first
 	{new(MessageRow), changedMessages},
 	{new(Draft), changedDrafts},
 	{new(ChatRow), changedChats},

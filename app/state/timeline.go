@@ -89,7 +89,7 @@ func Both(subject, body string) string {
 	return subject + "\n" + body
 }
 
-// Stays reports whether a message stays on this device where room is made: the archive does
+// Stays reports whether a message stays on this device where it is pruned: the archive does
 // not have it, or has it in another place, because it was late.
 func (m *Message) Stays() bool {
 	return m.Mine && (m.Delivery == Queued || m.Delivery == Failed || m.Late)
@@ -108,7 +108,7 @@ type Chat struct {
 	Draft    string   `json:"-"`    // what was written to the peer and not sent; see the table drafts
 	Seam     Key      `json:"seam"` // the pages of catch-ups have come up to here
 	// Floor is where what this device keeps of the conversation begins, if anything was
-	// removed to make room. Before it are only messages that stay, each alone, and what has
+	// pruned. Before it are only messages that stay, each alone, and what has
 	// come from the archive again.
 	Floor   Key    `json:"-"`
 	Floored uint64 `json:"-"` // the Rev at which that was last said

@@ -20,7 +20,7 @@ type Memory struct {
 	mu        sync.Mutex
 	databases map[string]*database
 	fails     error
-	room      int
+	capacity  int
 }
 
 // Open returns the store of an account. It may be open several times.
@@ -57,12 +57,12 @@ func (m *Memory) Fail(err error) {
 	m.fails = err
 }
 
-// Room makes every Commit fail with ErrQuota after which there would be more than n
+// Capacity makes every Commit fail with ErrQuota after which there would be more than n
 // messages, and no fewer than before it; 0 is no limit.
-func (m *Memory) Room(n int) {
+func (m *Memory) Capacity(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.room = n
+	m.capacity = n
 }
 
 // database is guarded by of.mu. Each table holds its rows as they are on disk, so
@@ -322,9 +322,9 @@ func (s *memory) Commit(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-// fits reports whether there is room for a batch.
+// fits reports whether a batch does not exceed the capacity.
 func (db *database) fits(b *Batch) bool {
-	if db.of.room == 0 {
+	if db.of.capacity == 0 {
 		return true
 	}
 	after := newDatabase(db.of, db.name)
@@ -338,7 +338,7 @@ func (db *database) fits(b *Batch) bool {
 	for _, messages := range after.messages {
 		n += len(messages)
 	}
-	return n <= db.of.room || n < before
+	return n <= db.of.capacity || n < before
 }
 
 func (db *database) write(b *Batch) {

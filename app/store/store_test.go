@@ -41,11 +41,11 @@ func TestMemoryFails(t *testing.T) {
 		t.Errorf("what failed was written: %v, %v", sn, err)
 	}
 	if err := s.Commit(t.Context(), b); err != nil {
-		t.Errorf("with room again: %v", err)
+		t.Errorf("with capacity again: %v", err)
 	}
 }
 
-func TestMemoryHasRoom(t *testing.T) {
+func TestMemoryHasCapacity(t *testing.T) {
 	disk := new(store.Memory)
 	s, err := disk.Open(t.Context(), ada)
 	if err != nil {
@@ -55,14 +55,14 @@ func TestMemoryHasRoom(t *testing.T) {
 		return &state.MessageRow{Peer: grace, Message: state.Message{Key: state.Key{Time: i}}}
 	}
 	before := func(i int64) state.Value { return &state.Floor{Peer: grace, Before: state.Key{Time: i}} }
-	disk.Room(2)
+	disk.Capacity(2)
 	save(t, s, &store.Batch{Rows: storetest.Rows(at(1), at(2))})
 	save(t, s, &store.Batch{Rows: storetest.Rows(at(2))})
 	if err := s.Commit(t.Context(), &store.Batch{Rows: storetest.Rows(at(3))}); !errors.Is(err, store.ErrQuota) {
 		t.Errorf("a third: %v", err)
 	}
 	save(t, s, &store.Batch{Rows: storetest.Rows(before(2), at(3))})
-	disk.Room(1)
+	disk.Capacity(1)
 	save(t, s, &store.Batch{Rows: storetest.Rows(before(3))})
 }
 

@@ -331,9 +331,9 @@ func storage(ctx context.Context, question string) bool {
 	return err == nil && granted.Truthy() // there is nobody to ask on plain http
 }
 
-// Room returns how many bytes this site uses and how many it may, 0 and 0 if the
+// Capacity returns how many bytes this site uses and how many it may, 0 and 0 if the
 // browser does not say.
-func Room(ctx context.Context) (used, quota int64) {
+func Capacity(ctx context.Context) (used, quota int64) {
 	estimate, err := ask(ctx, global.Get("navigator").Get("storage"), "estimate")
 	if err != nil {
 		return 0, 0

@@ -300,7 +300,7 @@ func TestPersist(t *testing.T) {
 	if !browser.Persist(t.Context()) || !browser.Persisted(t.Context()) {
 		t.Error("the browser was told to grant it and does not")
 	}
-	if used, quota := browser.Room(t.Context()); quota == 0 || used > quota {
+	if used, quota := browser.Capacity(t.Context()); quota == 0 || used > quota {
 		t.Errorf("used %d of %d", used, quota)
 	}
 }

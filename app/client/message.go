@@ -11,47 +11,47 @@ import (
 	"natter/app/stream"
 )
 
-// wanted is an intent with its number.
-type wanted struct {
+// pendingIntent is an intent with its number.
+type pendingIntent struct {
 	n  uint64
 	in state.Intent
 }
 
 // mirror is what the leader knows of another tab.
 type mirror struct {
-	hidden bool
-	done   uint64 // which of its wishes were carried out
-	sure   uint64 // and need not be again, by whoever comes next
-	told   uint64 // and which it knows of
+	hidden    bool
+	applied   uint64 // which of its requests were carried out
+	committed uint64 // and need not be again, by whoever leads next
+	acked     uint64 // and which it knows of
 }
 
-// wish is what somebody wants as one tab tells another. N is 0 if it is not worth a
+// request is an intent as one tab tells another. N is 0 if it is not worth a
 // second try.
-type wish struct {
+type request struct {
 	N  uint64     `json:"n"`
 	In state.Said `json:"in"`
 }
 
-// speech is what tabs say to each other. Who leads is named by its term, who does not
+// message is what tabs say to each other. Who leads is named by its term, who does not
 // by its tab.
-type speech struct {
+type message struct {
 	Build int64  `json:"build"`
 	Kind  string `json:"kind"`
 	From  string `json:"from"`
 	To    string `json:"to,omitempty"`
 
 	// To the leader.
-	Wishes []wish      `json:"wishes,omitempty"`
-	Before uint64      `json:"before,omitempty"` // hello: the number of the last that needs nobody any more
-	Hidden bool        `json:"hidden,omitempty"`
-	All    bool        `json:"all,omitempty"` // the store cannot be read here
-	Wake   stream.Wake `json:"wake,omitempty"`
+	Requests []request   `json:"requests,omitempty"`
+	Before   uint64      `json:"before,omitempty"` // hello: the number of the last that needs nobody any more
+	Hidden   bool        `json:"hidden,omitempty"`
+	All      bool        `json:"all,omitempty"` // the store cannot be read here
+	Wake     stream.Wake `json:"wake,omitempty"`
 
 	// From the leader.
-	Seq     uint64            `json:"seq,omitempty"`
-	Rows    []state.Row       `json:"rows,omitempty"`
-	Done    map[string]uint64 `json:"done,omitempty"` // by tab: the newest wish carried out
-	Problem *state.Problem    `json:"problem,omitempty"`
+	Seq       uint64            `json:"seq,omitempty"`
+	Rows      []state.Row       `json:"rows,omitempty"`
+	Committed map[string]uint64 `json:"committed,omitempty"` // by tab: its newest request that is
+	Problem   *state.Problem    `json:"problem,omitempty"`
 }
 
 // What tabs say, first to the leader, then as the leader.
@@ -75,101 +75,101 @@ const (
 )
 
 // A mirror that is looked at, or waits for something, asks whether the leader is there.
-// A tab that was killed has made room already; one that does not answer so many times
+// A tab that was killed leads no more; one that does not answer so many times
 // is suspended, or hangs.
 const (
 	lookEvery = 3 * time.Second
 	patience  = 3
 )
 
-func (l *loop) say(sp speech) {
+func (l *loop) send(msg message) {
 	if l.link == nil {
 		return
 	}
-	sp.Build, sp.From = l.c.config.Build, l.tab
+	msg.Build, msg.From = l.c.config.Build, l.tab
 	if l.leads {
-		sp.From = l.term
+		msg.From = l.term
 	}
-	message, err := json.Marshal(sp)
+	text, err := json.Marshal(msg)
 	if err != nil {
 		l.c.config.Log("tabs: %v", err)
 		return
 	}
-	l.link.Send(string(message))
+	l.link.Send(string(text))
 }
 
-func (l *loop) hear(message string) {
-	var sp speech
-	switch err := json.Unmarshal([]byte(message), &sp); {
+func (l *loop) hear(text string) {
+	var msg message
+	switch err := json.Unmarshal([]byte(text), &msg); {
 	case err != nil:
 		l.c.config.Log("tabs: %v", err)
-	case sp.Kind == over:
-		l.ended(sp.Problem)
-	case sp.Build > l.c.config.Build:
+	case msg.Kind == over:
+		l.ended(msg.Problem)
+	case msg.Build > l.c.config.Build:
 		l.outdated()
-	case sp.Build < l.c.config.Build:
-		l.say(speech{Kind: here}) // so that it knows
+	case msg.Build < l.c.config.Build:
+		l.send(message{Kind: here}) // so that it knows
 	case l.leads:
-		l.hearMirror(sp)
+		l.hearMirror(msg)
 	case l.awaiting:
-		l.hearSignIn(sp)
+		l.hearSignIn(msg)
 	default:
-		l.hearLeader(sp)
+		l.hearLeader(msg)
 	}
 }
 
 // ---- The one that leads. ----
 
-func (l *loop) hearMirror(sp speech) {
-	m := l.mirrors[sp.From]
-	switch sp.Kind {
+func (l *loop) hearMirror(msg message) {
+	m := l.mirrors[msg.From]
+	switch msg.Kind {
 	case hello:
-		l.greet[sp.From] = sp
+		l.greet[msg.From] = msg
 	case want:
-		if m != nil && sp.To == l.term {
-			l.grant(m, sp.Wishes, l.perform)
+		if m != nil && msg.To == l.term {
+			l.grant(m, msg.Requests, l.perform)
 		}
 	case hide:
 		if m != nil {
-			m.hidden = sp.Hidden
+			m.hidden = msg.Hidden
 			l.tellHidden()
 		}
 	case wake:
 		if l.stream != nil {
-			l.stream.Wake(sp.Wake)
+			l.stream.Wake(msg.Wake)
 		}
 	case ask:
-		l.say(speech{Kind: here, Seq: l.seq})
+		l.send(message{Kind: here, Seq: l.seq})
 	case await:
 		l.awaited = true
 	case yield:
-		l.yield(sp.From)
+		l.yield(msg.From)
 	case bye:
-		if l.greet[sp.From] = sp; len(sp.Wishes) > 0 {
+		if l.greet[msg.From] = msg; len(msg.Requests) > 0 {
 			l.attend()
 		}
 		if !l.leads {
 			return
 		}
-		delete(l.mirrors, sp.From)
-		delete(l.greet, sp.From)
+		delete(l.mirrors, msg.From)
+		delete(l.greet, msg.From)
 		l.tellHidden()
 	}
 }
 
-// attend carries out, in the turn they come, the wishes of those who say hello.
+// attend carries out, in the turn they come, the requests of those who say hello.
 func (l *loop) attend() {
 	if l.state.Connection.Phase == state.SigningIn {
 		return // nobody has shown yet that the account is theirs
 	}
-	for tab, sp := range l.greet {
+	for tab, msg := range l.greet {
 		m := l.mirrors[tab]
 		if m == nil {
 			m = &mirror{}
 			l.mirrors[tab] = m
 		}
-		m.hidden, m.done = sp.Hidden, max(m.done, sp.Before)
-		l.grant(m, sp.Wishes, l.again)
+		m.hidden, m.applied = msg.Hidden, max(m.applied, msg.Before)
+		l.grant(m, msg.Requests, l.again)
 		if !l.leads {
 			return
 		}
@@ -179,11 +179,11 @@ func (l *loop) attend() {
 	}
 }
 
-// grant has the wishes carried out that were not yet, in order: if one has not arrived,
+// grant has the requests carried out that were not yet, in order: if one has not arrived,
 // it comes again, with those after it.
-func (l *loop) grant(m *mirror, wishes []wish, carryOut func(state.Intent)) {
-	for _, w := range wishes {
-		if w.N != 0 && w.N != m.done+1 {
+func (l *loop) grant(m *mirror, requests []request, carryOut func(state.Intent)) {
+	for _, w := range requests {
+		if w.N != 0 && w.N != m.applied+1 {
 			continue
 		}
 		in, err := w.In.Intent()
@@ -195,7 +195,7 @@ func (l *loop) grant(m *mirror, wishes []wish, carryOut func(state.Intent)) {
 		if !l.leads {
 			return // it was to sign out
 		}
-		m.done = max(m.done, w.N)
+		m.applied = max(m.applied, w.N)
 	}
 }
 
@@ -211,7 +211,7 @@ func (l *loop) again(in state.Intent) {
 	l.perform(in)
 }
 
-// granted is which wishes have been carried out: the last one of the person here, and those
+// granted is which requests have been carried out: the last one of the person here, and those
 // of other tabs.
 type granted struct {
 	here   uint64
@@ -221,7 +221,7 @@ type granted struct {
 func (l *loop) granted() granted {
 	g := granted{here: l.last, others: map[*mirror]uint64{}}
 	for _, m := range l.mirrors {
-		g.others[m] = m.done
+		g.others[m] = m.applied
 	}
 	return g
 }
@@ -230,16 +230,16 @@ func (l *loop) granted() granted {
 // what has then not left either they keep themselves.
 func (l *loop) tell(now *state.State, g granted) {
 	if l.retry == nil || now.Unsent()+now.Unsaved() == 0 {
-		l.wanted = slices.DeleteFunc(l.wanted, func(w wanted) bool { return w.n <= g.here })
+		l.pending = slices.DeleteFunc(l.pending, func(w pendingIntent) bool { return w.n <= g.here })
 		for m, done := range g.others {
-			m.sure = max(m.sure, done)
+			m.committed = max(m.committed, done)
 		}
 	}
 	if l.awaited && now.Connection.Phase == state.Online {
 		l.awaited = false
-		l.say(speech{Kind: online})
+		l.send(message{Kind: online})
 	}
-	if l.told != nil {
+	if l.mirrored != nil {
 		l.tellNews(now)
 	}
 	for tab, greeted := range l.greet {
@@ -251,34 +251,34 @@ func (l *loop) tell(now *state.State, g granted) {
 		if greeted.All {
 			kept = nil
 		}
-		l.say(speech{
-			Kind: welcome, To: tab, Seq: l.seq, All: greeted.All, Done: map[string]uint64{tab: m.sure},
+		l.send(message{
+			Kind: welcome, To: tab, Seq: l.seq, All: greeted.All, Committed: map[string]uint64{tab: m.committed},
 			Rows: slices.Concat(now.Changes(kept), now.Moments(nil)),
 		})
-		m.told = m.sure
+		m.acked = m.committed
 		delete(l.greet, tab)
 	}
-	l.told = nil
+	l.mirrored = nil
 	if len(l.mirrors) > 0 {
-		l.told = now
+		l.mirrored = now
 	}
 }
 
 // tellNews tells what has changed, if anything has.
 func (l *loop) tellNews(now *state.State) {
-	sp := speech{Kind: news, Done: map[string]uint64{}, Rows: slices.Concat(now.Changes(l.told), now.Moments(l.told))}
+	msg := message{Kind: news, Committed: map[string]uint64{}, Rows: slices.Concat(now.Changes(l.mirrored), now.Moments(l.mirrored))}
 	for tab, m := range l.mirrors {
-		if m.told < m.sure {
-			m.told = m.sure
-			sp.Done[tab] = m.sure
+		if m.acked < m.committed {
+			m.acked = m.committed
+			msg.Committed[tab] = m.committed
 		}
 	}
-	if len(sp.Rows)+len(sp.Done) == 0 {
+	if len(msg.Rows)+len(msg.Committed) == 0 {
 		return
 	}
 	l.seq++
-	sp.Seq = l.seq
-	l.say(sp)
+	msg.Seq = l.seq
+	l.send(msg)
 }
 
 // tellHidden lets the connection know whether any of the tabs can be seen.
@@ -309,8 +309,8 @@ func (l *loop) follow() {
 }
 
 func (l *loop) hello() {
-	l.say(speech{
-		Kind: hello, Hidden: l.hidden, All: l.store == nil, Wishes: l.wishes(), Before: l.confirmed(),
+	l.send(message{
+		Kind: hello, Hidden: l.hidden, All: l.store == nil, Requests: l.pendingRequests(), Before: l.confirmed(),
 	})
 }
 
@@ -323,128 +323,128 @@ func (l *loop) lookAround() {
 	var look func()
 	look = func() {
 		l.stopLook = l.After(lookEvery, look)
-		if l.hidden && len(l.wanted)+len(l.wills) == 0 {
+		if l.hidden && len(l.pending)+len(l.lastRequests) == 0 {
 			l.unanswered = 0 // nobody would notice
 			return
 		}
 		if l.unanswered++; l.unanswered > patience {
 			l.unanswered = 0
-			l.bid(Now, nil)
+			l.requestLead(Now, nil)
 			return
 		}
 		switch {
 		case l.leader == "":
 			l.hello()
-		case len(l.wanted) > 0:
-			l.say(speech{Kind: want, To: l.leader, Wishes: l.wishes()})
+		case len(l.pending) > 0:
+			l.send(message{Kind: want, To: l.leader, Requests: l.pendingRequests()})
 		}
-		l.say(speech{Kind: ask})
+		l.send(message{Kind: ask})
 		l.probed = true
 	}
 	l.stopLook = l.After(lookEvery, look)
 }
 
-func (l *loop) hearLeader(sp speech) {
-	switch sp.Kind {
+func (l *loop) hearLeader(msg message) {
+	switch msg.Kind {
 	case lead, welcome, news, here:
 		l.unanswered = 0
 	}
 	switch {
-	case sp.Kind == here && l.probed:
-		l.wills = nil
-	case sp.Kind == bye && len(sp.Wishes) > 0:
-		l.wills, l.probed = append(l.wills, sp), false
+	case msg.Kind == here && l.probed:
+		l.lastRequests = nil
+	case msg.Kind == bye && len(msg.Requests) > 0:
+		l.lastRequests, l.probed = append(l.lastRequests, msg), false
 	}
 	switch {
 	case l.signing:
-		if sp.Kind == yielded && sp.To == l.tab {
-			l.bid(Now, nil)
+		if msg.Kind == yielded && msg.To == l.tab {
+			l.requestLead(Now, nil)
 		}
-	case sp.Kind == lead, sp.Kind == here && l.leader != "" && (sp.From != l.leader || sp.Seq > l.seq):
+	case msg.Kind == lead, msg.Kind == here && l.leader != "" && (msg.From != l.leader || msg.Seq > l.seq):
 		l.leader = ""
 		l.hello()
-	case sp.Kind == welcome && sp.To == l.tab:
-		l.join(sp)
-	case sp.Kind == news && sp.From == l.leader && sp.Seq > l.seq:
-		if sp.Seq > l.seq+1 {
+	case msg.Kind == welcome && msg.To == l.tab:
+		l.join(msg)
+	case msg.Kind == news && msg.From == l.leader && msg.Seq > l.seq:
+		if msg.Seq > l.seq+1 {
 			l.leader = ""
 			l.hello()
 			return
 		}
-		l.seq = sp.Seq
-		l.mirror(sp)
+		l.seq = msg.Seq
+		l.mirror(msg)
 	}
 }
 
 // join begins to follow a leader: the store has all it had committed when it said so.
-func (l *loop) join(sp speech) {
-	l.leader, l.seq = sp.From, sp.Seq
-	if !l.out && !sp.All && l.store != nil && l.load() == nil {
+func (l *loop) join(msg message) {
+	l.leader, l.seq = msg.From, msg.Seq
+	if !l.out && !msg.All && l.store != nil && l.load() == nil {
 		l.leader = ""
 		l.hello() // it will have to tell all
 		return
 	}
-	l.mirror(sp)
-	if len(l.wanted) == 0 {
+	l.mirror(msg)
+	if len(l.pending) == 0 {
 		return
 	}
-	for _, w := range l.wanted { // since the hello
+	for _, w := range l.pending { // since the hello
 		l.show(w.in)
 	}
-	l.say(speech{Kind: want, To: l.leader, Wishes: l.wishes()})
+	l.send(message{Kind: want, To: l.leader, Requests: l.pendingRequests()})
 }
 
 // mirror takes what the leader tells.
-func (l *loop) mirror(sp speech) {
-	if done := sp.Done[l.tab]; done > 0 {
-		l.wanted = slices.DeleteFunc(l.wanted, func(w wanted) bool { return w.n <= done })
+func (l *loop) mirror(msg message) {
+	if done := msg.Committed[l.tab]; done > 0 {
+		l.pending = slices.DeleteFunc(l.pending, func(w pendingIntent) bool { return w.n <= done })
 	}
 	if l.out {
 		return
 	}
-	l.Emit(state.Applied{Rows: sp.Rows})
+	l.Emit(state.Applied{Rows: msg.Rows})
 }
 
-// bye tells the one that leads that this tab, which does not, is no longer there.
-func (l *loop) bye() {
+// leaveTabs tells the one that leads that this tab, which does not, is no longer there.
+func (l *loop) leaveTabs() {
 	if !l.leads && !l.awaiting {
-		l.say(speech{Kind: bye, Wishes: l.wishes(), Before: l.confirmed()})
+		l.send(message{Kind: bye, Requests: l.pendingRequests(), Before: l.confirmed()})
 	}
 }
 
-// confirmed is the number of the last wish that nobody has to carry out any more.
-func (l *loop) confirmed() uint64 { return l.last - uint64(len(l.wanted)) }
+// confirmed is the number of the last request that nobody has to carry out any more.
+func (l *loop) confirmed() uint64 { return l.last - uint64(len(l.pending)) }
 
-// wishes are all that is not confirmed, in words.
-func (l *loop) wishes() (all []wish) {
-	for _, w := range l.wanted {
-		all = append(all, l.words(w)...)
+// pendingRequests are all that is not confirmed.
+func (l *loop) pendingRequests() (all []request) {
+	for _, w := range l.pending {
+		all = append(all, l.requestOf(w)...)
 	}
 	return all
 }
 
-func (l *loop) words(w wanted) []wish {
+func (l *loop) requestOf(w pendingIntent) []request {
 	told, err := state.Tell(w.in)
 	if err != nil {
 		l.c.config.Log("tabs: %v", err)
 		return nil
 	}
-	return []wish{{w.n, told}}
+	return []request{{w.n, told}}
 }
 
-// wish notes what the person wants, until that is confirmed, and tells the leader.
-func (l *loop) wish(in state.Intent) {
-	w := wanted{in: in}
+// submit notes what the person wants, until that is confirmed, and tells the leader.
+func (l *loop) submit(in state.Intent) {
+	w := pendingIntent{in: in}
 	if !state.Is(in, state.Fleeting) {
 		l.last++
 		w.n = l.last
-		l.wanted = append(l.wanted, w)
+		l.pending = append(l.pending, w)
 	}
 	if l.leads {
 		return
 	}
 	if l.leader != "" {
-		l.say(speech{Kind: want, To: l.leader, Wishes: l.words(w)})
+		l.send(message{Kind: want, To: l.leader, Requests: l.requestOf(w)})
 	}
 	l.show(in)
 }

@@ -20,14 +20,14 @@ var (
 	tidyAfter = time.Minute
 )
 
-// fullKeeps is how many messages each conversation keeps when there is no room left: the
+// fullKeeps is how many messages each conversation keeps when the disk is full: the
 // first of these that removes anything at all. Below the last nothing is removed; then
-// only the person can make room.
+// only the person can free some.
 var fullKeeps = []int{10_000, 2_000, 500, 200}
 
-// makeRoom removes old messages after there was no room for a commit. It does not wait
+// prune removes old messages after a commit found the disk full. It does not wait
 // for what the commit had to bring: that comes with the next try.
-func (l *loop) makeRoom(ctx context.Context) {
+func (l *loop) prune(ctx context.Context) {
 	if l.kept == nil {
 		return
 	}
@@ -91,7 +91,7 @@ func (l *loop) beyond(ctx context.Context, c *state.Chat, most, keep int) (ev st
 		stays = c.ReadTo
 	}
 	// It has to be one from which the archive can be asked for what comes before, and that
-	// can be told from that by time. Something has to go, or no room is made.
+	// can be told from that by time. Something has to go, or nothing is pruned.
 	for before := (state.Key{Time: stays.Time, Seq: stays.Seq + 1}); ; {
 		rows, err := l.store.Messages(ctx, c.Peer, before, backPage)
 		if err != nil || len(rows) < 2 {

@@ -68,11 +68,11 @@ func tail(t *testing.T, what string, got, all []string, least int) {
 	}
 }
 
-// A device without room lets go of what is old, says so for as long as it lasts, and
+// A device without capacity lets go of what is old, says so for as long as it lasts, and
 // keeps what is new. What went comes back from the archive without a hole.
 func TestSec56_RoomIsMade(t *testing.T) {
 	d, ada, grace, all := chatter(t, 620)
-	d.Room(620)
+	d.Capacity(620)
 	told := make(chan state.Problem, 100)
 	var last *state.Problem
 	defer ada.Watch(func() {
@@ -98,8 +98,8 @@ func TestSec56_RoomIsMade(t *testing.T) {
 	ada.sees(grace.account, "an answer", state.OnServer)
 	eventually(t, "it is on the disk", func() bool { return slices.Contains(d.said(grace), "an answer") })
 
-	t.Log("with room again, and after a reload, the rest comes from the archive")
-	d.Room(0)
+	t.Log("with capacity again, and after a reload, the rest comes from the archive")
+	d.Capacity(0)
 	ada = ada.reload().back()
 	if ada.State().Whole(grace.account) {
 		t.Error("it claims to have all of the conversation")
@@ -116,19 +116,19 @@ func TestSec56_RoomIsMade(t *testing.T) {
 // Who scrolls back on a full device reads what does not stay. It can be done again.
 func TestSec56_RoomIsMadeTwice(t *testing.T) {
 	d, ada, grace, all := chatter(t, 620)
-	d.Room(620)
+	d.Capacity(620)
 	all = append(all, "one too many")
 	grace.says(ada.person, "one too many")
 	ada.hears(grace, "one too many")
-	eventually(t, "room is made", func() bool { return slices.Contains(d.said(grace), "one too many") })
+	eventually(t, "it prunes", func() bool { return slices.Contains(d.said(grace), "one too many") })
 	for range 2 {
 		for full := false; !full; {
 			n := ada.State().Chat(grace.account).Timeline.Len()
 			ada.Do(state.LoadOlder{Peer: grace.account})
-			full = ada.until("a page, or that there is no room", func(s *state.State) bool {
+			full = ada.until("a page, or that the disk is full", func(s *state.State) bool {
 				return s.Storage != nil || s.Chat(grace.account).Timeline.Len() != n
 			}).Storage != nil
-			eventually(t, "it is on the disk, or there is no room", func() bool {
+			eventually(t, "it is on the disk, or the disk is full", func() bool {
 				s := ada.State()
 				full = s.Storage != nil
 				return full || len(d.rows(grace)) >= s.Chat(grace.account).Timeline.Len()
@@ -137,7 +137,7 @@ func TestSec56_RoomIsMadeTwice(t *testing.T) {
 		ada.until("it works again", func(s *state.State) bool { return s.Storage == nil })
 		tail(t, "on the disk", d.said(grace), all, 500)
 	}
-	d.Room(0)
+	d.Capacity(0)
 	ada.scrollBack(grace.account)
 	ada.wants(grace.account, all...)
 	ada = ada.reload().back()
@@ -145,7 +145,7 @@ func TestSec56_RoomIsMadeTwice(t *testing.T) {
 	ada.wants(grace.account, all...)
 }
 
-// What was not sent and what was not read stays, whatever room it takes.
+// What was not sent and what was not read stays, whatever capacity it takes.
 func TestSec56_WhatStays(t *testing.T) {
 	d, ada, grace, _ := chatter(t, 400)
 	d.network.cut()
@@ -171,7 +171,7 @@ func TestSec56_WhatStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(d.rows(grace))
-	d.Room(before)
+	d.Capacity(before)
 	ada = d.page()
 	ada.Do(state.Return{Account: d.account})
 	ada.until("no network", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
@@ -215,13 +215,13 @@ func TestSec56_WhatFailedStays(t *testing.T) {
 	if err := s.Commit(t.Context(), &store.Batch{Rows: append(storetest.Messages(failed...), state.Row{Value: chat})}); err != nil {
 		t.Fatal(err)
 	}
-	d.Room(402)
+	d.Capacity(402)
 	d.network.mend()
 	ada = d.page().back()
 	all = append(all, "one too many")
 	grace.says(ada.person, "one too many")
 	ada.hears(grace, "one too many")
-	eventually(t, "room is made", func() bool { return slices.Contains(d.said(grace), "one too many") })
+	eventually(t, "it prunes", func() bool { return slices.Contains(d.said(grace), "one too many") })
 	alone := func() {
 		t.Helper()
 		on := d.said(grace)
@@ -234,7 +234,7 @@ func TestSec56_WhatFailedStays(t *testing.T) {
 	alone()
 
 	t.Log("what is missing around it is not hidden")
-	d.Room(0)
+	d.Capacity(0)
 	ada = ada.reload().back()
 	for ada.State().Chat(grace.account).Earlier {
 		n := ada.State().Chat(grace.account).Timeline.Len()
