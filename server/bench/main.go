@@ -210,8 +210,8 @@ func answers(s *server) error {
 
 var (
 	rate     = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
-	middle   = regexp.MustCompile(`50%\s+(\S+)`)
-	high     = regexp.MustCompile(`99%\s+(\S+)`)
+	middle   = regexp.MustCompile(`(?m)^\s+50%\s+(\S+)`)
+	high     = regexp.MustCompile(`(?m)^\s+99%\s+(\S+)`)
 	problems = regexp.MustCompile(`Non-2xx.*|Socket errors.*`)
 )
 
