@@ -54,7 +54,7 @@
 //	  bench/            the page beside nginx and Caddy (make bench-server)
 //	  dnstest/          a name server for tests
 //
-// Who knows whom, left to right the way from the wire to the screen:
+// Imports; the way from the wire to the screen is from left to right:
 //
 //	connect ◀── stream ◀── client ──▶ feature/*, store  view ──▶ go-app
 //	   │          │                       │              │
@@ -93,7 +93,7 @@
 //	the leader dies   the next tab has the lock, opens the store and resumes the stream
 //	signing out       is noted on the disk first; if nobody gets to it, whoever leads next does
 //
-// What is kept, in one language:
+// Kept things have one language:
 //
 //	state.Value       a struct that is its own row: the tags of its fields are what the disk
 //	                  and other tabs read
@@ -107,7 +107,7 @@
 // CoverageRow stand beside the structs they embed: they have times in µs, the words for a
 // delivery and what an index needs.
 //
-// What a change touches:
+// A change touches:
 //
 //	what stanzas say          one folder in app/feature and a line in client/features.go
 //	… and a person sees it    a word in state and a drawing in view as well
@@ -118,5 +118,30 @@
 //	how a stream lives on     app/stream
 //	what a frame is           framing
 //
-// The rules behind Sec… and Promise… in the names of tests: doc/rules.md.
+// Rules behind Sec… and Promise… in the names of tests: doc/rules.md. States and messages of
+// tabs, with a diagram: doc/tabs.md.
+//
+// One word, one meaning:
+//
+//	acknowledge   to tell the server that we have handled its stanzas, or the same from it (XEP-0198)
+//	archive       the messages that a server stores (XEP-0313)
+//	carbon        a copy of a message of another client of the account (XEP-0280)
+//	commit        to write rows to the store in one transaction, all or nothing
+//	confirm       to tell a mirror that its request is committed
+//	coverage      the parts of an archive that are in the store
+//	credential    a token or keys that sign in without the password
+//	endpoint      the address of a WebSocket
+//	event         something that happened; it changes the state
+//	feature       one extension (XEP), one folder
+//	intent        something that the person wants
+//	lead          to hold the stream and to commit, for all tabs of an account
+//	mirror        a tab that does not lead, and shows the state of the one that does
+//	outbox        messages of ours that the server does not have yet
+//	prune         to delete old messages from a full device
+//	request       an IQ that needs an answer; between tabs, an intent with a number
+//	resume        to go on with a stream over a new socket or in a new page (XEP-0198)
+//	retry         to do the same once more after a failure
+//	room          a MUC room (XEP-0045), never disk space: that is capacity
+//	row           one kept struct, as the disk and other tabs read it
+//	stream        a bound XMPP stream, which survives its sockets; a session is one socket of it
 package app
