@@ -130,7 +130,6 @@
 //	confirm       to tell a mirror that its request is committed
 //	coverage      the parts of an archive that are in the store
 //	credential    a token or keys that sign in without the password
-//	endpoint      the address of a WebSocket
 //	event         something that happened; it changes the state
 //	feature       one extension (XEP), one folder
 //	intent        something that the person wants
