@@ -209,7 +209,7 @@ window.natterPage = (() => {
     text.value = text.value.slice(left);
     grow(text);
   }
-  for (const event of ["keydown", "beforeinput", "input"]) document.addEventListener(event, empty, true);
+  for (const event of ["keydown", "beforeinput", "input", "beforeunload"]) addEventListener(event, empty, true);
 
   // ---- Before and after a change. ----
 

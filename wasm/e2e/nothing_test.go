@@ -94,11 +94,11 @@ func TestSiteDataIsBlocked(t *testing.T) {
 	p.forgives("natter: no offline use", "^error: (vault|store): ")
 	p.open(page)
 	p.until(`() => !(localStorage instanceof Storage)`) // it is blocked: the test can fail
-	for range 2 {
+	for i := range 2 {
 		p.remember(string(one.jid), one.password, one.server)
 		p.find("status", "…Your browser saves nothing here.…")
 		p.startChat(string(two.jid))
-		p.say("hello")
+		p.say(fmt.Sprint("hello ", i)) // the archive has the other
 		p.marked("Sent")
 		p.reload()
 	}

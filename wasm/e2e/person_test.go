@@ -409,6 +409,7 @@ func (p *person) say(text string) {
 	p.fill("Message", text)
 	p.keys(input.Enter)
 	p.reads("You", text)
+	p.until(`() => !document.querySelector("#message").value`) // it may have stood there before
 }
 
 // reads waits until a message with this text, by author ("You" for one's own), is in
