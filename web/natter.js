@@ -305,6 +305,19 @@ window.natterPage = (() => {
     }
   }
 
+  // arrange puts the children of an element in an order of where each was, ~where for one
+  // that becomes another row. The others stay as they are, with the focus and what is selected.
+  function arrange(element, order) {
+    const from = order.trim().split(" ").map(Number);
+    const rows = from.map((i) => element.children[i < 0 ? ~i : i]);
+    for (const all of [false, true]) {
+      for (let i = rows.length - 1; i >= 0; i--) {
+        const next = rows[i + 1] || null;
+        if ((all || from[i] < 0) && rows[i].nextSibling !== next) element.insertBefore(rows[i], next);
+      }
+    }
+  }
+
   // ---- What the person does. ----
 
   document.addEventListener("click", (/** @type {At<MouseEvent>} */ event) => {
@@ -665,6 +678,7 @@ window.natterPage = (() => {
     },
     hold,
     settle,
+    arrange,
     attentive: () => document.visibilityState === "visible" && document.hasFocus(),
     narrow,
     hour12: Boolean(new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions().hour12),

@@ -94,6 +94,7 @@ interface NatterPage {
   listen(f: ((signal: Signal) => void) | null): void;
   hold(exact?: boolean): string;
   settle(after: Settling): void;
+  arrange(parent: Element, order: string): void;
   attentive(): boolean;
   narrow(): boolean;
   hour12: boolean;

@@ -37,7 +37,7 @@ func (c *chat) Render() app.UI {
 		status(d).Class("status-chat"),
 		app.Div().Class("log-frame").Body(
 			app.Div().Class("log").ID("log").Attr("role", "log").Aria("label", name).Aria("live", "off").TabIndex(0).
-				DataSet("peer", string(c.Peer)).Body(app.Div().Class("log-body").Body(c.rows(name)...)),
+				DataSet("peer", string(c.Peer)).Body(&keyed{Class: "log-body", Rows: func() *rows { return c.rows(name) }}),
 			c.pill(),
 		),
 		c.composer(),
@@ -83,61 +83,64 @@ func (c *chat) head(name string) app.UI {
 }
 
 // rows are the messages in the window, a section for each day.
-func (c *chat) rows(name string) []app.UI {
-	d := c.Desk
+func (c *chat) rows(name string) *rows {
+	d, out := c.Desk, &rows{}
 	if c.Chat == nil || c.Chat.Timeline.Len() == 0 {
-		return []app.UI{c.empty(name)}
+		out.add("empty", c.empty(name))
+		return out
 	}
 	if d.seek.on {
-		return []app.UI{app.Div().Class("log-top").Body(bones())}
+		out.add("top", app.Div().Class("log-top").Body(bones()))
+		return out
 	}
-	rows, end := d.window.rows(c.Chat)
-	d.window.drawn = rows[len(rows)-1].Key
-	out := []app.UI{c.top(rows[0])}
-	var day []app.UI
+	shown, end := d.window.rows(c.Chat)
+	d.window.drawn = shown[len(shown)-1].Key
+	out.add("top", c.top(shown[0]))
+	var day *rows
+	begin := func(label string) {
+		now := &rows{}
+		day = now
+		out.add(label, &keyed{Class: "day", Rows: func() *rows { return now }})
+	}
 	label := ""
-	finish := func() {
-		if len(day) > 0 {
-			out = append(out, app.Div().Class("day").Body(day...))
-		}
-		day = nil
-	}
 	gaps := gapRows{gaps: c.Gaps}
-	if above := c.Chat.Timeline.Before(rows[0].Key, 1); len(above) > 0 {
+	if above := c.Chat.Timeline.Before(shown[0].Key, 1); len(above) > 0 {
 		gaps.next(above[0])
 	}
-	for i, m := range rows {
+	for i, m := range shown {
 		for _, g := range gaps.next(m) {
-			day = append(day, c.gap(g))
+			if day == nil {
+				begin("gap")
+			}
+			day.add("gap "+g.After.ID, c.gap(g))
 		}
 		if l := d.day(m.At); l != label {
-			finish()
 			label = l
-			day = append(day, app.H2().Class("day-mark").Body(app.Span().Text(l)))
+			begin(l)
+			day.add("day", app.H2().Class("day-mark").Body(app.Span().Text(l)))
 		}
 		divided := m.Key == d.window.unread
 		if divided {
-			day = append(day, app.Div().Class("unread-mark").ID("unread").Attr("role", "separator").Aria("label", "New messages").
+			day.add("unread", app.Div().Class("unread-mark").ID("unread").Attr("role", "separator").Aria("label", "New messages").
 				Body(app.Span().Aria("hidden", "true").Text("New")))
 		}
 		r := &message{Rev: m.Rev, Turn: d.turn, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found, Screens: d.unfolded(m),
 			Mark: progress(c.Chat, m, c.Phase == state.Online)}
 		if i > 0 && !divided {
-			r.Head = !d.together(rows[i-1], m)
+			r.Head = !d.together(shown[i-1], m)
 		}
-		if i+1 < len(rows) && rows[i+1].Key != d.window.unread {
-			r.Tail = !d.together(m, rows[i+1])
+		if i+1 < len(shown) && shown[i+1].Key != d.window.unread {
+			r.Tail = !d.together(m, shown[i+1])
 		}
-		day = append(day, r)
+		day.add(keyText(m.Key), r)
 	}
 	if end {
 		for _, g := range gaps.end() {
-			day = append(day, c.gap(g))
+			day.add("gap "+g.After.ID, c.gap(g))
 		}
 	}
-	finish()
 	if c.Chat.Typing {
-		out = append(out, app.Div().Class("msg head tail writes").Body(
+		out.add("typing", app.Div().Class("msg head tail writes").Body(
 			avatar(string(c.Peer), name, "avatar-s", nil),
 			app.Div().Class("bubble").Body(
 				app.Span().Class("sr").Text(name+" is typing"),

@@ -7,8 +7,9 @@
 //     field, so Rev comes first and the rest are pointers that never change what
 //     they point to. A handler redraws its component and all above it, so those stay
 //     small.
-//   - Its diff is by position. Handlers in loops need app.EventScope, and rows are
-//     told apart by data-key, never by their place.
+//   - Its diff is by position. Handlers in loops need app.EventScope, rows are told
+//     apart by data-key, never by their place, and where a window moves keyed puts
+//     those that stay in their places first.
 //   - Nothing here may use Style, a style attribute or app.Raw: the page's policy
 //     refuses them. What CSS classes cannot say, web/natter.js does.
 //   - Everything a stranger wrote is text: through plain for names, through

@@ -23,8 +23,12 @@ const stepUp = `(by) => new Promise((done) => {
 	const from = row.getBoundingClientRect().bottom - edge();
 	const moved = [];
 	let quiet = 0;
-	const changes = new MutationObserver(() => { quiet = 0 });
-	changes.observe(log, { childList: true, subtree: true });
+	let written = 0; // rows, by one drawing
+	const changes = new MutationObserver((all) => {
+		quiet = 0;
+		written = Math.max(written, new Set(all.map(({ target }) => (target.closest ? target : target.parentElement)?.closest("[data-key]")).filter(Boolean)).size);
+	});
+	changes.observe(log, { childList: true, subtree: true, characterData: true, attributeFilter: ["data-key"] });
 	// After a frame has been painted, what can be measured is what was seen.
 	const look = () => requestAnimationFrame(() => setTimeout(() => {
 		const now = log.querySelector('[data-key="' + key + '"]');
@@ -33,7 +37,7 @@ const stepUp = `(by) => new Promise((done) => {
 		if (++quiet < (loading ? 40 : 4)) return look();
 		changes.disconnect();
 		done({
-			moved: Math.max(...moved), rows: log.querySelectorAll("[data-key]").length, bodies: e2e.bodies(),
+			moved: Math.max(...moved), written, rows: log.querySelectorAll("[data-key]").length, bodies: e2e.bodies(),
 			begin: Boolean(log.querySelector(".log-begin")) && log.scrollTop <= 0,
 		});
 	}));
@@ -72,12 +76,15 @@ func TestHistory(t *testing.T) {
 	p.reads(one.Local(), body(messages-1))
 	deadline := time.Now().Add(5 * time.Minute)
 	last := messages // the first message seen so far
+	most := 0        // rows written anew by one drawing
 	for steps := 0; ; steps++ {
 		var seen struct {
 			Moved  float64
 			Rows   int
 			Bodies []string
 			Begin  bool
+
+			Written int
 		}
 		p.must(p.eval(stepUp, 600).Unmarshal(&seen))
 		if seen.Moved > 2 {
@@ -86,6 +93,10 @@ func TestHistory(t *testing.T) {
 		if seen.Rows > 150 {
 			t.Errorf("step %d: %d rows are on the page", steps, seen.Rows)
 		}
+		if seen.Written > 60 {
+			t.Errorf("step %d: %d rows are written anew where 50 are new", steps, seen.Written)
+		}
+		most = max(most, seen.Written)
 		last = follow(t, seen.Bodies, last, body)
 		if seen.Begin || t.Failed() {
 			break
@@ -96,6 +107,9 @@ func TestHistory(t *testing.T) {
 	}
 	if last != 0 {
 		t.Errorf("the first message seen is %d", last)
+	}
+	if most < 40 {
+		t.Errorf("%d rows at most were written: the window never moved", most)
 	}
 	t.Log("the pill leads back to the newest")
 	p.press("To the newest message…")
