@@ -30,8 +30,7 @@ type ConnOptions struct {
 
 // Conn reads and writes the elements of one XMPP stream, one message each, and
 // keeps the rules of opening, failing and closing of RFC 7395 for either side.
-// What the elements mean is not its business: it passes on headers, features and
-// stanzas alike.
+// Conn does not interpret elements: headers, features and stanzas are all returned by Read.
 //
 // One goroutine may Read while any number Write, Close or Fail.
 type Conn struct {

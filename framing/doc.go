@@ -4,7 +4,7 @@
 // stream over a Socket. StreamReader reads the same elements from the bytes of a TCP
 // stream (RFC 6120), for gateways. It imports nothing of ours, and serves both sides.
 //
-// What surprises:
+// Surprises:
 //
 //   - The parser is our own because encoding/xml accepts what XMPP must refuse:
 //     several roots, undeclared prefixes, duplicate attributes, comments.

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// What a byte means to the scanner. Bytes of 0x80 and above belong to characters
+// Classes of bytes for the scanner. Bytes of 0x80 and above belong to characters
 // that are looked at whole where it matters.
 const (
 	isSpace     = 1 << iota // XML whitespace
@@ -389,7 +389,7 @@ func (p *parser) declaration() *SyntaxError {
 	if end < 0 {
 		return p.bad("the document ends too early")
 	}
-	// What remains has the form of attributes: read it as those of a tag.
+	// The rest has the form of attributes, so it is read as those of a tag.
 	inner := parser{doc: p.doc[len(begin):end] + ">", lim: p.lim}
 	err := inner.attributes(&frame{})
 	if err != nil || inner.pos != len(inner.doc)-1 || strings.Contains(inner.doc, "xmlns") {

@@ -5,9 +5,8 @@ import (
 	"testing"
 )
 
-// What an owner that keeps a store relies on: nothing of ours is on the wire that a
-// Snapshot taken before Release does not know, and what it says of the server's
-// stanzas is what will be true when the write is done (security rows 59, 61).
+// An owner with a store relies on this: a message is written only after Release, so a stored
+// Snapshot has it, and the Snapshot counts as handled what its commit contains (security rows 59, 61).
 func TestHold_UntilRelease(t *testing.T) {
 	bubble(t, Config{Hold: true}, func(t *testing.T, w *world) {
 		sv := w.managed()

@@ -326,7 +326,7 @@ func TestM08_ResumeFails(t *testing.T) {
 	}
 }
 
-// What was under way to the socket that was lost comes before the server's first count.
+// Stanzas that the lost socket had not delivered come before the server's first count.
 func TestM07_Redelivered(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, w *world) {
 		sv := w.managed()
@@ -341,8 +341,8 @@ func TestM07_Redelivered(t *testing.T) {
 }
 
 // M10, M14, C01 to C04.
-// What servers say of a stream that was resumed may be about the sockets before. That
-// is no reason to stop.
+// A stream error on a resumed stream may be about an earlier socket, so it is no reason to
+// stop.
 func TestM08_ResumedAndMistaken(t *testing.T) {
 	for name, end := range map[string]func(*world, *server){
 		"another of us": func(w *world, sv *server) {
@@ -731,8 +731,8 @@ func TestSec70_WithoutManagement(t *testing.T) {
 	})
 }
 
-// What was written while all seemed well, and then could not leave, leaves with the time
-// it was written at, and not at all by itself after an hour.
+// A message that was written online and could not leave gets a delay with its time; after an hour
+// it does not leave by itself.
 func TestSec63_NothingOldGoesOutUnasked(t *testing.T) {
 	said := func(id string) *framing.Element {
 		return message(id).Add(framing.New(framing.NSClient, "body").AddText(id))

@@ -68,7 +68,7 @@ func (c *chat) head(name string) app.UI {
 	}
 	return app.Header().Class("chat-head").Body(
 		iconButton("back", "Back", doLeave).Class("back"),
-		// What is in a button is no heading for who listens; a button in a heading is both.
+		// A screen reader hears a heading and a button only if the button is inside the heading.
 		app.H1().Class("chat-title").Body(
 			app.Button().Type("button").Class("chat-who").DataSet("do", string(doDetails)).Aria("expanded", strconv.FormatBool(d.details)).Body(
 				avatar(string(c.Peer), name, "avatar-m", dot(show)),

@@ -140,7 +140,7 @@ func (d *desk) follow(old, c *state.Chat) {
 		return
 	}
 	if old.Timeline.First().Key == d.window.from {
-		// What has just come above the window may be near what is in sight.
+		// New messages directly above the window may be near what is in sight.
 		if page := c.Timeline.Before(d.window.from, stride); len(page) > 0 {
 			d.window.from = page[0].Key
 		}

@@ -216,7 +216,7 @@ func TestOpen(t *testing.T) {
 	})
 }
 
-// Who comes back finds open what was open.
+// The page opens with the conversation that was open when it was left.
 func TestPlace(t *testing.T) {
 	b := sit(t)
 	b.receive(grace, "hello")
@@ -1035,8 +1035,7 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// What cannot be read says so in another look than what somebody has written, and a subject
-// is shown.
+// An unreadable message has a notice that looks unlike written text; a subject is shown.
 func TestUnreadable(t *testing.T) {
 	b := sit(t)
 	for _, tc := range []struct {
@@ -1085,7 +1084,7 @@ func TestSec42_NoInlineStyle(t *testing.T) {
 	}
 }
 
-// What is written while another conversation opens stays with whom it was written to.
+// Text that is written while another conversation opens stays with the one it was written in.
 func TestWordsStayWithTheirPeer(t *testing.T) {
 	d := &desk{open: "grace@localhost"}
 	for peer, want := range map[string]bool{"": false, "grace@localhost": false, "echo@localhost": true} {
@@ -1109,8 +1108,8 @@ func TestDetailsOffline(t *testing.T) {
 	}
 }
 
-// What strangers choose is cleaned before anybody asks whether there is something: of a
-// name that is drawn as nothing the address stands, and nothing stands for a status.
+// Names and statuses are cleaned before they are compared with "": in place of an invisible name
+// the address is shown, in place of an invisible status nothing.
 func TestNames_NothingToSee(t *testing.T) {
 	for _, name := range []string{" ", "\u00a0\t", "\u200b", "\u3164", "\u2800", "\u00ad", "\u180e", "\U000e0041\U000e007f", "\ufe0f", "\u0301"} {
 		b := sit(t)

@@ -20,7 +20,7 @@ type dialog struct {
 	chosen int    // the row of the switcher that Enter opens
 	fault  string
 	first  int // the first of the requests that are shown
-	// What was answered and is still shown, and what has the focus next.
+	// The request that was answered and is still shown, and the one that gets the focus next.
 	answered, next jid.JID
 }
 

@@ -119,7 +119,7 @@ func TestGapRow(t *testing.T) {
 	}
 }
 
-// What comes into a gap above what is read does not push it off the page.
+// Messages that arrive in a gap above do not move the text that is being read.
 func TestWindow_KeepsWhatIsInSight(t *testing.T) {
 	b := sit(t)
 	page := func(from, to int) state.Event {
@@ -145,7 +145,7 @@ func TestWindow_KeepsWhatIsInSight(t *testing.T) {
 			t.Errorf("the page shrank to %d", len(rows))
 		}
 	}
-	// Who reads above the gap stays there.
+	// The same above the gap.
 	first := c().Timeline.First()
 	b.sight = keyText(first.Key)
 	b.window.from = first.Key

@@ -10,8 +10,8 @@ import (
 	"natter/app/state"
 )
 
-// What a clock that ran ahead has dated does not keep a conversation on top, and dates that
-// a clock that is behind has not come to are none of that.
+// A date in the future, by a clock that was ahead, does not keep a conversation on top; dates that
+// only seem to be in the future, because our clock is behind, keep their order.
 func TestItems_AWrongClockPinsNothing(t *testing.T) {
 	order := func(b *bench) (peers []jid.JID) {
 		for _, it := range b.items("") {

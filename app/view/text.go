@@ -21,8 +21,8 @@ func blank(s string) bool { return strings.TrimSpace(s) == "" }
 // unseen stands for a message of which nothing can be seen.
 const unseen = "Empty message"
 
-// What a screen holds of a body, in characters of a line and lines. The text of a bubble
-// is at most 72 characters wide.
+// A body is folded above this size, which is about a screen. The text of a bubble is at most 72
+// characters wide.
 const (
 	lineLength   = 72
 	screenLength = 30

@@ -6,7 +6,7 @@
 // long as the parser takes, nothing is compressed, and a peer that ignores a
 // close is dropped.
 //
-// What surprises: a goroutine reads ahead, up to a megabyte, so that pings and
+// Surprises: a goroutine reads ahead, up to a megabyte, so that pings and
 // closes are answered whether or not anybody calls Read, and so that the context
 // of a Read ends only that Read. The context of a Write that is under way ends the
 // connection, for half a message cannot be taken back.

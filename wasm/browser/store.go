@@ -17,7 +17,7 @@ import (
 
 // OpenStore opens an account's database in IndexedDB, where there is one, and else
 // fails with one of the errors of package store; store.Memory is what is left then.
-// What talks to IndexedDB is web/store.js.
+// web/store.js does the work in IndexedDB.
 func OpenStore(ctx context.Context, account jid.JID) (store.Store, error) {
 	s := &database{name: store.Name(account), gone: make(chan struct{})}
 	s.taken = js.FuncOf(func(js.Value, []js.Value) any {
