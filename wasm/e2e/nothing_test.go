@@ -162,7 +162,7 @@ func TestAProgramThatEnds(t *testing.T) {
 		"in a panic": `addEventListener("load", () => setTimeout(async () => {
 			await e2e.until(() => window.natter && natter.onSignIn, 60000);
 			for (const f of ["signInBusy", "signInError", "showApp"]) natter[f] = () => { throw new Error("not to be seen") };
-			natter.onSignIn("ada@nowhere.test", "secret", "", false, "");
+			natter.onSignIn({ address: "ada@nowhere.test", password: "secret", server: "", remember: false, as: "" });
 		}))`,
 	} {
 		t.Run(name, func(t *testing.T) {
