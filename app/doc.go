@@ -128,6 +128,8 @@
 //	carbon        a copy of a message of another client of the account (XEP-0280)
 //	commit        to write rows to the store in one transaction, all or nothing
 //	confirm       to tell a mirror that its request is committed
+//	conversation  what is said with a person, in a room, or with one occupant of it; a ConvID
+//	              names it, in the page too (data-conv), and only app/state knows what is in that
 //	coverage      the parts of an archive that are in the store
 //	credential    a token or keys that sign in without the password
 //	event         something that happened; it changes the state

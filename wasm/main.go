@@ -68,7 +68,7 @@ func comeBack(c *client.Client, config client.Config, keep keeper, form browser.
 	switch {
 	case who.Account != "":
 		browser.TabStorage.Save(browser.AccountKey, store.Name(who.Account))
-		c.Do(state.Return{Account: who.Account, Open: jid.JID(view.Page{}.Place()), Out: who.Out})
+		c.Do(state.Return{Account: who.Account, Open: state.ConvID(view.Page{}.Place()), Out: who.Out})
 		if who.Out && hinted {
 			form.Show("")
 		}

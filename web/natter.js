@@ -93,7 +93,7 @@ window.natterPage = (() => {
       loading,
       first && first.dataset.key,
       last && last.childElementCount,
-      log.dataset.peer,
+      log.dataset.conv,
     ].join(" ");
     if (now === told) return;
     told = now;
@@ -187,14 +187,14 @@ window.natterPage = (() => {
     const text = $("message");
     if (!text || text.readOnly || !text.value.trim()) return;
     const {
-      dataset: { peer },
+      dataset: { conv },
       value,
     } = text;
     leaving = text;
     left = value.length;
     say = () => {
       say = () => {};
-      tell("send", { peer, text: value });
+      tell("send", { conv, text: value });
       setTimeout(() => leaving === text && empty(), 50); // nothing may have been drawn
     };
     setTimeout(() => say());
@@ -330,7 +330,8 @@ window.natterPage = (() => {
     else if (target.dataset.do === "notices") chooseNotices(target.dataset.text);
     else
       tell(target.dataset.do, {
-        peer: target.dataset.peer,
+        conv: target.dataset.conv,
+        jid: target.dataset.jid,
         text: target.dataset.text,
         number: Number(target.dataset.number || 0),
       });
@@ -341,14 +342,14 @@ window.natterPage = (() => {
     if (!form.dataset.form) return;
     event.preventDefault();
     const fields = form.elements;
-    tell(form.dataset.form, { peer: form.dataset.peer, text: fields.text?.value, on: fields.on?.checked });
+    tell(form.dataset.form, { jid: form.dataset.jid, text: fields.text?.value, on: fields.on?.checked });
   });
 
   document.addEventListener("input", (/** @type {At<Event>} */ event) => {
     const field = event.target;
     if (!field.dataset || !field.dataset.input) return;
     if (field.id === "message") grow(field);
-    tell(field.dataset.input, { peer: field.dataset.peer, text: field.value });
+    tell(field.dataset.input, { conv: field.dataset.conv, text: field.value });
   });
 
   const typing = (target) => target.matches("input, textarea, select, [contenteditable]");
@@ -531,7 +532,7 @@ window.natterPage = (() => {
   const pause = 2000; // ms between two notifications of a conversation
   const due = new Map(); // by tag, what is to be shown after the pause, null for nothing
   const open = new Map(); // by tag, those that no worker has shown
-  const tagOf = (who, peer) => `${who} ${peer}`;
+  const tagOf = (who, conv) => `${who} ${conv}`;
 
   let turn = Promise.resolve();
   const inTurn = (f) => {
@@ -543,9 +544,9 @@ window.natterPage = (() => {
     return registration && registration.active ? registration : null;
   }
 
-  function notify(who, peer, name, text) {
+  function notify(who, conv, name, text) {
     lookAtPermission();
-    const tag = tagOf(who, peer);
+    const tag = tagOf(who, conv);
     clearTimeout(later.get(tag)); // it takes the place of what was to be taken back
     later.delete(tag);
     const show = () =>
@@ -555,7 +556,7 @@ window.natterPage = (() => {
           body: text,
           tag,
           renotify: true,
-          data: { account: who, peer },
+          data: { account: who, conv },
           icon: document.querySelector("link[rel=apple-touch-icon]")?.href,
         };
         const registration = await worker();
@@ -565,7 +566,7 @@ window.natterPage = (() => {
         notice.addEventListener("click", () => {
           notice.close();
           window.focus();
-          if (who === account) tell("open", { peer });
+          if (who === account) tell("open", { conv });
         });
       });
     if (due.has(tag)) {
@@ -581,8 +582,8 @@ window.natterPage = (() => {
     }, pause);
   }
 
-  function unnotify(who, peer) {
-    const tag = tagOf(who, peer);
+  function unnotify(who, conv) {
+    const tag = tagOf(who, conv);
     if (due.has(tag)) due.set(tag, null);
     if (permission !== "granted") return;
     once(tag, () =>
@@ -598,10 +599,10 @@ window.natterPage = (() => {
   // The worker asks for the page that a notification was of, when it is clicked.
   refusable(() =>
     navigator.serviceWorker?.addEventListener("message", ({ data, ports: [port] }) => {
-      if (!data || !data.peer || !port) return;
+      if (!data || !data.conv || !port) return;
       const ours = Boolean(listener) && data.account === account;
       port.postMessage(ours);
-      if (ours) tell("open", { peer: data.peer });
+      if (ours) tell("open", { conv: data.conv });
     }),
   );
 
@@ -643,11 +644,11 @@ window.natterPage = (() => {
       return "";
     }
   }
-  function setPlace(peer) {
+  function setPlace(conv) {
     try {
-      if (peer) sessionStorage.setItem(placeKey, peer);
+      if (conv) sessionStorage.setItem(placeKey, conv);
       else sessionStorage.removeItem(placeKey);
-      if (peer && sessionStorage.getItem("natter.account")) localStorage.setItem(placeKey, peer);
+      if (conv && sessionStorage.getItem("natter.account")) localStorage.setItem(placeKey, conv);
       else localStorage.removeItem(placeKey);
     } catch {
       // Without storage one begins at the list.

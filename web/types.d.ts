@@ -60,7 +60,8 @@ type Command =
 // One thing the person did: view.Signal of Go.
 interface Signal {
   do: Command;
-  peer?: string;
+  conv?: string;
+  jid?: string;
   text?: string;
   also?: string;
   on?: boolean;
@@ -102,10 +103,10 @@ interface NatterPage {
   count(account: string, unread: number): void;
   notices(): string;
   setNotices(chosen: string): void;
-  notify(account: string, peer: string, title: string, text: string): void;
-  unnotify(account: string, peer: string): void;
+  notify(account: string, conv: string, title: string, text: string): void;
+  unnotify(account: string, conv: string): void;
   place(): string;
-  setPlace(peer: string): void;
+  setPlace(conv: string): void;
   theme(): string;
   setTheme(name: string): void;
   copy(text: string): void;

@@ -236,7 +236,7 @@ async function showChat(about) {
   for (const page of await clients.matchAll({ type: "window", includeUncontrolled: true })) {
     if (page.url.startsWith(registration.scope) && (await takes(page, about))) return page.focus();
   }
-  return clients.openWindow(shell + "#" + encodeURIComponent(about.peer));
+  return clients.openWindow(shell + "#" + encodeURIComponent(about.conv));
 }
 
 // takes asks a page whether it is one of the account. One that is asleep does not answer.

@@ -87,7 +87,7 @@ func TestSec66_GapIsLeftAndFilled(t *testing.T) {
 		s := ada.until("what could be had", func(s *state.State) bool {
 			return settled(s)
 		})
-		gaps := s.Gaps(grace.account)
+		gaps := s.Gaps(grace.conv())
 		i := slices.IndexFunc(gaps, func(g state.Gap) bool { return g.Fill.Failed != "" })
 		if i < 0 {
 			t.Fatalf("no gap is shown: %+v", gaps)
@@ -98,9 +98,9 @@ func TestSec66_GapIsLeftAndFilled(t *testing.T) {
 		}
 
 		bad.Store(false)
-		ada.Do(state.LoadMissing{Peer: grace.account, After: gaps[i].After.ID})
+		ada.Do(state.LoadMissing{Conv: grace.conv(), After: gaps[i].After.ID})
 		ada.until("the gap is gone", func(s *state.State) bool {
-			return !slices.ContainsFunc(s.Gaps(grace.account), func(g state.Gap) bool { return g.After.ID == gaps[i].After.ID })
+			return !slices.ContainsFunc(s.Gaps(grace.conv()), func(g state.Gap) bool { return g.After.ID == gaps[i].After.ID })
 		})
 		ada.wants(grace.account, all...)
 		ada.scrollBack(grace.account)
@@ -164,7 +164,7 @@ func TestPromise6_SlicesOfACatchUp(t *testing.T) {
 		c.Yield = func() {
 			yields++
 			now := 0
-			if c := ada.State().Chat(friendly); c != nil {
+			if c := ada.State().Chat(state.Direct.With(friendly)); c != nil {
 				now = c.Timeline.Len()
 			}
 			most = max(most, now-read)
@@ -177,7 +177,7 @@ func TestPromise6_SlicesOfACatchUp(t *testing.T) {
 	ada.server = peer.URL
 	ada.Do(state.SignIn{Address: string(me), Password: password, Server: peer.URL})
 	ada.until("all of it", func(s *state.State) bool {
-		c := s.Chat(friendly)
+		c := s.Chat(state.Direct.With(friendly))
 		return c != nil && c.Timeline.Len() == n && s.CaughtUp
 	})
 	ada.leave()

@@ -50,25 +50,25 @@ func TestChat(t *testing.T) {
 			ada.says(grace, "one more")
 			grace.hears(ada, "one more")
 			// What grace wrote in between has read the first.
-			if n := grace.State().Chat(ada.account).Unread; n != 1 {
+			if n := grace.State().Chat(ada.conv()).Unread; n != 1 {
 				t.Errorf("%d unread", n)
 			}
-			grace.Do(state.ReadChat{Peer: ada.account})
-			grace.until("nothing unread", func(s *state.State) bool { return s.Chat(ada.account).Unread == 0 })
+			grace.Do(state.ReadChat{Conv: ada.conv()})
+			grace.until("nothing unread", func(s *state.State) bool { return s.Chat(ada.conv()).Unread == 0 })
 		})
 		t.Run("typing", func(t *testing.T) {
 			typing := func(yes bool) func(*state.State) bool {
-				return func(s *state.State) bool { return s.Chat(grace.account).Typing == yes }
+				return func(s *state.State) bool { return s.Chat(grace.conv()).Typing == yes }
 			}
-			grace.Do(state.Typing{Peer: ada.account, Typing: true})
+			grace.Do(state.Typing{Conv: ada.conv(), Typing: true})
 			ada.until("typing", typing(true))
-			grace.Do(state.Typing{Peer: ada.account})
+			grace.Do(state.Typing{Conv: ada.conv()})
 			ada.until("not typing", typing(false))
-			grace.Do(state.Typing{Peer: ada.account, Typing: true})
+			grace.Do(state.Typing{Conv: ada.conv(), Typing: true})
 			ada.until("typing again", typing(true))
 			grace.says(ada, "there")
 			ada.hears(grace, "there")
-			if ada.State().Chat(grace.account).Typing {
+			if ada.State().Chat(grace.conv()).Typing {
 				t.Error("still typing after the message")
 			}
 		})
@@ -223,20 +223,20 @@ func TestArchive(t *testing.T) {
 			if len(got) == 0 || len(got) > 50 || !slices.Equal(got, all[n-len(got):]) {
 				t.Errorf("%d rows: %q", len(got), got)
 			}
-			if unread := late.State().Chat(grace.account).Unread; unread != 0 {
+			if unread := late.State().Chat(grace.conv()).Unread; unread != 0 {
 				t.Errorf("%d unread of a history that is long read", unread)
 			}
 		})
 		t.Run("older pages to the beginning, in order, each once", func(t *testing.T) {
 			late.scrollBack(grace.account)
 			late.wants(grace.account, all...)
-			for _, m := range late.State().Chat(grace.account).Timeline.Newest(n) {
+			for _, m := range late.State().Chat(grace.conv()).Timeline.Newest(n) {
 				if m.Mine != (m.Author == ada.account) || m.ArchiveID == "" || m.Mine && m.Delivery < state.OnServer {
 					t.Errorf("the row is %+v", m)
 				}
 			}
 			since := late.wire.now()
-			late.Do(state.LoadOlder{Peer: grace.account})
+			late.Do(state.LoadOlder{Conv: grace.conv()})
 			late.says(grace, "done")
 			grace.hears(ada, "done")
 			if count(late.wire.sent(since), "urn:xmpp:mam:2") != 0 {
@@ -257,20 +257,20 @@ func (p *person) scrollBack(peer jid.JID) {
 	for range 100 {
 		above := func(s *state.State) (state.Gap, bool, int) {
 			gap := state.Gap{}
-			if g := s.Older(peer); g != nil {
+			if g := s.Older(state.Direct.With(peer)); g != nil {
 				gap = *g
 			}
-			return gap, s.Chat(peer).Earlier, s.Chat(peer).Timeline.Len()
+			return gap, s.Chat(state.Direct.With(peer)).Earlier, s.Chat(state.Direct.With(peer)).Timeline.Len()
 		}
 		s := p.until("a page", func(s *state.State) bool { gap, _, _ := above(s); return !gap.Fill.Loading })
-		if s.Whole(peer) {
+		if s.Whole(state.Direct.With(peer)) {
 			return
 		}
 		gap, earlier, n := above(s)
 		if gap.Fill.Failed != "" {
 			p.t.Fatal(gap.Fill.Failed)
 		}
-		p.Do(state.LoadOlder{Peer: peer})
+		p.Do(state.LoadOlder{Conv: state.Direct.With(peer)})
 		p.until("more", func(s *state.State) bool {
 			now, onDisk, have := above(s)
 			return have > n || onDisk != earlier || now != gap && !now.Fill.Loading
@@ -356,8 +356,8 @@ func TestDuplicates(t *testing.T) {
 		bot.says(ada, "the end")
 		ada.hears(bot, "the end")
 		ada.wants(bot.account, want...)
-		ada.Do(state.LoadOlder{Peer: bot.account})
-		ada.until("all of the archive", func(s *state.State) bool { return s.Whole(bot.account) })
+		ada.Do(state.LoadOlder{Conv: bot.conv()})
+		ada.until("all of the archive", func(s *state.State) bool { return s.Whole(bot.conv()) })
 		ada.wants(bot.account, want...)
 
 		p.device(t, ada.account).here().wants(bot.account, want...)
@@ -383,7 +383,7 @@ func TestUnreadable(t *testing.T) {
 		check := func(who *person) {
 			t.Helper()
 			who.hears(grace, "the end")
-			all := who.State().Chat(grace.account).Timeline.Newest(10)
+			all := who.State().Chat(grace.conv()).Timeline.Newest(10)
 			if len(all) != 3 || all[0].Subject != "Lunch?" || all[0].Body != "" || all[0].Notice ||
 				all[1].Body != notice || !all[1].Notice || all[2].Notice {
 				for _, m := range all {

@@ -28,7 +28,7 @@ func TestSec61_AMessageLeavesBeforeItIsDrawn(t *testing.T) {
 				With(state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}})
 			shown := func() bool { c := c.State().Chat(grace); return c != nil && c.Timeline.Len() == 1 }
 
-			c.Do(state.SendMessage{Peer: grace, Body: "hello"})
+			c.Do(state.SendMessage{Conv: grace, Body: "hello"})
 			<-c.commands.ready
 			c.turn(nil)
 			<-slow.asked

@@ -47,7 +47,7 @@ func TestM07_ResumeOverALostConnection(t *testing.T) {
 
 		ada.until("online", func(s *state.State) bool { return s.Connection.Phase == state.Online })
 		grace.hears(ada, "from the void 2")
-		ada.until("hers", func(s *state.State) bool { return s.Chat(grace.account).Timeline.Len() == 5 })
+		ada.until("hers", func(s *state.State) bool { return s.Chat(grace.conv()).Timeline.Len() == 5 })
 		grace.says(ada, "after")
 		ada.hears(grace, "after")
 		ada.says(grace, "me too")
@@ -55,7 +55,7 @@ func TestM07_ResumeOverALostConnection(t *testing.T) {
 
 		grace.wants(ada.account, "before", "into the void 1", "into the void 2", "from the void 1", "from the void 2", "after", "me too")
 		ada.wants(grace.account, "before", "from the void 1", "from the void 2", "into the void 1", "into the void 2", "after", "me too")
-		for _, m := range ada.State().Chat(grace.account).Timeline.Newest(10) {
+		for _, m := range ada.State().Chat(grace.conv()).Timeline.Newest(10) {
 			if m.Mine && m.Delivery != state.Delivered {
 				t.Errorf("%q is %v", m.Body, m.Delivery)
 			}
@@ -140,13 +140,13 @@ func TestM08_M09_NewSessionAfterARestart(t *testing.T) {
 		ada.until("back", settled)
 
 		grace.hears(ada, "unsent")
-		ada.until("hers", func(s *state.State) bool { return s.Chat(grace.account).Timeline.Len() == 4 })
+		ada.until("hers", func(s *state.State) bool { return s.Chat(grace.conv()).Timeline.Len() == 4 })
 		grace.says(ada, "after")
 		ada.hears(grace, "after")
 		ada.wants(grace.account, "before", "before 2", "unsent", "while you were away", "after")
 		grace.wants(ada.account, "before", "before 2", "while you were away", "unsent", "after")
-		if m := last(grace.State(), ada.account); m.Body != "after" || grace.State().Chat(ada.account).Unread != 0 {
-			t.Errorf("after her own words %d are unread", grace.State().Chat(ada.account).Unread)
+		if m := last(grace.State(), ada.account); m.Body != "after" || grace.State().Chat(ada.conv()).Unread != 0 {
+			t.Errorf("after her own words %d are unread", grace.State().Chat(ada.conv()).Unread)
 		}
 		sent := ada.wire.sent(since)
 		if count(sent, ">unsent<") != 1 || count(sent, "jabber:iq:roster") != 1 || count(sent, "urn:xmpp:mam:2") == 0 {

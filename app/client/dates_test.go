@@ -72,7 +72,7 @@ func TestSec11_WhoMayDateAMessage(t *testing.T) {
 			grace.Send(st)
 		}
 		said := func(s *state.State, body string) *state.Message {
-			c := s.Chat(grace.account)
+			c := s.Chat(grace.conv())
 			if c == nil {
 				return nil
 			}

@@ -485,3 +485,6 @@ func (pg *page) onDisk(body string) {
 		return slices.Contains(pg.ours, body)
 	})
 }
+
+// conv is the conversation with whose device it is.
+func (d *device) conv() state.ConvID { return state.Direct.With(d.account) }

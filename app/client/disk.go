@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sort"
 
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
 )
@@ -23,7 +22,7 @@ func (l *loop) news(page state.ArchivePage) state.ArchivePage {
 			wanted = append(wanted, store.Wanted{Archive: m.ArchiveID}, store.Wanted{Author: m.Author, ID: m.ID})
 		}
 	}
-	rows, err := l.store.Find(context.Background(), page.Peer, wanted)
+	rows, err := l.store.Find(context.Background(), page.Conv, wanted)
 	if err != nil || len(rows) == 0 {
 		return page
 	}
@@ -38,7 +37,7 @@ func (l *loop) news(page state.ArchivePage) state.ArchivePage {
 			}
 			// One of the page is the archive's copy of it, and no other: in memory it learns
 			// which, and when it was sent.
-			l.readTo(page.Peer, known[k].Key)
+			l.readTo(page.Conv, known[k].Key)
 		}
 		return false
 	})
@@ -46,9 +45,9 @@ func (l *loop) news(page state.ArchivePage) state.ArchivePage {
 }
 
 // readTo reads back to a place, and reports whether that is in memory then.
-func (l *loop) readTo(peer jid.JID, at state.Key) bool {
-	for at.Before(l.edges[peer]) {
-		n, err := l.readPage(peer, backPage)
+func (l *loop) readTo(conv state.ConvID, at state.Key) bool {
+	for at.Before(l.edges[conv]) {
+		n, err := l.readPage(conv, backPage)
 		if err != nil {
 			l.trouble(err)
 		}
@@ -63,12 +62,12 @@ func (l *loop) readTo(peer jid.JID, at state.Key) bool {
 // deliver again what a stream that has ended had not acknowledged, and take again what
 // somebody sends again, however old it is.
 func (l *loop) known(ev state.MessageAdded) bool {
-	heard, chat := l.state.Heard(ev), l.state.Chat(ev.Peer)
+	heard, chat := l.state.Heard(ev), l.state.Chat(ev.Conv)
 	m := &heard
 	if l.store == nil || chat == nil || !chat.Earlier || m.Delivery == state.Queued || chat.Timeline.Find(m) != nil {
 		return false
 	}
-	rows, err := l.store.Find(context.Background(), ev.Peer.Bare(),
+	rows, err := l.store.Find(context.Background(), ev.Conv,
 		[]store.Wanted{{Archive: m.ArchiveID}, {Author: m.Author, ID: m.ID}})
 	if err != nil {
 		return false
@@ -81,7 +80,7 @@ func (l *loop) known(ev state.MessageAdded) bool {
 // returns the conversation.
 func (l *loop) deepen(page state.ArchivePage) *state.Chat {
 	for {
-		chat := l.state.Chat(page.Peer)
+		chat := l.state.Chat(page.Conv)
 		if chat == nil || !chat.Earlier || len(page.Messages) == 0 {
 			return chat
 		}
@@ -89,8 +88,8 @@ func (l *loop) deepen(page state.ArchivePage) *state.Chat {
 		if first != nil && first.Key.Time < page.Messages[0].At.UnixMicro() {
 			return chat
 		}
-		if n, err := l.readPage(page.Peer, backPage); n == 0 || err != nil {
-			return l.state.Chat(page.Peer)
+		if n, err := l.readPage(page.Conv, backPage); n == 0 || err != nil {
+			return l.state.Chat(page.Conv)
 		}
 	}
 }
@@ -99,23 +98,23 @@ func (l *loop) deepen(page state.ArchivePage) *state.Chat {
 // memory, where events look for it. Many of these events are what somebody else says: that
 // it is there costs a look at an index, and only what changes it is worth the way back.
 func (l *loop) recall(ev state.Event) {
-	peer, author, id := jid.JID(""), l.state.Account(), ""
+	conv, author, id := state.ConvID(""), l.state.Account(), ""
 	switch ev := ev.(type) {
 	case state.MessageMarked:
-		peer, id = ev.Peer.Bare(), ev.ID
+		conv, id = ev.Conv, ev.ID
 	case state.MessageRemoved:
-		peer, id = ev.Peer.Bare(), ev.ID
+		conv, id = ev.Conv, ev.ID
 	case state.Displayed:
-		peer, id = ev.Peer.Bare(), ev.ID
+		conv, id = ev.Conv, ev.ID
 		if ev.Mine {
-			author = peer
+			author = conv.JID()
 		}
 	}
-	chat := l.state.Chat(peer)
+	chat := l.state.Chat(conv)
 	if l.store == nil || chat == nil || !chat.Earlier || chat.Timeline.ByID(author, id) != nil {
 		return
 	}
-	rows, err := l.store.Find(context.Background(), peer, []store.Wanted{{Author: author, ID: id}})
+	rows, err := l.store.Find(context.Background(), conv, []store.Wanted{{Author: author, ID: id}})
 	if err != nil {
 		l.trouble(err)
 		return
@@ -123,11 +122,11 @@ func (l *loop) recall(ev state.Event) {
 	if len(rows) == 0 {
 		return
 	}
-	here := l.state.With(state.HistoryRead{Peer: peer, Messages: state.States(rows)})
+	here := l.state.With(state.HistoryRead{Conv: conv, Messages: state.States(rows)})
 	if here.With(ev).SameChats(here) {
 		return
 	}
-	l.readTo(peer, rows[0].Message.Key)
+	l.readTo(conv, rows[0].Message.Key)
 }
 
 // readEnds reads the ends of the conversations in which something was said last. It
@@ -145,44 +144,44 @@ func (l *loop) readEnds() {
 	}
 	sort.Slice(ends, func(i, j int) bool { return ends[j].last.Before(ends[i].last) })
 	ends = ends[:min(window.Chats, len(ends))]
-	peers := make([]jid.JID, len(ends))
+	convs := make([]state.ConvID, len(ends))
 	for i, e := range ends {
-		peers[i] = e.chat.Peer
+		convs[i] = e.chat.Conv
 	}
-	pages, err := l.store.Ends(context.Background(), peers, window.Messages)
+	pages, err := l.store.Ends(context.Background(), convs, window.Messages)
 	if err != nil {
 		return // what fails here is tried again by who asks
 	}
 	for i, rows := range pages {
-		ev := state.HistoryRead{Peer: peers[i], Messages: state.States(rows), Earlier: len(rows) == window.Messages}
+		ev := state.HistoryRead{Conv: convs[i], Messages: state.States(rows), Earlier: len(rows) == window.Messages}
 		if len(rows) > 0 {
-			l.edges[ev.Peer] = rows[0].Message.Key
+			l.edges[ev.Conv] = rows[0].Message.Key
 		}
 		l.Emit(ev)
 	}
 }
 
 // readOlder reads the page before what is in memory from the store, if it has one.
-func (l *loop) readOlder(peer jid.JID) bool {
-	n, _ := l.readPage(peer.Bare(), window.Messages)
+func (l *loop) readOlder(conv state.ConvID) bool {
+	n, _ := l.readPage(conv, window.Messages)
 	return n > 0
 }
 
 // readPage reads up to n messages before what is in memory and returns how many there
 // were.
-func (l *loop) readPage(peer jid.JID, n int) (int, error) {
-	chat := l.state.Chat(peer)
+func (l *loop) readPage(conv state.ConvID, n int) (int, error) {
+	chat := l.state.Chat(conv)
 	if l.store == nil || chat == nil || !chat.Earlier {
 		return 0, nil
 	}
-	rows, err := l.store.Messages(context.Background(), peer, l.edges[peer], n)
+	rows, err := l.store.Messages(context.Background(), conv, l.edges[conv], n)
 	if err != nil {
 		return 0, err
 	}
 	if len(rows) > 0 {
-		l.edges[peer] = rows[0].Message.Key
+		l.edges[conv] = rows[0].Message.Key
 	}
-	l.Emit(state.HistoryRead{Peer: peer, Messages: state.States(rows), Earlier: len(rows) == n})
+	l.Emit(state.HistoryRead{Conv: conv, Messages: state.States(rows), Earlier: len(rows) == n})
 	return len(rows), nil
 }
 
@@ -194,16 +193,16 @@ const (
 
 // reach reads until a place is in memory, a page in each turn. All that comes after
 // it is in memory then too: a conversation has no hole.
-func (l *loop) reach(peer jid.JID, to state.Key) {
-	chat := l.state.Chat(peer)
+func (l *loop) reach(conv state.ConvID, to state.Key) {
+	chat := l.state.Chat(conv)
 	if chat == nil || len(chat.Timeline.Before(to, backAbove)) == backAbove {
 		return
 	}
-	n, err := l.readPage(peer, backPage)
+	n, err := l.readPage(conv, backPage)
 	switch {
 	case err != nil:
 		l.trouble(err)
 	case n > 0:
-		l.After(0, func() { l.reach(peer, to) })
+		l.After(0, func() { l.reach(conv, to) })
 	}
 }

@@ -23,9 +23,9 @@ func TestADeliveryThatIsOnTheDisk(t *testing.T) {
 	}
 	const old = "f7c3a0a2b1d94a6e" // as clients make them up
 	all := state.New().With(state.SessionStarted{Me: ada + "/tab"}).
-		With(state.MessageAdded{Peer: grace, Message: message(old, "hello", now.Add(-time.Hour))}).
-		With(state.MessageAdded{Peer: grace, Message: message("1", "ok", now.Add(-50*time.Minute))}).
-		With(state.MessageAdded{Peer: grace, Message: message("new", "again", now.Add(-time.Minute))})
+		With(state.MessageAdded{Conv: grace, Message: message(old, "hello", now.Add(-time.Hour))}).
+		With(state.MessageAdded{Conv: grace, Message: message("1", "ok", now.Add(-50*time.Minute))}).
+		With(state.MessageAdded{Conv: grace, Message: message("new", "again", now.Add(-time.Minute))})
 	var disk store.Memory
 	s, err := disk.Open(t.Context(), ada)
 	if err != nil {
@@ -55,7 +55,7 @@ func TestADeliveryThatIsOnTheDisk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLoop(New(Config{Clock: fixed{stream.RealClock, now}}))
 			l.store, l.state = s, state.New().With(kept.Event())
-			l.Emit(state.MessageAdded{Peer: grace, Message: tc.Message})
+			l.Emit(state.MessageAdded{Conv: grace, Message: tc.Message})
 			if n := l.state.Chat(grace).Timeline.Len(); n != tc.shown {
 				t.Errorf("%d messages are in memory, want %d", n, tc.shown)
 			}
@@ -73,11 +73,11 @@ func TestAPageOfWhatIsOnTheDisk(t *testing.T) {
 	}
 	all := state.New().With(state.SessionStarted{Me: ada + "/tab"})
 	for i := range 2 {
-		all = all.With(state.MessageAdded{Peer: grace, Message: ok(i)})
+		all = all.With(state.MessageAdded{Conv: grace, Message: ok(i)})
 	}
 	for i := range 60 { // stamped by a clock that was behind
 		m := state.Message{ID: fmt.Sprint("m", i), Author: grace, Body: fmt.Sprint(i), At: now}
-		all = all.With(state.MessageAdded{Peer: grace, Message: m})
+		all = all.With(state.MessageAdded{Conv: grace, Message: m})
 	}
 	var disk store.Memory
 	s, err := disk.Open(t.Context(), ada)
@@ -90,7 +90,7 @@ func TestAPageOfWhatIsOnTheDisk(t *testing.T) {
 	l := newLoop(New(Config{Clock: fixed{stream.RealClock, now}}))
 	l.store = s
 	l.load()
-	page := state.ArchivePage{Peer: grace, Unread: true}
+	page := state.ArchivePage{Conv: grace, Unread: true}
 	for i := range 3 {
 		m := ok(2 + i)
 		m.ArchiveID = fmt.Sprint("a", i)
@@ -117,10 +117,11 @@ func TestAStartReadsTwice(t *testing.T) {
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	all := state.New().With(state.SessionStarted{Me: ada + "/tab"})
 	peer := func(i int) jid.JID { return jid.JID(fmt.Sprintf("peer%d@localhost", i)) }
+	conv := func(i int) state.ConvID { return state.Direct.With(peer(i)) }
 	for i := range window.Chats + 5 {
 		for n := range 60 {
 			m := state.Message{ID: fmt.Sprint("m", n), Author: peer(i), Body: fmt.Sprint(n), At: now.Add(time.Duration(i*100+n) * time.Second)}
-			all = all.With(state.MessageAdded{Peer: peer(i), Message: m})
+			all = all.With(state.MessageAdded{Conv: conv(i), Message: m})
 		}
 	}
 	var disk store.Memory
@@ -133,11 +134,11 @@ func TestAStartReadsTwice(t *testing.T) {
 	}
 	c := New(Config{Clock: fixed{stream.RealClock, now}})
 	l, read := newLoop(c), &counting{Store: s}
-	l.store, l.onScreen = read, peer(0) // the oldest of them all
+	l.store, l.onScreen = read, conv(0) // the oldest of them all
 	first := 0
 	c.Watch(func() {
 		if first == 0 {
-			first = c.State().Chat(peer(0)).Timeline.Len()
+			first = c.State().Chat(conv(0)).Timeline.Len()
 		}
 	})
 	l.load()
@@ -152,7 +153,7 @@ func TestAStartReadsTwice(t *testing.T) {
 		if i > 0 && i < 5 {
 			want = 1 // said long ago
 		}
-		chat := l.state.Chat(peer(i))
+		chat := l.state.Chat(conv(i))
 		if got := chat.Timeline.Len(); got != want || !chat.Earlier {
 			t.Errorf("of %s there are %d messages, want %d; more before them: %v", peer(i), got, want, chat.Earlier)
 		}
@@ -164,7 +165,7 @@ func TestAStartReadsTwice(t *testing.T) {
 			n++
 		}
 	}
-	if n, err := l.readPage(peer(9), window.Messages); n != 10 || err != nil || l.state.Chat(peer(9)).Timeline.Len() != 60 {
+	if n, err := l.readPage(conv(9), window.Messages); n != 10 || err != nil || l.state.Chat(conv(9)).Timeline.Len() != 60 {
 		t.Errorf("before that there are %d, %v", n, err)
 	}
 }
@@ -176,18 +177,18 @@ func TestAWordAboutWhatIsOnTheDisk(t *testing.T) {
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	all := state.New().With(state.SessionStarted{Me: ada + "/tab"})
 	mark := func(id string, d state.Delivery) {
-		all = all.With(state.MessageMarked{Peer: grace, ID: id, Delivery: d, Problem: map[bool]string{true: "old"}[d == state.Failed]})
+		all = all.With(state.MessageMarked{Conv: grace, ID: id, Delivery: d, Problem: map[bool]string{true: "old"}[d == state.Failed]})
 	}
 	for i := range 300 {
 		m := state.Message{ID: fmt.Sprint("m", i), Author: ada, Mine: true, Body: "hello", At: now, Delivery: state.OnServer}
 		if i%2 == 1 {
 			m.Author, m.Mine, m.Delivery = grace, false, state.Received
 		}
-		all = all.With(state.MessageAdded{Peer: grace, Message: m})
+		all = all.With(state.MessageAdded{Conv: grace, Message: m})
 	}
 	mark("m10", state.Failed)
 	mark("m12", state.Delivered)
-	all = all.With(state.Displayed{Peer: grace, ID: "m20"})
+	all = all.With(state.Displayed{Conv: grace, ID: "m20"})
 	if n := all.Chat(grace).Unread; n != 1 {
 		t.Fatalf("%d are unread", n)
 	}
@@ -283,7 +284,7 @@ func TestReadElsewhereUpToWhatIsOnTheDisk(t *testing.T) {
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	all := state.New().With(state.SessionStarted{Me: ada + "/tab"})
 	for i := range 80 {
-		all = all.With(state.MessageAdded{Peer: grace, Message: state.Message{ID: fmt.Sprint("m", i), Author: grace, Body: "hello", At: now}})
+		all = all.With(state.MessageAdded{Conv: grace, Message: state.Message{ID: fmt.Sprint("m", i), Author: grace, Body: "hello", At: now}})
 	}
 	var disk store.Memory
 	s, err := disk.Open(t.Context(), ada)
@@ -296,7 +297,7 @@ func TestReadElsewhereUpToWhatIsOnTheDisk(t *testing.T) {
 	l := newLoop(New(Config{Clock: fixed{stream.RealClock, now}}))
 	l.store = s
 	l.load()
-	l.Emit(state.Displayed{Peer: grace, ID: "m9", Mine: true})
+	l.Emit(state.Displayed{Conv: grace, ID: "m9", Mine: true})
 	if n := l.state.Chat(grace).Unread; n != 70 {
 		t.Errorf("%d are unread, want 70", n)
 	}
@@ -308,14 +309,14 @@ type counting struct {
 	pages, ends int
 }
 
-func (c *counting) Ends(ctx context.Context, peers []jid.JID, n int) ([][]state.MessageRow, error) {
+func (c *counting) Ends(ctx context.Context, convs []state.ConvID, n int) ([][]state.MessageRow, error) {
 	c.ends++
-	return c.Store.Ends(ctx, peers, n)
+	return c.Store.Ends(ctx, convs, n)
 }
 
-func (c *counting) Messages(ctx context.Context, peer jid.JID, before state.Key, n int) ([]state.MessageRow, error) {
+func (c *counting) Messages(ctx context.Context, conv state.ConvID, before state.Key, n int) ([]state.MessageRow, error) {
 	c.pages++
-	return c.Store.Messages(ctx, peer, before, n)
+	return c.Store.Messages(ctx, conv, before, n)
 }
 
 // fixed is a clock that stands still.

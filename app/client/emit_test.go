@@ -53,7 +53,7 @@ func TestEmit_InOrder(t *testing.T) {
 
 func TestIntent_ThatNoFeatureKnows(t *testing.T) {
 	l, lines := logged(&feature.Feature{Do: func(_ feature.Client, in state.Intent) bool { return state.Is(in, state.Fleeting) }})
-	l.do(state.Typing{Peer: "grace@localhost"})
+	l.do(state.Typing{Conv: "grace@localhost"})
 	l.do(state.Reconnect{}) // the client's own business
 	if len(*lines) > 0 {
 		t.Errorf("logged %q", *lines)
@@ -79,11 +79,11 @@ func TestPromise16_AMirrorRunsNoFeature(t *testing.T) {
 	l.state = l.state.With(state.SessionStarted{Me: "ada@localhost/tab"}).
 		With(state.SubscriptionAsked{From: "hedy@localhost"}).
 		With(state.ContactChanged{Item: state.RosterItem{JID: "edith@localhost", Name: "Edith"}}).
-		With(state.DraftChanged{Peer: grace, Text: "half a"})
+		With(state.DraftChanged{Conv: grace, Text: "half a"})
 	l.link = silent{}
 	for _, in := range []state.Intent{
-		state.SendMessage{Peer: grace, Body: "hello\x00"}, state.SendMessage{Peer: grace, Body: " \x01 "},
-		state.KeepDraft{Peer: "edith@localhost", Text: "Dear"}, state.StartChat{Peer: "hedy@localhost/phone"},
+		state.SendMessage{Conv: grace, Body: "hello\x00"}, state.SendMessage{Conv: grace, Body: " \x01 "},
+		state.KeepDraft{Conv: "edith@localhost", Text: "Dear"}, state.StartChat{Conv: "hedy@localhost"},
 		state.AddContact{JID: grace, Name: "Grace"}, state.RenameContact{JID: grace, Name: "G."}, state.RenameContact{JID: "stranger@localhost", Name: "S."},
 		state.RemoveContact{JID: "edith@localhost"}, state.AcceptContact{JID: "hedy@localhost"}, state.DeclineContacts{},
 	} {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"natter/app/connect"
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
 )
@@ -60,7 +59,7 @@ func (l *loop) rescue(s store.Store) {
 		}
 	}
 	l.store, l.kept, l.server, l.moved = s, nil, "", true
-	l.edges = map[jid.JID]state.Key{}
+	l.edges = map[state.ConvID]state.Key{}
 	l.watch(s)
 }
 
@@ -71,7 +70,7 @@ func lost(c *state.Chat) (ev state.Forgotten, ok bool) {
 		return ev, false
 	}
 	return state.Forgotten{
-		Peer: c.Peer, Before: first.Key, ID: "gone", Gone: true,
+		Conv: c.Conv, Before: first.Key, ID: "gone", Gone: true,
 		// What else was said in that second is asked for again.
 		At: first.At.Truncate(time.Second).Add(time.Second),
 	}, true

@@ -81,9 +81,9 @@ func TestHostileAccount(t *testing.T) {
 		}
 		// S05 S06: a reply to a request of hers, with its very id.
 		since := ada.wire.now()
-		ada.Do(state.LoadOlder{Peer: grace.account})
+		ada.Do(state.LoadOlder{Conv: grace.conv()})
 		ada.until("the page", func(s *state.State) bool {
-			return s.Whole(grace.account)
+			return s.Whole(grace.conv())
 		})
 		for _, doc := range ada.wire.sent(since) {
 			if e, err := framing.Parse(doc, framing.Limits{}); err == nil && e.Name.Local == "iq" {
@@ -124,12 +124,12 @@ func unharmed(t *testing.T, ada *person, friend, stranger jid.JID) {
 		}
 	}
 	for c := range s.Chats {
-		if c.Peer != friend && c.Peer != stranger {
-			t.Errorf("a conversation with %q", c.Peer)
+		if c.Conv.JID() != friend && c.Conv.JID() != stranger {
+			t.Errorf("a conversation with %q", c.Conv)
 		}
 		for _, m := range c.Timeline.Newest(10_000) {
 			if strings.Contains(m.Body, "forged") {
-				t.Errorf("from %s: %+v", c.Peer, *m)
+				t.Errorf("from %s: %+v", c.Conv, *m)
 			}
 		}
 	}
@@ -209,7 +209,7 @@ func TestHostilePeer(t *testing.T) {
 	}
 	unharmed(t, ada, friendly, stranger)
 	ada.wants(friendly, "honest archive", "honest archive 2", "honest carbon", "honest carbon 2", "honest space", "fence")
-	for _, m := range s.Chat(friendly).Timeline.Newest(10) {
+	for _, m := range s.Chat(state.Direct.With(friendly)).Timeline.Newest(10) {
 		if m.ArchiveID == "forged" {
 			t.Errorf("a forged archive id was believed: %+v", *m)
 		}
@@ -243,7 +243,7 @@ func TestHostileGenerated(t *testing.T) {
 	})
 	ada := alone(t, peer).here()
 	ada.until("the honest message", func(s *state.State) bool { return last(s, "honest@peer.test") != nil })
-	ada.Do(state.SendMessage{Peer: "honest@peer.test", Body: "still here"})
+	ada.Do(state.SendMessage{Conv: "honest@peer.test", Body: "still here"})
 	ada.sees("honest@peer.test", "still here", state.OnServer)
 	if ada.wire.Dials() != 1 {
 		t.Errorf("%d connections", ada.wire.Dials())

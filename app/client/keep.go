@@ -55,11 +55,11 @@ type keeping struct {
 	committing // see commit.go
 	store      store.Store
 	request    connect.Request
-	edges      map[jid.JID]state.Key // the first message read of each conversation; what was missed may come before it
-	unwatch    func()                // see watch
-	unwanted   bool                  // see letGo
-	fresh      bool                  // this sign-in has made the tables
-	onScreen   jid.JID               // the conversation to show first
+	edges      map[state.ConvID]state.Key // the first message read of each conversation; what was missed may come before it
+	unwatch    func()                     // see watch
+	unwanted   bool                       // see letGo
+	fresh      bool                       // this sign-in has made the tables
+	onScreen   state.ConvID               // the conversation to show first
 }
 
 // serverSetting is where the endpoint that the person typed is kept.
@@ -121,15 +121,15 @@ func (l *loop) load() *store.Snapshot {
 	before := l.state
 	l.Emit(snapshot.Event())
 	for c := range before.Chats {
-		if ev := l.readBack(c, l.state.Chat(c.Peer)); ev != nil {
+		if ev := l.readBack(c, l.state.Chat(c.Conv)); ev != nil {
 			l.Emit(ev)
 		}
 	}
 	l.kept = l.state
-	l.edges = map[jid.JID]state.Key{}
+	l.edges = map[state.ConvID]state.Key{}
 	for c := range l.state.Chats {
 		if first := c.Timeline.First(); first != nil {
-			l.edges[c.Peer] = first.Key
+			l.edges[c.Conv] = first.Key
 		}
 	}
 	if before.Me == "" {
@@ -145,9 +145,9 @@ func (l *loop) readBack(old, c *state.Chat) state.Event {
 	if c == nil || first == nil || !c.Earlier || c.Timeline.Len() == 0 {
 		return nil
 	}
-	ev := state.HistoryRead{Peer: c.Peer, Earlier: true}
+	ev := state.HistoryRead{Conv: c.Conv, Earlier: true}
 	for edge := c.Timeline.First().Key; ev.Earlier && first.Key.Before(edge); {
-		rows, err := l.store.Messages(context.Background(), c.Peer, edge, window.Messages)
+		rows, err := l.store.Messages(context.Background(), c.Conv, edge, window.Messages)
 		if err != nil {
 			break // it is on disk still
 		}
@@ -249,7 +249,7 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 			continue
 		}
 		st := framing.New(framing.NSClient, "message").
-			Set("type", "chat").Set("to", row.Peer.String()).Set("id", row.ID).
+			Set("type", "chat").Set("to", string(row.Conv.JID())).Set("id", row.ID).
 			Add(framing.New(framing.NSClient, "body").AddText(row.Body),
 				framing.New(nsStanzaID, "origin-id").Set("id", row.ID))
 		l.Decorate(st)
@@ -270,20 +270,20 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 // on the disk.
 func (l *loop) unconfirmed() (rows []state.MessageRow) {
 	for _, w := range l.pending {
-		var peer jid.JID
+		var conv state.ConvID
 		var id string
 		switch in := w.in.(type) {
 		case state.SendMessage:
-			peer, id = in.Peer.Bare(), in.ID
+			conv, id = in.Conv, in.ID
 		case state.RetryMessage:
-			peer, id = in.Peer.Bare(), in.ID
+			conv, id = in.Conv, in.ID
 		}
-		chat := l.state.Chat(peer)
+		chat := l.state.Chat(conv)
 		if chat == nil {
 			continue
 		}
 		if m := chat.Timeline.ByID(l.state.Account(), id); m != nil && m.Delivery == state.Queued {
-			rows = append(rows, state.MessageRow{Peer: peer, Message: *m})
+			rows = append(rows, state.MessageRow{Conv: conv, Message: *m})
 		}
 	}
 	return rows

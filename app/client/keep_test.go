@@ -36,7 +36,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 // by returns what one of two has said in their conversation.
 func (p *person) by(peer jid.JID, mine bool) (all []string) {
-	c := p.State().Chat(peer)
+	c := p.State().Chat(state.Direct.With(peer))
 	if c == nil {
 		return nil
 	}
@@ -56,20 +56,20 @@ func TestADraftOutlivesThePage(t *testing.T) {
 		grace := p.person(t).here()
 		drafts := func() (all []string) {
 			for _, draft := range storetest.Of[*state.Draft](d.kept().Rows) {
-				all = append(all, string(draft.Peer)+": "+draft.Text)
+				all = append(all, string(draft.Conv)+": "+draft.Text)
 			}
 			return all
 		}
 		for _, text := range []string{"Dear", "Dear Grace,"} {
-			ada.Do(state.KeepDraft{Peer: grace.account, Text: text})
+			ada.Do(state.KeepDraft{Conv: grace.conv(), Text: text})
 		}
-		ada.Do(state.KeepDraft{Peer: "somebody@else.example", Text: "Dear you"})
+		ada.Do(state.KeepDraft{Conv: "somebody@else.example", Text: "Dear you"})
 		eventually(t, "the drafts are on the disk", func() bool { return len(drafts()) == 2 })
 		ada.die()
 		ada = d.page()
 		ada.Do(state.Return{Account: d.account})
 		s := ada.until("no network", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
-		if c := s.Chat(grace.account); c == nil || c.Draft != "Dear Grace," {
+		if c := s.Chat(grace.conv()); c == nil || c.Draft != "Dear Grace," {
 			t.Fatalf("the conversation is %+v", c)
 		}
 		if sent := grace.wire.received(0); count(sent, "Dear") != 0 {
@@ -90,7 +90,7 @@ func TestADraftOutlivesThePage(t *testing.T) {
 		}
 		ada = ada.reload().back()
 		grace.hears(ada.person, "Dear Grace, hello")
-		if c := ada.State().Chat(grace.account); c.Draft != "" {
+		if c := ada.State().Chat(grace.conv()); c.Draft != "" {
 			t.Errorf("what was sent is still a draft: %q", c.Draft)
 		}
 		ada.Do(state.SignOut{})
@@ -108,17 +108,17 @@ func TestReadPositionsOutliveThePage(t *testing.T) {
 		grace := p.person(t).here()
 		grace.says(ada.person, "seen")
 		ada.hears(grace, "seen")
-		ada.Do(state.ReadChat{Peer: grace.account})
-		ada.until("read", func(s *state.State) bool { return s.Chat(grace.account).Unread == 0 })
+		ada.Do(state.ReadChat{Conv: grace.conv()})
+		ada.until("read", func(s *state.State) bool { return s.Chat(grace.conv()).Unread == 0 })
 		for i := range n {
 			grace.says(ada.person, fmt.Sprint("unseen ", i))
 		}
 		ada.hears(grace, fmt.Sprint("unseen ", n-1))
-		was := ada.State().Chat(grace.account)
+		was := ada.State().Chat(grace.conv())
 		d.unread(n)
 		check := func(when string) {
 			t.Helper()
-			c := ada.State().Chat(grace.account)
+			c := ada.State().Chat(grace.conv())
 			if c.Unread != n || c.ReadTo != was.ReadTo {
 				t.Errorf("%s: %d unread, read up to %v; was %d, %v", when, c.Unread, c.ReadTo, n, was.ReadTo)
 			}
@@ -128,23 +128,23 @@ func TestReadPositionsOutliveThePage(t *testing.T) {
 		ada.Do(state.Return{Account: d.account})
 		ada.until("no network", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
 		check("offline")
-		if n := ada.State().Chat(grace.account).Timeline.Len(); n != 50 {
+		if n := ada.State().Chat(grace.conv()).Timeline.Len(); n != 50 {
 			t.Errorf("%d messages are in memory", n)
 		}
-		ada.Do(state.LoadBack{Peer: grace.account, To: was.ReadTo})
+		ada.Do(state.LoadBack{Conv: grace.conv(), To: was.ReadTo})
 		ada.until("where reading stopped", func(s *state.State) bool {
-			m := s.Chat(grace.account).Timeline.Get(was.ReadTo)
+			m := s.Chat(grace.conv()).Timeline.Get(was.ReadTo)
 			return m != nil && m.Body == "seen"
 		})
 		check("with all in memory")
 		d.network.mend()
 		ada = ada.reload().back()
 		check("online again")
-		ada.Do(state.ReadChat{Peer: grace.account})
-		ada.until("read", func(s *state.State) bool { return s.Chat(grace.account).Unread == 0 })
+		ada.Do(state.ReadChat{Conv: grace.conv()})
+		ada.until("read", func(s *state.State) bool { return s.Chat(grace.conv()).Unread == 0 })
 		d.unread(0)
 		ada = ada.reload().back()
-		if c := ada.State().Chat(grace.account); c.Unread != 0 || c.ReadTo != c.Timeline.Last().Key {
+		if c := ada.State().Chat(grace.conv()); c.Unread != 0 || c.ReadTo != c.Timeline.Last().Key {
 			t.Errorf("what was read is unread: %d, %v", c.Unread, c.ReadTo)
 		}
 	})
@@ -195,7 +195,7 @@ func TestM07_M11_AReloadedPageResumes(t *testing.T) {
 		ada = d.page()
 		ada.gate = make(chan struct{})
 		ada.Do(state.Return{Account: d.account})
-		s := ada.until("what was kept", func(s *state.State) bool { return s.Chat(grace.account) != nil })
+		s := ada.until("what was kept", func(s *state.State) bool { return s.Chat(grace.conv()) != nil })
 		if s.Connection.Phase != state.Connecting || s.Me != me || !friend(s, grace.account) || !s.RosterLoaded ||
 			!slices.Equal(ada.bodies(grace.account), []string{"before"}) || ada.wire.Dials() != 0 {
 			t.Errorf("before there is a network: %s", ada.describe())
@@ -247,7 +247,7 @@ func TestSec61_Promise5_TheOutboxOutlivesThePage(t *testing.T) {
 		grace.wants(d.account, all...)
 		ada.wants(grace.account, all...)
 		received := grace.wire.received(since)
-		for _, m := range ada.State().Chat(grace.account).Timeline.Newest(n) {
+		for _, m := range ada.State().Chat(grace.conv()).Timeline.Newest(n) {
 			if m.Delivery != state.OnServer && m.Delivery != state.Delivered {
 				t.Errorf("%q is %v", m.Body, m.Delivery)
 			}
@@ -306,12 +306,12 @@ func TestSec63_M09_TheArchiveSettlesTheOutbox(t *testing.T) {
 		ada = d.page().back()
 		grace.hears(ada.person, "lost 3")
 		ada.until("all is sent", func(s *state.State) bool {
-			for _, m := range s.Chat(grace.account).Timeline.Newest(10) {
+			for _, m := range s.Chat(grace.conv()).Timeline.Newest(10) {
 				if m.Mine && m.Delivery != state.OnServer && m.Delivery != state.Delivered {
 					return false
 				}
 			}
-			return s.Chat(grace.account).Timeline.Len() == 5
+			return s.Chat(grace.conv()).Timeline.Len() == 5
 		})
 		grace.wants(d.account, "arrived", "meanwhile", "lost 1", "lost 2", "lost 3")
 		if got := ada.by(grace.account, true); !slices.Equal(got, []string{"arrived", "lost 1", "lost 2", "lost 3"}) {
@@ -396,7 +396,7 @@ func TestSec56_Sec59_Promise13_FullDisk(t *testing.T) {
 
 		ada = ada.reload().back()
 		ada.until("all of it", func(s *state.State) bool { return last(s, grace.account).Body == all[len(all)-1] })
-		ada.Do(state.LoadOlder{Peer: grace.account})
+		ada.Do(state.LoadOlder{Conv: grace.conv()})
 		ada.wants(grace.account, all...)
 		resumed(t, ada.wire.sent(0))
 	})
@@ -466,11 +466,11 @@ func TestSec59_Sec61_Promise3_DyingAnywhere(t *testing.T) {
 				theirs := ada.by(grace.account, false)
 				return len(theirs) > 0 && theirs[len(theirs)-1] == "hers, the last"
 			})
-			for ada.State().Chat(grace.account).Earlier {
+			for ada.State().Chat(grace.conv()).Earlier {
 				n := len(ada.bodies(grace.account))
-				ada.Do(state.LoadOlder{Peer: grace.account})
+				ada.Do(state.LoadOlder{Conv: grace.conv()})
 				ada.until("older ones", func(s *state.State) bool {
-					c := s.Chat(grace.account)
+					c := s.Chat(grace.conv())
 					return !c.Earlier || c.Timeline.Len() > n
 				})
 			}
@@ -510,9 +510,9 @@ func TestOlderPagesComeFromTheDiskFirst(t *testing.T) {
 		}
 		since := ada.wire.now()
 		for shown := 50; shown < onDisk; {
-			ada.Do(state.LoadOlder{Peer: grace.account})
+			ada.Do(state.LoadOlder{Conv: grace.conv()})
 			shown = min(shown+50, onDisk)
-			ada.until("a page from the disk", func(s *state.State) bool { return s.Chat(grace.account).Timeline.Len() >= shown })
+			ada.until("a page from the disk", func(s *state.State) bool { return s.Chat(grace.conv()).Timeline.Len() >= shown })
 			if got := ada.bodies(grace.account); !slices.Equal(got, all[len(all)-shown:]) {
 				t.Fatalf("then %q", got)
 			}
@@ -644,8 +644,8 @@ func TestSec59_Sec61_CommitsDoNotStopTheLoop(t *testing.T) {
 		}
 		ada.hears(grace, fmt.Sprint("message ", n-1))
 		ada.says(grace, "an answer")
-		ada.Do(state.Typing{Peer: grace.account, Typing: true})
-		eventually(t, "it is shown", func() bool { return ada.State().Chat(grace.account).Timeline.Last().Body == "an answer" })
+		ada.Do(state.Typing{Conv: grace.conv(), Typing: true})
+		eventually(t, "it is shown", func() bool { return ada.State().Chat(grace.conv()).Timeline.Last().Body == "an answer" })
 		if h := highest(ada.wire.sent(since)); h > stored {
 			t.Errorf("%d are acknowledged, %d are on the disk", h, stored)
 		}

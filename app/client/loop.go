@@ -87,7 +87,7 @@ func (l *loop) events() <-chan stream.Event {
 func (l *loop) do(in state.Intent) {
 	switch wanted := in.(type) {
 	case state.LoadOlder:
-		if l.readOlder(wanted.Peer) {
+		if l.readOlder(wanted.Conv) {
 			return
 		}
 	case state.SendMessage:
@@ -112,7 +112,7 @@ func (l *loop) perform(in state.Intent) {
 	case state.Return:
 		l.comeBack(in)
 	case state.LoadBack:
-		l.reach(in.Peer.Bare(), in.To)
+		l.reach(in.Conv, in.To)
 	case state.GivePassword:
 		if l.stream != nil {
 			l.given.Store(&in.Password)
@@ -131,7 +131,7 @@ func (l *loop) perform(in state.Intent) {
 			l.comeBack(state.Return{Account: l.state.Account()}) // another tab had taken over
 		}
 	case state.LoadOlder:
-		for l.readOlder(in.Peer) {
+		for l.readOlder(in.Conv) {
 			// Another tab has more of it in memory. No hole may come between the page
 			// that is asked for and what is here.
 		}
@@ -141,7 +141,7 @@ func (l *loop) perform(in state.Intent) {
 		l.feature(in)
 	case state.RetryMessage:
 		l.urgent = true
-		l.recall(state.MessageMarked{Peer: in.Peer, ID: in.ID, Delivery: state.Queued})
+		l.recall(state.MessageMarked{Conv: in.Conv, ID: in.ID, Delivery: state.Queued})
 		l.feature(in)
 	default:
 		l.feature(in)

@@ -16,11 +16,11 @@ func TestNobodyWaitsForTheLoop(t *testing.T) {
 	const many = 10_000
 	c := client.New(client.Config{})
 	for i := range many { // the loop does not run yet: as good as busy
-		c.Do(state.KeepDraft{Peer: "grace@example.org", Text: fmt.Sprint(i)})
+		c.Do(state.KeepDraft{Conv: "grace@example.org", Text: fmt.Sprint(i)})
 		c.Wake(stream.Visible)
 		c.Hide(i%2 == 0)
 	}
-	c.Do(state.KeepDraft{Peer: "grace@example.org", Text: "the last"})
+	c.Do(state.KeepDraft{Conv: "grace@example.org", Text: "the last"})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{}, 1)
 	stop := c.Watch(func() {

@@ -203,7 +203,7 @@ func (l *loop) grant(m *mirror, requests []request, carryOut func(state.Intent))
 // message is here already, or on disk.
 func (l *loop) again(in state.Intent) {
 	if m, ok := in.(state.SendMessage); ok && l.store != nil {
-		rows, err := l.store.Find(context.Background(), m.Peer.Bare(), []store.Wanted{{Author: l.state.Account(), ID: m.ID}})
+		rows, err := l.store.Find(context.Background(), m.Conv, []store.Wanted{{Author: l.state.Account(), ID: m.ID}})
 		if err == nil && len(rows) > 0 {
 			return
 		}

@@ -22,7 +22,7 @@ func TestNotesToOneself(t *testing.T) {
 			if body == "bread" {
 				who = phone
 			}
-			who.Do(state.SendMessage{Peer: me, Body: body})
+			who.Do(state.SendMessage{Conv: state.Direct.With(me), Body: body})
 			for _, d := range []*person{desk, phone} {
 				d.wants(me, notes[:i+1]...)
 			}
@@ -33,7 +33,7 @@ func TestNotesToOneself(t *testing.T) {
 		late := p.device(t, me).here()
 		for name, d := range map[string]*person{"desk": desk, "phone": phone, "late": late} {
 			d.wants(me, notes...)
-			c := d.State().Chat(me)
+			c := d.State().Chat(state.Direct.With(me))
 			if c.Unread != 0 || c.Typing || c.Resource != "" {
 				t.Errorf("%s: %d unread, typing %t, bound to %q", name, c.Unread, c.Typing, c.Resource)
 			}
@@ -43,8 +43,8 @@ func TestNotesToOneself(t *testing.T) {
 				}
 			}
 			for c := range d.State().Chats {
-				if c.Peer != me {
-					t.Errorf("%s has a conversation with %s", name, c.Peer)
+				if c.Conv.JID() != me {
+					t.Errorf("%s has a conversation with %s", name, c.Conv)
 				}
 			}
 		}
@@ -54,7 +54,7 @@ func TestNotesToOneself(t *testing.T) {
 			}
 		}
 		desk.until("all of it is on the server", func(s *state.State) bool {
-			for _, m := range s.Chat(me).Timeline.Newest(10) {
+			for _, m := range s.Chat(state.Direct.With(me)).Timeline.Newest(10) {
 				if m.Delivery < state.OnServer {
 					return false
 				}

@@ -112,7 +112,7 @@ func TestE05_StreamErrors(t *testing.T) {
 			if c := s.Connection; c.Phase != tc.phase || c.Problem.Kind != tc.kind || strings.Contains(c.Problem.Text, "words of the server") {
 				t.Errorf("%+v %+v", c, c.Problem)
 			}
-			if s := ada.State(); s.Chat(friendly) == nil || s.Contact(friendly) == nil {
+			if s := ada.State(); s.Chat(state.Direct.With(friendly)) == nil || s.Contact(friendly) == nil {
 				t.Error("what was there is gone from the screen")
 			}
 			if tc.phase == state.Stopped && peer.Connections() != 1 {
@@ -214,7 +214,7 @@ func TestM07_ResumedByThePeer(t *testing.T) {
 		})
 		ada := alone(t, peer).here()
 		ada.until("one", func(s *state.State) bool { return last(s, friendly) != nil })
-		ada.Do(state.SendMessage{Peer: friendly, Body: "in the gap"})
+		ada.Do(state.SendMessage{Conv: state.Direct.With(friendly), Body: "in the gap"})
 		ada.fenced()
 		ada.wants(friendly, "one", "in the gap", "fence")
 		if n := count(ada.wire.sent(0), ">in the gap<"); n != 2 {
@@ -286,8 +286,8 @@ func TestReceiptsAfterALoss(t *testing.T) {
 	ada := alone(t, peer)
 	ada.Do(state.SignIn{Address: string(me), Password: password, Server: peer.URL})
 	<-read
-	ada.until("the message", func(s *state.State) bool { return s.Chat(friendly) != nil })
-	ada.Do(state.ReadChat{Peer: friendly})
+	ada.until("the message", func(s *state.State) bool { return s.Chat(state.Direct.With(friendly)) != nil })
+	ada.Do(state.ReadChat{Conv: state.Direct.With(friendly)})
 	for what, c := range map[string]chan []string{
 		"received live to grace@peer.test/desk, displayed live to grace@peer.test":                                     first,
 		"received live to grace@peer.test/desk, displayed live to grace@peer.test, received missed to grace@peer.test": second,

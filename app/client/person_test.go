@@ -150,7 +150,7 @@ func (p *person) describe() string {
 		fmt.Fprintf(&b, "contact %s %+v\n", c.JID, *c)
 	}
 	for c := range s.Chats {
-		fmt.Fprintf(&b, "chat %s %d rows, gaps %+v\n", c.Peer, c.Timeline.Len(), s.Gaps(c.Peer))
+		fmt.Fprintf(&b, "chat %s %d rows, gaps %+v\n", c.Conv, c.Timeline.Len(), s.Gaps(c.Conv))
 		for _, m := range c.Timeline.Newest(10) {
 			fmt.Fprintf(&b, "  %.60q mine %v delivery %v %s\n", m.Body, m.Mine, m.Delivery, m.Problem)
 		}
@@ -160,7 +160,7 @@ func (p *person) describe() string {
 
 // says sends a message.
 func (p *person) says(to *person, body string) {
-	p.Do(state.SendMessage{Peer: to.account, Body: body})
+	p.Do(state.SendMessage{Conv: to.conv(), Body: body})
 }
 
 // hears waits until a message is the newest in the conversation with somebody.
@@ -184,7 +184,7 @@ func (p *person) sees(peer jid.JID, body string, d state.Delivery) *state.Messag
 }
 
 func last(s *state.State, peer jid.JID) *state.Message {
-	c := s.Chat(peer)
+	c := s.Chat(state.Direct.With(peer))
 	if c == nil {
 		return nil
 	}
@@ -193,7 +193,7 @@ func last(s *state.State, peer jid.JID) *state.Message {
 
 // bodies returns what is in a conversation, oldest first.
 func (p *person) bodies(peer jid.JID) (all []string) {
-	c := p.State().Chat(peer)
+	c := p.State().Chat(state.Direct.With(peer))
 	if c == nil {
 		return nil
 	}
@@ -328,3 +328,6 @@ func (s tapped) Write(ctx context.Context, doc string) error {
 	s.wire.add(true, doc)
 	return s.Socket.Write(ctx, doc)
 }
+
+// conv is the conversation with somebody.
+func (p *person) conv() state.ConvID { return state.Direct.With(p.account) }

@@ -79,10 +79,10 @@ func (l *loop) forgetOld(ctx context.Context, most, keep int) bool {
 
 // beyond returns what to forget of a conversation so that about so many messages stay.
 func (l *loop) beyond(ctx context.Context, c *state.Chat, most, keep int) (ev state.Forgotten, ok bool) {
-	if m, err := l.store.Nth(ctx, c.Peer, most+1); m == nil || err != nil {
+	if m, err := l.store.Nth(ctx, c.Conv, most+1); m == nil || err != nil {
 		return ev, false
 	}
-	first, err := l.store.Nth(ctx, c.Peer, keep)
+	first, err := l.store.Nth(ctx, c.Conv, keep)
 	if first == nil || err != nil {
 		return ev, false
 	}
@@ -93,14 +93,14 @@ func (l *loop) beyond(ctx context.Context, c *state.Chat, most, keep int) (ev st
 	// It has to be one from which the archive can be asked for what comes before, and that
 	// can be told from that by time. Something has to go, or nothing is pruned.
 	for before := (state.Key{Time: stays.Time, Seq: stays.Seq + 1}); ; {
-		rows, err := l.store.Messages(ctx, c.Peer, before, backPage)
+		rows, err := l.store.Messages(ctx, c.Conv, before, backPage)
 		if err != nil || len(rows) < 2 {
 			return ev, false
 		}
 		goes := slices.DeleteFunc(state.States(rows), func(m state.Message) bool { return m.Stays() })
 		for i := len(goes) - 1; i > 0; i-- {
 			if m := goes[i]; m.ArchiveID != "" && m.At.Unix() > goes[i-1].At.Unix() {
-				return state.Forgotten{Peer: c.Peer, Before: m.Key, ID: m.ArchiveID, At: m.At}, true
+				return state.Forgotten{Conv: c.Conv, Before: m.Key, ID: m.ArchiveID, At: m.At}, true
 			}
 		}
 		before = rows[1].Message.Key

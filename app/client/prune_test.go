@@ -30,8 +30,8 @@ func chatter(t *testing.T, n int) (d *device, ada *page, grace *person, all []st
 			eventually(t, "the next second", func() bool { return time.Now().Unix() > second })
 		}
 	}
-	ada.Do(state.ReadChat{Peer: grace.account})
-	ada.until("read", func(s *state.State) bool { return s.Chat(grace.account).Unread == 0 })
+	ada.Do(state.ReadChat{Conv: grace.conv()})
+	ada.until("read", func(s *state.State) bool { return s.Chat(grace.conv()).Unread == 0 })
 	eventually(t, "it is on the disk", func() bool { return len(d.rows(grace)) == n })
 	d.unread(0)
 	return d, ada, grace, all
@@ -45,7 +45,7 @@ func (d *device) rows(with *person) []state.MessageRow {
 		d.t.Fatal(err)
 	}
 	defer s.Close()
-	rows, err := s.Messages(d.t.Context(), with.account, state.Key{}, 100_000)
+	rows, err := s.Messages(d.t.Context(), with.conv(), state.Key{}, 100_000)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestSec56_RoomIsMade(t *testing.T) {
 	t.Log("with capacity again, and after a reload, the rest comes from the archive")
 	d.Capacity(0)
 	ada = ada.reload().back()
-	if ada.State().Whole(grace.account) {
+	if ada.State().Whole(grace.conv()) {
 		t.Error("it claims to have all of the conversation")
 	}
 	ada.scrollBack(grace.account)
@@ -123,15 +123,15 @@ func TestSec56_RoomIsMadeTwice(t *testing.T) {
 	eventually(t, "it prunes", func() bool { return slices.Contains(d.said(grace), "one too many") })
 	for range 2 {
 		for full := false; !full; {
-			n := ada.State().Chat(grace.account).Timeline.Len()
-			ada.Do(state.LoadOlder{Peer: grace.account})
+			n := ada.State().Chat(grace.conv()).Timeline.Len()
+			ada.Do(state.LoadOlder{Conv: grace.conv()})
 			full = ada.until("a page, or that the disk is full", func(s *state.State) bool {
-				return s.Storage != nil || s.Chat(grace.account).Timeline.Len() != n
+				return s.Storage != nil || s.Chat(grace.conv()).Timeline.Len() != n
 			}).Storage != nil
 			eventually(t, "it is on the disk, or the disk is full", func() bool {
 				s := ada.State()
 				full = s.Storage != nil
-				return full || len(d.rows(grace)) >= s.Chat(grace.account).Timeline.Len()
+				return full || len(d.rows(grace)) >= s.Chat(grace.conv()).Timeline.Len()
 			})
 		}
 		ada.until("it works again", func(s *state.State) bool { return s.Storage == nil })
@@ -161,7 +161,7 @@ func TestSec56_WhatStays(t *testing.T) {
 	last := chat.Last.Time
 	var unread []state.MessageRow
 	for i := range int64(300) {
-		unread = append(unread, state.MessageRow{Peer: grace.account, At: last + i + 1, Message: state.Message{
+		unread = append(unread, state.MessageRow{Conv: grace.conv(), At: last + i + 1, Message: state.Message{
 			Key: state.Key{Time: last + i + 1, Seq: 1_000_000 + i}, ID: fmt.Sprint("unread", i), ArchiveID: fmt.Sprint("x", i),
 			Author: grace.account, Body: fmt.Sprint("unread ", i),
 		}})
@@ -207,7 +207,7 @@ func TestSec56_WhatFailedStays(t *testing.T) {
 	var failed []state.MessageRow
 	for _, at := range []int{119, 19} { // after that another second begins
 		body := fmt.Sprint("refused after ", at)
-		failed = append(failed, state.MessageRow{Peer: grace.account, At: rows[at].Time, Delivery: "failed", Message: state.Message{
+		failed = append(failed, state.MessageRow{Conv: grace.conv(), At: rows[at].Time, Delivery: "failed", Message: state.Message{
 			Key: state.Key{Time: rows[at].Time, Seq: 1_000_000}, ID: body, Author: d.account, Mine: true, Body: body, Problem: "It was refused.",
 		}})
 		all = slices.Insert(all, at+1, body)
@@ -236,16 +236,16 @@ func TestSec56_WhatFailedStays(t *testing.T) {
 	t.Log("what is missing around it is not hidden")
 	d.Capacity(0)
 	ada = ada.reload().back()
-	for ada.State().Chat(grace.account).Earlier {
-		n := ada.State().Chat(grace.account).Timeline.Len()
-		ada.Do(state.LoadOlder{Peer: grace.account})
-		ada.until("more", func(s *state.State) bool { c := s.Chat(grace.account); return !c.Earlier || c.Timeline.Len() > n })
+	for ada.State().Chat(grace.conv()).Earlier {
+		n := ada.State().Chat(grace.conv()).Timeline.Len()
+		ada.Do(state.LoadOlder{Conv: grace.conv()})
+		ada.until("more", func(s *state.State) bool { c := s.Chat(grace.conv()); return !c.Earlier || c.Timeline.Len() > n })
 	}
 	if got := ada.bodies(grace.account); !slices.Equal(got, d.said(grace)) {
 		t.Errorf("in memory %q", got)
 	}
-	there := ada.State().Chat(grace.account).Timeline.From(state.Key(failed[0].Key), 2)[1]
-	if gap := ada.State().Older(grace.account); gap == nil || gap.After.ID != "" || gap.Before.ID != there.ArchiveID {
+	there := ada.State().Chat(grace.conv()).Timeline.From(state.Key(failed[0].Key), 2)[1]
+	if gap := ada.State().Older(grace.conv()); gap == nil || gap.After.ID != "" || gap.Before.ID != there.ArchiveID {
 		t.Errorf("the gap is %+v, and there is %+v", gap, there)
 	}
 	ada.scrollBack(grace.account)
@@ -253,10 +253,10 @@ func TestSec56_WhatFailedStays(t *testing.T) {
 	eventually(t, "all of it is on the disk", func() bool { return slices.Equal(d.said(grace), all) })
 
 	t.Log("it is sent at last: the archive has it, but in another place")
-	ada.Do(state.RetryMessage{Peer: grace.account, ID: failed[1].ID})
+	ada.Do(state.RetryMessage{Conv: grace.conv(), ID: failed[1].ID})
 	grace.hears(ada.person, failed[1].Body)
 	ada.until("on the server", func(s *state.State) bool {
-		return s.Chat(grace.account).Timeline.Get(state.Key(failed[1].Key)).Delivery > state.Queued
+		return s.Chat(grace.conv()).Timeline.Get(state.Key(failed[1].Key)).Delivery > state.Queued
 	})
 	eventually(t, "on the disk too", func() bool { return d.rows(grace)[20].Delivery != "failed" && d.rows(grace)[20].Out == 0 })
 	ada.die()
@@ -294,8 +294,8 @@ func TestTheTablesAreTakenAway(t *testing.T) {
 	d, ada, grace, all := chatter(t, 150)
 	ada = ada.reload().back()
 	tail(t, "in memory", ada.bodies(grace.account), all, 50)
-	ada.Do(state.KeepDraft{Peer: grace.account, Text: "half a sen"})
-	ada.until("the draft", func(s *state.State) bool { return s.Chat(grace.account).Draft != "" })
+	ada.Do(state.KeepDraft{Conv: grace.conv(), Text: "half a sen"})
+	ada.until("the draft", func(s *state.State) bool { return s.Chat(grace.conv()).Draft != "" })
 	take := func() {
 		t.Helper()
 		other, err := d.Memory.Open(t.Context(), d.account)

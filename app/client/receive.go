@@ -30,20 +30,7 @@ func (l *loop) receive(el *framing.Element) {
 // read fills in what a server may leave out: no to is our full address, no from
 // our own account (RFC 6120 §8.1.1.1, §8.1.2.1).
 func (l *loop) read(el *framing.Element) *feature.Stanza {
-	st := &feature.Stanza{
-		Element: el,
-		From:    jid.JID(el.Attr("from")),
-		To:      jid.JID(el.Attr("to")),
-		ID:      el.Attr("id"),
-		Type:    el.Attr("type"),
-		At:      l.state.Now(l.Now()),
-	}
-	if st.From == "" {
-		st.From = l.state.Account()
-	}
-	if st.To == "" {
-		st.To = l.state.Me
-	}
+	st := l.stanza(el, l.state.Me, l.state.Now(l.Now()))
 	if el.Name.Local != "message" {
 		return st
 	}
@@ -51,6 +38,37 @@ func (l *loop) read(el *framing.Element) *feature.Stanza {
 		st.At = late(at, l.state.Now(l.Now()))
 	}
 	st.ArchiveID = l.archiveID(el)
+	return st
+}
+
+// Inner implements feature.Client. What does not say to whom it goes goes to our account.
+func (l *loop) Inner(message *framing.Element, source feature.Source, at time.Time) *feature.Stanza {
+	st := l.stanza(message, l.state.Account(), at)
+	st.Source = source
+	return st
+}
+
+// stanza reads who says something, to whom, and in which conversation: that with the other
+// side, the sender or the addressee of what this account has sent.
+func (l *loop) stanza(el *framing.Element, to jid.JID, at time.Time) *feature.Stanza {
+	st := &feature.Stanza{
+		Element: el, From: jid.JID(el.Attr("from")), To: jid.JID(el.Attr("to")), ID: el.Attr("id"), Type: el.Attr("type"), At: at,
+	}
+	if st.From == "" {
+		st.From = l.state.Account()
+	}
+	if st.To == "" {
+		st.To = to
+	}
+	st.By = state.Author{JID: st.From.Bare(), Mine: l.own(st.From.Bare())}
+	kind, other := state.Direct, st.From
+	if st.Type == "groupchat" {
+		kind, st.By.JID = state.Room, st.From
+	}
+	if st.By.Mine {
+		other = st.To
+	}
+	st.Conv = kind.With(other)
 	return st
 }
 

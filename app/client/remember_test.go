@@ -308,7 +308,7 @@ func TestACredentialThatNoLongerWorks(t *testing.T) {
 				return s.Connection.Phase == state.SignedOut && s.Connection.Problem != nil && s.Connection.Problem != before
 			})
 			blank(t, s)
-			if sn := d.kept(); len(sn.Outbox()) != 1 || len(sn.Ends[grace.account].Messages) != 2 {
+			if sn := d.kept(); len(sn.Outbox()) != 1 || len(sn.Ends[grace.conv()].Messages) != 2 {
 				t.Errorf("kept %+v", sn)
 			}
 		})
@@ -338,7 +338,7 @@ func TestSec52_ACredentialThatCannotBeRead(t *testing.T) {
 		grace := p.person(t).here()
 		grace.says(ada.person, "history")
 		ada.hears(grace, "history")
-		eventually(t, "it is kept", func() bool { return len(d.kept().Ends[grace.account].Messages) == 1 })
+		eventually(t, "it is kept", func() bool { return len(d.kept().Ends[grace.conv()].Messages) == 1 })
 		ada = ada.reload()
 		d.breaks(errors.New("the disk is busy"))
 		ada.Do(state.Return{Account: d.account})

@@ -37,7 +37,7 @@ type search struct {
 
 // place is the key of a message among those of all conversations.
 type place struct {
-	peer string
+	conv string
 	key  state.Key
 }
 
@@ -59,7 +59,7 @@ func (s *search) inMemory(ctx context.Context, from *state.State) {
 		for page := c.Timeline.Newest(searchSlice); len(page) > 0 && found <= s.n; page = c.Timeline.Before(page[0].Key, searchSlice) {
 			for _, m := range slices.Backward(page) {
 				if state.Has(m.Words(), s.words) {
-					s.add(state.Hit{Peer: c.Peer, Message: *m})
+					s.add(state.Hit{Conv: c.Conv, Message: *m})
 					found++
 				}
 			}
@@ -84,7 +84,7 @@ func (s *search) onDisk(ctx context.Context, disk store.Store) error {
 			return err
 		}
 		for i := range rows {
-			s.add(state.Hit{Peer: rows[i].Peer, Message: rows[i].State()})
+			s.add(state.Hit{Conv: rows[i].Conv, Message: rows[i].State()})
 		}
 		s.report(ctx, state.Found{})
 		newer := 0 // than what has not been looked at
@@ -102,7 +102,7 @@ func (s *search) onDisk(ctx context.Context, disk store.Store) error {
 }
 
 func (s *search) add(h state.Hit) {
-	at := place{string(h.Peer), h.Message.Key}
+	at := place{string(h.Conv), h.Message.Key}
 	if s.at[at] {
 		return
 	}
@@ -118,7 +118,7 @@ func (s *search) cut() {
 		if a.Message.Key != b.Message.Key {
 			return b.Message.Key.Before(a.Message.Key)
 		}
-		return a.Peer < b.Peer
+		return a.Conv < b.Conv
 	})
 	s.hits = s.hits[:min(s.n+1, len(s.hits))]
 }

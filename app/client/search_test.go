@@ -42,7 +42,7 @@ func TestSearch_Offline(t *testing.T) {
 	var rows []state.MessageRow
 	for i := range int64(3000) {
 		peer := d.account
-		rows = append(rows, state.MessageRow{Peer: peer, At: 1e15 + i*1e6, Message: state.Message{
+		rows = append(rows, state.MessageRow{Conv: state.Direct.With(peer), At: 1e15 + i*1e6, Message: state.Message{
 			Key: state.Key{Time: 1e15 + i*1e6, Seq: i}, ID: fmt.Sprint("old", i), Author: peer, Body: fmt.Sprint("Brief number ", i),
 		}})
 	}
@@ -51,7 +51,7 @@ func TestSearch_Offline(t *testing.T) {
 	s, err := d.Memory.Open(t.Context(), d.account)
 	if err == nil {
 		err = s.Commit(t.Context(), &store.Batch{Rows: append(storetest.Messages(rows...),
-			state.Row{Value: &state.ChatRow{Chat: state.Chat{Peer: d.account}, High: 3000, Last: &rows[2999]}})})
+			state.Row{Value: &state.ChatRow{Chat: state.Chat{Conv: d.conv()}, High: 3000, Last: &rows[2999]}})})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestSearch_Offline(t *testing.T) {
 	ada = d.page()
 	ada.Do(state.Return{Account: d.account})
 	ada.until("no network", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
-	if n := ada.State().Chat(d.account).Timeline.Len(); n > 100 {
+	if n := ada.State().Chat(d.conv()).Timeline.Len(); n > 100 {
 		t.Fatalf("%d messages are in memory", n)
 	}
 	if got := ada.found("paris CAFE", 10); !slices.Equal(got, []string{"Ein Café in Paris"}) {
@@ -81,12 +81,12 @@ func TestSearch_Offline(t *testing.T) {
 
 	hit := ada.search("paris", 1)
 	h := hit[len(hit)-1].Hits[0]
-	ada.Do(state.LoadBack{Peer: h.Peer, To: h.Message.Key})
+	ada.Do(state.LoadBack{Conv: h.Conv, To: h.Message.Key})
 	ada.until("it is in memory", func(s *state.State) bool {
-		c := s.Chat(h.Peer)
+		c := s.Chat(h.Conv)
 		return c.Timeline.Get(h.Message.Key) != nil && len(c.Timeline.Before(h.Message.Key, 30)) == 30
 	})
-	c := ada.State().Chat(h.Peer)
+	c := ada.State().Chat(h.Conv)
 	for i, m := range c.Timeline.From(h.Message.Key, 3000) {
 		if m.ID != fmt.Sprint("old", 1234+i) {
 			t.Fatalf("%d after it is %s", i, m.ID)
@@ -119,7 +119,7 @@ func TestSearch_NotRemembered(t *testing.T) {
 			t.Errorf("found %q", got)
 		}
 		all := ada.search("moth", 1)
-		if last := all[len(all)-1]; len(last.Hits) != 1 || !last.More || last.Hits[0].Peer != grace.account {
+		if last := all[len(all)-1]; len(last.Hits) != 1 || !last.More || last.Hits[0].Conv != grace.conv() {
 			t.Errorf("told %+v", last)
 		}
 		if got := ada.found("  ", 10); len(got) != 0 {

@@ -106,8 +106,8 @@ func TestSignOut(t *testing.T) {
 		befriend(ada, grace)
 		grace.says(ada, "secret")
 		ada.hears(grace, "secret")
-		grace.Do(state.Typing{Peer: ada.account, Typing: true})
-		ada.until("typing", func(s *state.State) bool { return s.Chat(grace.account).Typing })
+		grace.Do(state.Typing{Conv: ada.conv(), Typing: true})
+		ada.until("typing", func(s *state.State) bool { return s.Chat(grace.conv()).Typing })
 
 		t.Run("leaves nothing behind", func(t *testing.T) {
 			ada.Do(state.SignOut{})
@@ -131,7 +131,7 @@ func TestSignOut(t *testing.T) {
 				t.Errorf("the contact %+v", c)
 			}
 			for c := range s.Chats {
-				t.Errorf("the conversation with %s", c.Peer)
+				t.Errorf("the conversation with %s", c.Conv)
 			}
 			grace.says(ada, "welcome")
 			ada.hears(grace, "welcome")
@@ -152,7 +152,7 @@ func blank(t testing.TB, s *state.State) {
 		t.Errorf("the contact %+v", c)
 	}
 	for c := range s.Chats {
-		t.Errorf("the conversation with %s", c.Peer)
+		t.Errorf("the conversation with %s", c.Conv)
 	}
 	if s.RosterLoaded || s.CaughtUp || s.OwnPresence != (state.Presence{}) {
 		t.Errorf("%+v", s)

@@ -37,9 +37,9 @@ func shown(s *state.State) string {
 		lines = append(lines, fmt.Sprintf("contact %+v", plain))
 	}
 	for c := range s.Chats {
-		lines = append(lines, fmt.Sprint("chat ", c.Peer, c.Resource, c.Unread, c.ReadTo, c.Seam, c.Typing, s.Gaps(c.Peer)))
+		lines = append(lines, fmt.Sprint("chat ", c.Conv, c.Resource, c.Unread, c.ReadTo, c.Seam, c.Typing, s.Gaps(c.Conv)))
 		for _, m := range c.Timeline.Newest(10_000) {
-			lines = append(lines, fmt.Sprint(c.Peer, m.Key, m.ID, m.ArchiveID, m.Author, m.Mine, m.Body, m.At.UnixMicro(), m.Delivery, m.Problem))
+			lines = append(lines, fmt.Sprint(c.Conv, m.Key, m.ID, m.ArchiveID, m.Author, m.Mine, m.Body, m.At.UnixMicro(), m.Delivery, m.Problem))
 		}
 	}
 	slices.Sort(lines)
@@ -82,8 +82,8 @@ func TestPromise16_AMirrorDoesEverything(t *testing.T) {
 		for _, pg := range []*page{ada, mirror, third} {
 			pg.hears(grace, "to all")
 		}
-		third.Do(state.ReadChat{Peer: grace.account})
-		ada.until("read there", func(s *state.State) bool { return s.Chat(grace.account).Unread == 0 })
+		third.Do(state.ReadChat{Conv: grace.conv()})
+		ada.until("read there", func(s *state.State) bool { return s.Chat(grace.conv()).Unread == 0 })
 		agree(t, ada, mirror, third)
 
 		mirror.Do(state.SetPresence{Presence: state.Presence{Show: state.DND, Status: "in the mirror"}})
@@ -94,10 +94,10 @@ func TestPromise16_AMirrorDoesEverything(t *testing.T) {
 		for _, pg := range []*page{ada, mirror, third} {
 			pg.until("the name", func(s *state.State) bool { return s.Name(grace.account) == "Amazing" })
 		}
-		grace.Do(state.Typing{Peer: d.account, Typing: true})
-		third.until("she types", func(s *state.State) bool { return s.Chat(grace.account).Typing })
-		third.Do(state.Typing{Peer: grace.account, Typing: true})
-		grace.until("we type", func(s *state.State) bool { return s.Chat(d.account).Typing })
+		grace.Do(state.Typing{Conv: d.conv(), Typing: true})
+		third.until("she types", func(s *state.State) bool { return s.Chat(grace.conv()).Typing })
+		third.Do(state.Typing{Conv: grace.conv(), Typing: true})
+		grace.until("we type", func(s *state.State) bool { return s.Chat(d.conv()).Typing })
 		agree(t, ada, mirror, third)
 
 		d.network.cut()
@@ -161,7 +161,7 @@ func TestPromise16_AMirrorReadsFurtherBack(t *testing.T) {
 			d.network.mend()
 			ada = d.page().back()
 			mirror = d.tab()
-			mirror.Do(state.LoadOlder{Peer: grace.account})
+			mirror.Do(state.LoadOlder{Conv: grace.conv()})
 			mirror.until("the page before", func(*state.State) bool { return len(mirror.bodies(grace.account)) == 61 })
 			if len(ada.bodies(grace.account)) != 50 {
 				t.Fatal("the leader has read it too: the test cannot fail")
@@ -170,7 +170,7 @@ func TestPromise16_AMirrorReadsFurtherBack(t *testing.T) {
 		}
 		t.Run("sent again", func(t *testing.T) {
 			d, grace, ada, mirror := tabs(t)
-			mirror.Do(state.RetryMessage{Peer: grace.account, ID: "long ago"})
+			mirror.Do(state.RetryMessage{Conv: grace.conv(), ID: "long ago"})
 			grace.hears(mirror.person, "long ago")
 			eventually(t, "the disk says so", func() bool { return d.rows(grace)[0].Delivery == "server" })
 			agree(t, ada, mirror)
@@ -180,7 +180,7 @@ func TestPromise16_AMirrorReadsFurtherBack(t *testing.T) {
 		})
 		t.Run("deleted", func(t *testing.T) {
 			d, grace, ada, mirror := tabs(t)
-			mirror.Do(state.DeleteMessage{Peer: grace.account, ID: "long ago"})
+			mirror.Do(state.DeleteMessage{Conv: grace.conv(), ID: "long ago"})
 			eventually(t, "it is not on the disk", func() bool { return len(d.rows(grace)) == 60 })
 			agree(t, ada, mirror)
 			if slices.Contains(append(d.said(grace), ada.bodies(grace.account)...), "long ago") {
@@ -201,7 +201,7 @@ func (d *device) failed(to *person, body string) {
 	defer s.Close()
 	at := d.rows(to)[0].Time - 1
 	if err := s.Commit(d.t.Context(), &store.Batch{Rows: storetest.Rows(&state.MessageRow{
-		Peer: to.account, At: at, Delivery: "failed", Message: state.Message{
+		Conv: to.conv(), At: at, Delivery: "failed", Message: state.Message{
 			Key: state.Key{Time: at, Seq: -1000}, ID: body, Author: d.account, Mine: true, Body: body, Problem: "There is no connection.",
 		},
 	})}); err != nil {
@@ -286,11 +286,11 @@ func TestPromise16_ASuspendedLeader(t *testing.T) {
 		grace := p.person(t).here()
 		grace.says(ada.person, "before")
 		ada.hears(grace, "before")
-		eventually(t, "it is kept", func() bool { return len(d.kept().Ends[grace.account].Messages) == 1 })
+		eventually(t, "it is kept", func() bool { return len(d.kept().Ends[grace.conv()].Messages) == 1 })
 		resume := d.bus.suspend()
 		mirror := d.page()
 		mirror.Do(state.Return{Account: d.account})
-		s := mirror.until("what is kept", func(s *state.State) bool { return s.Chat(grace.account) != nil })
+		s := mirror.until("what is kept", func(s *state.State) bool { return s.Chat(grace.conv()) != nil })
 		if s.Connection.Phase != state.Connecting {
 			t.Errorf("it says %+v", s.Connection)
 		}
@@ -750,7 +750,7 @@ func TestPromise16_TheLeaderDies(t *testing.T) {
 			typed[here] = append(typed[here], body)
 			here.says(grace, body)
 			hers = append(hers, fmt.Sprintf("hers %d.%d", i, k))
-			grace.Do(state.SendMessage{Peer: d.account, Body: hers[len(hers)-1]})
+			grace.Do(state.SendMessage{Conv: d.conv(), Body: hers[len(hers)-1]})
 		}
 		leader.die()
 		d.network.mend()
@@ -778,7 +778,7 @@ func TestPromise16_TheLeaderDies(t *testing.T) {
 		t.Logf("%s\n%s", last.describe(), d.bus.leader().wire)
 		t.FailNow()
 	}
-	grace.Do(state.SendMessage{Peer: d.account, Body: "hers, the last"})
+	grace.Do(state.SendMessage{Conv: d.conv(), Body: "hers, the last"})
 	hers = append(hers, "hers, the last")
 	for _, pg := range tabs {
 		pg.until("the last of hers", func(s *state.State) bool {
@@ -813,7 +813,7 @@ func agreeOnEnd(t *testing.T, peer jid.JID, tabs []*page) {
 	t.Helper()
 	newest := func(pg *page) string {
 		var b strings.Builder
-		for _, m := range pg.State().Chat(peer).Timeline.Newest(20) {
+		for _, m := range pg.State().Chat(state.Direct.With(peer)).Timeline.Newest(20) {
 			fmt.Fprintln(&b, m.Key, m.ID, m.ArchiveID, m.Body, m.Delivery)
 		}
 		return b.String()
@@ -835,7 +835,7 @@ func onDisk(t *testing.T, d *device, peer jid.JID, mine bool) (bodies []string) 
 		t.Fatal(err)
 	}
 	defer s.Close()
-	rows, err := s.Messages(t.Context(), peer, state.Key{}, 100_000)
+	rows, err := s.Messages(t.Context(), state.Direct.With(peer), state.Key{}, 100_000)
 	if err != nil {
 		t.Fatal(err)
 	}

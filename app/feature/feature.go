@@ -83,8 +83,10 @@ type Client interface {
 	Reply(to *Stanza, payload ...*framing.Element)
 	Refuse(to *Stanza, typ, condition string)
 
-	// Dispatch handles a stanza from inside another one: a carbon or a result of the
-	// archive. The caller has checked that the outer sender is allowed to forward it.
+	// Inner reads a message from inside another one, a carbon or a result of the archive, and
+	// Dispatch handles it. The caller has checked that the outer sender is allowed to forward
+	// it, and that it has a from.
+	Inner(message *framing.Element, source Source, at time.Time) *Stanza
 	Dispatch(*Stanza)
 
 	// After calls f on the loop when d has passed, unless the returned function is
@@ -128,6 +130,8 @@ type Stanza struct {
 	From, To jid.JID
 	ID, Type string
 	Source   Source
+	Conv     state.ConvID // of a message: the conversation it belongs to
+	By       state.Author
 
 	// At is when it was sent: now, or the time in the delay of our own server or archive
 	// (XEP-0203), but at most a minute from now.
@@ -145,17 +149,17 @@ type Stanza struct {
 
 // Page collects the messages of one page of the archive.
 type Page struct {
-	Messages map[jid.JID][]state.Message // by peer, in the archive's order
-	Past     bool                        // its messages are old: they did not arrive during our absence
+	Messages map[state.ConvID][]state.Message // in the archive's order
+	Past     bool                             // its messages are old: they did not arrive during our absence
 	later    []func()
 }
 
-// Add puts a message of the conversation with peer on the page.
-func (p *Page) Add(peer jid.JID, m state.Message) {
+// Add puts a message of a conversation on the page.
+func (p *Page) Add(conv state.ConvID, m state.Message) {
 	if p.Messages == nil {
-		p.Messages = map[jid.JID][]state.Message{}
+		p.Messages = map[state.ConvID][]state.Message{}
 	}
-	p.Messages[peer.Bare()] = append(p.Messages[peer.Bare()], m)
+	p.Messages[conv] = append(p.Messages[conv], m)
 }
 
 // Added calls the functions of Then, after the messages of the page are in the state.
@@ -173,15 +177,4 @@ func (st *Stanza) Then(f func()) {
 		return
 	}
 	st.Page.later = append(st.Page.later, f)
-}
-
-// Mine reports whether this account sent the stanza.
-func (st *Stanza) Mine(c Client) bool { return st.From.Bare() == c.State().Account() }
-
-// Peer is the other side: the sender, or the addressee of what we sent.
-func (st *Stanza) Peer(c Client) jid.JID {
-	if st.Mine(c) {
-		return st.To
-	}
-	return st.From
 }

@@ -3,7 +3,6 @@ package feature
 import (
 	"time"
 
-	"natter/app/jid"
 	"natter/framing"
 )
 
@@ -11,20 +10,6 @@ const (
 	nsForward = "urn:xmpp:forward:0"
 	nsDelay   = "urn:xmpp:delay"
 )
-
-// Inner returns the stanza of a message from inside another one. The caller has checked
-// that the outer sender may forward it, and that from and to are there.
-func Inner(message *framing.Element, source Source, at time.Time) *Stanza {
-	return &Stanza{
-		Element: message,
-		From:    jid.JID(message.Attr("from")),
-		To:      jid.JID(message.Attr("to")),
-		ID:      message.Attr("id"),
-		Type:    message.Attr("type"),
-		Source:  source,
-		At:      at,
-	}
-}
 
 // Forwarded returns the message inside wrapper's only <forwarded/> (XEP-0297) and the time
 // of its delay, zero if that cannot be read. It returns nil unless there is exactly one

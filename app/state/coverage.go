@@ -196,8 +196,8 @@ type Gap struct {
 
 // Gaps returns where messages of a conversation may be missing, oldest first. What a
 // page of the whole archive covers is as good as what one of the conversation does.
-func (s *State) Gaps(peer jid.JID) []Gap {
-	peer = peer.Bare()
+func (s *State) Gaps(id ConvID) []Gap {
+	peer := id.JID()
 	whole, own := s.Coverage(Part{Archive: s.Account()}), s.Coverage(Part{s.Account(), peer})
 	if room := s.Coverage(Part{Archive: peer}); room.Ranges != nil && peer != s.Account() {
 		whole, own = room, Coverage{}
@@ -242,17 +242,17 @@ func (s *State) Gaps(peer jid.JID) []Gap {
 }
 
 // Whole reports whether a conversation is in memory to its beginning.
-func (s *State) Whole(peer jid.JID) bool {
-	c := s.Chat(peer)
-	return (c == nil || !c.Earlier) && s.Older(peer) == nil
+func (s *State) Whole(id ConvID) bool {
+	c := s.Chat(id)
+	return (c == nil || !c.Earlier) && s.Older(id) == nil
 }
 
 // Older returns the gap that ends where what is here of a conversation begins, nil if
 // nothing comes before.
-func (s *State) Older(peer jid.JID) *Gap {
-	gaps := s.Gaps(peer)
+func (s *State) Older(id ConvID) *Gap {
+	gaps := s.Gaps(id)
 	var first *Message
-	if c := s.Chat(peer); c != nil {
+	if c := s.Chat(id); c != nil {
 		first = c.Timeline.First()
 	}
 	for i := len(gaps) - 1; i >= 0; i-- {

@@ -230,7 +230,7 @@ func TestFills(t *testing.T) {
 func TestOlder(t *testing.T) {
 	whole := Part{Archive: ada}
 	in := func(id string) Event {
-		return ArchivePage{Peer: mia, Older: true, Messages: []Message{{ID: id, ArchiveID: id, Author: mia, At: edge(id).At}}}
+		return ArchivePage{Conv: mia, Older: true, Messages: []Message{{ID: id, ArchiveID: id, Author: mia, At: edge(id).At}}}
 	}
 	for _, tc := range []struct {
 		name   string
@@ -410,7 +410,7 @@ func (w *world) forget(i int) {
 	if before < 0 || !w.at[before].Before(w.at[i]) {
 		return
 	}
-	w.s = w.s.With(Forgotten{Peer: mia, ID: w.edge(i).ID, At: w.at[i]})
+	w.s = w.s.With(Forgotten{Conv: mia, ID: w.edge(i).ID, At: w.at[i]})
 	for k := range i {
 		w.here[k] = w.here[k] && !w.with[k]
 	}

@@ -33,10 +33,10 @@ func TestDates(t *testing.T) {
 		{"live once more", live(from("m1", "one", 0), "a1", noon), live(from("m1", "one", 0), "a1", noon.Add(time.Hour)), true, noon},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			first := signedIn().With(MessageAdded{Peer: grace, Message: tc.was})
-			then := first.With(ArchivePage{Peer: grace, Messages: []Message{tc.now}})
+			first := signedIn().With(MessageAdded{Conv: grace, Message: tc.was})
+			then := first.With(ArchivePage{Conv: grace, Messages: []Message{tc.now}})
 			if tc.live {
-				then = first.With(MessageAdded{Peer: grace, Message: tc.now})
+				then = first.With(MessageAdded{Conv: grace, Message: tc.now})
 			}
 			expect(t, then, "one")
 			was, is := first.Chat(grace).Timeline.Last(), then.Chat(grace).Timeline.Last()

@@ -277,7 +277,7 @@ func (ev PresenceChanged) apply(s *State) {
 		c.Presences[resource] = ev.Presence
 		s.setContact(c)
 	}
-	if chat := s.Chat(ev.From); chat != nil && chat.Resource != "" {
+	if chat := s.Chat(Direct.With(ev.From)); chat != nil && chat.Resource != "" {
 		// Any change of presence unlocks the resource (RFC 6121 §5.1).
 		unlocked := *chat
 		unlocked.Resource = ""
@@ -291,29 +291,30 @@ type OwnPresenceChanged struct{ Presence Presence }
 func (ev OwnPresenceChanged) apply(s *State) { s.OwnPresence = ev.Presence }
 
 // ChatStarted: there is a conversation with this peer now, maybe an empty one.
-type ChatStarted struct{ Peer jid.JID }
+type ChatStarted struct{ Conv ConvID }
 
 func (ev ChatStarted) apply(s *State) {
-	if s.Chat(ev.Peer) == nil {
-		s.setChat(s.chat(ev.Peer))
+	if s.Chat(ev.Conv) == nil {
+		s.setChat(s.chat(ev.Conv))
 	}
 }
 
 // MessageAdded: a message was written, by us or by the peer, now. A message that
 // is known already only adds what the second copy tells.
 type MessageAdded struct {
-	Peer    jid.JID // bare or full; the resource is the one to answer to
-	Message Message
-	Carbon  bool // it came to another client, or from one, and here in a copy
+	Conv     ConvID
+	Resource string // the peer's, if it is the one to answer to
+	Message  Message
+	Carbon   bool // it came to another client, or from one, and here in a copy
 }
 
 func (ev MessageAdded) apply(s *State) {
-	c := s.chat(ev.Peer)
+	c := s.chat(ev.Conv)
 	ev.Message = s.Heard(ev)
 	if !ev.Message.Mine {
 		c.Typing = false
-		if r := ev.Peer.Resource(); r != "" {
-			c.Resource = r
+		if ev.Resource != "" {
+			c.Resource = ev.Resource
 		}
 	}
 	if old := c.Timeline.Find(&ev.Message); old != nil {
@@ -348,7 +349,7 @@ func (s *State) Heard(ev MessageAdded) Message {
 // one may still turn out to have arrived, unless it was sent back: that our server has
 // it then says nothing.
 type MessageMarked struct {
-	Peer     jid.JID
+	Conv     ConvID
 	ID       string
 	Delivery Delivery
 	Problem  string
@@ -356,7 +357,7 @@ type MessageMarked struct {
 }
 
 func (ev MessageMarked) apply(s *State) {
-	c := s.chat(ev.Peer)
+	c := s.chat(ev.Conv)
 	old := c.Timeline.ByID(s.Account(), ev.ID)
 	if old == nil || !old.Mine || !further(old, ev.Delivery) {
 		return
@@ -370,12 +371,12 @@ func (ev MessageMarked) apply(s *State) {
 
 // MessageRemoved: a failed message of ours was taken back.
 type MessageRemoved struct {
-	Peer jid.JID
+	Conv ConvID
 	ID   string
 }
 
 func (ev MessageRemoved) apply(s *State) {
-	c := s.chat(ev.Peer)
+	c := s.chat(ev.Conv)
 	m := c.Timeline.ByID(s.Account(), ev.ID)
 	if m == nil || !m.Mine || m.Delivery != Failed {
 		return
@@ -395,10 +396,10 @@ func further(m *Message, to Delivery) bool {
 }
 
 // ChatRead: the person has seen the conversation to its end.
-type ChatRead struct{ Peer jid.JID }
+type ChatRead struct{ Conv ConvID }
 
 func (ev ChatRead) apply(s *State) {
-	c := s.Chat(ev.Peer)
+	c := s.Chat(ev.Conv)
 	if c == nil || c.Timeline.Len() == 0 {
 		return
 	}
@@ -414,15 +415,15 @@ func (ev ChatRead) apply(s *State) {
 // Displayed: the peer has seen the conversation up to a message of ours or, with Mine, the
 // person has, up to one of theirs, on another device. It never goes back.
 type Displayed struct {
-	Peer jid.JID
+	Conv ConvID
 	ID   string
 	Mine bool
 }
 
 func (ev Displayed) apply(s *State) {
-	c, author := s.chat(ev.Peer), s.Account()
+	c, author := s.chat(ev.Conv), s.Account()
 	if ev.Mine {
-		author = ev.Peer.Bare()
+		author = ev.Conv.JID()
 	}
 	m := c.Timeline.ByID(author, ev.ID)
 	switch {
@@ -456,12 +457,12 @@ func (ev DiscretionChanged) apply(s *State) { s.Discreet = ev.On }
 
 // DraftChanged: this is what is written to the peer now, and not sent.
 type DraftChanged struct {
-	Peer jid.JID
+	Conv ConvID
 	Text string
 }
 
 func (ev DraftChanged) apply(s *State) {
-	if c := s.chat(ev.Peer); c.Draft != ev.Text {
+	if c := s.chat(ev.Conv); c.Draft != ev.Text {
 		c.Draft = ev.Text
 		s.setChat(c)
 	}
@@ -469,12 +470,12 @@ func (ev DraftChanged) apply(s *State) {
 
 // TypingChanged: the peer began or stopped writing (XEP-0085).
 type TypingChanged struct {
-	Peer   jid.JID
+	Conv   ConvID
 	Typing bool
 }
 
 func (ev TypingChanged) apply(s *State) {
-	c := s.Chat(ev.Peer)
+	c := s.Chat(ev.Conv)
 	if c == nil || c.Typing == ev.Typing {
 		return
 	}
@@ -493,7 +494,7 @@ func (CaughtUp) apply(s *State) { s.CaughtUp = true }
 // Forgotten: the device prunes: what comes before a message of a conversation and does not stay
 // is not kept on this device any more. The archive has it.
 type Forgotten struct {
-	Peer   jid.JID
+	Conv   ConvID
 	Before Key
 	ID     string    // the archive's id of that message
 	At     time.Time // in a later second than the message of the conversation before it
@@ -501,12 +502,12 @@ type Forgotten struct {
 }
 
 func (ev Forgotten) apply(s *State) {
-	c := s.chat(ev.Peer)
+	c := s.chat(ev.Conv)
 	c.forget(ev.Before, s.Rev)
 	c.Earlier = c.Earlier && !ev.Gone
 	s.setChat(c)
-	part := Part{s.Account(), c.Peer}
-	if room := (Part{Archive: c.Peer}); len(s.Coverage(room).Ranges) > 0 {
+	part := Part{s.Account(), c.Conv.JID()}
+	if room := (Part{Archive: c.Conv.JID()}); len(s.Coverage(room).Ranges) > 0 {
 		part = room
 	}
 	s.setCoverage(s.Coverage(part).cut(Edge{ID: ev.ID, At: ev.At, Gone: ev.Gone}))
@@ -525,7 +526,7 @@ func (ev StorageChanged) apply(s *State) { s.Storage = ev.Problem }
 // ArchivePage: messages of one conversation that were on a page of an archive, oldest
 // first.
 type ArchivePage struct {
-	Peer     jid.JID
+	Conv     ConvID
 	Messages []Message
 	// After and Before are the archive's ids of messages that are here and come before the
 	// page and after it, "" if unknown.
@@ -535,7 +536,7 @@ type ArchivePage struct {
 }
 
 func (ev ArchivePage) apply(s *State) {
-	c := s.chat(ev.Peer)
+	c := s.chat(ev.Conv)
 	answer, after := c.answer(ev.Messages), c.Timeline.placeOf(ev.After, ev.Messages)
 	var unseen int
 	if ev.Older {

@@ -101,8 +101,8 @@ type SignIn struct {
 // it is on screen first, the connection follows.
 type Return struct {
 	Account jid.JID
-	Open    jid.JID // the conversation that was on screen, "" if none
-	Out     bool    // the person has signed out, and not all of it is done yet
+	Open    ConvID // the conversation that was on screen, "" if none
+	Out     bool   // the person has signed out, and not all of it is done yet
 }
 
 // GivePassword goes on with a new password where the old one, or what was kept instead, no
@@ -120,12 +120,12 @@ type SignOut struct{}
 type Reconnect struct{}
 
 // StartChat opens a conversation with an address.
-type StartChat struct{ Peer jid.JID }
+type StartChat struct{ Conv ConvID }
 
 // SendMessage writes to a peer. Empty and blank bodies are ignored, and so is a message
 // that is there already: what a tab wants is done again if the one that did it dies.
 type SendMessage struct {
-	Peer jid.JID
+	Conv ConvID
 	Body string
 	ID   string    // chosen by the client if ""
 	At   time.Time // when it was written; now if zero
@@ -134,25 +134,25 @@ type SendMessage struct {
 // KeepDraft keeps what was written to a peer and not sent; with "" there is nothing.
 // SendMessage takes the draft away by itself.
 type KeepDraft struct {
-	Peer jid.JID
+	Conv ConvID
 	Text string
 }
 
 // RetryMessage sends a failed message again.
 type RetryMessage struct {
-	Peer jid.JID
+	Conv ConvID
 	ID   string
 }
 
 // DeleteMessage takes back a failed message: it was never sent, as far as anybody knows.
 type DeleteMessage struct {
-	Peer jid.JID
+	Conv ConvID
 	ID   string
 }
 
 // Typing tells the peer that the person writes, or stopped (XEP-0085).
 type Typing struct {
-	Peer   jid.JID
+	Conv   ConvID
 	Typing bool
 }
 
@@ -161,21 +161,21 @@ type Typing struct {
 type SetDiscreet struct{ On bool }
 
 // ReadChat says that the conversation is in front of the person's eyes.
-type ReadChat struct{ Peer jid.JID }
+type ReadChat struct{ Conv ConvID }
 
 // LoadOlder asks for the page of the archive before what is held.
-type LoadOlder struct{ Peer jid.JID }
+type LoadOlder struct{ Conv ConvID }
 
 // LoadBack asks for all that this device has of a conversation from a place on, and a
 // little of what comes before. It is a tab's own.
 type LoadBack struct {
-	Peer jid.JID
+	Conv ConvID
 	To   Key
 }
 
 // LoadMissing asks for what is missing in a gap of a conversation, page by page.
 type LoadMissing struct {
-	Peer  jid.JID
+	Conv  ConvID
 	After string // Gap.After.ID
 }
 
@@ -231,24 +231,24 @@ func (DeclineContacts) traits() Trait { return Told }
 func (DismissRefusal) traits() Trait  { return Told }
 func (SetPresence) traits() Trait     { return Told }
 
-func (in StartChat) shown(*State) []Event { return []Event{ChatStarted{in.Peer.Bare()}} }
+func (in StartChat) shown(*State) []Event { return []Event{ChatStarted{in.Conv}} }
 
 func (in ReadChat) shown(*State) []Event { return []Event{ChatRead(in)} }
 
-func (in KeepDraft) shown(*State) []Event { return []Event{DraftChanged{in.Peer.Bare(), in.Text}} }
+func (in KeepDraft) shown(*State) []Event { return []Event{DraftChanged{in.Conv, in.Text}} }
 
 func (in SendMessage) shown(s *State) (events []Event) {
-	peer, body, chat := in.Peer.Bare(), in.Text(), s.Chat(in.Peer)
+	body, chat := in.Text(), s.Chat(in.Conv)
 	if body == "" {
 		return nil
 	}
 	if chat == nil || chat.Timeline.ByID(s.Account(), in.ID) == nil {
-		events = append(events, MessageAdded{Peer: peer, Message: Message{
+		events = append(events, MessageAdded{Conv: in.Conv, Message: Message{
 			ID: in.ID, Author: s.Account(), Mine: true, Body: body, At: in.At, Delivery: Queued, Late: s.Connection.Phase != Online,
 		}})
 	}
 	if chat != nil && chat.Draft != "" {
-		events = append(events, DraftChanged{Peer: peer})
+		events = append(events, DraftChanged{Conv: in.Conv})
 	}
 	return events
 }
@@ -271,18 +271,18 @@ func printable(r rune) rune {
 }
 
 func (in RetryMessage) shown(s *State) []Event {
-	chat := s.Chat(in.Peer)
+	chat := s.Chat(in.Conv)
 	if chat == nil {
 		return nil
 	}
 	if m := chat.Timeline.ByID(s.Account(), in.ID); m == nil || m.Delivery != Failed {
 		return nil
 	}
-	return []Event{MessageMarked{Peer: in.Peer.Bare(), ID: in.ID, Delivery: Queued}}
+	return []Event{MessageMarked{Conv: in.Conv, ID: in.ID, Delivery: Queued}}
 }
 
 func (in DeleteMessage) shown(*State) []Event {
-	return []Event{MessageRemoved{Peer: in.Peer.Bare(), ID: in.ID}}
+	return []Event{MessageRemoved{Conv: in.Conv, ID: in.ID}}
 }
 
 func (in AddContact) shown(s *State) []Event {

@@ -1,6 +1,10 @@
 package state
 
-import "testing"
+import (
+	"testing"
+
+	"natter/app/jid"
+)
 
 func TestPending_Settles(t *testing.T) {
 	start := signedIn().With(RosterLoaded{Items: []RosterItem{{JID: grace, Name: "Grace", Subscription: SubscriptionFrom}}})
@@ -30,7 +34,7 @@ func TestPending_Settles(t *testing.T) {
 		"refused":                       {Pending{Edit: Add, Name: "O", Ask: true}, other, ContactRefused{other, Pending{Edit: Add}, "no"}, Pending{}, ""},
 		"the request was refused":       {Pending{Ask: true, Answer: Accept}, other, ContactRefused{other, Pending{Ask: true}, "no"}, Pending{Answer: Accept}, ""},
 	} {
-		j := grace
+		j := jid.JID(grace)
 		if tc.of == other {
 			j = other
 		}

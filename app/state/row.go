@@ -205,11 +205,11 @@ type ChatRow struct {
 	Last *MessageRow `json:"last,omitempty"` // a copy, so that a list needs no other table
 }
 
-func (c *ChatRow) Where() (table, key string) { return "chats", string(c.Peer) }
+func (c *ChatRow) Where() (table, key string) { return "chats", string(c.Conv) }
 func (*ChatRow) drop(*State)                  {}
 
 func (c *ChatRow) put(s *State) {
-	chat, old := c.Chat, s.chat(c.Peer)
+	chat, old := c.Chat, s.chat(c.Conv)
 	chat.Timeline, chat.Earlier, chat.Typing, chat.Draft = old.Timeline, old.Earlier, old.Typing, old.Draft
 	chat.Floor, chat.Floored = old.Floor, old.Floored
 	chat.Timeline.low, chat.Timeline.high = min(old.Timeline.low, c.Low), max(old.Timeline.high, c.High)
@@ -229,7 +229,7 @@ func (c *Chat) row() ChatRow {
 func (d *difference) eachChat(f func(was, is *Chat)) {
 	if d.chats == nil {
 		d.chats = []changedChat{}
-		tree.Diff(d.before.chats, d.after.chats, func(_ jid.JID, was, is *Chat) {
+		tree.Diff(d.before.chats, d.after.chats, func(_ ConvID, was, is *Chat) {
 			if was == nil {
 				was = &Chat{Timeline: newTimeline()}
 			}
@@ -250,7 +250,7 @@ func changedChats(d *difference, put, _ func(Value)) {
 			return
 		}
 		if last != nil {
-			row.Last = last.row(is.Peer)
+			row.Last = last.row(is.Conv)
 		}
 		put(&row)
 	})
@@ -258,7 +258,7 @@ func changedChats(d *difference, put, _ func(Value)) {
 
 // MessageRow is a message as a row.
 type MessageRow struct {
-	Peer jid.JID `json:"peer"`
+	Conv ConvID `json:"peer"`
 	Message
 	At       int64  `json:"at"`
 	Delivery string `json:"delivery,omitempty"` // "" for one that was received
@@ -270,8 +270,8 @@ type MessageRow struct {
 // OnServer: such a message is in no outbox and claims nothing of its recipient.
 var deliveries = []string{Received: "", Queued: "queued", OnServer: "server", Delivered: "delivered", Failed: "failed"}
 
-func (m *Message) row(peer jid.JID) *MessageRow {
-	row := &MessageRow{Peer: peer, Message: *m, At: m.At.UnixMicro(), Delivery: deliveries[m.Delivery]}
+func (m *Message) row(conv ConvID) *MessageRow {
+	row := &MessageRow{Conv: conv, Message: *m, At: m.At.UnixMicro(), Delivery: deliveries[m.Delivery]}
 	if m.Delivery == Queued {
 		row.Out = max(m.Time, 1)
 	}
@@ -301,13 +301,13 @@ func States(rows []MessageRow) []Message {
 }
 
 func (m *MessageRow) Where() (table, key string) {
-	return "messages", fmt.Sprint(m.Peer, " ", m.Time, " ", m.Seq)
+	return "messages", fmt.Sprint(m.Conv, " ", m.Time, " ", m.Seq)
 }
 
 // put puts a message in the place another tab has given it. What comes before all that is in
 // memory is left to the disk if there is more of it there: between the two would be a hole.
 func (m *MessageRow) put(s *State) {
-	c, plain := s.chat(m.Peer), m.State()
+	c, plain := s.chat(m.Conv), m.State()
 	if first := c.Timeline.First(); c.Earlier && first != nil && m.Before(first.Key) {
 		return
 	}
@@ -322,7 +322,7 @@ func (m *MessageRow) put(s *State) {
 }
 
 func (m *MessageRow) drop(s *State) {
-	c := s.chat(m.Peer)
+	c := s.chat(m.Conv)
 	if old := c.Timeline.Get(m.Message.Key); old != nil {
 		c.Timeline = c.Timeline.remove(old, s.Rev)
 		s.setChat(c)
@@ -334,12 +334,12 @@ func changedMessages(d *difference, put, drop func(Value)) {
 	d.eachChat(func(was, is *Chat) {
 		tree.Diff(was.Timeline.rows, is.Timeline.rows, func(_ Key, _, m *Message) {
 			if m != nil && (m.Rev > d.before.Rev || d.before.Rev == 0) {
-				put(m.row(is.Peer))
+				put(m.row(is.Conv))
 			}
 		})
 		for r := is.Timeline.removed; r != nil && r.rev > d.before.Rev; r = r.before {
 			if is.Timeline.Get(r.key) == nil {
-				drop(&MessageRow{Peer: is.Peer, Message: Message{Key: r.key}})
+				drop(&MessageRow{Conv: is.Conv, Message: Message{Key: r.key}})
 			}
 		}
 	})
@@ -348,13 +348,13 @@ func changedMessages(d *difference, put, drop func(Value)) {
 // HistoryRead: messages that were kept on disk are in memory now. They have the keys
 // they were kept with; one that is here already stays as it is.
 type HistoryRead struct {
-	Peer     jid.JID
+	Conv     ConvID
 	Messages []Message
 	Earlier  bool // there are more before these
 }
 
 func (ev HistoryRead) apply(s *State) {
-	c := s.chat(ev.Peer)
+	c := s.chat(ev.Conv)
 	c.Timeline = c.Timeline.read(ev.Messages)
 	c.Earlier = ev.Earlier
 	s.setChat(c)
@@ -381,15 +381,15 @@ func (t Timeline) Seqs() (low, high int64) { return t.low, t.high }
 // Floor says that what comes before a place in a conversation, and does not stay, is not kept
 // on this device any more.
 type Floor struct {
-	Peer   jid.JID `json:"peer"`
-	Before Key     `json:"before"`
+	Conv   ConvID `json:"peer"`
+	Before Key    `json:"before"`
 }
 
-func (f *Floor) Where() (table, key string) { return "floors", string(f.Peer) }
+func (f *Floor) Where() (table, key string) { return "floors", string(f.Conv) }
 func (*Floor) drop(*State)                  {}
 
 func (f *Floor) put(s *State) {
-	c := s.chat(f.Peer)
+	c := s.chat(f.Conv)
 	c.forget(f.Before, s.Rev)
 	s.setChat(c)
 }
@@ -397,29 +397,29 @@ func (f *Floor) put(s *State) {
 func changedFloors(d *difference, put, _ func(Value)) {
 	d.eachChat(func(was, is *Chat) {
 		if is.Floored != was.Floored {
-			put(&Floor{is.Peer, is.Floor})
+			put(&Floor{is.Conv, is.Floor})
 		}
 	})
 }
 
 // Draft is what was written to somebody and not sent.
 type Draft struct {
-	Peer jid.JID `json:"peer"`
-	Text string  `json:"text"`
+	Conv ConvID `json:"peer"`
+	Text string `json:"text"`
 }
 
-func (d *Draft) Where() (table, key string) { return "drafts", string(d.Peer) }
-func (d *Draft) put(s *State)               { DraftChanged{d.Peer, d.Text}.apply(s) }
-func (d *Draft) drop(s *State)              { DraftChanged{d.Peer, ""}.apply(s) }
+func (d *Draft) Where() (table, key string) { return "drafts", string(d.Conv) }
+func (d *Draft) put(s *State)               { DraftChanged{d.Conv, d.Text}.apply(s) }
+func (d *Draft) drop(s *State)              { DraftChanged{d.Conv, ""}.apply(s) }
 
 func changedDrafts(d *difference, put, drop func(Value)) {
 	d.eachChat(func(was, is *Chat) {
 		switch {
 		case was.Draft == is.Draft:
 		case is.Draft == "":
-			drop(&Draft{Peer: is.Peer})
+			drop(&Draft{Conv: is.Conv})
 		default:
-			put(&Draft{is.Peer, is.Draft})
+			put(&Draft{is.Conv, is.Draft})
 		}
 	})
 }
@@ -535,15 +535,15 @@ func changedConnection(d *difference, put, _ func(Value)) {
 
 // typing says whether the peer of a conversation is writing.
 type typing struct {
-	Peer   jid.JID
+	Conv   ConvID
 	Typing bool
 }
 
-func (t *typing) Where() (table, key string) { return "typing", string(t.Peer) }
+func (t *typing) Where() (table, key string) { return "typing", string(t.Conv) }
 func (*typing) drop(*State)                  {}
 
 func (t *typing) put(s *State) {
-	c := s.chat(t.Peer)
+	c := s.chat(t.Conv)
 	c.Typing = t.Typing
 	s.setChat(c)
 }
@@ -551,7 +551,7 @@ func (t *typing) put(s *State) {
 func changedTyping(d *difference, put, _ func(Value)) {
 	d.eachChat(func(was, is *Chat) {
 		if was.Typing != is.Typing {
-			put(&typing{is.Peer, is.Typing})
+			put(&typing{is.Conv, is.Typing})
 		}
 	})
 }

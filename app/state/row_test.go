@@ -18,9 +18,9 @@ func restored(t *testing.T, s *State, newest int) *State {
 		return message
 	}))}
 	for c := range s.Chats {
-		read := HistoryRead{Peer: c.Peer, Earlier: c.Timeline.Len() > newest}
+		read := HistoryRead{Conv: c.Conv, Earlier: c.Timeline.Len() > newest}
 		for _, m := range c.Timeline.Newest(newest) {
-			read.Messages = append(read.Messages, m.row(c.Peer).State())
+			read.Messages = append(read.Messages, m.row(c.Conv).State())
 		}
 		ev.Read = append(ev.Read, read)
 	}
@@ -60,14 +60,14 @@ func remembered() *State {
 		With(RosterLoaded{Items: []RosterItem{{JID: grace, Name: "Grace", Groups: []string{"navy"}, Subscription: SubscriptionBoth}}}).
 		With(PresenceChanged{From: grace + "/phone", Presence: Presence{Show: Away, Status: "out", Priority: 3}}).
 		With(OwnPresenceChanged{Presence{Show: Available}}).
-		With(ArchivePage{Peer: grace, Older: true,
+		With(ArchivePage{Conv: grace, Older: true,
 			Messages: []Message{archived(from("1", "one", 0), "a"), archived(from("2", "two", 0), "b")}}).
 		With(ArchiveRead{Part: Part{Archive: ada}, Page: page("a", "b")}).
 		With(CatchUpStarted{Part: Part{Archive: ada}, At: noon}).
 		With(ArchiveAsked{Part: Part{Archive: ada}}).
-		With(MessageAdded{Peer: grace + "/phone", Message: from("3", "three", time.Minute)}).
-		With(MessageAdded{Peer: grace, Message: mine("4", "four", 2*time.Minute)}).
-		With(TypingChanged{Peer: grace, Typing: true}).
+		With(MessageAdded{Conv: grace, Resource: "phone", Message: from("3", "three", time.Minute)}).
+		With(MessageAdded{Conv: grace, Message: mine("4", "four", 2*time.Minute)}).
+		With(TypingChanged{Conv: grace, Typing: true}).
 		With(CaughtUp{})
 }
 
@@ -105,7 +105,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("changed by being read: %+v", rows)
 	}
 	t.Run("a second copy is still known", func(t *testing.T) {
-		again := s.With(ArchivePage{Peer: grace, Messages: []Message{archived(from("3", "three", time.Minute), "c")}})
+		again := s.With(ArchivePage{Conv: grace, Messages: []Message{archived(from("3", "three", time.Minute), "c")}})
 		expect(t, again, "one", "two", "three", "four")
 	})
 }
@@ -117,8 +117,8 @@ func TestRestoredSeqsGoOn(t *testing.T) {
 	s := restored(t, old, 1)
 	before := s
 	expect(t, s, "four")
-	s = s.With(ArchivePage{Peer: grace, Older: true, Messages: []Message{archived(from("0", "zero", 0), "z")}})
-	s = s.With(MessageAdded{Peer: grace, Message: from("5", "five", 2*time.Minute)})
+	s = s.With(ArchivePage{Conv: grace, Older: true, Messages: []Message{archived(from("0", "zero", 0), "z")}})
+	s = s.With(MessageAdded{Conv: grace, Message: from("5", "five", 2*time.Minute)})
 	for _, id := range changed(before, s) {
 		if m := s.Chat(grace).Timeline.ByID(grace, id); old.Chat(grace).Timeline.Get(m.Key) != nil {
 			t.Errorf("%q has the place of an older message", m.Body)
@@ -128,7 +128,7 @@ func TestRestoredSeqsGoOn(t *testing.T) {
 	for _, m := range old.Chat(grace).Timeline.Newest(10) {
 		all = append(all, *m)
 	}
-	s = s.With(HistoryRead{Peer: grace, Messages: all[:3], Earlier: true})
+	s = s.With(HistoryRead{Conv: grace, Messages: all[:3], Earlier: true})
 	expect(t, s, "zero", "one", "two", "three", "four", "five")
 	if !s.Chat(grace).Earlier {
 		t.Error("there is more on disk")
@@ -138,9 +138,9 @@ func TestRestoredSeqsGoOn(t *testing.T) {
 func TestHistoryReadChangesNothingKnown(t *testing.T) {
 	s := remembered()
 	stale := *s.Chat(grace).Timeline.Last()
-	s = s.With(MessageMarked{Peer: grace, ID: "4", Delivery: Delivered})
+	s = s.With(MessageMarked{Conv: grace, ID: "4", Delivery: Delivered})
 	before := s
-	s = s.With(HistoryRead{Peer: grace, Messages: []Message{stale,
+	s = s.With(HistoryRead{Conv: grace, Messages: []Message{stale,
 		{Key: Key{Time: 1, Seq: 0}, ID: "3", Author: grace, Body: "an id used twice"}}})
 	if got := s.Chat(grace).Timeline.Last().Delivery; got != Delivered {
 		t.Errorf("the disk's older copy won: %v", got)
@@ -156,11 +156,11 @@ func TestHistoryReadChangesNothingKnown(t *testing.T) {
 func TestChanged(t *testing.T) {
 	s := signedIn()
 	for i := range 20 {
-		s = s.With(MessageAdded{Peer: grace, Message: mine(fmt.Sprint(i), "words", time.Duration(i)*time.Second)})
+		s = s.With(MessageAdded{Conv: grace, Message: mine(fmt.Sprint(i), "words", time.Duration(i)*time.Second)})
 	}
 	before := s
 	for _, id := range []string{"7", "3", "7"} {
-		s = s.With(MessageMarked{Peer: grace, ID: id, Delivery: s.Chat(grace).Timeline.ByID(ada, id).Delivery + 1})
+		s = s.With(MessageMarked{Conv: grace, ID: id, Delivery: s.Chat(grace).Timeline.ByID(ada, id).Delivery + 1})
 	}
 	if got := fmt.Sprint(changed(before, s)); got != "[3 7]" {
 		t.Errorf("since then %v", got)
@@ -169,22 +169,22 @@ func TestChanged(t *testing.T) {
 		t.Errorf("since the beginning %d", len(got))
 	}
 	for i := range 2000 {
-		s = s.With(MessageAdded{Peer: grace, Message: from(fmt.Sprint("x", i), "words", time.Hour)})
+		s = s.With(MessageAdded{Conv: grace, Message: from(fmt.Sprint("x", i), "words", time.Hour)})
 	}
 	if got := changed(before, s); len(got) != 2002 || got[0] != "3" {
 		t.Errorf("%d changes, first %v", len(got), got[0])
 	}
-	if got := fmt.Sprint(changed(s, s.With(MessageMarked{Peer: grace, ID: "0", Delivery: Delivered}))); got != "[0]" {
+	if got := fmt.Sprint(changed(s, s.With(MessageMarked{Conv: grace, ID: "0", Delivery: Delivered}))); got != "[0]" {
 		t.Errorf("after that %v", got)
 	}
 }
 
 // What is on the disk is read and taken back between two commits: it has to go from the disk.
 func TestRemovedAsSoonAsRead(t *testing.T) {
-	s := signedIn().With(MessageAdded{Peer: grace, Message: from("new", "new", time.Hour)})
+	s := signedIn().With(MessageAdded{Conv: grace, Message: from("new", "new", time.Hour)})
 	failed := mine("old", "not sent", 0)
 	failed.Key, failed.Delivery = Key{Time: 7, Seq: -3}, Failed
-	after := s.With(HistoryRead{Peer: grace, Messages: []Message{failed}}).With(MessageRemoved{Peer: grace, ID: "old"})
+	after := s.With(HistoryRead{Conv: grace, Messages: []Message{failed}}).With(MessageRemoved{Conv: grace, ID: "old"})
 	rows := after.Changes(s)
 	if gone, ok := rows[0].Value.(*MessageRow); !ok || !rows[0].Gone || gone.Message.Key != failed.Key {
 		t.Errorf("got %+v", rows)
@@ -199,7 +199,7 @@ func TestMomentsAreMirrored(t *testing.T) {
 	before := remembered()
 	problem := &Problem{Kind: "storage"}
 	s := before.With(ConnectionChanged{Connection{Phase: Online, Endpoint: "wss://a.example"}}).
-		With(TypingChanged{Peer: grace, Typing: false}).
+		With(TypingChanged{Conv: grace, Typing: false}).
 		With(ArchiveAsked{Part: Part{ada, grace}, After: "a"}).
 		With(StorageChanged{problem})
 	if rows := s.Changes(before); len(rows) > 0 {
@@ -253,7 +253,7 @@ func TestSameTables(t *testing.T) {
 	if away := s.With(PresenceChanged{From: grace + "/desk", Presence: Presence{Show: Away}}); away.SameContacts(s) {
 		t.Error("a contact changed")
 	}
-	if told := s.With(MessageAdded{Peer: grace, Message: from("5", "five", time.Hour)}); told.SameChats(s) {
+	if told := s.With(MessageAdded{Conv: grace, Message: from("5", "five", time.Hour)}); told.SameChats(s) {
 		t.Error("a conversation changed")
 	}
 }
@@ -287,7 +287,7 @@ func TestAConversationIsWholeOnlyInMemory(t *testing.T) {
 	if !s.Whole(grace) {
 		t.Error("the archive is here to its beginning")
 	}
-	s = s.With(HistoryRead{Peer: grace, Earlier: true})
+	s = s.With(HistoryRead{Conv: grace, Earlier: true})
 	if s.Whole(grace) {
 		t.Error("there is more on disk")
 	}

@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"natter/app/jid"
 	"natter/app/steps"
 )
 
@@ -23,7 +22,7 @@ type Found struct {
 
 // Hit is a message that was found, and whose conversation it is in.
 type Hit struct {
-	Peer    jid.JID
+	Conv    ConvID
 	Message Message
 }
 

@@ -37,11 +37,11 @@ func TestSince_NamesAllThatChanged(t *testing.T) {
 		case n < 150:
 			ev = PresenceChanged{From: j + "/x", Presence: Presence{Show: []Show{Away, Unavailable}[r.IntN(2)]}}
 		case n < 160:
-			ev = ChatStarted{Peer: j}
+			ev = ChatStarted{Conv: Direct.With(j)}
 		case n < 170:
-			ev = DraftChanged{j, fmt.Sprint(r.IntN(2))}
+			ev = DraftChanged{Direct.With(j), fmt.Sprint(r.IntN(2))}
 		case n < 190:
-			ev = MessageAdded{Peer: j, Message: Message{ID: fmt.Sprint(i), Author: j, Body: "hi", At: noon.Add(time.Duration(i) * time.Second)}}
+			ev = MessageAdded{Conv: Direct.With(j), Message: Message{ID: fmt.Sprint(i), Author: j, Body: "hi", At: noon.Add(time.Duration(i) * time.Second)}}
 		case n < 196:
 			ev = Applied{Rows: []Row{{&Contact{JID: someone()}, true}, {&Contact{JID: j, AsksUs: n%2 == 0}, false}}}
 		case n == 196:
@@ -85,12 +85,12 @@ func TestSince_NamesAllThatChanged(t *testing.T) {
 				t.Fatalf("after %T: %s has changed since revision %d, unnoticed, or has not", ev, j, before.Rev)
 			}
 		}
-		named = map[jid.JID]bool{}
-		for _, j := range s.ChatsSince(before) {
-			named[j] = true
+		changed := map[ConvID]bool{}
+		for _, conv := range s.ChatsSince(before) {
+			changed[conv] = true
 		}
 		for n := range 30 {
-			if j := jid.JID(fmt.Sprintf("p%d@localhost", n)); named[j] != (s.Chat(j) != before.Chat(j)) {
+			if j := ConvID(fmt.Sprintf("p%d@localhost", n)); changed[j] != (s.Chat(j) != before.Chat(j)) {
 				t.Fatalf("after %T: the conversation with %s has changed, unnoticed, or has not", ev, j)
 			}
 		}
@@ -130,7 +130,7 @@ func TestRequests_AreBounded(t *testing.T) {
 // What an event costs must not depend on how many strangers have asked.
 func TestCostDoesNotGrowWithRequests(t *testing.T) {
 	cost := func(n int, ev Event) float64 {
-		s := flooded(n).With(MessageAdded{Peer: grace, Message: from("1", "words", 0)})
+		s := flooded(n).With(MessageAdded{Conv: grace, Message: from("1", "words", 0)})
 		return testing.AllocsPerRun(20, func() {
 			next := s.With(ev)
 			next.Requests()
@@ -140,7 +140,7 @@ func TestCostDoesNotGrowWithRequests(t *testing.T) {
 	}
 	for _, ev := range []Event{
 		SubscriptionAsked{From: "one.more@flood.example", Text: "x"},
-		MessageAdded{Peer: grace, Message: from("next", "words", time.Hour)},
+		MessageAdded{Conv: grace, Message: from("next", "words", time.Hour)},
 		ContactChanged{RosterItem{JID: grace, Name: "Grace"}},
 	} {
 		if few, many := cost(10, ev), cost(10_000, ev); many > 2*few+10 {
@@ -151,7 +151,7 @@ func TestCostDoesNotGrowWithRequests(t *testing.T) {
 
 func BenchmarkRequests(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
-		s := flooded(n).With(MessageAdded{Peer: grace, Message: from("1", "words", 0)})
+		s := flooded(n).With(MessageAdded{Conv: grace, Message: from("1", "words", 0)})
 		b.Run(fmt.Sprint(n, " asked, one more asks"), func(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
@@ -161,7 +161,7 @@ func BenchmarkRequests(b *testing.B) {
 		b.Run(fmt.Sprint(n, " asked, a message comes"), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				s.With(MessageAdded{Peer: grace, Message: from("next", "words", time.Hour)})
+				s.With(MessageAdded{Conv: grace, Message: from("next", "words", time.Hour)})
 			}
 		})
 	}

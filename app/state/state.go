@@ -29,7 +29,7 @@ type State struct {
 
 	told     time.Time // see TimeTold
 	contacts *tree.Map[jid.JID, *Contact]
-	chats    *tree.Map[jid.JID, *Chat]
+	chats    *tree.Map[ConvID, *Chat]
 	coverage *tree.Map[string, *Coverage] // by Part.key
 	requests int                          // contacts that wait for an answer
 	unsaved  int                          // contacts of which something is pending
@@ -59,7 +59,7 @@ type Self struct {
 func New() *State {
 	return &State{
 		contacts: tree.New[jid.JID, *Contact](order),
-		chats:    tree.New[jid.JID, *Chat](order),
+		chats:    tree.New[ConvID, *Chat](order),
 		coverage: tree.New[string, *Coverage](strings.Compare),
 	}
 }
@@ -103,9 +103,9 @@ func (s *State) Contacts(yield func(*Contact) bool) {
 	}
 }
 
-// Chat returns the conversation with this peer, nil if there is none.
-func (s *State) Chat(j jid.JID) *Chat {
-	c, _ := s.chats.Get(j.Bare())
+// Chat returns a conversation, nil if there is none.
+func (s *State) Chat(id ConvID) *Chat {
+	c, _ := s.chats.Get(id)
 	return c
 }
 
@@ -203,16 +203,16 @@ func (s *State) setContacts(all *tree.Map[jid.JID, *Contact]) {
 
 func (s *State) setChat(c *Chat) {
 	c.Rev = s.Rev
-	s.chats = s.chats.Set(c.Peer, c)
+	s.chats = s.chats.Set(c.Conv, c)
 }
 
 // chat returns a copy of the conversation to write to, a new one if there is none.
-func (s *State) chat(peer jid.JID) *Chat {
-	if c := s.Chat(peer); c != nil {
+func (s *State) chat(id ConvID) *Chat {
+	if c := s.Chat(id); c != nil {
 		copied := *c
 		return &copied
 	}
-	return &Chat{Peer: peer.Bare(), Timeline: newTimeline()}
+	return &Chat{Conv: id, Timeline: newTimeline()}
 }
 
 // contact returns a copy of the contact to write to, a new one if there is none.
@@ -436,10 +436,10 @@ func (s *State) ContactsSince(o *State) (changed []jid.JID) {
 }
 
 // ChatsSince is ContactsSince for the conversations.
-func (s *State) ChatsSince(o *State) (changed []jid.JID) {
-	tree.Diff(o.chats, s.chats, func(peer jid.JID, _, _ *Chat) { changed = append(changed, peer) })
+func (s *State) ChatsSince(o *State) (changed []ConvID) {
+	tree.Diff(o.chats, s.chats, func(id ConvID, _, _ *Chat) { changed = append(changed, id) })
 	return changed
 }
 
-// order is that of addresses in our tables.
-func order(a, b jid.JID) int { return strings.Compare(string(a), string(b)) }
+// order is that of addresses and conversations in our tables.
+func order[Key ~string](a, b Key) int { return strings.Compare(string(a), string(b)) }

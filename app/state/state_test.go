@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	ada   jid.JID = "ada@localhost"
-	grace jid.JID = "grace@localhost"
+	ada   = "ada@localhost"
+	grace = "grace@localhost"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -44,14 +44,14 @@ func expect(t *testing.T, s *State, want ...string) {
 }
 
 func TestPublishedStatesNeverChange(t *testing.T) {
-	before := signedIn().With(MessageAdded{Peer: grace, Message: from("1", "one", 0)})
+	before := signedIn().With(MessageAdded{Conv: grace, Message: from("1", "one", 0)})
 	chat, rev := before.Chat(grace), before.Rev
 	after := before.
-		With(MessageAdded{Peer: grace, Message: from("2", "two", time.Second)}).
-		With(ChatRead{Peer: grace}).
+		With(MessageAdded{Conv: grace, Message: from("2", "two", time.Second)}).
+		With(ChatRead{Conv: grace}).
 		With(ContactChanged{RosterItem{JID: grace, Name: "Grace"}}).
 		With(PresenceChanged{From: grace + "/phone", Presence: Presence{Show: Away}}).
-		With(ArchivePage{Peer: grace, Messages: []Message{from("0", "zero", -time.Hour)}, Older: true})
+		With(ArchivePage{Conv: grace, Messages: []Message{from("0", "zero", -time.Hour)}, Older: true})
 	expect(t, before, "one")
 	expect(t, after, "zero", "one", "two")
 	if before.Chat(grace) != chat || before.Rev != rev || chat.Unread != 1 || before.Contact(grace) != nil {
@@ -71,7 +71,7 @@ func TestUnread(t *testing.T) {
 		at(from("3", "three", 3*time.Second), "a3"), elsewhere, at(from("5", "five", 5*time.Second), "a5"), at(from("6", "six", 6*time.Second), "a6"),
 	}
 	start := signedIn().
-		With(ArchivePage{Peer: grace, Older: true, Messages: []Message{at(from("1", "one", 0), "a1"), at(from("2", "two", time.Second), "a2")}})
+		With(ArchivePage{Conv: grace, Older: true, Messages: []Message{at(from("1", "one", 0), "a1"), at(from("2", "two", time.Second), "a2")}})
 	check := func(how string, s *State, unread int, read string) {
 		t.Helper()
 		c := s.Chat(grace)
@@ -82,17 +82,17 @@ func TestUnread(t *testing.T) {
 	check("the first page", start, 0, "two")
 	live := start
 	for _, m := range story {
-		live = live.With(MessageAdded{Peer: grace, Message: m})
+		live = live.With(MessageAdded{Conv: grace, Message: m})
 	}
 	check("live", live, 2, "answer")
-	check("missed", start.With(ArchivePage{Peer: grace, Unread: true, Messages: story}), 2, "answer")
+	check("missed", start.With(ArchivePage{Conv: grace, Unread: true, Messages: story}), 2, "answer")
 	check("missed, in two pages", start.
-		With(ArchivePage{Peer: grace, Unread: true, Messages: story[:2]}).
-		With(ArchivePage{Peer: grace, Unread: true, Messages: story[2:]}), 2, "answer")
-	check("missed what was live", live.With(ArchivePage{Peer: grace, Unread: true, Messages: story}), 2, "answer")
-	check("only theirs", start.With(ArchivePage{Peer: grace, Unread: true, Messages: story[2:]}), 2, "two")
-	queued := start.With(MessageAdded{Peer: grace, Message: mine("7", "on its way", 2*time.Second)})
-	check("ours, on its way", queued.With(ArchivePage{Peer: grace, Unread: true, Messages: story[2:]}), 2, "on its way")
+		With(ArchivePage{Conv: grace, Unread: true, Messages: story[:2]}).
+		With(ArchivePage{Conv: grace, Unread: true, Messages: story[2:]}), 2, "answer")
+	check("missed what was live", live.With(ArchivePage{Conv: grace, Unread: true, Messages: story}), 2, "answer")
+	check("only theirs", start.With(ArchivePage{Conv: grace, Unread: true, Messages: story[2:]}), 2, "two")
+	queued := start.With(MessageAdded{Conv: grace, Message: mine("7", "on its way", 2*time.Second)})
+	check("ours, on its way", queued.With(ArchivePage{Conv: grace, Unread: true, Messages: story[2:]}), 2, "on its way")
 }
 
 // What peers say to have read is true of what has arrived, and never goes back; what the
@@ -100,9 +100,9 @@ func TestUnread(t *testing.T) {
 func TestDisplayed(t *testing.T) {
 	s := signedIn()
 	for i, m := range []Message{mine("1", "one", 0), mine("2", "two", time.Second), mine("3", "failed", 2*time.Second), mine("4", "queued", 3*time.Second)} {
-		s = s.With(MessageAdded{Peer: grace, Message: m})
+		s = s.With(MessageAdded{Conv: grace, Message: m})
 		if d := []Delivery{OnServer, Delivered, Failed, Queued}[i]; d != Queued {
-			s = s.With(MessageMarked{Peer: grace, ID: m.ID, Delivery: d})
+			s = s.With(MessageMarked{Conv: grace, ID: m.ID, Delivery: d})
 		}
 	}
 	seen := func(s *State) (all string) {
@@ -115,46 +115,46 @@ func TestDisplayed(t *testing.T) {
 		return all
 	}
 	for _, tc := range []struct{ id, want string }{{"2", "12"}, {"1", "1"}, {"4", "12"}, {"no", ""}} {
-		if got := seen(s.With(Displayed{Peer: grace, ID: tc.id})); got != tc.want {
+		if got := seen(s.With(Displayed{Conv: grace, ID: tc.id})); got != tc.want {
 			t.Errorf("up to %s: seen are %q, not %q", tc.id, got, tc.want)
 		}
 	}
-	if got := seen(s.With(Displayed{Peer: grace, ID: "2"}).With(Displayed{Peer: grace, ID: "1"})); got != "12" {
+	if got := seen(s.With(Displayed{Conv: grace, ID: "2"}).With(Displayed{Conv: grace, ID: "1"})); got != "12" {
 		t.Errorf("it went back to %q", got)
 	}
 
-	s = s.With(MessageAdded{Peer: grace, Message: from("1", "theirs", 4*time.Second)}).
-		With(MessageAdded{Peer: grace, Message: from("5", "five", 5*time.Second)}).
-		With(MessageAdded{Peer: grace, Message: from("6", "six", 6*time.Second)})
-	if got := seen(s.With(Displayed{Peer: grace, ID: "5"})); got != "" {
+	s = s.With(MessageAdded{Conv: grace, Message: from("1", "theirs", 4*time.Second)}).
+		With(MessageAdded{Conv: grace, Message: from("5", "five", 5*time.Second)}).
+		With(MessageAdded{Conv: grace, Message: from("6", "six", 6*time.Second)})
+	if got := seen(s.With(Displayed{Conv: grace, ID: "5"})); got != "" {
 		t.Errorf("a peer who has read their own message has seen %q", got)
 	}
 	for _, tc := range []struct {
 		id     string
 		unread int
 	}{{"1", 2}, {"5", 1}, {"6", 0}, {"no", 3}, {"2", 3}} {
-		if got := s.With(Displayed{Peer: grace, ID: tc.id, Mine: true}).Chat(grace).Unread; got != tc.unread {
+		if got := s.With(Displayed{Conv: grace, ID: tc.id, Mine: true}).Chat(grace).Unread; got != tc.unread {
 			t.Errorf("with %s read elsewhere %d are unread, not %d", tc.id, got, tc.unread)
 		}
 	}
-	if got := s.With(ChatRead{Peer: grace}).With(Displayed{Peer: grace, ID: "5", Mine: true}).Chat(grace); got.Unread != 0 || got.ReadTo != got.Timeline.Last().Key {
+	if got := s.With(ChatRead{Conv: grace}).With(Displayed{Conv: grace, ID: "5", Mine: true}).Chat(grace); got.Unread != 0 || got.ReadTo != got.Timeline.Last().Key {
 		t.Error("what was read is unread again")
 	}
-	if s.With(Displayed{Peer: "mallory@example.org", ID: "1"}).Chat("mallory@example.org") != nil {
+	if s.With(Displayed{Conv: "mallory@example.org", ID: "1"}).Chat("mallory@example.org") != nil {
 		t.Error("a marker began a conversation")
 	}
 }
 
 func TestRemoved_OnlyWhatFailed(t *testing.T) {
-	failed := MessageMarked{Peer: grace, ID: "2", Delivery: Failed, Problem: "gone"}
+	failed := MessageMarked{Conv: grace, ID: "2", Delivery: Failed, Problem: "gone"}
 	s := signedIn().
-		With(MessageAdded{Peer: grace, Message: from("2", "hers, by the same id", 0)}).
-		With(MessageAdded{Peer: grace, Message: mine("1", "one", 0)}).
-		With(MessageAdded{Peer: grace, Message: mine("2", "two", time.Second)}).
-		With(MessageAdded{Peer: grace, Message: mine("3", "three", 2*time.Second)})
-	expect(t, s.With(MessageRemoved{Peer: grace, ID: "2"}), "hers, by the same id", "one", "two", "three")
+		With(MessageAdded{Conv: grace, Message: from("2", "hers, by the same id", 0)}).
+		With(MessageAdded{Conv: grace, Message: mine("1", "one", 0)}).
+		With(MessageAdded{Conv: grace, Message: mine("2", "two", time.Second)}).
+		With(MessageAdded{Conv: grace, Message: mine("3", "three", 2*time.Second)})
+	expect(t, s.With(MessageRemoved{Conv: grace, ID: "2"}), "hers, by the same id", "one", "two", "three")
 	before := s.With(failed)
-	after := before.With(MessageRemoved{Peer: grace, ID: "2"})
+	after := before.With(MessageRemoved{Conv: grace, ID: "2"})
 	expect(t, after, "hers, by the same id", "one", "three")
 	expect(t, before, "hers, by the same id", "one", "two", "three")
 	if rows := after.Changes(before); len(rows) != 1 || !rows[0].Gone || rows[0].Value.(*MessageRow).Message.Key != before.Chat(grace).Timeline.ByID(ada, "2").Key {
@@ -166,15 +166,15 @@ func TestRemoved_OnlyWhatFailed(t *testing.T) {
 	// It had arrived after all: the archive has it.
 	late := mine("2", "two", time.Second)
 	late.ArchiveID, late.Delivery = "a2", OnServer
-	expect(t, after.With(ArchivePage{Peer: grace, Unread: true, Messages: []Message{late}}), "hers, by the same id", "one", "two", "three")
-	expect(t, after.With(MessageRemoved{Peer: "nobody@localhost", ID: "2"}), "hers, by the same id", "one", "three")
+	expect(t, after.With(ArchivePage{Conv: grace, Unread: true, Messages: []Message{late}}), "hers, by the same id", "one", "two", "three")
+	expect(t, after.With(MessageRemoved{Conv: "nobody@localhost", ID: "2"}), "hers, by the same id", "one", "three")
 }
 
 func TestOrder(t *testing.T) {
 	t.Run("a clock that runs behind does not move a live message up", func(t *testing.T) {
 		s := signedIn().
-			With(MessageAdded{Peer: grace, Message: from("1", "question", 24*time.Hour)}).
-			With(MessageAdded{Peer: grace, Message: mine("2", "answer", 0)})
+			With(MessageAdded{Conv: grace, Message: from("1", "question", 24*time.Hour)}).
+			With(MessageAdded{Conv: grace, Message: mine("2", "answer", 0)})
 		expect(t, s, "question", "answer")
 		if at := s.Chat(grace).Timeline.Last().At; !at.Equal(noon) {
 			t.Errorf("the time shown is %v, not the one it was written at", at)
@@ -182,16 +182,16 @@ func TestOrder(t *testing.T) {
 	})
 	t.Run("pages with the same second keep the archive's order", func(t *testing.T) {
 		s := signedIn().
-			With(ArchivePage{Peer: grace, Older: true, Messages: []Message{from("3", "c", 0), from("4", "d", 0)}}).
-			With(ArchivePage{Peer: grace, Older: true, Messages: []Message{from("1", "a", 0), from("2", "b", 0)}}).
-			With(ArchivePage{Peer: grace, Messages: []Message{from("5", "e", 0), from("6", "f", 0)}})
+			With(ArchivePage{Conv: grace, Older: true, Messages: []Message{from("3", "c", 0), from("4", "d", 0)}}).
+			With(ArchivePage{Conv: grace, Older: true, Messages: []Message{from("1", "a", 0), from("2", "b", 0)}}).
+			With(ArchivePage{Conv: grace, Messages: []Message{from("5", "e", 0), from("6", "f", 0)}})
 		expect(t, s, "a", "b", "c", "d", "e", "f")
 	})
 	t.Run("missed messages go before what is newer", func(t *testing.T) {
 		s := signedIn().
-			With(MessageAdded{Peer: grace, Message: from("1", "first", 0)}).
-			With(MessageAdded{Peer: grace, Message: from("3", "third", 2*time.Minute)}).
-			With(ArchivePage{Peer: grace, Messages: []Message{from("2", "second", time.Minute)}})
+			With(MessageAdded{Conv: grace, Message: from("1", "first", 0)}).
+			With(MessageAdded{Conv: grace, Message: from("3", "third", 2*time.Minute)}).
+			With(ArchivePage{Conv: grace, Messages: []Message{from("2", "second", time.Minute)}})
 		expect(t, s, "first", "second", "third")
 	})
 	for name, ahead := range map[string]time.Duration{
@@ -201,33 +201,33 @@ func TestOrder(t *testing.T) {
 	} {
 		t.Run("what was missed among live messages, "+name, func(t *testing.T) {
 			s := signedIn().
-				With(MessageAdded{Peer: grace, Message: from("1", "first", ahead+10*time.Millisecond)}).
-				With(MessageAdded{Peer: grace, Message: from("4", "fourth", ahead+20*time.Millisecond)}).
-				With(ArchivePage{Peer: grace, Messages: []Message{
+				With(MessageAdded{Conv: grace, Message: from("1", "first", ahead+10*time.Millisecond)}).
+				With(MessageAdded{Conv: grace, Message: from("4", "fourth", ahead+20*time.Millisecond)}).
+				With(ArchivePage{Conv: grace, Messages: []Message{
 					archived(from("1", "first", 0), "a"), archived(from("2", "second", 0), "b"),
 					archived(from("3", "third", 0), "c"), archived(from("4", "fourth", 0), "d"),
 				}}).
-				With(ArchivePage{Peer: grace, Messages: []Message{archived(from("5", "fifth", 0), "e")}})
+				With(ArchivePage{Conv: grace, Messages: []Message{archived(from("5", "fifth", 0), "e")}})
 			expect(t, s, "first", "second", "third", "fourth", "fifth")
 		})
 	}
 	t.Run("what was missed among live messages that were stamped late", func(t *testing.T) {
 		s := signedIn().
-			With(MessageAdded{Peer: grace, Message: from("1", "first", time.Minute)}).
-			With(ArchivePage{Peer: grace, Messages: []Message{archived(from("1", "first", 0), "a")}}).
-			With(MessageAdded{Peer: grace, Message: from("3", "third", 0)}).
-			With(ArchivePage{Peer: grace, Messages: []Message{
+			With(MessageAdded{Conv: grace, Message: from("1", "first", time.Minute)}).
+			With(ArchivePage{Conv: grace, Messages: []Message{archived(from("1", "first", 0), "a")}}).
+			With(MessageAdded{Conv: grace, Message: from("3", "third", 0)}).
+			With(ArchivePage{Conv: grace, Messages: []Message{
 				archived(from("2", "second", 0), "b"), archived(from("3", "third", 0), "c"),
 			}})
 		expect(t, s, "first", "second", "third")
 	})
 	t.Run("what the archive has among messages that the server delivered in another order", func(t *testing.T) {
 		s := signedIn().
-			With(MessageAdded{Peer: grace, Message: archived(from("1", "first", time.Minute), "a")}).
-			With(MessageAdded{Peer: grace, Message: archived(from("4", "fourth", 4*time.Minute), "d")}).
-			With(MessageAdded{Peer: grace, Message: archived(from("6", "sixth", 6*time.Minute), "f")}).
-			With(MessageAdded{Peer: grace, Message: archived(from("2", "second", 2*time.Minute), "b")}).
-			With(ArchivePage{Peer: grace, Messages: []Message{
+			With(MessageAdded{Conv: grace, Message: archived(from("1", "first", time.Minute), "a")}).
+			With(MessageAdded{Conv: grace, Message: archived(from("4", "fourth", 4*time.Minute), "d")}).
+			With(MessageAdded{Conv: grace, Message: archived(from("6", "sixth", 6*time.Minute), "f")}).
+			With(MessageAdded{Conv: grace, Message: archived(from("2", "second", 2*time.Minute), "b")}).
+			With(ArchivePage{Conv: grace, Messages: []Message{
 				archived(from("1", "first", time.Minute), "a"), archived(from("2", "second", 2*time.Minute), "b"),
 				archived(from("3", "third", 3*time.Minute), "c"), archived(from("4", "fourth", 4*time.Minute), "d"),
 				archived(from("5", "fifth", 5*time.Minute), "e"), archived(from("6", "sixth", 6*time.Minute), "f"),
@@ -236,10 +236,10 @@ func TestOrder(t *testing.T) {
 	})
 	t.Run("what an archive filed late", func(t *testing.T) {
 		s := signedIn().
-			With(ArchivePage{Peer: grace, Messages: []Message{
+			With(ArchivePage{Conv: grace, Messages: []Message{
 				archived(from("1", "first", time.Minute), "a"), archived(from("3", "third", 3*time.Minute), "c"),
 			}}).
-			With(ArchivePage{Peer: grace, Messages: []Message{
+			With(ArchivePage{Conv: grace, Messages: []Message{
 				archived(from("2", "second", 2*time.Minute), "b"), archived(from("3", "third", 3*time.Minute), "c"),
 				archived(from("4", "fourth", 4*time.Minute), "d"),
 			}})
@@ -247,12 +247,12 @@ func TestOrder(t *testing.T) {
 	})
 	t.Run("what an archive filed late, by a clock that is behind ours", func(t *testing.T) {
 		s := signedIn().
-			With(MessageAdded{Peer: grace, Message: archived(from("1", "first", 2*time.Minute), "a")}).
-			With(MessageAdded{Peer: grace, Message: archived(from("3", "third", 3*time.Minute), "c")}).
-			With(ArchivePage{Peer: grace, Messages: []Message{
+			With(MessageAdded{Conv: grace, Message: archived(from("1", "first", 2*time.Minute), "a")}).
+			With(MessageAdded{Conv: grace, Message: archived(from("3", "third", 3*time.Minute), "c")}).
+			With(ArchivePage{Conv: grace, Messages: []Message{
 				archived(from("1", "first", 0), "a"), archived(from("3", "third", time.Minute), "c"),
 			}}).
-			With(ArchivePage{Peer: grace, Messages: []Message{
+			With(ArchivePage{Conv: grace, Messages: []Message{
 				archived(from("2", "second", 30*time.Second), "b"), archived(from("3", "third", time.Minute), "c"),
 				archived(from("4", "fourth", 70*time.Second), "d"),
 			}})
@@ -260,11 +260,11 @@ func TestOrder(t *testing.T) {
 	})
 	t.Run("what an archive filed late, before a page that begins with it and goes on with what was delivered late", func(t *testing.T) {
 		s := signedIn().
-			With(MessageAdded{Peer: grace, Message: archived(from("1", "first", time.Minute), "a")}).
-			With(MessageAdded{Peer: grace, Message: archived(from("5", "fifth", 5*time.Minute), "e")}).
-			With(MessageAdded{Peer: grace, Message: archived(from("4", "fourth", 6*time.Minute), "d")}).
-			With(ArchivePage{Peer: grace, Messages: []Message{archived(from("5", "fifth", 5*time.Minute), "e")}}).
-			With(ArchivePage{Peer: grace, After: "a", Messages: []Message{
+			With(MessageAdded{Conv: grace, Message: archived(from("1", "first", time.Minute), "a")}).
+			With(MessageAdded{Conv: grace, Message: archived(from("5", "fifth", 5*time.Minute), "e")}).
+			With(MessageAdded{Conv: grace, Message: archived(from("4", "fourth", 6*time.Minute), "d")}).
+			With(ArchivePage{Conv: grace, Messages: []Message{archived(from("5", "fifth", 5*time.Minute), "e")}}).
+			With(ArchivePage{Conv: grace, After: "a", Messages: []Message{
 				archived(from("2", "second", 0), "b"), archived(from("3", "third", 3*time.Minute), "c"),
 				archived(from("4", "fourth", 4*time.Minute), "d"), archived(from("6", "sixth", 7*time.Minute), "f"),
 			}})
@@ -272,8 +272,8 @@ func TestOrder(t *testing.T) {
 	})
 	t.Run("our own keep the place where they were written", func(t *testing.T) {
 		s := signedIn().
-			With(MessageAdded{Peer: grace, Message: mine("2", "written offline", 0)}).
-			With(ArchivePage{Peer: grace, Messages: []Message{
+			With(MessageAdded{Conv: grace, Message: mine("2", "written offline", 0)}).
+			With(ArchivePage{Conv: grace, Messages: []Message{
 				archived(from("1", "sent meanwhile", time.Minute), "a"), archived(mine("2", "written offline", time.Hour), "b"),
 			}})
 		expect(t, s, "written offline", "sent meanwhile")
@@ -284,10 +284,10 @@ func TestOrder(t *testing.T) {
 // only seen twice.
 func TestDuplicates(t *testing.T) {
 	at := func(m Message, id string) Message { m.ArchiveID = id; return m }
-	live := func(m Message) Event { return MessageAdded{Peer: grace, Message: m} }
-	copied := func(m Message) Event { return MessageAdded{Peer: grace, Message: m, Carbon: true} }
-	page := func(all ...Message) Event { return ArchivePage{Peer: grace, Messages: all, Unread: true} }
-	older := func(all ...Message) Event { return ArchivePage{Peer: grace, Messages: all, Older: true} }
+	live := func(m Message) Event { return MessageAdded{Conv: grace, Message: m} }
+	copied := func(m Message) Event { return MessageAdded{Conv: grace, Message: m, Carbon: true} }
+	page := func(all ...Message) Event { return ArchivePage{Conv: grace, Messages: all, Unread: true} }
+	older := func(all ...Message) Event { return ArchivePage{Conv: grace, Messages: all, Older: true} }
 	online := ConnectionChanged{Connection{Phase: Online}}
 	lost := ConnectionChanged{Connection{Phase: Waiting}}
 	ok := func(minutes time.Duration) Message { return from("1", "ok", minutes*time.Minute) }
@@ -365,8 +365,8 @@ func TestDuplicates(t *testing.T) {
 	}
 	t.Run("a second copy is not unread again", func(t *testing.T) {
 		s := signedIn().
-			With(MessageAdded{Peer: grace, Message: from("1", "hi", 0)}).
-			With(ArchivePage{Peer: grace, Unread: true, Messages: []Message{
+			With(MessageAdded{Conv: grace, Message: from("1", "hi", 0)}).
+			With(ArchivePage{Conv: grace, Unread: true, Messages: []Message{
 				archived(from("1", "hi", 0), "x"), archived(from("2", "ho", 0), "y")}})
 		if got := s.Chat(grace).Unread; got != 2 {
 			t.Errorf("unread %d, want 2", got)
@@ -375,11 +375,11 @@ func TestDuplicates(t *testing.T) {
 }
 
 func TestDelivery(t *testing.T) {
-	mark := func(d Delivery) Event { return MessageMarked{Peer: grace, ID: "1", Delivery: d, Problem: "why"} }
-	bounced := MessageMarked{Peer: grace, ID: "1", Delivery: Failed, Problem: "why", Bounced: true}
+	mark := func(d Delivery) Event { return MessageMarked{Conv: grace, ID: "1", Delivery: d, Problem: "why"} }
+	bounced := MessageMarked{Conv: grace, ID: "1", Delivery: Failed, Problem: "why", Bounced: true}
 	inArchive := mine("1", "hi", 0)
 	inArchive.ArchiveID, inArchive.Delivery = "x", OnServer
-	page := ArchivePage{Peer: grace, Messages: []Message{inArchive}}
+	page := ArchivePage{Conv: grace, Messages: []Message{inArchive}}
 	for _, tc := range []struct {
 		events []Event
 		want   Delivery
@@ -399,7 +399,7 @@ func TestDelivery(t *testing.T) {
 		{[]Event{bounced, mark(Queued), mark(OnServer)}, OnServer},
 		{[]Event{bounced, mark(Delivered)}, Delivered},
 	} {
-		s := signedIn().With(MessageAdded{Peer: grace, Message: mine("1", "hi", 0)})
+		s := signedIn().With(MessageAdded{Conv: grace, Message: mine("1", "hi", 0)})
 		for _, ev := range tc.events {
 			s = s.With(ev)
 		}
@@ -408,13 +408,13 @@ func TestDelivery(t *testing.T) {
 		}
 	}
 	t.Run("nobody marks another's message", func(t *testing.T) {
-		s := signedIn().With(MessageAdded{Peer: grace, Message: from("1", "hi", 0)}).With(mark(Failed))
+		s := signedIn().With(MessageAdded{Conv: grace, Message: from("1", "hi", 0)}).With(mark(Failed))
 		if s.Chat(grace).Timeline.Last().Delivery != Received {
 			t.Error("a received message was marked")
 		}
 	})
 	t.Run("the archive proves a message arrived", func(t *testing.T) {
-		s := signedIn().With(MessageAdded{Peer: grace, Message: mine("1", "hi", 0)}).With(page)
+		s := signedIn().With(MessageAdded{Conv: grace, Message: mine("1", "hi", 0)}).With(page)
 		if got := s.Chat(grace).Timeline.Last(); got.Delivery != OnServer || got.ArchiveID != "x" {
 			t.Errorf("got %+v", got)
 		}
@@ -471,12 +471,12 @@ func TestPresence_OfABareAddress(t *testing.T) {
 func TestPresence_ResourcesAreBounded(t *testing.T) {
 	s := signedIn().With(RosterLoaded{Items: []RosterItem{{JID: grace, Subscription: SubscriptionBoth}}})
 	for i := range 3 * mostResources {
-		s = s.With(PresenceChanged{From: grace.WithResource(fmt.Sprint(i)), Presence: Presence{Show: Away}})
+		s = s.With(PresenceChanged{From: jid.JID(grace + "/" + fmt.Sprint(i)), Presence: Presence{Show: Away}})
 	}
 	if n := len(s.Contact(grace).Presences); n != mostResources {
 		t.Errorf("%d resources are kept", n)
 	}
-	s = s.With(PresenceChanged{From: grace.WithResource("0"), Presence: Presence{Show: DND}})
+	s = s.With(PresenceChanged{From: grace + "/0", Presence: Presence{Show: DND}})
 	if got := s.Contact(grace).Presence().Show; got != DND {
 		t.Errorf("those that are known no longer change: %q", got)
 	}
@@ -485,7 +485,7 @@ func TestPresence_ResourcesAreBounded(t *testing.T) {
 func TestS16_ResourceIsLockedAndUnlocked(t *testing.T) {
 	s := signedIn().
 		With(RosterLoaded{Items: []RosterItem{{JID: grace, Subscription: SubscriptionBoth}}}).
-		With(MessageAdded{Peer: grace + "/phone", Message: from("1", "hi", 0)})
+		With(MessageAdded{Conv: grace, Resource: "phone", Message: from("1", "hi", 0)})
 	if got := s.Chat(grace).Resource; got != "phone" {
 		t.Errorf("after a message from /phone: %q", got)
 	}
@@ -514,7 +514,7 @@ func TestRosterKeepsWhoAsks(t *testing.T) {
 func TestWindows(t *testing.T) {
 	s := signedIn()
 	for i := range 300 {
-		s = s.With(MessageAdded{Peer: grace, Message: from(fmt.Sprint(i), fmt.Sprint(i), time.Duration(i)*time.Second)})
+		s = s.With(MessageAdded{Conv: grace, Message: from(fmt.Sprint(i), fmt.Sprint(i), time.Duration(i)*time.Second)})
 	}
 	tl := s.Chat(grace).Timeline
 	newest := tl.Newest(100)
@@ -554,9 +554,9 @@ func TestCostDoesNotGrowWithTheChat(t *testing.T) {
 	cost := func(length int, id func(int) string) float64 {
 		s := signedIn()
 		for i := range length {
-			s = s.With(MessageAdded{Peer: grace, Message: from(id(i), "words", time.Duration(i)*time.Second)})
+			s = s.With(MessageAdded{Conv: grace, Message: from(id(i), "words", time.Duration(i)*time.Second)})
 		}
-		next := MessageAdded{Peer: grace, Message: from(id(length), "words", time.Duration(length)*time.Second)}
+		next := MessageAdded{Conv: grace, Message: from(id(length), "words", time.Duration(length)*time.Second)}
 		return testing.AllocsPerRun(20, func() { s.With(next) })
 	}
 	for name, id := range map[string]func(int) string{
@@ -576,9 +576,9 @@ func BenchmarkMessageAdded(b *testing.B) {
 		b.Run(fmt.Sprint(length), func(b *testing.B) {
 			s := signedIn()
 			for i := range length {
-				s = s.With(MessageAdded{Peer: grace, Message: from(fmt.Sprint(i), "words", time.Duration(i)*time.Second)})
+				s = s.With(MessageAdded{Conv: grace, Message: from(fmt.Sprint(i), "words", time.Duration(i)*time.Second)})
 			}
-			next := MessageAdded{Peer: grace, Message: from("next", "words", time.Duration(length)*time.Second)}
+			next := MessageAdded{Conv: grace, Message: from("next", "words", time.Duration(length)*time.Second)}
 			b.ReportAllocs()
 			for b.Loop() {
 				s.With(next)

@@ -98,7 +98,7 @@ func (m *Message) Stays() bool {
 // Chat is one conversation.
 type Chat struct {
 	Rev      uint64   `json:"-"`
-	Peer     jid.JID  `json:"peer"`               // bare
+	Conv     ConvID   `json:"peer"`               // bare
 	Resource string   `json:"resource,omitempty"` // the peer's resource replies go to, "" for the bare address (RFC 6121 §5.1)
 	Timeline Timeline `json:"-"`
 	Unread   int      `json:"unread,omitempty"`

@@ -76,14 +76,14 @@ type database struct {
 	tables   map[string]map[string][]byte // by name and key, but for the messages
 	stream   []byte
 	settings map[string]string
-	messages map[jid.JID]map[state.Key][]byte
+	messages map[state.ConvID]map[state.Key][]byte
 	ids      map[string][]state.Key // of messages, see ids
 }
 
 func newDatabase(of *Memory, name string) *database {
 	return &database{
 		of: of, name: name, gone: make(chan struct{}), tables: map[string]map[string][]byte{}, settings: map[string]string{},
-		messages: map[jid.JID]map[state.Key][]byte{}, ids: map[string][]state.Key{},
+		messages: map[state.ConvID]map[state.Key][]byte{}, ids: map[string][]state.Key{},
 	}
 }
 
@@ -134,7 +134,7 @@ func (s *memory) Load(ctx context.Context, w Window) (*Snapshot, error) {
 		return nil, err
 	}
 	defer leave()
-	sn := &Snapshot{Ends: map[jid.JID]Page{}, Settings: maps.Clone(s.db.settings)}
+	sn := &Snapshot{Ends: map[state.ConvID]Page{}, Settings: maps.Clone(s.db.settings)}
 	if s.db.stream != nil {
 		sn.Stream = new(unpack[Stream](s.db.stream))
 	}
@@ -151,22 +151,22 @@ func (s *memory) Load(ctx context.Context, w Window) (*Snapshot, error) {
 			}
 		}
 	}
-	for _, peer := range w.peers(chats) {
-		page := s.db.page(peer, state.Key{}, w.Messages)
-		sn.Ends[peer] = Page{page, len(page) == w.Messages}
+	for _, conv := range w.convs(chats) {
+		page := s.db.page(conv, state.Key{}, w.Messages)
+		sn.Ends[conv] = Page{page, len(page) == w.Messages}
 	}
-	for peer := range s.db.messages {
-		all := s.db.page(peer, state.Key{}, -1)
+	for conv := range s.db.messages {
+		all := s.db.page(conv, state.Key{}, -1)
 		at := slices.IndexFunc(all, func(m state.MessageRow) bool { return m.Out != 0 })
-		if at >= 0 && len(sn.Ends[peer].Messages) < len(all)-at {
-			sn.Ends[peer] = Page{all[at:], true}
+		if at >= 0 && len(sn.Ends[conv].Messages) < len(all)-at {
+			sn.Ends[conv] = Page{all[at:], true}
 		}
 	}
 	return sn, nil
 }
 
-// peers are the conversations of which Load reads the messages.
-func (w Window) peers(chats []state.ChatRow) []jid.JID {
+// convs are the conversations of which Load reads the messages.
+func (w Window) convs(chats []state.ChatRow) []state.ConvID {
 	chats = slices.Clone(chats)
 	last := func(c state.ChatRow) state.Key {
 		if c.Last == nil {
@@ -175,23 +175,23 @@ func (w Window) peers(chats []state.ChatRow) []jid.JID {
 		return c.Last.Message.Key
 	}
 	slices.SortStableFunc(chats, func(a, b state.ChatRow) int { return compare(last(b), last(a)) })
-	var peers []jid.JID
+	var convs []state.ConvID
 	for _, c := range chats {
 		switch {
-		case c.Peer == w.Open:
-			peers = append(peers, c.Peer)
+		case c.Conv == w.Open:
+			convs = append(convs, c.Conv)
 		case w.Chats > 0:
 			w.Chats--
-			peers = append(peers, c.Peer)
+			convs = append(convs, c.Conv)
 		}
 	}
-	return peers
+	return convs
 }
 
 // page returns up to n messages before a place, all of them if n is -1.
-func (db *database) page(peer jid.JID, before state.Key, n int) []state.MessageRow {
+func (db *database) page(conv state.ConvID, before state.Key, n int) []state.MessageRow {
 	var keys []state.Key
-	for k := range db.messages[peer] {
+	for k := range db.messages[conv] {
 		if before == (state.Key{}) || compare(k, before) < 0 {
 			keys = append(keys, k)
 		}
@@ -202,47 +202,47 @@ func (db *database) page(peer jid.JID, before state.Key, n int) []state.MessageR
 	}
 	page := make([]state.MessageRow, 0, len(keys))
 	for _, k := range keys {
-		page = append(page, unpack[state.MessageRow](db.messages[peer][k]))
+		page = append(page, unpack[state.MessageRow](db.messages[conv][k]))
 	}
 	return page
 }
 
-func (s *memory) Messages(ctx context.Context, peer jid.JID, before state.Key, n int) ([]state.MessageRow, error) {
+func (s *memory) Messages(ctx context.Context, conv state.ConvID, before state.Key, n int) ([]state.MessageRow, error) {
 	leave, err := s.enter(ctx, "read messages")
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	return s.db.page(peer, before, max(n, 0)), nil
+	return s.db.page(conv, before, max(n, 0)), nil
 }
 
-func (s *memory) Ends(ctx context.Context, peers []jid.JID, n int) ([][]state.MessageRow, error) {
+func (s *memory) Ends(ctx context.Context, convs []state.ConvID, n int) ([][]state.MessageRow, error) {
 	leave, err := s.enter(ctx, "read ends")
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	ends := make([][]state.MessageRow, len(peers))
-	for i, peer := range peers {
-		ends[i] = s.db.page(peer, state.Key{}, max(n, 0))
+	ends := make([][]state.MessageRow, len(convs))
+	for i, conv := range convs {
+		ends[i] = s.db.page(conv, state.Key{}, max(n, 0))
 	}
 	return ends, nil
 }
 
-func (s *memory) Nth(ctx context.Context, peer jid.JID, n int) (*state.MessageRow, error) {
+func (s *memory) Nth(ctx context.Context, conv state.ConvID, n int) (*state.MessageRow, error) {
 	leave, err := s.enter(ctx, "count messages")
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	page := s.db.page(peer, state.Key{}, n)
+	page := s.db.page(conv, state.Key{}, n)
 	if n < 1 || len(page) < n {
 		return nil, nil
 	}
 	return &page[0], nil
 }
 
-func (s *memory) Find(ctx context.Context, peer jid.JID, wanted []Wanted) ([]state.MessageRow, error) {
+func (s *memory) Find(ctx context.Context, conv state.ConvID, wanted []Wanted) ([]state.MessageRow, error) {
 	leave, err := s.enter(ctx, "find messages")
 	if err != nil {
 		return nil, err
@@ -250,10 +250,10 @@ func (s *memory) Find(ctx context.Context, peer jid.JID, wanted []Wanted) ([]sta
 	defer leave()
 	found := map[state.Key]state.MessageRow{}
 	for _, w := range wanted {
-		for _, id := range ids(peer, w.Archive, w.Author, w.ID) {
+		for _, id := range ids(conv, w.Archive, w.Author, w.ID) {
 			if keys := s.db.ids[id]; len(keys) > 0 {
 				newest := slices.MaxFunc(keys, compare)
-				found[newest] = unpack[state.MessageRow](s.db.messages[peer][newest])
+				found[newest] = unpack[state.MessageRow](s.db.messages[conv][newest])
 			}
 		}
 	}
@@ -272,15 +272,15 @@ func (s *memory) Search(ctx context.Context, words []string, before int64, n int
 	}
 	defer leave()
 	var all []state.MessageRow
-	for peer := range s.db.messages {
-		for _, m := range s.db.page(peer, state.Key{}, -1) {
+	for conv := range s.db.messages {
+		for _, m := range s.db.page(conv, state.Key{}, -1) {
 			if before == 0 || m.Time < before {
 				all = append(all, m)
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b state.MessageRow) int {
-		return cmp.Or(compare(b.Message.Key, a.Message.Key), cmp.Compare(a.Peer, b.Peer))
+		return cmp.Or(compare(b.Message.Key, a.Message.Key), cmp.Compare(a.Conv, b.Conv))
 	})
 	for i, m := range all {
 		if i >= n && m.Time < all[i-1].Time {
@@ -329,9 +329,9 @@ func (db *database) fits(b *Batch) bool {
 	}
 	after := newDatabase(db.of, db.name)
 	before := 0
-	for peer, messages := range db.messages {
+	for conv, messages := range db.messages {
 		before += len(messages)
-		after.messages[peer] = maps.Clone(messages)
+		after.messages[conv] = maps.Clone(messages)
 	}
 	after.write(&Batch{Rows: b.Rows})
 	n := 0
@@ -345,13 +345,13 @@ func (db *database) write(b *Batch) {
 	for _, r := range b.Rows {
 		switch v := r.Value.(type) {
 		case *state.Floor:
-			for _, m := range db.page(v.Peer, v.Before, -1) {
+			for _, m := range db.page(v.Conv, v.Before, -1) {
 				if compare(m.Message.Key, v.Before) < 0 && !new(m.State()).Stays() {
-					db.remove(v.Peer, m.Message.Key)
+					db.remove(v.Conv, m.Message.Key)
 				}
 			}
 		case *state.MessageRow:
-			db.remove(v.Peer, v.Message.Key)
+			db.remove(v.Conv, v.Message.Key)
 		}
 	}
 	for _, r := range b.Rows {
@@ -390,35 +390,35 @@ func (db *database) put(r state.Row) {
 }
 
 func (db *database) add(m *state.MessageRow) {
-	if db.messages[m.Peer] == nil {
-		db.messages[m.Peer] = map[state.Key][]byte{}
+	if db.messages[m.Conv] == nil {
+		db.messages[m.Conv] = map[state.Key][]byte{}
 	}
-	db.messages[m.Peer][m.Message.Key] = pack(m)
-	for _, id := range ids(m.Peer, m.ArchiveID, m.Author, m.ID) {
+	db.messages[m.Conv][m.Message.Key] = pack(m)
+	for _, id := range ids(m.Conv, m.ArchiveID, m.Author, m.ID) {
 		db.ids[id] = append(db.ids[id], m.Message.Key)
 	}
 }
 
 // remove removes a message, if there is one in this place.
-func (db *database) remove(peer jid.JID, k state.Key) {
-	raw, ok := db.messages[peer][k]
+func (db *database) remove(conv state.ConvID, k state.Key) {
+	raw, ok := db.messages[conv][k]
 	if !ok {
 		return
 	}
-	delete(db.messages[peer], k)
+	delete(db.messages[conv], k)
 	m := unpack[state.MessageRow](raw)
-	for _, id := range ids(peer, m.ArchiveID, m.Author, m.ID) {
+	for _, id := range ids(conv, m.ArchiveID, m.Author, m.ID) {
 		db.ids[id] = slices.DeleteFunc(db.ids[id], func(o state.Key) bool { return o == k })
 	}
 }
 
 // ids are what a message can be found by.
-func ids(peer jid.JID, archive string, author jid.JID, id string) (all []string) {
+func ids(conv state.ConvID, archive string, author jid.JID, id string) (all []string) {
 	if archive != "" {
-		all = append(all, string(peer)+"\x00"+archive)
+		all = append(all, string(conv)+"\x00"+archive)
 	}
 	if id != "" {
-		all = append(all, string(peer)+"\x00"+string(author)+"\x00"+id)
+		all = append(all, string(conv)+"\x00"+string(author)+"\x00"+id)
 	}
 	return all
 }

@@ -35,20 +35,20 @@ type Store interface {
 
 	// Messages returns up to n messages before a place in a conversation, oldest
 	// first. The zero Key means the end.
-	Messages(ctx context.Context, peer jid.JID, before state.Key, n int) ([]state.MessageRow, error)
+	Messages(ctx context.Context, conv state.ConvID, before state.Key, n int) ([]state.MessageRow, error)
 
 	// Ends returns the newest n messages, oldest first, of each of some conversations, in
-	// one read and in the order of the peers.
-	Ends(ctx context.Context, peers []jid.JID, n int) ([][]state.MessageRow, error)
+	// one read and in the order given.
+	Ends(ctx context.Context, convs []state.ConvID, n int) ([][]state.MessageRow, error)
 
 	// Nth returns the nth message of a conversation counted from the newest, which is the
 	// first; nil if there are not so many.
-	Nth(ctx context.Context, peer jid.JID, n int) (*state.MessageRow, error)
+	Nth(ctx context.Context, conv state.ConvID, n int) (*state.MessageRow, error)
 
 	// Find returns the messages of a conversation that may be the wanted ones, oldest
 	// first, each once. An id that was used several times finds the newest; state.Same
 	// tells whether it is the same message.
-	Find(ctx context.Context, peer jid.JID, wanted []Wanted) ([]state.MessageRow, error)
+	Find(ctx context.Context, conv state.ConvID, wanted []Wanted) ([]state.MessageRow, error)
 
 	// Search looks at the newest n messages of all conversations before a time, or before
 	// the end if it is 0, and at those that are as old as the last of them. It returns the
@@ -80,9 +80,9 @@ type Store interface {
 
 // Window is how much Load reads.
 type Window struct {
-	Open     jid.JID // the conversation on screen, "" if none
-	Chats    int     // and this many others, those with the newest messages
-	Messages int     // how many messages of each of them
+	Open     state.ConvID // the conversation on screen, "" if none
+	Chats    int          // and this many others, those with the newest messages
+	Messages int          // how many messages of each of them
 }
 
 // Wanted is a message that may be there: by our archive's id, or by its author and the
@@ -124,8 +124,8 @@ func (b *Batch) Empty() bool { return len(b.Rows)+len(b.Settings) == 0 && b.Stre
 
 // Snapshot is what Load returns.
 type Snapshot struct {
-	Rows     []state.Row      // of all tables but that of the messages
-	Ends     map[jid.JID]Page // of those the Window names, and of those in the outbox
+	Rows     []state.Row           // of all tables but that of the messages
+	Ends     map[state.ConvID]Page // of those the Window names, and of those in the outbox
 	Stream   *Stream
 	Settings map[string]string
 }
@@ -153,11 +153,11 @@ func (sn *Snapshot) Event() state.Applied {
 		if !ok {
 			continue
 		}
-		page, read := sn.Ends[c.Peer]
+		page, read := sn.Ends[c.Conv]
 		if !read && c.Last != nil {
 			page = Page{[]state.MessageRow{*c.Last}, true}
 		}
-		ev.Read = append(ev.Read, state.HistoryRead{Peer: c.Peer, Messages: state.States(page.Messages), Earlier: page.Earlier})
+		ev.Read = append(ev.Read, state.HistoryRead{Conv: c.Conv, Messages: state.States(page.Messages), Earlier: page.Earlier})
 	}
 	return ev
 }
@@ -173,7 +173,7 @@ func (sn *Snapshot) Outbox() (rows []state.MessageRow) {
 		}
 	}
 	slices.SortFunc(rows, func(a, b state.MessageRow) int {
-		return cmp.Or(cmp.Compare(a.Out, b.Out), cmp.Compare(a.Peer, b.Peer), compare(a.Message.Key, b.Message.Key))
+		return cmp.Or(cmp.Compare(a.Out, b.Out), cmp.Compare(a.Conv, b.Conv), compare(a.Message.Key, b.Message.Key))
 	})
 	return rows
 }

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	ada   jid.JID = "ada@localhost"
-	grace jid.JID = "grace@localhost"
+	ada   = "ada@localhost"
+	grace = "grace@localhost"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -52,9 +52,9 @@ func TestMemoryHasCapacity(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := func(i int64) state.Value {
-		return &state.MessageRow{Peer: grace, Message: state.Message{Key: state.Key{Time: i}}}
+		return &state.MessageRow{Conv: grace, Message: state.Message{Key: state.Key{Time: i}}}
 	}
-	before := func(i int64) state.Value { return &state.Floor{Peer: grace, Before: state.Key{Time: i}} }
+	before := func(i int64) state.Value { return &state.Floor{Conv: grace, Before: state.Key{Time: i}} }
 	disk.Capacity(2)
 	save(t, s, &store.Batch{Rows: storetest.Rows(at(1), at(2))})
 	save(t, s, &store.Batch{Rows: storetest.Rows(at(2))})
@@ -101,18 +101,18 @@ func story() *state.State {
 			{JID: "edith@localhost", Subscription: state.SubscriptionTo, Asked: true}}}).
 		With(state.SubscriptionAsked{From: "mallory@localhost", Text: "let me in"}).
 		With(state.PresenceChanged{From: grace + "/phone", Presence: state.Presence{Show: state.DND, Status: "busy", Priority: 7}}).
-		With(state.ArchivePage{Peer: grace, Older: true,
+		With(state.ArchivePage{Conv: grace, Older: true,
 			Messages: []state.Message{archived("1", "one"), archived("2", "two")}}).
 		With(state.CatchUpStarted{Part: whole, At: noon}).
 		With(state.ArchiveRead{Part: whole, Page: state.Reading{
 			From: state.Edge{ID: "a1", At: noon}, To: state.Edge{ID: "a2", At: noon.Add(time.Microsecond)}, IDs: []string{"a1", "a2"}, Start: true}}).
 		With(state.ArchiveForgot{Part: whole, ID: "a1"}).
 		With(state.CatchUpStarted{Part: whole, At: noon}).
-		With(state.MessageAdded{Peer: grace + "/phone", Message: state.Message{ID: "3", Author: grace, Body: "three", At: noon}}).
-		With(state.MessageAdded{Peer: grace, Message: state.Message{
+		With(state.MessageAdded{Conv: grace, Resource: "phone", Message: state.Message{ID: "3", Author: grace, Body: "three", At: noon}}).
+		With(state.MessageAdded{Conv: grace, Message: state.Message{
 			ID: "4", Author: ada, Mine: true, Body: "four", At: noon.Add(time.Second), Delivery: state.Queued}}).
-		With(state.MessageAdded{Peer: "edith@localhost", Message: state.Message{ID: "5", Author: "edith@localhost", Body: "five", At: noon}}).
-		With(state.DraftChanged{Peer: "new@localhost", Text: "how do I"}).
+		With(state.MessageAdded{Conv: "edith@localhost", Message: state.Message{ID: "5", Author: "edith@localhost", Body: "five", At: noon}}).
+		With(state.DraftChanged{Conv: "new@localhost", Text: "how do I"}).
 		With(state.CaughtUp{})
 }
 
@@ -126,12 +126,12 @@ func picture(s *state.State) string {
 	}
 	for c := range s.Chats {
 		low, high := c.Timeline.Seqs()
-		lines = append(lines, fmt.Sprint("chat ", c.Peer, c.Resource, c.Unread, c.ReadTo, low, high, c.Draft))
+		lines = append(lines, fmt.Sprint("chat ", c.Conv, c.Resource, c.Unread, c.ReadTo, low, high, c.Draft))
 		for i, m := range c.Timeline.Newest(1000) {
 			plain := *m
 			plain.Rev = 0
 			row, _ := json.Marshal(plain) // how it has come is true of one page only
-			lines = append(lines, fmt.Sprintf("%s %d %s %v %v", c.Peer, i, row, plain.At, plain.Delivery))
+			lines = append(lines, fmt.Sprintf("%s %d %s %v %v", c.Conv, i, row, plain.At, plain.Delivery))
 		}
 	}
 	for c := range s.Coverages {
@@ -214,25 +214,25 @@ func TestPromise16_ChangesAddUp(t *testing.T) {
 		state.SessionStarted{Me: ada + "/tab"},
 		state.RosterLoaded{Items: []state.RosterItem{{JID: grace, Name: "Grace", Subscription: state.SubscriptionBoth}, {JID: "x@y"}}},
 		state.PresenceChanged{From: grace + "/phone", Presence: state.Presence{Show: state.Away}},
-		state.MessageAdded{Peer: grace, Message: message("1")},
-		state.MessageAdded{Peer: grace, Message: state.Message{ID: "2", Author: ada, Mine: true, Body: "2", At: noon, Delivery: state.Queued}},
-		state.MessageMarked{Peer: grace, ID: "2", Delivery: state.OnServer},
-		state.ArchivePage{Peer: grace, Older: true, Messages: []state.Message{message("0"), message("00")}},
+		state.MessageAdded{Conv: grace, Message: message("1")},
+		state.MessageAdded{Conv: grace, Message: state.Message{ID: "2", Author: ada, Mine: true, Body: "2", At: noon, Delivery: state.Queued}},
+		state.MessageMarked{Conv: grace, ID: "2", Delivery: state.OnServer},
+		state.ArchivePage{Conv: grace, Older: true, Messages: []state.Message{message("0"), message("00")}},
 		state.ArchiveRead{Part: whole, Page: state.Reading{Start: true, End: true}},
 		state.ArchiveRead{Part: whole, Page: state.Reading{From: state.Edge{ID: "o", At: noon}, To: state.Edge{ID: "p"}, IDs: []string{"o", "p"}}},
 		state.ArchiveRead{Part: state.Part{Archive: ada, With: grace}, Page: state.Reading{From: state.Edge{ID: "n"}, To: state.Edge{ID: "o", At: noon}, IDs: []string{"n"}, Before: "o"}},
 		state.CatchUpStarted{Part: whole, At: noon},
 		state.ArchiveForgot{Part: whole, ID: "p"},
 		state.ArchiveRead{Part: whole, Page: state.Reading{From: state.Edge{ID: "n"}, To: state.Edge{ID: "o", At: noon}, IDs: []string{"n"}, Before: "o"}},
-		state.ChatRead{Peer: grace},
-		state.DraftChanged{Peer: grace, Text: "half a"},
-		state.DraftChanged{Peer: "nobody@yet", Text: "dear"},
-		state.DraftChanged{Peer: grace, Text: "half a sentence"},
-		state.DraftChanged{Peer: grace},
-		state.MessageMarked{Peer: grace, ID: "2", Delivery: state.Failed, Problem: "gone"},
-		state.MessageRemoved{Peer: grace, ID: "1"}, // not ours
-		state.MessageRemoved{Peer: grace, ID: "2"},
-		state.Forgotten{Peer: grace, Before: state.Key{Time: noon.UnixMicro(), Seq: 0}, ID: "cut", At: noon},
+		state.ChatRead{Conv: grace},
+		state.DraftChanged{Conv: grace, Text: "half a"},
+		state.DraftChanged{Conv: "nobody@yet", Text: "dear"},
+		state.DraftChanged{Conv: grace, Text: "half a sentence"},
+		state.DraftChanged{Conv: grace},
+		state.MessageMarked{Conv: grace, ID: "2", Delivery: state.Failed, Problem: "gone"},
+		state.MessageRemoved{Conv: grace, ID: "1"}, // not ours
+		state.MessageRemoved{Conv: grace, ID: "2"},
+		state.Forgotten{Conv: grace, Before: state.Key{Time: noon.UnixMicro(), Seq: 0}, ID: "cut", At: noon},
 		state.ContactRemoved{JID: "x@y"},
 		state.PresenceChanged{From: grace + "/phone", Presence: state.Presence{}},
 		state.OwnPresenceChanged{Presence: state.Presence{Show: state.DND}},
@@ -252,16 +252,16 @@ func TestChangesAreOnlyChanges(t *testing.T) {
 		strict                    bool
 		drafts                    int
 	}{
-		{"typing", state.TypingChanged{Peer: grace, Typing: true}, 0, 0, 0, false, 0},
+		{"typing", state.TypingChanged{Conv: grace, Typing: true}, 0, 0, 0, false, 0},
 		{"loading", state.ArchiveAsked{Part: whole}, 0, 0, 0, false, 0},
 		{"connection", state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}}, 0, 0, 0, false, 0},
-		{"message", state.MessageAdded{Peer: grace + "/phone", Message: state.Message{ID: "9", Author: grace, At: noon}}, 0, 1, 1, false, 0},
-		{"ours", state.MessageAdded{Peer: grace, Message: state.Message{ID: "9", Mine: true, Author: ada, At: noon, Delivery: state.Queued}}, 0, 1, 1, true, 0},
-		{"mark", state.MessageMarked{Peer: grace, ID: "4", Delivery: state.Delivered}, 0, 1, 1, false, 0},
-		{"read", state.ChatRead{Peer: "edith@localhost"}, 0, 1, 0, false, 0},
+		{"message", state.MessageAdded{Conv: grace, Resource: "phone", Message: state.Message{ID: "9", Author: grace, At: noon}}, 0, 1, 1, false, 0},
+		{"ours", state.MessageAdded{Conv: grace, Message: state.Message{ID: "9", Mine: true, Author: ada, At: noon, Delivery: state.Queued}}, 0, 1, 1, true, 0},
+		{"mark", state.MessageMarked{Conv: grace, ID: "4", Delivery: state.Delivered}, 0, 1, 1, false, 0},
+		{"read", state.ChatRead{Conv: "edith@localhost"}, 0, 1, 0, false, 0},
 		{"contact", state.ContactChanged{Item: state.RosterItem{JID: grace, Name: "G."}}, 1, 0, 0, false, 0},
-		{"draft", state.DraftChanged{Peer: grace, Text: "x"}, 0, 0, 0, false, 1},
-		{"no draft", state.DraftChanged{Peer: grace}, 0, 0, 0, false, 0},
+		{"draft", state.DraftChanged{Conv: grace, Text: "x"}, 0, 0, 0, false, 1},
+		{"no draft", state.DraftChanged{Conv: grace}, 0, 0, 0, false, 0},
 	} {
 		b := store.Changes(s, s.With(tc.ev))
 		contacts, chats, messages := len(storetest.Of[*state.Contact](b.Rows)), len(storetest.Of[*state.ChatRow](b.Rows)), len(storetest.Of[*state.MessageRow](b.Rows))
@@ -290,7 +290,7 @@ func TestColdStartHasTheList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now = now.With(state.HistoryRead{Peer: grace, Messages: state.States(older), Earlier: len(older) == 50})
+	now = now.With(state.HistoryRead{Conv: grace, Messages: state.States(older), Earlier: len(older) == 50})
 	if c := now.Chat(grace); c.Timeline.Len() != 4 || c.Timeline.First().Body != "one" || c.Earlier {
 		t.Errorf("after reading the rest: %d messages", c.Timeline.Len())
 	}
@@ -308,9 +308,9 @@ func BenchmarkChanges(b *testing.B) {
 	for i := range 1000 {
 		peer := jid.JID(fmt.Sprint("p", i, "@localhost"))
 		s = s.With(state.ContactChanged{Item: state.RosterItem{JID: peer}}).
-			With(state.MessageAdded{Peer: peer, Message: state.Message{ID: "1", Author: peer, At: noon}})
+			With(state.MessageAdded{Conv: state.Direct.With(peer), Message: state.Message{ID: "1", Author: peer, At: noon}})
 	}
-	next := s.With(state.MessageAdded{Peer: grace, Message: state.Message{ID: "9", Author: grace, At: noon}})
+	next := s.With(state.MessageAdded{Conv: grace, Message: state.Message{ID: "9", Author: grace, At: noon}})
 	b.ReportAllocs()
 	for b.Loop() {
 		store.Changes(s, next)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
-	"natter/app/jid"
 	"natter/app/state"
 )
 
@@ -16,7 +15,7 @@ type chat struct {
 
 	Rev       uint64
 	Desk      *desk
-	Peer      jid.JID
+	Conv      state.ConvID
 	Chat      *state.Chat
 	Contact   *state.Contact
 	Phase     state.Phase
@@ -26,18 +25,18 @@ type chat struct {
 
 // CompoID implements app.DismountEnforcer: another peer is another conversation,
 // whose composer must not begin with what was written in this one.
-func (c *chat) CompoID() string { return string(c.Peer) }
+func (c *chat) CompoID() string { return string(c.Conv) }
 
 // Render implements app.Composer.
 func (c *chat) Render() app.UI {
 	d := c.Desk
-	name := d.s.Name(c.Peer)
+	name := d.s.Name(c.Conv.JID())
 	return app.Section().Class("chat").Aria("label", "Conversation with "+name).Body(
 		c.head(name),
 		status(d).Class("status-chat"),
 		app.Div().Class("log-frame").Body(
 			app.Div().Class("log").ID("log").Attr("role", "log").Aria("label", name).Aria("live", "off").TabIndex(0).
-				DataSet("peer", string(c.Peer)).Body(&keyed{Class: "log-body", Rows: func() *rows { return c.rows(name) }}),
+				DataSet("conv", string(c.Conv)).Body(&keyed{Class: "log-body", Rows: func() *rows { return c.rows(name) }}),
 			c.pill(),
 		),
 		c.composer(),
@@ -56,7 +55,7 @@ func (c *chat) head(name string) app.UI {
 	case c.Phase != state.Online:
 		now = now.Text("You are offline; messages wait here")
 	case !c.Contact.Listed():
-		now = now.Body(app.Elem("bdi").Text(c.Peer.Shown()))
+		now = now.Body(app.Elem("bdi").Text(c.Conv.JID().Shown()))
 	case c.Contact.Asked && show == state.Unavailable:
 		now = now.Text("Has not answered your request yet")
 	default:
@@ -71,7 +70,7 @@ func (c *chat) head(name string) app.UI {
 		// A screen reader hears a heading and a button only if the button is inside the heading.
 		app.H1().Class("chat-title").Body(
 			app.Button().Type("button").Class("chat-who").DataSet("do", string(doDetails)).Aria("expanded", strconv.FormatBool(d.details)).Body(
-				avatar(string(c.Peer), name, "avatar-m", dot(show)),
+				avatar(string(c.Conv.JID()), name, "avatar-m", dot(show)),
 				app.Span().Class("chat-names").Body(
 					app.Span().Class("chat-name").Body(app.Elem("bdi").Text(name)),
 					now,
@@ -141,7 +140,7 @@ func (c *chat) rows(name string) *rows {
 	}
 	if c.Chat.Typing {
 		out.add("typing", app.Div().Class("msg head tail writes").Body(
-			avatar(string(c.Peer), name, "avatar-s", nil),
+			avatar(string(c.Conv.JID()), name, "avatar-s", nil),
 			app.Div().Class("bubble").Body(
 				app.Span().Class("sr").Text(name+" is typing"),
 				app.Span().Class("typing").Aria("hidden", "true").Body(app.I(), app.I(), app.I()))))
@@ -162,7 +161,7 @@ func (c *chat) top(first *state.Message) app.UI {
 	if oldest := c.Chat.Timeline.First(); oldest != nil && oldest.Key != first.Key {
 		return top.Body(bones())
 	}
-	if c.Desk.s.Whole(c.Peer) {
+	if c.Desk.s.Whole(c.Conv) {
 		return top.Body(app.P().Class("log-begin").Text("This is the beginning of your conversation."))
 	}
 	return top.Body(c.older()...)
@@ -170,7 +169,7 @@ func (c *chat) top(first *state.Message) app.UI {
 
 // older says how loading what comes before the oldest message goes.
 func (c *chat) older() []app.UI {
-	gap := c.Desk.s.Older(c.Peer)
+	gap := c.Desk.s.Older(c.Conv)
 	switch {
 	case gap == nil:
 		return nil
@@ -196,9 +195,9 @@ func (c *chat) empty(name string) app.UI {
 		return app.Div().Class("log-top").Body(older...)
 	}
 	return app.Div().Class("log-empty").Body(
-		avatar(string(c.Peer), name, "avatar-xl", nil),
+		avatar(string(c.Conv.JID()), name, "avatar-xl", nil),
 		app.P().Class("log-empty-name").Body(app.Elem("bdi").Text(name)),
-		app.P().Class("log-empty-address").Body(app.Elem("bdi").Text(c.Peer.Shown())),
+		app.P().Class("log-empty-address").Body(app.Elem("bdi").Text(c.Conv.JID().Shown())),
 		app.P().Class("log-empty-text").Text("Nothing has been said yet. Write the first message."),
 	)
 }
@@ -227,7 +226,7 @@ func (c *chat) composer() app.UI {
 	return app.Footer().Class("composer").Body(
 		app.Div().Class("composer-box").Body(
 			app.Textarea().ID("message").Class("composer-text").Aria("label", "Message").Placeholder("Message").
-				Rows(1).Dir("auto").ReadOnly(c.Elsewhere).Attr("enterkeyhint", "send").DataSet("input", string(doMessage)).DataSet("peer", string(d.open)).Text(d.opened),
+				Rows(1).Dir("auto").ReadOnly(c.Elsewhere).Attr("enterkeyhint", "send").DataSet("input", string(doMessage)).DataSet("conv", string(d.open)).Text(d.opened),
 			app.Button().Type("button").Class("composer-send").DataSet("do", string(doSendButton)).Aria("label", "Send").Title("Send").Body(icon("send")),
 		),
 	)

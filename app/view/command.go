@@ -79,10 +79,10 @@ func init() {
 		// The open conversation.
 		doSend:          (*desk).sendSignal,
 		doMessage:       (*desk).messageTyped,
-		doRetryMessage:  func(d *desk, sig Signal) { d.model.Do(state.RetryMessage{Peer: d.open, ID: sig.Text}); d.answered() },
-		doDeleteMessage: func(d *desk, sig Signal) { d.model.Do(state.DeleteMessage{Peer: d.open, ID: sig.Text}); d.answered() },
-		doRetryOlder:    func(d *desk, _ Signal) { d.model.Do(state.LoadOlder{Peer: d.open}) },
-		doLoadMissing:   func(d *desk, sig Signal) { d.model.Do(state.LoadMissing{Peer: d.open, After: sig.Text}) },
+		doRetryMessage:  func(d *desk, sig Signal) { d.model.Do(state.RetryMessage{Conv: d.open, ID: sig.Text}); d.answered() },
+		doDeleteMessage: func(d *desk, sig Signal) { d.model.Do(state.DeleteMessage{Conv: d.open, ID: sig.Text}); d.answered() },
+		doRetryOlder:    func(d *desk, _ Signal) { d.model.Do(state.LoadOlder{Conv: d.open}) },
+		doLoadMissing:   func(d *desk, sig Signal) { d.model.Do(state.LoadMissing{Conv: d.open, After: sig.Text}) },
 		doUnfold:        func(d *desk, sig Signal) { d.showMore(sig.Text) },
 		doEdge:          func(d *desk, sig Signal) { d.edge(sig.Text, sig.On) },
 		doNewest:        (*desk).showNewest,
@@ -91,12 +91,12 @@ func init() {
 		doDetails:       func(d *desk, _ Signal) { d.details = !d.details; d.rev++ },
 
 		// The list, and the way between panes.
-		doOpen:     func(d *desk, sig Signal) { d.show(jid.JID(sig.Peer)) },
+		doOpen:     func(d *desk, sig Signal) { d.show(sig.Conv) },
 		doLeave:    (*desk).leavePane,
 		doBack:     (*desk).wentBack,
 		doRows:     func(d *desk, sig Signal) { d.firstRow = sig.Number; d.rev++ },
 		doFilter:   func(d *desk, sig Signal) { d.filtered(sig.Text) },
-		doHit:      func(d *desk, sig Signal) { d.openHit(jid.JID(sig.Peer), sig.Text, sig.Number) },
+		doHit:      func(d *desk, sig Signal) { d.openHit(sig.Conv, sig.Text, sig.Number) },
 		doMoreHits: func(d *desk, _ Signal) { d.look(d.search.limit + hitsAtOnce) },
 		doKey:      func(d *desk, sig Signal) { d.key(sig.Text, sig.Also) },
 
@@ -116,14 +116,14 @@ func init() {
 
 		// Contacts.
 		doAccept: func(d *desk, sig Signal) {
-			d.answer(state.AcceptContact{JID: jid.JID(sig.Peer)}, jid.JID(sig.Peer))
+			d.answer(state.AcceptContact{JID: sig.JID}, sig.JID)
 		},
 		doDecline: func(d *desk, sig Signal) {
-			d.answer(state.DeclineContacts{JIDs: []jid.JID{jid.JID(sig.Peer)}}, jid.JID(sig.Peer))
+			d.answer(state.DeclineContacts{JIDs: []jid.JID{sig.JID}}, sig.JID)
 		},
 		doDismiss: (*desk).dismiss,
-		doAdd:     func(d *desk, sig Signal) { d.model.Do(state.AddContact{JID: jid.JID(sig.Peer)}) },
-		doRename:  func(d *desk, sig Signal) { d.model.Do(state.RenameContact{JID: jid.JID(sig.Peer), Name: sig.Text}) },
+		doAdd:     func(d *desk, sig Signal) { d.model.Do(state.AddContact{JID: sig.JID}) },
+		doRename:  func(d *desk, sig Signal) { d.model.Do(state.RenameContact{JID: sig.JID, Name: sig.Text}) },
 
 		// Dialogs.
 		doNew:          (*desk).askSignal,

@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"time"
 
-	"natter/app/jid"
 	"natter/app/legible"
 	"natter/app/state"
 )
@@ -27,7 +26,7 @@ type desk struct {
 	settling Settling
 
 	placed  bool // what was open last time has been opened, if it is still there
-	open    jid.JID
+	open    state.ConvID
 	details bool
 	window  window
 	unfold  map[state.Key]int // how often more was wanted of a long message
@@ -37,10 +36,10 @@ type desk struct {
 	news    string // what screen readers are told
 	told    state.Key
 
-	drafts  map[jid.JID]string // what was written here; the state may not have it yet
-	keeping bool               // it will have it soon
-	typing  jid.JID            // whom the person writes to, as far as they know
-	keyed   int                // keystrokes; tells a late timer that it is late
+	drafts  map[state.ConvID]string // what was written here; the state may not have it yet
+	keeping bool                    // it will have it soon
+	typing  state.ConvID            // whom the person writes to, as far as they know
+	keyed   int                     // keystrokes; tells a late timer that it is late
 
 	filter   string
 	listed   listed
@@ -58,7 +57,7 @@ func newDesk(model Model, platform Platform) *desk {
 		zone:  &zone{platform.Offset, map[int64]int{}},
 		model: model, platform: platform,
 		now: time.Now, later: func(time.Duration, func()) {}, post: func(f func()) { f() },
-		s: model.State(), drafts: map[jid.JID]string{},
+		s: model.State(), drafts: map[state.ConvID]string{},
 	}
 }
 
@@ -81,8 +80,8 @@ func (d *desk) refresh() {
 		return
 	case d.s.Account() != "" && !d.placed:
 		d.placed = true
-		if peer := jid.JID(d.platform.Place()); d.s.Chat(peer) != nil {
-			d.show(peer)
+		if conv := state.ConvID(d.platform.Place()); d.s.Chat(conv) != nil {
+			d.show(conv)
 		}
 	}
 	switch online := d.s.Connection.Phase == state.Online; {
@@ -94,9 +93,9 @@ func (d *desk) refresh() {
 	}
 	d.tick()
 	d.goOn()
-	for peer, text := range d.drafts {
-		if peer != d.open && d.s.Chat(peer) != nil && d.s.Chat(peer).Draft == text {
-			delete(d.drafts, peer)
+	for conv, text := range d.drafts {
+		if conv != d.open && d.s.Chat(conv) != nil && d.s.Chat(conv).Draft == text {
+			delete(d.drafts, conv)
 		}
 	}
 	if c := d.s.Chat(d.open); c != nil {
@@ -111,7 +110,7 @@ func (d *desk) forget() {
 	d.platform.SetPlace("")
 	*d = desk{
 		model: d.model, platform: d.platform, now: d.now, later: d.later, post: d.post, zone: d.zone, turn: d.turn,
-		s: d.s, rev: d.rev + 1, drafts: map[jid.JID]string{},
+		s: d.s, rev: d.rev + 1, drafts: map[state.ConvID]string{},
 	}
 }
 
@@ -167,7 +166,7 @@ func (d *desk) watching() bool { return d.window.atEnd && d.platform.Attentive()
 func (d *desk) read() {
 	c := d.s.Chat(d.open)
 	if c != nil && c.Unread > 0 && d.watching() {
-		d.model.Do(state.ReadChat{Peer: d.open})
+		d.model.Do(state.ReadChat{Conv: d.open})
 	}
 }
 
@@ -186,25 +185,24 @@ func (d *desk) pane() string {
 func (d *desk) mod() string { return "Ctrl" }
 
 // show opens a conversation.
-func (d *desk) show(peer jid.JID) {
-	peer = peer.Bare()
-	if peer == "" {
+func (d *desk) show(conv state.ConvID) {
+	if conv == "" {
 		return
 	}
 	d.rev++
 	d.dialog = dialog{}
-	if peer != d.open {
+	if conv != d.open {
 		d.stopTyping()
 		d.keep()
-		d.open, d.details = peer, false
-		d.platform.SetPlace(string(peer))
-		d.opened = d.draft(peer)
+		d.open, d.details = conv, false
+		d.platform.SetPlace(string(conv))
+		d.opened = d.draft(conv)
 		d.seek = seek{}
 		d.unfold = nil
 		d.news = ""
-		c := d.s.Chat(peer)
+		c := d.s.Chat(conv)
 		if c == nil {
-			d.model.Do(state.StartChat{Peer: peer})
+			d.model.Do(state.StartChat{Conv: conv})
 			d.jump(window{atEnd: true}, "")
 			d.told = state.Key{}
 		} else {
@@ -213,7 +211,7 @@ func (d *desk) show(peer jid.JID) {
 			if last := c.Timeline.Last(); last != nil {
 				d.told = last.Key
 			} else {
-				d.older(peer)
+				d.older(conv)
 			}
 			if unreadAbove(c) {
 				d.seekTo(c, state.Key{})
@@ -250,7 +248,7 @@ func (d *desk) write(text string) {
 	if d.typing != d.open {
 		d.stopTyping()
 		d.typing = d.open
-		d.model.Do(state.Typing{Peer: d.open, Typing: true})
+		d.model.Do(state.Typing{Conv: d.open, Typing: true})
 	}
 	d.keyed++
 	keyed := d.keyed
@@ -262,8 +260,8 @@ func (d *desk) write(text string) {
 }
 
 // note remembers what was written, and has it kept before long.
-func (d *desk) note(peer jid.JID, text string) {
-	d.drafts[peer] = text
+func (d *desk) note(conv state.ConvID, text string) {
+	d.drafts[conv] = text
 	if d.keeping {
 		return
 	}
@@ -277,19 +275,19 @@ func (d *desk) keep() {
 		return
 	}
 	d.keeping = false
-	for peer, text := range d.drafts {
-		if c := d.s.Chat(peer); c == nil && text != "" || c != nil && c.Draft != text {
-			d.model.Do(state.KeepDraft{Peer: peer, Text: text})
+	for conv, text := range d.drafts {
+		if c := d.s.Chat(conv); c == nil && text != "" || c != nil && c.Draft != text {
+			d.model.Do(state.KeepDraft{Conv: conv, Text: text})
 		}
 	}
 }
 
 // draft is what was written to somebody and not sent.
-func (d *desk) draft(peer jid.JID) string {
-	if text, ok := d.drafts[peer]; ok {
+func (d *desk) draft(conv state.ConvID) string {
+	if text, ok := d.drafts[conv]; ok {
 		return text
 	}
-	if c := d.s.Chat(peer); c != nil {
+	if c := d.s.Chat(conv); c != nil {
 		return c.Draft
 	}
 	return ""
@@ -297,14 +295,14 @@ func (d *desk) draft(peer jid.JID) string {
 
 func (d *desk) stopTyping() {
 	if d.typing != "" {
-		d.model.Do(state.Typing{Peer: d.typing})
+		d.model.Do(state.Typing{Conv: d.typing})
 		d.typing = ""
 	}
 }
 
 // elsewhere reports whether something was written in a conversation that is no longer
 // the open one: another was opened while the signal was on its way.
-func (d *desk) elsewhere(peer string) bool { return peer != "" && jid.JID(peer) != d.open }
+func (d *desk) elsewhere(conv state.ConvID) bool { return conv != "" && conv != d.open }
 
 // send sends what was written. An active chat state goes with the message itself
 // (XEP-0085 §5.1), so nothing else is said about having stopped.
@@ -316,7 +314,7 @@ func (d *desk) send(text string) {
 	d.typing = ""
 	d.keyed++
 	d.rev++
-	d.model.Do(state.SendMessage{Peer: d.open, Body: text})
+	d.model.Do(state.SendMessage{Conv: d.open, Body: text})
 }
 
 // step opens the next (1) or previous (-1) conversation of the list.
@@ -324,20 +322,20 @@ func (d *desk) step(by int) {
 	items := d.items(d.filter)
 	at := -1
 	for i, it := range items {
-		if it.peer == d.open {
+		if it.conv == d.open {
 			at = i
 		}
 	}
 	if at += by; at >= 0 && at < len(items) {
-		d.show(items[at].peer)
+		d.show(items[at].conv)
 	}
 }
 
 // sendSignal sends a message, also from a page that no longer has its conversation open.
 func (d *desk) sendSignal(sig Signal) {
-	if d.elsewhere(sig.Peer) {
-		d.drafts[jid.JID(sig.Peer)] = ""
-		d.model.Do(state.SendMessage{Peer: jid.JID(sig.Peer), Body: sig.Text})
+	if d.elsewhere(sig.Conv) {
+		d.drafts[sig.Conv] = ""
+		d.model.Do(state.SendMessage{Conv: sig.Conv, Body: sig.Text})
 		return
 	}
 	d.send(sig.Text)
@@ -345,8 +343,8 @@ func (d *desk) sendSignal(sig Signal) {
 
 // messageTyped notes the text of the composer.
 func (d *desk) messageTyped(sig Signal) {
-	if d.elsewhere(sig.Peer) {
-		d.note(jid.JID(sig.Peer), sig.Text)
+	if d.elsewhere(sig.Conv) {
+		d.note(sig.Conv, sig.Text)
 		return
 	}
 	d.write(sig.Text)
@@ -387,7 +385,7 @@ func (d *desk) wentBack(Signal) {
 
 // dismiss removes the note about a contact that the server has refused.
 func (d *desk) dismiss(sig Signal) {
-	d.model.Do(state.DismissRefusal{JID: jid.JID(sig.Peer)})
+	d.model.Do(state.DismissRefusal{JID: sig.JID})
 	if d.settling.Focus = "me"; d.open != "" {
 		d.answered()
 	}

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	ada   = jid.JID("ada@example.org")
-	grace = jid.JID("grace@example.org")
-	alan  = jid.JID("alan@example.org")
+	ada   = "ada@example.org"
+	grace = "grace@example.org"
+	alan  = "alan@example.org"
 )
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.Local)
@@ -82,8 +82,10 @@ func (b *bench) SetTheme(theme string) { b.theme = theme }
 func (b *bench) Copy(text string)      { b.copied = text }
 func (b *bench) Back()                 { b.went++ }
 func (b *bench) Log(text string)       { b.logged = append(b.logged, text) }
-func (b *bench) sig(do Command, peer, text string) {
-	b.happened(Signal{Do: do, Peer: peer, Text: text})
+
+// sig is a signal of somebody, and of the conversation with them.
+func (b *bench) sig(do Command, who jid.JID, text string) {
+	b.happened(Signal{Do: do, Conv: state.Direct.With(who), JID: who, Text: text})
 }
 func (b *bench) edgeAt(which string, end bool) { b.happened(Signal{Do: "edge", Text: which, On: end}) }
 
@@ -97,7 +99,7 @@ func (b *bench) play(events ...state.Event) {
 
 func (b *bench) receive(from jid.JID, body string) {
 	b.messages++
-	b.play(state.MessageAdded{Peer: from + "/x", Message: state.Message{
+	b.play(state.MessageAdded{Conv: state.Direct.With(from), Resource: "x", Message: state.Message{
 		ID: fmt.Sprint(b.messages), Author: from, Body: body, At: b.clock.Add(time.Duration(b.messages) * time.Second),
 	}})
 }
@@ -147,8 +149,8 @@ func sit(t *testing.T) *bench {
 func TestOpen(t *testing.T) {
 	t.Run("a contact without a conversation", func(t *testing.T) {
 		b := sit(t)
-		b.sig("open", string(grace), "")
-		b.wants(t, "StartChat{Peer:grace@example.org}")
+		b.sig("open", grace, "")
+		b.wants(t, "StartChat{Conv:grace@example.org}")
 		if b.settling.Focus != "message" {
 			t.Errorf("the focus goes to %q", b.settling.Focus)
 		}
@@ -156,26 +158,26 @@ func TestOpen(t *testing.T) {
 	t.Run("unread messages are read", func(t *testing.T) {
 		b := sit(t)
 		b.receive(grace, "hello")
-		b.sig("open", string(grace), "")
+		b.sig("open", grace, "")
 		b.edgeAt("", true)
-		b.wants(t, "ReadChat{Peer:grace@example.org}")
+		b.wants(t, "ReadChat{Conv:grace@example.org}")
 	})
 	t.Run("not while the person looks elsewhere", func(t *testing.T) {
 		b := sit(t)
 		b.away = true
 		b.receive(grace, "hello")
-		b.sig("open", string(grace), "")
+		b.sig("open", grace, "")
 		b.edgeAt("", true)
 		b.wants(t)
 		b.away = false
 		b.sig("attention", "", "")
-		b.wants(t, "ReadChat{Peer:grace@example.org}")
+		b.wants(t, "ReadChat{Conv:grace@example.org}")
 	})
 	t.Run("not above the end", func(t *testing.T) {
 		b := sit(t)
 		b.receive(grace, "hello")
-		b.play(state.ChatRead{Peer: grace})
-		b.sig("open", string(grace), "")
+		b.play(state.ChatRead{Conv: grace})
+		b.sig("open", grace, "")
 		b.edgeAt("", false)
 		b.receive(grace, "more")
 		b.wants(t)
@@ -186,21 +188,21 @@ func TestOpen(t *testing.T) {
 	t.Run("what comes meanwhile is divided off", func(t *testing.T) {
 		b := sit(t)
 		b.receive(grace, "hello")
-		b.play(state.ChatRead{Peer: grace})
-		b.sig("open", string(grace), "")
+		b.play(state.ChatRead{Conv: grace})
+		b.sig("open", grace, "")
 		for _, away := range []bool{false, true} {
 			b.away = away
 			b.receive(grace, "more")
 			if divided := strings.Contains(b.html(), "unread-mark"); divided != away {
 				t.Errorf("looking elsewhere: %v, divided: %v", away, divided)
 			}
-			b.play(state.ChatRead{Peer: grace})
+			b.play(state.ChatRead{Conv: grace})
 		}
 	})
 	t.Run("on a phone the keyboard stays away", func(t *testing.T) {
 		b := sit(t)
 		b.narrow = true
-		b.sig("open", string(grace), "")
+		b.sig("open", grace, "")
 		if b.settling.Focus != "" || !b.settling.Enter {
 			t.Errorf("settling %+v", b.settling)
 		}
@@ -220,7 +222,7 @@ func TestOpen(t *testing.T) {
 func TestPlace(t *testing.T) {
 	b := sit(t)
 	b.receive(grace, "hello")
-	b.sig("open", string(grace), "")
+	b.sig("open", grace, "")
 	if b.place != string(grace) {
 		t.Fatalf("the place is %q", b.place)
 	}
@@ -241,7 +243,7 @@ func TestPlace(t *testing.T) {
 	if b.place != "" {
 		t.Errorf("after going back to the list the place is %q", b.place)
 	}
-	b.sig("open", string(grace), "")
+	b.sig("open", grace, "")
 	b.play(state.Cleared{})
 	if b.place != "" {
 		t.Errorf("after the sign-out the place is %q", b.place)
@@ -251,32 +253,32 @@ func TestPlace(t *testing.T) {
 func TestCompose(t *testing.T) {
 	t.Run("typing is said once, and its end after a pause", func(t *testing.T) {
 		b := sit(t)
-		b.sig("open", string(grace), "")
+		b.sig("open", grace, "")
 		b.did = nil
 		b.sig("message", "", "h")
 		b.sig("message", "", "he")
-		b.wants(t, "Typing{Peer:grace@example.org Typing:true}")
+		b.wants(t, "Typing{Conv:grace@example.org Typing:true}")
 		b.late[typingPause][0]() // that of the first key: the second came since
 		b.wants(t)
 		b.late[typingPause][1]()
-		b.wants(t, "Typing{Peer:grace@example.org Typing:false}")
+		b.wants(t, "Typing{Conv:grace@example.org Typing:false}")
 	})
 	t.Run("emptied is not typing", func(t *testing.T) {
 		b := sit(t)
-		b.sig("open", string(grace), "")
+		b.sig("open", grace, "")
 		b.did = nil
 		b.sig("message", "", "h")
 		b.sig("message", "", "")
-		b.wants(t, "Typing{Peer:grace@example.org Typing:true}", "Typing{Peer:grace@example.org Typing:false}")
+		b.wants(t, "Typing{Conv:grace@example.org Typing:true}", "Typing{Conv:grace@example.org Typing:false}")
 	})
 	t.Run("sent", func(t *testing.T) {
 		b := sit(t)
-		b.sig("open", string(grace), "")
+		b.sig("open", grace, "")
 		b.sig("message", "", "hello")
 		b.did = nil
 		b.sig("send", "", "hello\nyou")
 		b.sig("send", "", " \n ")
-		b.wants(t, fmt.Sprintf("SendMessage%+v", state.SendMessage{Peer: grace, Body: "hello\nyou"}))
+		b.wants(t, fmt.Sprintf("SendMessage%+v", state.SendMessage{Conv: grace, Body: "hello\nyou"}))
 		if draft := b.draft(grace); draft != "" {
 			t.Errorf("what was sent is still a draft: %q", draft)
 		}
@@ -287,27 +289,27 @@ func TestCompose(t *testing.T) {
 	})
 	t.Run("a draft stays with its conversation", func(t *testing.T) {
 		b := sit(t)
-		b.play(state.ChatStarted{Peer: grace}, state.ChatStarted{Peer: alan})
-		b.sig("open", string(grace), "")
+		b.play(state.ChatStarted{Conv: grace}, state.ChatStarted{Conv: alan})
+		b.sig("open", grace, "")
 		b.sig("message", "", "for grace")
-		b.sig("open", string(alan), "")
+		b.sig("open", alan, "")
 		if html := b.html(); !strings.Contains(html, "Draft: ") || !strings.Contains(html, "for grace") {
 			t.Error("the list does not show the draft")
 		}
 		if b.opened != "" {
 			t.Errorf("the other conversation begins with %q", b.opened)
 		}
-		b.sig("open", string(grace), "")
+		b.sig("open", grace, "")
 		if b.opened != "for grace" {
 			t.Errorf("the draft is %q", b.opened)
 		}
 	})
 	t.Run("a draft is kept, but not at every key", func(t *testing.T) {
 		b := sit(t)
-		b.play(state.ChatStarted{Peer: grace}, state.ChatStarted{Peer: alan})
-		b.sig("open", string(grace), "")
+		b.play(state.ChatStarted{Conv: grace}, state.ChatStarted{Conv: alan})
+		b.sig("open", grace, "")
 		typed := func(text string) {
-			b.sig("message", string(b.open), text)
+			b.sig("message", b.open.JID(), text)
 			b.only("KeepDraft")
 		}
 		typed("h")
@@ -317,16 +319,16 @@ func TestCompose(t *testing.T) {
 			t.Fatalf("%d timers", n)
 		}
 		b.late[draftPause][0]()
-		b.wants(t, "KeepDraft{Peer:grace@example.org Text:he}")
-		b.play(state.DraftChanged{Peer: grace, Text: "he"})
-		for _, leave := range []Signal{{Do: "away"}, {Do: "open", Peer: string(alan)}, {Do: "open", Peer: string(grace)}, {Do: "back"}} {
+		b.wants(t, "KeepDraft{Conv:grace@example.org Text:he}")
+		b.play(state.DraftChanged{Conv: grace, Text: "he"})
+		for _, leave := range []Signal{{Do: "away"}, {Do: "open", Conv: alan}, {Do: "open", Conv: grace}, {Do: "back"}} {
 			text := fmt.Sprintf("%+v", leave)
 			typed(text)
 			peer := b.open
 			b.happened(leave)
 			b.only("KeepDraft")
-			b.wants(t, fmt.Sprintf("KeepDraft{Peer:%s Text:%s}", peer, text))
-			b.play(state.DraftChanged{Peer: peer, Text: text})
+			b.wants(t, fmt.Sprintf("KeepDraft{Conv:%s Text:%s}", peer, text))
+			b.play(state.DraftChanged{Conv: peer, Text: text})
 		}
 		if len(b.drafts) > 0 {
 			t.Errorf("what the state has is still %v here", b.drafts)
@@ -336,18 +338,18 @@ func TestCompose(t *testing.T) {
 	})
 	t.Run("a draft that was kept is there again", func(t *testing.T) {
 		b := sit(t)
-		b.play(state.DraftChanged{Peer: grace, Text: "where was I"})
+		b.play(state.DraftChanged{Conv: grace, Text: "where was I"})
 		if html := b.html(); !strings.Contains(html, "Draft: ") || !strings.Contains(html, "where was I") {
 			t.Error("the list does not show it")
 		}
-		b.sig("open", string(grace), "")
+		b.sig("open", grace, "")
 		if b.opened != "where was I" {
 			t.Errorf("the conversation begins with %q", b.opened)
 		}
 		b.did = nil
-		b.sig("message", string(grace), "")
+		b.sig("message", grace, "")
 		b.sig("away", "", "")
-		b.wants(t, "KeepDraft{Peer:grace@example.org Text:}")
+		b.wants(t, "KeepDraft{Conv:grace@example.org Text:}")
 	})
 }
 
@@ -372,7 +374,7 @@ func TestNewChat(t *testing.T) {
 	b := sit(t)
 	b.sig("new", "", "")
 	b.happened(Signal{Do: "start", Text: " xmpp:Hedy@Example.org/phone", On: true})
-	b.wants(t, "AddContact{JID:hedy@example.org Name:}", "StartChat{Peer:hedy@example.org}")
+	b.wants(t, "AddContact{JID:hedy@example.org Name:}", "StartChat{Conv:hedy@example.org}")
 	for typed, want := range map[string]string{
 		"cheogram.com":                         "cheogram.com", // a gateway
 		"EXAMPLE.org":                          "example.org",  // one's own server
@@ -385,13 +387,13 @@ func TestNewChat(t *testing.T) {
 		b := sit(t)
 		b.sig("new", "", "")
 		b.sig("start", "", typed)
-		b.wants(t, "StartChat{Peer:"+want+"}")
+		b.wants(t, "StartChat{Conv:"+want+"}")
 	}
 
 	t.Run("oneself is no contact", func(t *testing.T) {
 		b := sit(t)
 		b.happened(Signal{Do: "start", Text: string(ada), On: true})
-		b.wants(t, "StartChat{Peer:ada@example.org}")
+		b.wants(t, "StartChat{Conv:ada@example.org}")
 		b.sig("details", "", "")
 		if html := b.html(); strings.Contains(html, "Add to contacts") || !strings.Contains(html, "Notes to yourself") {
 			t.Error("one is offered to oneself as a contact")
@@ -403,8 +405,8 @@ func TestNewChat(t *testing.T) {
 		if b.opened != "Good morning" {
 			t.Errorf("the composer has %q", b.opened)
 		}
-		b.wants(t, "KeepDraft{Peer:hedy@example.org Text:Good morning}", "StartChat{Peer:hedy@example.org}")
-		b.play(state.DraftChanged{Peer: grace, Text: "mine"})
+		b.wants(t, "KeepDraft{Conv:hedy@example.org Text:Good morning}", "StartChat{Conv:hedy@example.org}")
+		b.play(state.DraftChanged{Conv: grace, Text: "mine"})
 		b.sig("link", "", "xmpp:grace@example.org?message;body=theirs")
 		if b.opened != "mine" {
 			t.Errorf("what was written is gone: %q", b.opened)
@@ -423,7 +425,7 @@ func TestNewChat(t *testing.T) {
 		t.Errorf("dialog %q, open %q", b.dialog.kind, b.open)
 	}
 	b.happened(Signal{Do: "start", Text: "grace@example.org", On: true})
-	b.wants(t, "StartChat{Peer:grace@example.org}")
+	b.wants(t, "StartChat{Conv:grace@example.org}")
 }
 
 func TestIntents(t *testing.T) {
@@ -437,13 +439,13 @@ func TestIntents(t *testing.T) {
 		{"rename", string(alan), "Al", "RenameContact{JID:alan@example.org Name:Al}"},
 		{"remove", string(alan), "", "RemoveContact{JID:alan@example.org}"},
 		{"reconnect", "", "", "Reconnect{}"},
-		{"retry-message", "", "m1", "RetryMessage{Peer: ID:m1}"},
-		{"delete-message", "", "m1", "DeleteMessage{Peer: ID:m1}"},
+		{"retry-message", "", "m1", "RetryMessage{Conv: ID:m1}"},
+		{"delete-message", "", "m1", "DeleteMessage{Conv: ID:m1}"},
 		{"presence", "", "dnd", "SetPresence{Presence:{Show:dnd Status: Priority:0}}"},
 		{"sign-out", "", "", "SignOut{}"},
 	} {
 		b := sit(t)
-		b.sig(tc.do, tc.peer, tc.text)
+		b.sig(tc.do, jid.JID(tc.peer), tc.text)
 		b.wants(t, tc.want)
 	}
 	b := sit(t)
@@ -468,7 +470,7 @@ func TestOrder(t *testing.T) {
 		t.Errorf("not by the last message: %s", got)
 	}
 	b.sig("key", "", "next")
-	b.sig("open", string(alan), "")
+	b.sig("open", alan, "")
 	b.sig("key", "", "next")
 	if b.open != grace {
 		t.Errorf("the next conversation is %s", b.open)
@@ -495,7 +497,7 @@ func TestSwitcher(t *testing.T) {
 
 func TestSignOut_ForgetsAll(t *testing.T) {
 	b := sit(t)
-	b.sig("open", string(grace), "")
+	b.sig("open", grace, "")
 	b.sig("message", "", "secret")
 	b.play(state.Cleared{}, state.ConnectionChanged{Connection: state.Connection{Phase: state.SignedOut}})
 	if b.open != "" || len(b.drafts) > 0 || b.opened != "" {
@@ -509,7 +511,7 @@ func TestSignOut_ForgetsAll(t *testing.T) {
 func TestAnnounced_Once(t *testing.T) {
 	b := sit(t)
 	b.receive(grace, "before")
-	b.sig("open", string(grace), "")
+	b.sig("open", grace, "")
 	if b.news != "" {
 		t.Errorf("old news: %q", b.news)
 	}
@@ -550,7 +552,7 @@ func TestConnection_BlipIsSilent(t *testing.T) {
 		}
 	}
 
-	b.sig("open", string(grace), "")
+	b.sig("open", grace, "")
 	b.play(state.ConnectionChanged{Connection: state.Connection{
 		Phase: state.Stopped, Problem: &state.Problem{Kind: "another-build", Text: "Updated elsewhere.", Advice: "Reload."},
 	}})
@@ -565,8 +567,8 @@ func TestConnection_BlipIsSilent(t *testing.T) {
 // A14: a password that no longer does is asked for in place.
 func TestA14_Password(t *testing.T) {
 	b := sit(t)
-	b.sig("open", string(grace), "")
-	b.sig("message", string(grace), "half a sen")
+	b.sig("open", grace, "")
+	b.sig("message", grace, "half a sen")
 	b.play(state.ConnectionChanged{Connection: state.Connection{
 		Phase: state.Stopped, Problem: &state.Problem{Kind: "wrong-password", Field: "password", Text: "Wrong password."},
 	}})
@@ -595,8 +597,8 @@ func TestA14_Password(t *testing.T) {
 // N08: whom the server takes us for is said, and what to do is for the person to decide.
 func TestN08_SomebodyElse(t *testing.T) {
 	b := sit(t)
-	b.sig("open", string(grace), "")
-	b.sig("message", string(grace), "half a sen")
+	b.sig("open", grace, "")
+	b.sig("message", grace, "half a sen")
 	b.play(state.ConnectionChanged{Connection: state.Connection{
 		Phase: state.Stopped, Problem: &state.Problem{Kind: "another-account", Text: "You are eve.", Account: "eve@example.org"},
 	}})
@@ -612,7 +614,7 @@ func TestN08_SomebodyElse(t *testing.T) {
 	}
 	b.did = nil
 	b.sig("sign-in-again", "", "")
-	b.wants(t, "KeepDraft{Peer:grace@example.org Text:half a sen}", "SignInAgain{}")
+	b.wants(t, "KeepDraft{Conv:grace@example.org Text:half a sen}", "SignInAgain{}")
 	if b.dialog.kind != "" {
 		t.Error("the dialog is still there")
 	}
@@ -620,14 +622,14 @@ func TestN08_SomebodyElse(t *testing.T) {
 
 func TestWindow(t *testing.T) {
 	b := sit(t)
-	page := state.ArchivePage{Peer: grace}
+	page := state.ArchivePage{Conv: grace}
 	for i := range 1000 {
 		page.Messages = append(page.Messages, state.Message{
 			ID: fmt.Sprint("h", i), ArchiveID: fmt.Sprint("a", i), Author: grace, Body: fmt.Sprint(i), At: noon.Add(time.Duration(i-5000) * time.Minute),
 		})
 	}
 	b.play(page)
-	b.sig("open", string(grace), "")
+	b.sig("open", grace, "")
 	c := func() *state.Chat { return b.s.Chat(grace) }
 	span := func() (first, last string, n int) {
 		rows, _ := b.window.rows(c())
@@ -646,13 +648,13 @@ func TestWindow(t *testing.T) {
 		t.Fatalf("the beginning is %s", first)
 	}
 	b.did = b.did[:min(1, len(b.did))]
-	b.wants(t, "LoadOlder{Peer:grace@example.org}")
+	b.wants(t, "LoadOlder{Conv:grace@example.org}")
 
 	part := state.Part{Archive: ada, With: grace}
 	b.play(state.ArchiveAsked{Part: part})
 	b.edgeAt("top", false)
 	b.wants(t) // one page at a time
-	b.play(state.ArchivePage{Peer: grace, Older: true, Messages: []state.Message{
+	b.play(state.ArchivePage{Conv: grace, Older: true, Messages: []state.Message{
 		{ID: "older", ArchiveID: "b0", Author: grace, Body: "older", At: noon.Add(-6000 * time.Minute)},
 	}})
 	if first, _, _ := span(); first != "older" {
@@ -701,7 +703,7 @@ func restored(chat state.Chat, messages []state.Message) *state.State {
 			{Value: &state.Account{Self: state.Self{Me: ada + "/natter", RosterLoaded: true}}},
 			{Value: &state.ChatRow{Chat: chat}},
 		},
-		Read: []state.HistoryRead{{Peer: chat.Peer, Messages: messages, Earlier: true}},
+		Read: []state.HistoryRead{{Conv: chat.Conv, Messages: messages, Earlier: true}},
 	})
 }
 
@@ -718,7 +720,7 @@ func TestUnread_MoreThanInMemory(t *testing.T) {
 	for name, read := range map[string]int{"some were read": 199, "none was ever read": -1} {
 		t.Run(name, func(t *testing.T) {
 			b := sit(t)
-			chat := state.Chat{Peer: grace, Unread: 500 - 1 - read}
+			chat := state.Chat{Conv: grace, Unread: 500 - 1 - read}
 			var key state.Key
 			if read >= 0 {
 				key = rows[read].Key
@@ -726,19 +728,19 @@ func TestUnread_MoreThanInMemory(t *testing.T) {
 			chat.ReadTo = key
 			b.state = restored(chat, rows[450:])
 			b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
-			b.sig("open", string(grace), "")
-			b.wants(t, fmt.Sprintf("LoadBack{Peer:grace@example.org To:%+v}", key))
+			b.sig("open", grace, "")
+			b.wants(t, fmt.Sprintf("LoadBack{Conv:grace@example.org To:%+v}", key))
 			b.edgeAt("top", true)
 			b.edgeAt("bottom", true)
 			b.wants(t)
 			if html := b.html(); strings.Contains(html, "data-key") || strings.Contains(html, "unread-mark") || !strings.Contains(html, "bones") {
 				t.Error("something is shown that is not the place")
 			}
-			b.play(state.HistoryRead{Peer: grace, Messages: rows[250:450], Earlier: true})
+			b.play(state.HistoryRead{Conv: grace, Messages: rows[250:450], Earlier: true})
 			if !b.seek.on {
 				t.Error("found too early")
 			}
-			b.play(state.HistoryRead{Peer: grace, Messages: rows[:250]})
+			b.play(state.HistoryRead{Conv: grace, Messages: rows[:250]})
 			if b.seek.on || b.window.unread != rows[read+1].Key || b.settling.Scroll != "new" {
 				t.Errorf("the divider is at %+v, scrolled to %q", b.window.unread, b.settling.Scroll)
 			}
@@ -750,9 +752,9 @@ func TestUnread_MoreThanInMemory(t *testing.T) {
 	}
 	t.Run("the disk fails", func(t *testing.T) {
 		b := sit(t)
-		b.state = restored(state.Chat{Peer: grace, Unread: 300, ReadTo: rows[199].Key}, rows[450:])
+		b.state = restored(state.Chat{Conv: grace, Unread: 300, ReadTo: rows[199].Key}, rows[450:])
 		b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
-		b.sig("open", string(grace), "")
+		b.sig("open", grace, "")
 		b.play(state.StorageChanged{Problem: &state.Problem{Text: "The disk is broken."}})
 		if html := b.html(); b.seek.on || !strings.Contains(html, "data-key") {
 			t.Error("what is in memory is not shown")
@@ -763,7 +765,7 @@ func TestUnread_MoreThanInMemory(t *testing.T) {
 func TestSearch(t *testing.T) {
 	said := func(i int, peer jid.JID, body string) state.Hit {
 		at := noon.Add(time.Duration(i) * time.Minute)
-		return state.Hit{Peer: peer, Message: state.Message{Key: state.Key{Time: at.UnixMicro(), Seq: int64(i)}, ID: fmt.Sprint("s", i), Author: peer, Body: body, At: at}}
+		return state.Hit{Conv: state.Direct.With(peer), Message: state.Message{Key: state.Key{Time: at.UnixMicro(), Seq: int64(i)}, ID: fmt.Sprint("s", i), Author: peer, Body: body, At: at}}
 	}
 	looking := func(t *testing.T) *bench {
 		b := sit(t)
@@ -833,12 +835,12 @@ func TestSearch(t *testing.T) {
 			older = append(older, said(-5200+i, grace, fmt.Sprint("older ", i)).Message)
 		}
 		older[200] = hit.Message
-		b.state = restored(state.Chat{Peer: grace}, []state.Message{*b.s.Chat(grace).Timeline.Last()})
+		b.state = restored(state.Chat{Conv: grace}, []state.Message{*b.s.Chat(grace).Timeline.Last()})
 		b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
 		b.tell(state.Found{Hits: []state.Hit{hit}, Done: true})
-		b.happened(Signal{Do: "hit", Peer: string(grace), Text: keyText(hit.Message.Key), Number: 1})
-		b.wants(t, fmt.Sprintf("LoadBack{Peer:grace@example.org To:%+v}", hit.Message.Key))
-		b.play(state.HistoryRead{Peer: grace, Messages: older[150:], Earlier: true})
+		b.happened(Signal{Do: "hit", Conv: grace, Text: keyText(hit.Message.Key), Number: 1})
+		b.wants(t, fmt.Sprintf("LoadBack{Conv:grace@example.org To:%+v}", hit.Message.Key))
+		b.play(state.HistoryRead{Conv: grace, Messages: older[150:], Earlier: true})
 		rows, end := b.window.rows(b.s.Chat(grace))
 		if b.seek.on || rows[above].Key != hit.Message.Key || end || b.settling.Scroll != "found" || b.settling.Focus != "found" {
 			t.Fatalf("begins with %s, settling %+v", rows[0].Body, b.settling)
@@ -869,11 +871,11 @@ func TestSearch(t *testing.T) {
 	t.Run("a message that is gone", func(t *testing.T) {
 		b := looking(t)
 		b.receive(grace, "the last")
-		b.sig("hit", string(grace), keyText(state.Key{Time: 7, Seq: 7}))
+		b.sig("hit", grace, keyText(state.Key{Time: 7, Seq: 7}))
 		if b.seek.on || b.settling.Scroll != "end" {
 			t.Errorf("settling %+v", b.settling)
 		}
-		b.sig("hit", string(grace), "no key")
+		b.sig("hit", grace, "no key")
 	})
 	t.Run("signing out ends it", func(t *testing.T) {
 		b := looking(t)
@@ -954,7 +956,7 @@ func TestWhen(t *testing.T) {
 // screen readers, until it is asked for.
 func TestFold_ShowMore(t *testing.T) {
 	b := sit(t)
-	b.sig("open", string(grace), "")
+	b.sig("open", grace, "")
 	b.receive(grace, "short")
 	if strings.Contains(b.html(), "Show more") {
 		t.Error("a short message is folded")
@@ -986,8 +988,8 @@ func TestFold_ShowMore(t *testing.T) {
 		t.Errorf("shown is %q", got)
 	}
 	b.sig("unfold", "", "rubbish")
-	b.sig("open", string(alan), "")
-	b.sig("open", string(grace), "")
+	b.sig("open", alan, "")
+	b.sig("open", grace, "")
 	if got := shows(); got != "the begin Show more" {
 		t.Errorf("later shown is %q", got)
 	}
@@ -996,8 +998,8 @@ func TestFold_ShowMore(t *testing.T) {
 		b.sig("filter", "", "middle")
 		b.look(30)
 		m := b.state.Chat(grace).Timeline.Last()
-		b.tell(state.Found{Hits: []state.Hit{{Peer: grace, Message: *m}}, Done: true})
-		b.sig("hit", string(grace), key)
+		b.tell(state.Found{Hits: []state.Hit{{Conv: grace, Message: *m}}, Done: true})
+		b.sig("hit", grace, key)
 		if got := shows(); got != "the begin the middle Show more" {
 			t.Errorf("shown is %q", got)
 		}
@@ -1054,8 +1056,8 @@ func TestUnreadable(t *testing.T) {
 		if !strings.Contains(html, tc.has) || strings.Contains(html, tc.lack) {
 			t.Errorf("%+v is %s", tc.m, html)
 		}
-		b.play(state.MessageAdded{Peer: grace, Message: tc.m})
-		if list := app.HTMLString((&list{Desk: b.desk}).row(item{peer: grace}, 0, 1).(*row).Render()); !strings.Contains(list, ">"+tc.line+"<") {
+		b.play(state.MessageAdded{Conv: grace, Message: tc.m})
+		if list := app.HTMLString((&list{Desk: b.desk}).row(item{conv: grace}, 0, 1).(*row).Render()); !strings.Contains(list, ">"+tc.line+"<") {
 			t.Errorf("in the list %q is %s", tc.line, list)
 		}
 	}
@@ -1087,9 +1089,9 @@ func TestSec42_NoInlineStyle(t *testing.T) {
 // Text that is written while another conversation opens stays with the one it was written in.
 func TestWordsStayWithTheirPeer(t *testing.T) {
 	d := &desk{open: "grace@localhost"}
-	for peer, want := range map[string]bool{"": false, "grace@localhost": false, "echo@localhost": true} {
-		if got := d.elsewhere(peer); got != want {
-			t.Errorf("elsewhere(%q) = %v", peer, got)
+	for conv, want := range map[state.ConvID]bool{"": false, "grace@localhost": false, "echo@localhost": true} {
+		if got := d.elsewhere(conv); got != want {
+			t.Errorf("elsewhere(%q) = %v", conv, got)
 		}
 	}
 }
@@ -1124,7 +1126,7 @@ func TestNames_NothingToSee(t *testing.T) {
 		if line := oneLine(name); line != "" {
 			t.Errorf("%q is a line: %q", name, line)
 		}
-		b.sig("open", string(grace), "")
+		b.sig("open", grace, "")
 		b.sig("details", "", "")
 		html := b.html()
 		for _, want := range []string{`>Empty message<`, `aria-label="Conversation with grace@example.org"`, ">Online<"} {
@@ -1135,14 +1137,14 @@ func TestNames_NothingToSee(t *testing.T) {
 		if strings.Contains(html, "request-quote") {
 			t.Errorf("%q is quoted", name)
 		}
-		b.play(state.DraftChanged{Peer: alan, Text: name}, state.ContactChanged{Item: state.RosterItem{JID: alan, Name: "Alan " + name}})
+		b.play(state.DraftChanged{Conv: alan, Text: name}, state.ContactChanged{Item: state.RosterItem{JID: alan, Name: "Alan " + name}})
 		if html := b.html(); strings.Contains(html, "Draft:") || !strings.Contains(html, ">Alan<") {
 			t.Errorf("the list with a draft of %q: %s", name, html)
 		}
 	}
 	b := sit(t)
-	b.play(state.DraftChanged{Peer: alan, Text: "\u200bDear"}, state.PresenceChanged{From: grace + "/x", Presence: state.Presence{Show: state.Available, Status: "\u200breading"}})
-	b.sig("open", string(grace), "")
+	b.play(state.DraftChanged{Conv: alan, Text: "\u200bDear"}, state.PresenceChanged{From: grace + "/x", Presence: state.Presence{Show: state.Available, Status: "\u200breading"}})
+	b.sig("open", grace, "")
 	if html := b.html(); !strings.Contains(html, ">Dear<") || !strings.Contains(html, "Online · reading") {
 		t.Error("what can be seen is gone")
 	}

@@ -58,11 +58,11 @@ func (p *details) Render() app.UI {
 	if !c.Listed() {
 		body = append(body, app.Div().Class("details-part").Body(
 			app.P().Class("details-hint").Text("Not in your contacts. Add them to see when they are online."),
-			app.Button().Type("button").Class("button-primary").DataSet("do", string(doAdd)).DataSet("peer", string(p.Peer)).Text("Add to contacts")))
+			app.Button().Type("button").Class("button-primary").DataSet("do", string(doAdd)).DataSet("jid", string(p.Peer)).Text("Add to contacts")))
 		return app.Aside().Class("details").Aria("label", "Details").Body(body...)
 	}
 	body = append(body,
-		app.Form().Class("details-part").DataSet("form", string(doRename)).DataSet("peer", string(p.Peer)).Body(
+		app.Form().Class("details-part").DataSet("form", string(doRename)).DataSet("jid", string(p.Peer)).Body(
 			app.Label().Class("details-label").For("rename").Text("Name"),
 			app.Div().Class("details-rename").Body(
 				app.Input().Type("text").ID("rename").Class("field-input").Name("text").AutoComplete(false).MaxLength(100).Attr("value", d.s.Called(p.Peer)).Placeholder(jid.Unescape(p.Peer.Local())),
@@ -73,7 +73,7 @@ func (p *details) Render() app.UI {
 			app.P().Class("details-hint").Text(subscription(c, name)),
 		),
 		app.Div().Class("details-part").Body(
-			app.Button().Type("button").Class("button-danger").DataSet("do", string(doRemoving)).DataSet("peer", string(p.Peer)).Text("Remove from contacts")),
+			app.Button().Type("button").Class("button-danger").DataSet("do", string(doRemoving)).DataSet("jid", string(p.Peer)).Text("Remove from contacts")),
 	)
 	return app.Aside().Class("details").Aria("label", "Details").Body(body...)
 }

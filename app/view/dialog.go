@@ -40,7 +40,7 @@ func (d *desk) ask(what dialog) {
 
 // askSignal puts the dialog in front that has the name of the command.
 func (d *desk) askSignal(sig Signal) {
-	d.ask(dialog{kind: string(sig.Do), peer: jid.JID(sig.Peer)})
+	d.ask(dialog{kind: string(sig.Do), peer: sig.JID})
 	d.rev++
 }
 
@@ -75,14 +75,14 @@ func (d *desk) moveSwitcher(sig Signal) {
 // switchTo opens the chosen row of the switcher.
 func (d *desk) switchTo(Signal) {
 	if found := d.found(); d.dialog.chosen < len(found) {
-		d.show(found[d.dialog.chosen].peer)
+		d.show(found[d.dialog.chosen].conv)
 	}
 	d.rev++
 }
 
 // remove removes a contact.
 func (d *desk) remove(sig Signal) {
-	d.model.Do(state.RemoveContact{JID: jid.JID(sig.Peer)})
+	d.model.Do(state.RemoveContact{JID: sig.JID})
 	d.dialog, d.details = dialog{}, false
 	d.rev++
 }
@@ -147,11 +147,11 @@ func (d *desk) noChat(to jid.Link) string {
 // turnTo opens the conversation that an address or link leads to. The words that come
 // with it are put into the composer if that is empty; sending them is the person's to do.
 func (d *desk) turnTo(to jid.Link) {
-	peer := to.Peer.Bare()
-	if peer != d.open && blank(d.draft(peer)) && !blank(to.Body) {
-		d.note(peer, legible.Body(to.Body))
+	conv := state.Direct.With(to.Peer)
+	if conv != d.open && blank(d.draft(conv)) && !blank(to.Body) {
+		d.note(conv, legible.Body(to.Body))
 	}
-	d.show(peer)
+	d.show(conv)
 }
 
 // openLink opens what a link in a message leads to.
@@ -294,10 +294,10 @@ func (m *modal) frame(title string, body app.UI) app.UI {
 		body)
 }
 
-func actions(do Command, label, peer, class string) app.UI {
+func actions(do Command, label, of, class string) app.UI {
 	return app.Div().Class("dialog-actions").Body(
 		app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel"),
-		app.Button().Type("button").Class(class).DataSet("do", string(do)).DataSet("peer", peer).Text(label))
+		app.Button().Type("button").Class(class).DataSet("do", string(do)).DataSet("jid", of).Text(label))
 }
 
 func (m *modal) newChat() app.UI {
@@ -332,10 +332,10 @@ func (m *modal) switcher() []app.UI {
 	var rows []app.UI
 	for i, it := range found {
 		rows = append(rows, app.Div().ID("switch-"+strconv.Itoa(i)).Class("switcher-row").Attr("role", "option").
-			Aria("selected", strconv.FormatBool(i == d.dialog.chosen)).DataSet("do", string(doOpen)).DataSet("peer", string(it.peer)).Body(
-			avatar(string(it.peer), it.name, "avatar-m", dot(d.showOf(d.s.Contact(it.peer)))),
+			Aria("selected", strconv.FormatBool(i == d.dialog.chosen)).DataSet("do", string(doOpen)).DataSet("conv", string(it.conv)).Body(
+			avatar(string(it.jid()), it.name, "avatar-m", dot(d.showOf(d.s.Contact(it.jid())))),
 			app.Span().Class("switcher-name").Body(app.Elem("bdi").Text(it.name)),
-			app.Span().Class("switcher-address").Body(app.Elem("bdi").Text(it.peer.Shown()))))
+			app.Span().Class("switcher-address").Body(app.Elem("bdi").Text(it.jid().Shown()))))
 	}
 	if len(found) == 0 {
 		rows = append(rows, app.P().Class("none").Text("Nobody here is called that."))

@@ -38,7 +38,7 @@ func TestGapRows(t *testing.T) {
 	edge := func(minute int) state.Edge { return state.Edge{ID: fmt.Sprint("e", minute), At: at(minute)} }
 	whole, part := state.Part{Archive: ada}, state.Part{Archive: ada, With: grace}
 	said := func(minutes ...int) state.Event {
-		page := state.ArchivePage{Peer: grace, Older: true}
+		page := state.ArchivePage{Conv: grace, Older: true}
 		for _, m := range minutes {
 			id := fmt.Sprint("m", m)
 			page.Messages = append(page.Messages, state.Message{ID: id, ArchiveID: id, Author: grace, Body: id, At: at(m)})
@@ -74,7 +74,7 @@ func TestGapRows(t *testing.T) {
 			b.state = state.New()
 			b.play(state.SessionStarted{Me: ada + "/natter"}, state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}})
 			b.play(tc.events...)
-			b.sig("open", string(grace), "")
+			b.sig("open", grace, "")
 			if got := outline(b.html()); got != tc.want {
 				t.Errorf("%q, want %q", got, tc.want)
 			}
@@ -90,9 +90,9 @@ func TestGapRow(t *testing.T) {
 	b.play(state.SessionStarted{Me: ada + "/natter"}, state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}},
 		state.ArchiveRead{Part: whole, Page: state.Reading{From: edge("a", 0), To: edge("b", 1), IDs: []string{"a", "b"}, Start: true}},
 		state.ArchiveRead{Part: whole, Page: state.Reading{From: edge("x", time.Hour), To: edge("y", 2*time.Hour), IDs: []string{"x", "y"}, End: true}},
-		state.ArchivePage{Peer: grace, Messages: []state.Message{
+		state.ArchivePage{Conv: grace, Messages: []state.Message{
 			{ID: "1", Author: grace, Body: "one", At: noon}, {ID: "2", Author: grace, Body: "two", At: noon.Add(time.Hour)}}})
-	b.sig("open", string(grace), "")
+	b.sig("open", grace, "")
 	b.did = nil
 	shows := func(want ...string) {
 		t.Helper()
@@ -105,7 +105,7 @@ func TestGapRow(t *testing.T) {
 	}
 	shows("Messages may be missing here", `data-do="load-missing"`, `data-text="b"`, "Load missing", `role="group"`)
 	b.sig("load-missing", "", "b")
-	b.wants(t, "LoadMissing{Peer:grace@example.org After:b}")
+	b.wants(t, "LoadMissing{Conv:grace@example.org After:b}")
 	b.play(state.ArchiveAsked{Part: part, After: "b"})
 	shows("Loading missing messages…", `role="status"`, `aria-disabled`)
 	b.play(state.ArchiveRead{Part: part, Page: state.Reading{From: edge("k", time.Minute), To: edge("x", time.Hour), IDs: []string{"k", "l"}, Before: "x"}})
@@ -123,14 +123,14 @@ func TestGapRow(t *testing.T) {
 func TestWindow_KeepsWhatIsInSight(t *testing.T) {
 	b := sit(t)
 	page := func(from, to int) state.Event {
-		page := state.ArchivePage{Peer: grace, Older: true}
+		page := state.ArchivePage{Conv: grace, Older: true}
 		for i := from; i < to; i++ {
 			page.Messages = append(page.Messages, state.Message{ID: fmt.Sprint(i), Author: grace, Body: fmt.Sprint(i), At: noon.Add(time.Duration(i) * time.Minute)})
 		}
 		return page
 	}
 	b.play(page(0, 10), page(1000, 1020))
-	b.sig("open", string(grace), "")
+	b.sig("open", grace, "")
 	b.edgeAt("", false)
 	c := func() *state.Chat { return b.s.Chat(grace) }
 	read := c().Timeline.Newest(20)[0]
@@ -160,14 +160,14 @@ func TestWindow_KeepsWhatIsInSight(t *testing.T) {
 func TestWindow_KeepsAScreenful(t *testing.T) {
 	b := sit(t)
 	page := func(from int) state.Event {
-		page := state.ArchivePage{Peer: grace, Older: true}
+		page := state.ArchivePage{Conv: grace, Older: true}
 		for i := from; i < from+50; i++ {
 			page.Messages = append(page.Messages, state.Message{ID: fmt.Sprint(i), Author: grace, Body: fmt.Sprint(i), At: noon.Add(time.Duration(i) * time.Minute)})
 		}
 		return page
 	}
 	b.play(page(950))
-	b.sig("open", string(grace), "")
+	b.sig("open", grace, "")
 	c := func() *state.Chat { return b.s.Chat(grace) }
 	check := func(when string, read *state.Message) {
 		t.Helper()

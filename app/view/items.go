@@ -14,7 +14,7 @@ import (
 // item is a row of the list: what its place there depends on, and no more. The rest is looked
 // up for those rows that are drawn.
 type item struct {
-	peer jid.JID
+	conv state.ConvID
 	name string
 	low  string // the name in lower case
 	chat bool   // there is a conversation
@@ -23,12 +23,12 @@ type item struct {
 
 // itemOf is the row of somebody. ok is false if they have none. What is of after ahead was
 // dated by a wrong clock: it does not keep a conversation above all others until then.
-func itemOf(s *state.State, peer jid.JID, ahead time.Time) (it item, ok bool) {
-	chat, contact := s.Chat(peer), s.Contact(peer)
+func itemOf(s *state.State, conv state.ConvID, ahead time.Time) (it item, ok bool) {
+	chat, contact := s.Chat(conv), s.Contact(conv.JID())
 	if chat == nil && !contact.Listed() {
 		return item{}, false
 	}
-	it = item{peer: peer, name: s.Name(peer), chat: chat != nil}
+	it = item{conv: conv, name: s.Name(conv.JID()), chat: chat != nil}
 	it.low = strings.ToLower(it.name)
 	if chat != nil {
 		if last := chat.Timeline.Last(); last != nil && last.At.After(ahead) {
@@ -59,14 +59,16 @@ func (it *item) order(o *item) int {
 	case it.chat != o.chat:
 		return 1
 	case it.chat:
-		return cmp.Or(-cmp.Compare(it.last, o.last), cmp.Compare(it.peer, o.peer))
+		return cmp.Or(-cmp.Compare(it.last, o.last), cmp.Compare(it.conv, o.conv))
 	}
-	return cmp.Or(cmp.Compare(it.low, o.low), cmp.Compare(it.peer, o.peer))
+	return cmp.Or(cmp.Compare(it.low, o.low), cmp.Compare(it.conv, o.conv))
 }
+
+func (it *item) jid() jid.JID { return it.conv.JID() }
 
 // matches reports whether the row has what was typed, in lower case.
 func (it *item) matches(wanted string) bool {
-	return strings.Contains(it.low, wanted) || strings.Contains(strings.ToLower(string(it.peer)+" "+it.peer.Shown()), wanted)
+	return strings.Contains(it.low, wanted) || strings.Contains(strings.ToLower(string(it.jid())+" "+it.jid().Shown()), wanted)
 }
 
 // wrong is how far ahead of now a date is that no clock has told that is about right.
@@ -114,11 +116,11 @@ func (d *desk) items(typed string) []item {
 func (l *listed) collect(s *state.State) {
 	l.all, l.found = nil, nil
 	for c := range s.Chats {
-		it, _ := itemOf(s, c.Peer, l.ahead)
+		it, _ := itemOf(s, c.Conv, l.ahead)
 		l.all = append(l.all, it)
 	}
 	for c := range s.Contacts {
-		if it, ok := itemOf(s, c.JID, l.ahead); ok && !it.chat {
+		if it, ok := itemOf(s, state.Direct.With(c.JID), l.ahead); ok && !it.chat {
 			l.all = append(l.all, it)
 		}
 	}
@@ -134,13 +136,16 @@ func (l *listed) follow(s *state.State) bool {
 	if l.s == nil || s.Rev < l.s.Rev {
 		return false
 	}
-	chats, contacts := s.ChatsSince(l.s), s.ContactsSince(l.s)
-	if len(chats)+len(contacts) > fewChanges {
+	convs, contacts := s.ChatsSince(l.s), s.ContactsSince(l.s)
+	if len(convs)+len(contacts) > fewChanges {
 		return false
 	}
-	for _, peer := range append(chats, contacts...) {
-		was, had := itemOf(l.s, peer, l.ahead)
-		now, has := itemOf(s, peer, l.ahead)
+	for _, j := range contacts {
+		convs = append(convs, state.Direct.With(j))
+	}
+	for _, conv := range convs {
+		was, had := itemOf(l.s, conv, l.ahead)
+		now, has := itemOf(s, conv, l.ahead)
 		if was == now {
 			continue
 		}

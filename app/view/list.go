@@ -8,7 +8,6 @@ import (
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
-	"natter/app/jid"
 	"natter/app/legible"
 	"natter/app/state"
 )
@@ -168,21 +167,21 @@ func (l *list) none() app.UI {
 
 func (l *list) row(it item, index, count int) app.UI {
 	d := l.Desk
-	chat, contact := d.s.Chat(it.peer), d.s.Contact(it.peer)
+	chat, contact := d.s.Chat(it.conv), d.s.Contact(it.jid())
 	r := &row{
-		Name: it.name, Peer: it.peer, Show: d.showOf(contact), Open: it.peer == d.open,
+		Name: it.name, Conv: it.conv, Show: d.showOf(contact), Open: it.conv == d.open,
 		Index: index, Count: count, Pending: d.pending(contact),
 	}
 	if chat == nil {
-		r.Line = it.peer.Shown()
+		r.Line = it.jid().Shown()
 		if r.Pending != "" && d.s.Connection.Phase != state.Online {
 			r.Line = r.Pending
 		}
 		return r
 	}
 	draft, last := "", chat.Timeline.Last()
-	if it.peer != d.open {
-		draft = d.draft(it.peer)
+	if it.conv != d.open {
+		draft = d.draft(it.conv)
 	}
 	draft = oneLine(draft)
 	switch {
@@ -213,7 +212,7 @@ type row struct {
 	app.Compo
 
 	Name   string
-	Peer   jid.JID
+	Conv   state.ConvID
 	Show   state.Show
 	Line   string
 	Kind   string // of Line: "typing", "draft", "mine" or ""
@@ -251,8 +250,8 @@ func (r *row) Render() app.UI {
 	if r.Kind == "typing" {
 		class += " row-typing"
 	}
-	b := app.Button().Type("button").Class(class).ID("row:"+string(r.Peer)).
-		DataSet("do", string(doOpen)).DataSet("peer", string(r.Peer)).
+	b := app.Button().Type("button").Class(class).ID("row:"+string(r.Conv)).
+		DataSet("do", string(doOpen)).DataSet("conv", string(r.Conv)).
 		Attr("tabindex", "-1")
 	if r.Open {
 		b = b.Aria("current", "true")
@@ -260,7 +259,7 @@ func (r *row) Render() app.UI {
 	return app.Div().Class("row-item").Attr("role", "listitem").
 		Attr("aria-posinset", strconv.Itoa(r.Index+1)).Attr("aria-setsize", strconv.Itoa(r.Count)).
 		Body(b.Body(
-			avatar(string(r.Peer), r.Name, "avatar-l", dot(r.Show)),
+			avatar(string(r.Conv.JID()), r.Name, "avatar-l", dot(r.Show)),
 			app.Span().Class("row-text").Body(
 				app.Span().Class("row-pair").Body(
 					app.Span().Class("row-name").Body(app.Elem("bdi").Text(r.Name), app.Span().Class("sr").Text(", "+presenceWords(r.Show)+". "),
@@ -358,7 +357,7 @@ func refusal(d *desk) app.UI {
 	return app.If(c != nil, func() app.UI {
 		return app.Div().Class("status").Attr("role", "alert").DataSet("phase", "stopped").Body(
 			icon("alert"), app.Span().Class("status-text").Body(app.Elem("bdi").Text(c.JID.Shown()), app.Text(" "+c.Refused)),
-			app.Button().Type("button").Class("status-retry").DataSet("do", string(doDismiss)).DataSet("peer", string(c.JID)).Text("OK"))
+			app.Button().Type("button").Class("status-retry").DataSet("do", string(doDismiss)).DataSet("jid", string(c.JID)).Text("OK"))
 	})
 }
 

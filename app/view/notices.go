@@ -3,7 +3,6 @@ package view
 import (
 	"strconv"
 
-	"natter/app/jid"
 	"natter/app/state"
 )
 
@@ -17,9 +16,9 @@ type Teller interface {
 	// is "none" where the browser cannot tell them, and "refused" where it may not.
 	Notices() string
 	// Notify tells them, in place of what they were told of this conversation before.
-	Notify(account, peer, title, text string)
+	Notify(account, conv, title, text string)
 	// Unnotify takes back what they were told of a conversation.
-	Unnotify(account, peer string)
+	Unnotify(account, conv string)
 }
 
 // Crowd is a Model that knows of the other pages of its account. *client.Client is one.
@@ -34,7 +33,7 @@ type Crowd interface {
 // while nobody looks. It does not wait for a page to be drawn: one that cannot be seen is
 // drawn late.
 func Notices(model Crowd, t Teller) (stop func()) {
-	n := &notices{model: model, teller: t, unread: map[jid.JID]int{}, last: state.New()}
+	n := &notices{model: model, teller: t, unread: map[state.ConvID]int{}, last: state.New()}
 	return model.Watch(n.look)
 }
 
@@ -42,7 +41,7 @@ type notices struct {
 	model  Crowd
 	teller Teller
 	last   *state.State
-	unread map[jid.JID]int // what is unread of each conversation, none of them 0
+	unread map[state.ConvID]int // what is unread of each conversation, none of them 0
 	total  int
 }
 
@@ -53,16 +52,16 @@ func (n *notices) look() {
 	}
 	known := old.Account() == s.Account()
 	if !known {
-		for peer := range n.unread {
-			n.teller.Unnotify(string(old.Account()), string(peer))
+		for conv := range n.unread {
+			n.teller.Unnotify(string(old.Account()), string(conv))
 		}
 		clear(n.unread)
 		n.total = 0
 	}
 	was := n.total
 	if known {
-		for _, peer := range s.ChatsSince(old) {
-			if c := s.Chat(peer); c != nil {
+		for _, conv := range s.ChatsSince(old) {
+			if c := s.Chat(conv); c != nil {
 				n.chat(s, c, known)
 			}
 		}
@@ -78,15 +77,15 @@ func (n *notices) look() {
 
 // chat looks at one conversation. What was there when the account became known is no news.
 func (n *notices) chat(s *state.State, c *state.Chat, known bool) {
-	was := n.unread[c.Peer]
+	was := n.unread[c.Conv]
 	n.total += c.Unread - was
 	switch {
 	case c.Unread == was:
 	case c.Unread == 0:
-		delete(n.unread, c.Peer)
-		n.teller.Unnotify(string(s.Account()), string(c.Peer))
+		delete(n.unread, c.Conv)
+		n.teller.Unnotify(string(s.Account()), string(c.Conv))
 	default:
-		n.unread[c.Peer] = c.Unread
+		n.unread[c.Conv] = c.Unread
 		if c.Unread > was && known && n.model.Unseen() {
 			n.notify(s, c)
 		}
@@ -105,5 +104,5 @@ func (n *notices) notify(s *state.State, c *state.Chat) {
 	if chosen == "text" && !last.Mine {
 		text = oneLine(last.Body)
 	}
-	n.teller.Notify(string(s.Account()), string(c.Peer), plain(s.Name(c.Peer)), text)
+	n.teller.Notify(string(s.Account()), string(c.Conv), plain(s.Name(c.Conv.JID())), text)
 }

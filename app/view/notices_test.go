@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"natter/app/jid"
 	"natter/app/state"
 )
 
@@ -21,7 +20,7 @@ func TestNotices(t *testing.T) {
 	b := sit(t)
 	c := &crowd{bench: b}
 	b.receive(alan, "before")
-	n := &notices{model: c, teller: b, unread: map[jid.JID]int{}, last: state.New()}
+	n := &notices{model: c, teller: b, unread: map[state.ConvID]int{}, last: state.New()}
 	hears := func(what string, want ...string) {
 		t.Helper()
 		n.look()
@@ -33,7 +32,7 @@ func TestNotices(t *testing.T) {
 	const me = string(ada)
 	hears("what was there is no news", me+" 1")
 	hears("nothing")
-	b.play(state.TypingChanged{Peer: alan, Typing: true})
+	b.play(state.TypingChanged{Conv: alan, Typing: true})
 	hears("somebody writes")
 
 	c.unseen = true
@@ -56,9 +55,9 @@ func TestNotices(t *testing.T) {
 	hears("seen", me+" 7")
 
 	c.unseen = true
-	b.play(state.Displayed{Peer: grace, ID: "3", Mine: true})
+	b.play(state.Displayed{Conv: grace, ID: "3", Mine: true})
 	hears("read in part on another device", me+" 5")
-	b.play(state.ChatRead{Peer: grace})
+	b.play(state.ChatRead{Conv: grace})
 	hears("read", "none from grace@example.org", me+" 3")
 	b.receive(grace, "again")
 	hears("again", me+"|grace@example.org|Grace|New message", me+" 4")

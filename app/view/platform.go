@@ -4,6 +4,9 @@ import (
 	"time"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/jid"
+	"natter/app/state"
 )
 
 // Platform is what the browser does for the view: it tells what the person did and
@@ -28,7 +31,7 @@ type Platform interface {
 	Offset(time.Time) int
 	// Place is the conversation that was open when the page was last left, "" if none.
 	Place() string
-	SetPlace(peer string)
+	SetPlace(conv string)
 	// Theme is "light", "dark" or "" for the system's choice.
 	Theme() string
 	SetTheme(string)
@@ -43,11 +46,12 @@ type Platform interface {
 // lower case; see web/types.d.ts.
 type Signal struct {
 	Do     Command
-	Peer   string // data-peer of what was acted on
-	Text   string // what was typed or chosen
-	Also   string // the second field of a form; for "key": the part of the page with the focus
-	On     bool   // a form's checkbox; for "edge": at the end of the log
-	Number int    // for "rows": the first row in sight; for "hit": which one
+	Conv   state.ConvID // data-conv of what was acted on: which conversation
+	JID    jid.JID      // data-jid of it: who
+	Text   string       // what was typed or chosen
+	Also   string       // the second field of a form; for "key": the part of the page with the focus
+	On     bool         // a form's checkbox; for "edge": at the end of the log
+	Number int          // for "rows": the first row in sight; for "hit": which one
 }
 
 // Settling is what to do once a change is on screen. The page gets it as an object with the same
@@ -88,7 +92,7 @@ func readSignal(v app.Value) Signal {
 		}
 		return ""
 	}
-	sig := Signal{Do: Command(text("do")), Peer: text("peer"), Text: text("text"), Also: text("also"), On: v.Get("on").Truthy()}
+	sig := Signal{Do: Command(text("do")), Conv: state.ConvID(text("conv")), JID: jid.JID(text("jid")), Text: text("text"), Also: text("also"), On: v.Get("on").Truthy()}
 	if n := v.Get("number"); n.Truthy() {
 		sig.Number = n.Int()
 	}
@@ -119,7 +123,7 @@ func (Page) Offset(t time.Time) int { return helper().Call("offset", t.UnixMilli
 func (Page) Place() string { return helper().Call("place").String() }
 
 // SetPlace implements Platform.
-func (Page) SetPlace(peer string) { helper().Call("setPlace", peer) }
+func (Page) SetPlace(conv string) { helper().Call("setPlace", conv) }
 
 // Theme implements Platform.
 func (Page) Theme() string { return helper().Call("theme").String() }
@@ -137,12 +141,12 @@ func (Page) Notices() string { return helper().Call("notices").String() }
 func (Page) SetNotices(chosen string) { helper().Call("setNotices", chosen) }
 
 // Notify implements Teller.
-func (Page) Notify(account, peer, title, text string) {
-	helper().Call("notify", account, peer, title, text)
+func (Page) Notify(account, conv, title, text string) {
+	helper().Call("notify", account, conv, title, text)
 }
 
 // Unnotify implements Teller.
-func (Page) Unnotify(account, peer string) { helper().Call("unnotify", account, peer) }
+func (Page) Unnotify(account, conv string) { helper().Call("unnotify", account, conv) }
 
 // Copy implements Platform.
 func (Page) Copy(text string) { helper().Call("copy", text) }

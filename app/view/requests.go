@@ -148,9 +148,9 @@ func request(d *desk, c *state.Contact) app.UI {
 		app.Div().Class("request-body").Body(
 			app.Div().Class("request-words").Body(text...),
 			app.Div().Class("request-actions").Body(
-				app.Button().Type("button").Class("button-primary button-small").ID("accept:"+peer).DataSet("do", string(doAccept)).DataSet("peer", peer).
+				app.Button().Type("button").Class("button-primary button-small").ID("accept:"+peer).DataSet("do", string(doAccept)).DataSet("jid", peer).
 					Aria("label", "Accept "+name).Text("Accept"),
-				app.Button().Type("button").Class("button-quiet button-small").DataSet("do", string(doDecline)).DataSet("peer", peer).
+				app.Button().Type("button").Class("button-quiet button-small").DataSet("do", string(doDecline)).DataSet("jid", peer).
 					Aria("label", "Decline "+name).Text("Decline"),
 			),
 		),

@@ -40,7 +40,7 @@ func TestItems_FollowWhatChanges(t *testing.T) {
 			case n < 90:
 				b.play(state.SubscriptionAsked{From: j})
 			case n < 97:
-				b.play(state.ChatStarted{Peer: j})
+				b.play(state.ChatStarted{Conv: state.Direct.With(j)})
 			case n < 99:
 				b.play(state.RosterLoaded{Items: []state.RosterItem{{JID: j, Name: "Zed"}, {JID: someone()}}})
 			default:
@@ -179,14 +179,14 @@ func BenchmarkEvent(b *testing.B) {
 		}
 		for name, event := range map[string]func(i int) state.Event{
 			"message": func(i int) state.Event {
-				return state.MessageAdded{Peer: "p1@example.org", Message: state.Message{ID: fmt.Sprint(i), Author: "p1@example.org", Body: "hi", At: noon.Add(time.Duration(i) * time.Second)}}
+				return state.MessageAdded{Conv: "p1@example.org", Message: state.Message{ID: fmt.Sprint(i), Author: "p1@example.org", Body: "hi", At: noon.Add(time.Duration(i) * time.Second)}}
 			},
 			"presence": func(i int) state.Event {
 				return state.PresenceChanged{From: "p1@example.org/x", Presence: state.Presence{Show: state.Away, Status: fmt.Sprint(i)}}
 			},
 		} {
 			b.Run(fmt.Sprint(n, " ", name), func(b *testing.B) {
-				d := &desk{s: s, now: time.Now, drafts: map[jid.JID]string{}}
+				d := &desk{s: s, now: time.Now, drafts: map[state.ConvID]string{}}
 				d.items("")
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {

@@ -131,7 +131,7 @@ func (r *Root) Render() app.UI {
 		app.Main().Class("stage").Body(r.stage(rev)),
 	}
 	if d.details && d.open != "" {
-		body = append(body, &details{Rev: rev, Desk: d, Peer: d.open})
+		body = append(body, &details{Rev: rev, Desk: d, Peer: d.open.JID()})
 	}
 	body = append(body, announcer(d), d.drawDialog(rev))
 	return root.Body(body...)
@@ -149,8 +149,8 @@ func (r *Root) stage(rev uint64) app.UI {
 		)
 	}
 	return &chat{
-		Rev: d.rev, Desk: d, Peer: d.open,
-		Chat: d.s.Chat(d.open), Contact: d.s.Contact(d.open),
+		Rev: d.rev, Desk: d, Conv: d.open,
+		Chat: d.s.Chat(d.open), Contact: d.s.Contact(d.open.JID()),
 		Phase: d.s.Connection.Phase, Elsewhere: d.s.Connection.Elsewhere(), Gaps: d.s.Gaps(d.open),
 	}
 }

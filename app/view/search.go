@@ -8,7 +8,6 @@ import (
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
-	"natter/app/jid"
 	"natter/app/legible"
 	"natter/app/state"
 )
@@ -84,15 +83,15 @@ func (d *desk) endSearch() {
 }
 
 // openHit opens a conversation at a message that was found.
-func (d *desk) openHit(peer jid.JID, key string, number int) {
+func (d *desk) openHit(conv state.ConvID, key string, number int) {
 	k, ok := parseKey(key)
 	if !ok {
 		return
 	}
 	d.search.opened = number
-	d.show(peer)
+	d.show(conv)
 	d.details = false
-	if c := d.s.Chat(peer); c != nil {
+	if c := d.s.Chat(conv); c != nil {
 		d.settling.Focus = ""
 		d.seekTo(c, k)
 	}
@@ -165,9 +164,9 @@ func (l *list) messages(people int) app.UI {
 	for i, h := range s.found.Hits {
 		m := h.Message
 		rows = append(rows, &hit{
-			Number: i + 1, Peer: h.Peer, Key: keyText(m.Key), Name: d.s.Name(h.Peer),
+			Number: i + 1, Conv: h.Conv, Key: keyText(m.Key), Name: d.s.Name(h.Conv.JID()),
 			Mine: m.Mine, Body: m.Words(), Words: s.words, When: d.ago(m.At), Count: len(s.found.Hits),
-			Open: h.Peer == d.open && m.Key == d.window.found,
+			Open: h.Conv == d.open && m.Key == d.window.found,
 		})
 	}
 	if len(rows) > 0 {
@@ -185,7 +184,7 @@ type hit struct {
 
 	Number int
 	Count  int
-	Peer   jid.JID
+	Conv   state.ConvID
 	Key    string
 	Name   string
 	Mine   bool
@@ -211,7 +210,7 @@ func (h *hit) Render() app.UI {
 	}
 	line = append(line, app.Elem("bdi").Body(said...))
 	b := app.Button().Type("button").Class("row row-hit").ID("hit:"+strconv.Itoa(h.Number)).
-		DataSet("do", string(doHit)).DataSet("peer", string(h.Peer)).DataSet("text", h.Key).DataSet("number", strconv.Itoa(h.Number)).
+		DataSet("do", string(doHit)).DataSet("conv", string(h.Conv)).DataSet("text", h.Key).DataSet("number", strconv.Itoa(h.Number)).
 		Attr("tabindex", "-1")
 	if h.Open {
 		b = b.Aria("current", "true")
@@ -219,7 +218,7 @@ func (h *hit) Render() app.UI {
 	return app.Div().Class("row-item").Attr("role", "listitem").
 		Attr("aria-posinset", strconv.Itoa(h.Number)).Attr("aria-setsize", strconv.Itoa(h.Count)).
 		Body(b.Body(
-			avatar(string(h.Peer), h.Name, "avatar-l", nil),
+			avatar(string(h.Conv.JID()), h.Name, "avatar-l", nil),
 			app.Span().Class("row-text").Body(
 				app.Span().Class("row-pair").Body(
 					app.Span().Class("row-name").Body(app.Elem("bdi").Text(h.Name), app.Span().Class("sr").Text(". ")),

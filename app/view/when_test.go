@@ -77,7 +77,7 @@ func TestNewDay(t *testing.T) {
 	b.where = load(t, "Europe/Berlin")
 	b.clock = time.Date(2026, 3, 2, 22, 30, 0, 0, time.UTC)
 	b.receive(grace, "good evening")
-	b.sig("open", string(grace), "")
+	b.sig("open", grace, "")
 	sees := func(what string) {
 		t.Helper()
 		if html := b.html(); !strings.Contains(html, what) {

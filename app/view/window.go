@@ -3,7 +3,6 @@ package view
 import (
 	"slices"
 
-	"natter/app/jid"
 	"natter/app/state"
 )
 
@@ -115,7 +114,7 @@ func (d *desk) seekTo(c *state.Chat, key state.Key) {
 	if key == (state.Key{}) {
 		to = c.ReadTo
 	}
-	d.model.Do(state.LoadBack{Peer: c.Peer, To: to})
+	d.model.Do(state.LoadBack{Conv: c.Conv, To: to})
 }
 
 // sought reports whether the place is there, and then shows it.
@@ -297,9 +296,9 @@ func (d *desk) edge(which string, atEnd bool) {
 
 // older asks for what comes before the oldest message, unless that is under way or has
 // failed: then the person decides.
-func (d *desk) older(peer jid.JID) {
-	c, gap := d.s.Chat(peer), d.s.Older(peer)
+func (d *desk) older(conv state.ConvID) {
+	c, gap := d.s.Chat(conv), d.s.Older(conv)
 	if c.Earlier || gap != nil && !gap.Fill.Loading && gap.Fill.Failed == "" {
-		d.model.Do(state.LoadOlder{Peer: peer})
+		d.model.Do(state.LoadOlder{Conv: conv})
 	}
 }

@@ -113,7 +113,9 @@ func (p *person) until(t testing.TB, what string, ok func(*state.State) bool) {
 	}
 }
 
-func (p *person) say(to jid.JID, text string) { p.Do(state.SendMessage{Peer: to, Body: text}) }
+func (p *person) say(to jid.JID, text string) {
+	p.Do(state.SendMessage{Conv: state.Direct.With(to), Body: text})
+}
 
 func (p *person) hears(t testing.TB, from jid.JID, text string) {
 	t.Helper()
@@ -125,7 +127,7 @@ func (p *person) hears(t testing.TB, from jid.JID, text string) {
 
 // heard reports whether the other has said it lately.
 func (p *person) heard(s *state.State, from jid.JID, text string) bool {
-	c := s.Chat(from)
+	c := s.Chat(state.Direct.With(from))
 	if c == nil {
 		return false
 	}
@@ -139,7 +141,7 @@ func (p *person) heard(s *state.State, from jid.JID, text string) bool {
 
 // count returns how often the other has said it.
 func (p *person) count(s *state.State, from jid.JID, text string) (n int) {
-	c := s.Chat(from)
+	c := s.Chat(state.Direct.With(from))
 	if c == nil {
 		return 0
 	}

@@ -79,9 +79,9 @@ type database struct {
 
 func (s *database) Load(ctx context.Context, w store.Window) (*store.Snapshot, error) {
 	var head struct {
-		Stream   *store.Stream          `json:"stream"`
-		Ends     map[jid.JID]store.Page `json:"ends"`
-		Settings map[string]string      `json:"settings"`
+		Stream   *store.Stream               `json:"stream"`
+		Ends     map[state.ConvID]store.Page `json:"ends"`
+		Settings map[string]string           `json:"settings"`
 	}
 	var rows []state.Row
 	err := s.ask(ctx, "load", func(answer js.Value) error {
@@ -98,9 +98,9 @@ func (s *database) Load(ctx context.Context, w store.Window) (*store.Snapshot, e
 		}
 		return nil
 	}, struct {
-		Open     jid.JID `json:"open"`
-		Chats    int     `json:"chats"`
-		Messages int     `json:"messages"`
+		Open     state.ConvID `json:"open"`
+		Chats    int          `json:"chats"`
+		Messages int          `json:"messages"`
 	}{w.Open, w.Chats, w.Messages})
 	if err != nil {
 		return nil, err
@@ -108,21 +108,21 @@ func (s *database) Load(ctx context.Context, w store.Window) (*store.Snapshot, e
 	return &store.Snapshot{Rows: rows, Ends: head.Ends, Stream: head.Stream, Settings: head.Settings}, nil
 }
 
-func (s *database) Messages(ctx context.Context, peer jid.JID, before state.Key, n int) ([]state.MessageRow, error) {
+func (s *database) Messages(ctx context.Context, conv state.ConvID, before state.Key, n int) ([]state.MessageRow, error) {
 	var page []state.MessageRow
 	err := s.ask(ctx, "messages", into(&page), struct {
-		Peer jid.JID `json:"peer"`
+		Conv state.ConvID `json:"peer"`
 		state.Key
 		N int `json:"n"`
-	}{peer, before, n})
+	}{conv, before, n})
 	return page, err
 }
 
-func (s *database) Ends(ctx context.Context, peers []jid.JID, n int) ([][]state.MessageRow, error) {
-	if len(peers) == 0 {
+func (s *database) Ends(ctx context.Context, convs []state.ConvID, n int) ([][]state.MessageRow, error) {
+	if len(convs) == 0 {
 		return nil, ctx.Err()
 	}
-	ends := make([][]state.MessageRow, len(peers))
+	ends := make([][]state.MessageRow, len(convs))
 	err := s.ask(ctx, "ends", func(answer js.Value) error {
 		for i := range ends {
 			if i > 0 {
@@ -134,30 +134,30 @@ func (s *database) Ends(ctx context.Context, peers []jid.JID, n int) ([][]state.
 		}
 		return nil
 	}, struct {
-		Peers []jid.JID `json:"peers"`
-		N     int       `json:"n"`
-	}{peers, n})
+		Convs []state.ConvID `json:"peers"`
+		N     int            `json:"n"`
+	}{convs, n})
 	return ends, err
 }
 
-func (s *database) Nth(ctx context.Context, peer jid.JID, n int) (*state.MessageRow, error) {
+func (s *database) Nth(ctx context.Context, conv state.ConvID, n int) (*state.MessageRow, error) {
 	var m *state.MessageRow
 	err := s.ask(ctx, "nth", into(&m), struct {
-		Peer jid.JID `json:"peer"`
-		N    int     `json:"n"`
-	}{peer, n})
+		Conv state.ConvID `json:"peer"`
+		N    int          `json:"n"`
+	}{conv, n})
 	return m, err
 }
 
-func (s *database) Find(ctx context.Context, peer jid.JID, wanted []store.Wanted) ([]state.MessageRow, error) {
+func (s *database) Find(ctx context.Context, conv state.ConvID, wanted []store.Wanted) ([]state.MessageRow, error) {
 	if len(wanted) == 0 {
 		wanted = []store.Wanted{}
 	}
 	var found []state.MessageRow
 	err := s.ask(ctx, "find", into(&found), struct {
-		Peer   jid.JID        `json:"peer"`
+		Conv   state.ConvID   `json:"peer"`
 		Wanted []store.Wanted `json:"wanted"`
-	}{peer, wanted})
+	}{conv, wanted})
 	return found, err
 }
 
@@ -192,7 +192,7 @@ type written struct {
 
 // place is where a message is.
 type place struct {
-	Peer jid.JID `json:"peer"`
+	Conv state.ConvID `json:"peer"`
 	state.Key
 }
 
@@ -214,7 +214,7 @@ func (s *database) Commit(ctx context.Context, b *store.Batch) error {
 			w.put("session", named{table, v})
 			continue
 		case *state.Floor:
-			w.Forget = append(w.Forget, place{v.Peer, v.Before})
+			w.Forget = append(w.Forget, place{v.Conv, v.Before})
 			continue
 		}
 		if r.Gone {

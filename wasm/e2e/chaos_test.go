@@ -127,7 +127,7 @@ func dropping(t *testing.T, name string, up func(string) string) {
 	screen := rows(`() => [...document.querySelectorAll("[role=log] .msg:not(.writes)")].map((m) => ({ mine: m.matches(".mine"), body: m.querySelector(".text").textContent }))`)
 	disk := rows(`async () => (await e2e.rows("messages")).map((m) => ({ mine: Boolean(m.mine), body: m.body }))`)
 	var there []chaos.Row
-	talked := other.client.State().Chat(one.jid).Timeline
+	talked := other.client.State().Chat(state.Direct.With(one.jid)).Timeline
 	for _, m := range talked.Newest(talked.Len()) {
 		there = append(there, chaos.Row{Author: m.Author, Body: m.Body})
 	}

@@ -123,14 +123,14 @@ func (w talker) until(what string, ok func(*state.State) bool) {
 
 // say sends a message and does not wait for anything.
 func (w talker) say(to jid.JID, text string) {
-	w.client.Do(state.SendMessage{Peer: to, Body: text})
+	w.client.Do(state.SendMessage{Conv: state.Direct.With(to), Body: text})
 }
 
 // sent waits until the server has everything said to an address.
 func (w talker) sent(to jid.JID, n int) {
 	w.t.Helper()
 	w.until("to have sent everything", func(s *state.State) bool {
-		c := s.Chat(to)
+		c := s.Chat(state.Direct.With(to))
 		if c == nil {
 			return false
 		}
@@ -146,7 +146,7 @@ func (w talker) sent(to jid.JID, n int) {
 
 // heard returns what somebody has said to the talker, oldest first.
 func (w talker) heard(from jid.JID) (bodies []string) {
-	c := w.client.State().Chat(from)
+	c := w.client.State().Chat(state.Direct.With(from))
 	if c == nil {
 		return nil
 	}

@@ -81,11 +81,11 @@ func newArchive() *archive {
 func (a *archive) do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
 	case state.LoadOlder:
-		if gap := c.State().Older(in.Peer); gap != nil {
-			a.fill(c, in.Peer.Bare(), gap.After.ID, 1)
+		if gap := c.State().Older(in.Conv); gap != nil {
+			a.fill(c, in.Conv, gap.After.ID, 1)
 		}
 	case state.LoadMissing:
-		a.fill(c, in.Peer.Bare(), in.After, most)
+		a.fill(c, in.Conv, in.After, most)
 	default:
 		return false
 	}
@@ -98,7 +98,7 @@ type reading struct {
 	c      feature.Client
 	part   state.Part
 	after  string // the gap that is filled: the id of the message before it
-	peer   jid.JID
+	conv   state.ConvID
 	past   bool // what comes has been read long ago
 	brief  bool // gaps are left to others
 	pages  int
@@ -116,15 +116,16 @@ type reading struct {
 	tail run
 	// Where a page stands in each conversation: the last message before the gap and the
 	// first after it.
-	tails, heads map[jid.JID]string
+	tails, heads map[state.ConvID]string
 	// ends are the last messages of others on the pages that came forward, up to here.
-	ends map[jid.JID]string
+	ends map[state.ConvID]string
 	// over is called at the end, with what went wrong if something did.
 	over func(error)
 }
 
 // part is where the messages of a conversation are asked for.
-func part(c feature.Client, peer jid.JID) state.Part {
+func part(c feature.Client, conv state.ConvID) state.Part {
+	peer := conv.JID()
 	if room := (state.Part{Archive: peer}); c.State().Coverage(room).Ranges != nil {
 		return room
 	}
@@ -167,31 +168,31 @@ func (r *reading) add(p *page, read state.Reading, older bool) {
 // deliver puts a page into the conversations. Only of one that is whole it is known
 // where it stands among what is here.
 func (r *reading) deliver(p *page, older, whole bool) {
-	peers := make([]jid.JID, 0, len(p.Messages))
-	for peer := range p.Messages {
-		peers = append(peers, peer)
+	convs := make([]state.ConvID, 0, len(p.Messages))
+	for conv := range p.Messages {
+		convs = append(convs, conv)
 	}
-	slices.Sort(peers)
+	slices.Sort(convs)
 	news := false
-	for _, peer := range peers {
-		messages, chat := p.Messages[peer], r.c.State().Chat(peer)
+	for _, conv := range convs {
+		messages, chat := p.Messages[conv], r.c.State().Chat(conv)
 		for i := range messages {
 			news = news || chat == nil || chat.Timeline.Find(&messages[i]) == nil
 		}
-		ev := state.ArchivePage{Peer: peer, Messages: messages, Older: older, Unread: !r.past}
+		ev := state.ArchivePage{Conv: conv, Messages: messages, Older: older, Unread: !r.past}
 		switch {
 		case older && whole:
-			ev.After, ev.Before = cmp.Or(r.tails[peer], r.after), r.heads[peer]
+			ev.After, ev.Before = cmp.Or(r.tails[conv], r.after), r.heads[conv]
 		case !older:
-			ev.After = r.ends[peer]
+			ev.After = r.ends[conv]
 			for _, m := range messages {
 				if !m.Mine { // what we write has its place before any archive has it
-					r.ends[peer] = m.ArchiveID
+					r.ends[conv] = m.ArchiveID
 				}
 			}
 		}
 		if whole {
-			r.heads[peer] = messages[0].ArchiveID
+			r.heads[conv] = messages[0].ArchiveID
 		}
 		r.c.Emit(ev)
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"natter/app/feature"
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/stream"
 	"natter/framing"
@@ -101,7 +100,7 @@ func none(err error) bool {
 
 // begin makes the reading that counts from now on.
 func (a *archive) begin(c feature.Client, part state.Part) *reading {
-	r := &reading{a: a, c: c, part: part, seen: map[string]bool{}, heads: map[jid.JID]string{}, ends: map[jid.JID]string{}}
+	r := &reading{a: a, c: c, part: part, seen: map[string]bool{}, heads: map[state.ConvID]string{}, ends: map[state.ConvID]string{}}
 	cover := c.State().Coverage(part)
 	n := len(cover.Ranges)
 	r.sure = n == 0 || cover.Settled.ID == cover.Ranges[n-1].To.ID
@@ -185,7 +184,7 @@ func (r *reading) newest() {
 			r.over(err)
 			return
 		}
-		r.tails, r.heads = r.seams(), map[jid.JID]string{}
+		r.tails, r.heads = r.seams(), map[state.ConvID]string{}
 		n := p.settled()
 		settled := n
 		for i, id := range p.ids {
@@ -217,11 +216,11 @@ func (r *reading) edge(id string) bool {
 
 // seams are the archive's ids of the messages up to which catch-ups have brought each
 // conversation.
-func (r *reading) seams() map[jid.JID]string {
-	ids := map[jid.JID]string{}
+func (r *reading) seams() map[state.ConvID]string {
+	ids := map[state.ConvID]string{}
 	for chat := range r.c.State().Chats {
 		if m := chat.Timeline.Get(chat.Seam); m != nil {
-			ids[chat.Peer] = m.ArchiveID
+			ids[chat.Conv] = m.ArchiveID
 		}
 	}
 	return ids

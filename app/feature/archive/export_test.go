@@ -22,8 +22,8 @@ func NewInRooms() *feature.Feature {
 		},
 	}
 	f.Messages[framing.Name{Space: framing.NSClient, Local: "body"}] = func(c feature.Client, st *feature.Stanza) {
-		if st.Type == "groupchat" && st.Page != nil {
-			st.Page.Add(st.From.Bare(), state.Message{
+		if st.Conv.Kind() == state.Room && st.Page != nil {
+			st.Page.Add(st.Conv, state.Message{
 				ID: st.ID, ArchiveID: st.ArchiveID, Author: st.From, At: st.At, Body: st.Child(framing.NSClient, "body").Text(),
 			})
 		}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"natter/app/feature"
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/stream"
 )
@@ -14,9 +13,9 @@ import (
 const overlap = 10 * time.Second
 
 // fill loads what is missing in a gap of a conversation, up to so many pages.
-func (a *archive) fill(c feature.Client, peer jid.JID, after string, pages int) {
-	part := part(c, peer)
-	r := &reading{a: a, c: c, part: part, after: after, peer: peer, past: after == "", seen: map[string]bool{}, heads: map[jid.JID]string{}}
+func (a *archive) fill(c feature.Client, conv state.ConvID, after string, pages int) {
+	part := part(c, conv)
+	r := &reading{a: a, c: c, part: part, after: after, conv: conv, past: after == "", seen: map[string]bool{}, heads: map[state.ConvID]string{}}
 	gap := r.gap()
 	if gap == nil || gap.Fill.Loading || c.State().Coverage(part).Fill.Loading {
 		return
@@ -42,7 +41,7 @@ func (r *reading) close() {
 		return
 	}
 	if after := ranges[len(ranges)-2].To.ID; after != r.after {
-		r.after, r.tails, r.heads = after, nil, map[jid.JID]string{}
+		r.after, r.tails, r.heads = after, nil, map[state.ConvID]string{}
 	}
 	over := r.over
 	r.c.Emit(state.ArchiveAsked{Part: r.part, After: r.after})
@@ -67,8 +66,8 @@ func (r *reading) close() {
 
 // gap returns the one that is filled, nil when it is no longer there.
 func (r *reading) gap() *state.Gap {
-	if r.peer != "" {
-		gaps := r.c.State().Gaps(r.peer)
+	if r.conv != "" {
+		gaps := r.c.State().Gaps(r.conv)
 		for i := range gaps {
 			if gaps[i].After.ID == r.after {
 				return &gaps[i]

@@ -131,7 +131,7 @@ func (r *reading) ask(k ask, done func(*page, error)) {
 	}
 	r.c.Request(iq.Add(k.query(r.part, id)), func(reply *framing.Element, err error) {
 		delete(r.a.open, id)
-		if r.peer == "" && !r.counts() {
+		if r.conv == "" && !r.counts() {
 			return
 		}
 		if err != nil {
@@ -219,11 +219,8 @@ func (a *archive) result(c feature.Client, st *feature.Stanza) {
 		c.Emit(state.TimeTold{At: at})
 		now = at
 	}
-	inner := feature.Inner(message, feature.Archived, state.Clamp(at, now))
-	if inner.To == "" {
-		inner.To = c.State().Account()
-	}
-	if q.part.With != "" && inner.Peer(c).Bare() != q.part.With {
+	inner := c.Inner(message, feature.Archived, state.Clamp(at, now))
+	if q.part.With != "" && inner.Conv.JID() != q.part.With {
 		return
 	}
 	if q.part.Archive != c.State().Account() && inner.From.Bare() != q.part.Archive {

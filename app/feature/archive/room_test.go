@@ -137,7 +137,7 @@ func (o *occupant) until(what string, ok func(*state.State) bool) *state.State {
 				o.t.Logf("%+v", *c)
 			}
 			for c := range s.Chats {
-				o.t.Logf("%s: %d messages, gaps %+v", c.Peer, c.Timeline.Len(), s.Gaps(c.Peer))
+				o.t.Logf("%s: %d messages, gaps %+v", c.Conv, c.Timeline.Len(), s.Gaps(c.Conv))
 			}
 			o.t.Fatalf("%s waited in vain: %s: %+v", s.Me, what, s.Connection)
 		}
@@ -162,10 +162,10 @@ func (o *occupant) back() {
 }
 
 // has fails the test if what came from somebody is not just these messages.
-func (o *occupant) has(peer jid.JID, from, to int) {
+func (o *occupant) has(conv state.ConvID, from, to int) {
 	o.t.Helper()
 	var got, want []string
-	if c := o.State().Chat(peer); c != nil {
+	if c := o.State().Chat(conv); c != nil {
 		for _, m := range c.Timeline.Newest(c.Timeline.Len()) {
 			got = append(got, m.Body)
 		}
@@ -174,7 +174,7 @@ func (o *occupant) has(peer jid.JID, from, to int) {
 		want = append(want, words(from+i))
 	}
 	if !slices.Equal(got, want) {
-		o.t.Errorf("with %s there is\n%q, want\n%q", peer, got, want)
+		o.t.Errorf("with %s there is\n%q, want\n%q", conv, got, want)
 	}
 }
 
@@ -214,12 +214,12 @@ func TestSec66_Room(t *testing.T) {
 		ada := enter(t, account, s.WS, room)
 		settled := func(n int) func(*state.State) bool {
 			return func(s *state.State) bool {
-				c := s.Chat(room)
+				c := s.Chat(state.Room.With(room))
 				return s.CaughtUp && archive.CaughtUp(s, account) && archive.CaughtUp(s, room) && c != nil && c.Timeline.Len() >= n
 			}
 		}
 		ada.until("the newest page", settled(50))
-		ada.has(room, 20, 70)
+		ada.has(state.Room.With(room), 20, 70)
 
 		ada.leave()
 		for i := range 120 { // our own archive takes several pages, too
@@ -228,17 +228,17 @@ func TestSec66_Room(t *testing.T) {
 		grace.says(room, 70, 190)
 		ada.back()
 		ada.until("what was missed", settled(170))
-		ada.has(room, 20, 190)
-		ada.has(friend, 0, 120)
+		ada.has(state.Room.With(room), 20, 190)
+		ada.has(state.Direct.With(friend), 0, 120)
 
-		for n := 170; !ada.State().Whole(room); n = ada.State().Chat(room).Timeline.Len() {
-			ada.Do(state.LoadOlder{Peer: room})
+		for n := 170; !ada.State().Whole(state.Room.With(room)); n = ada.State().Chat(state.Room.With(room)).Timeline.Len() {
+			ada.Do(state.LoadOlder{Conv: state.Room.With(room)})
 			ada.until("an older page", func(s *state.State) bool {
-				return settled(n+1)(s) || s.Whole(room)
+				return settled(n+1)(s) || s.Whole(state.Room.With(room))
 			})
 		}
-		ada.has(room, 0, 190)
-		if gaps := ada.State().Gaps(room); len(gaps) > 0 {
+		ada.has(state.Room.With(room), 0, 190)
+		if gaps := ada.State().Gaps(state.Room.With(room)); len(gaps) > 0 {
 			t.Errorf("there are gaps left: %+v", gaps)
 		}
 		if ranges := ada.State().Coverage(state.Part{Archive: room}).Ranges; len(ranges) != 1 || !ranges[0].Start {
@@ -277,7 +277,7 @@ func TestS13_RoomOfOthers(t *testing.T) {
 	})
 	ada := enter(t, "ada@localhost", peer.URL, room)
 	s := ada.until("what the room has to say", func(s *state.State) bool { return archive.CaughtUp(s, room) })
-	if c := s.Chat(room); c == nil || c.Timeline.Len() != 1 || c.Timeline.Last().Body != "to all" {
+	if c := s.Chat(state.Room.With(room)); c == nil || c.Timeline.Len() != 1 || c.Timeline.Last().Body != "to all" {
 		t.Errorf("in the room: %+v", c)
 	}
 	if c := s.Chat(grace); c != nil {

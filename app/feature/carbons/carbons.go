@@ -35,7 +35,7 @@ func New() *feature.Feature {
 }
 
 func unwrap(c feature.Client, st *feature.Stanza) {
-	if st.Source != feature.Live || st.From != c.State().Account() || st.Type == "groupchat" {
+	if st.Source != feature.Live || st.From != c.State().Account() || st.Conv.Kind() != state.Direct {
 		return
 	}
 	sent, received := st.Only(NS, "sent"), st.Only(NS, "received")
@@ -47,15 +47,15 @@ func unwrap(c feature.Client, st *feature.Stanza) {
 		return
 	}
 	message, at := feature.Forwarded(wrapper)
-	if message == nil || message.Attr("from") == "" || message.Attr("to") == "" || message.Attr("type") == "groupchat" {
+	if message == nil || message.Attr("from") == "" || message.Attr("to") == "" {
 		return
 	}
 	now := c.State().Now(c.Now())
 	if at.IsZero() {
 		at = now
 	}
-	inner := feature.Inner(message, source, state.Clamp(at, now))
-	if inner.Mine(c) != (source == feature.CarbonSent) {
+	inner := c.Inner(message, source, state.Clamp(at, now))
+	if inner.By.Mine != (source == feature.CarbonSent) || inner.Conv.Kind() != state.Direct {
 		return
 	}
 	if source == feature.CarbonReceived && inner.To.Bare() != c.State().Account() {

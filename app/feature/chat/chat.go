@@ -47,15 +47,14 @@ func New() *feature.Feature {
 }
 
 func receive(c feature.Client, st *feature.Stanza) {
-	peer := st.Peer(c)
-	if st.Type == "groupchat" || peer == "" {
+	if st.Conv.Kind() != state.Direct {
 		return
 	}
 	body, ok := onlyText(st.Element, "body")
 	subject, _ := onlyText(st.Element, "subject")
 	notice := ""
 	if body == "" && ok {
-		notice = unreadable(st.Element, st.Mine(c))
+		notice = unreadable(st.Element, st.By.Mine)
 	}
 	if !ok || body == "" && subject == "" && notice == "" {
 		return
@@ -70,8 +69,8 @@ func receive(c feature.Client, st *feature.Stanza) {
 	m := state.Message{
 		ID:        st.ID,
 		ArchiveID: st.ArchiveID,
-		Author:    jid.JID(strings.Clone(st.From.Bare().String())),
-		Mine:      st.Mine(c),
+		Author:    jid.JID(strings.Clone(string(st.By.JID))),
+		Mine:      st.By.Mine,
 		Subject:   subject,
 		Body:      body,
 		At:        st.At,
@@ -83,16 +82,16 @@ func receive(c feature.Client, st *feature.Stanza) {
 	if m.Mine {
 		m.Delivery = state.OnServer
 	}
-	peer = jid.JID(strings.Clone(peer.String()))
-	switch {
-	case st.Page != nil:
-		st.Page.Add(peer, m)
-	case st.Source == feature.Live && st.Type == "chat":
-		c.Emit(state.MessageAdded{Peer: peer, Message: m})
-	default:
-		// Only a live message sets the resource that answers go to (RFC 6121 §5.1).
-		c.Emit(state.MessageAdded{Peer: peer.Bare(), Message: m, Carbon: st.Source != feature.Live})
+	conv := state.ConvID(strings.Clone(string(st.Conv)))
+	if st.Page != nil {
+		st.Page.Add(conv, m)
+		return
 	}
+	ev := state.MessageAdded{Conv: conv, Message: m, Carbon: st.Source != feature.Live}
+	if !ev.Carbon && !m.Mine && st.Type == "chat" {
+		ev.Resource = strings.Clone(st.From.Resource()) // a live message sets where answers go (RFC 6121 §5.1)
+	}
+	c.Emit(ev)
 }
 
 // onlyText returns the body or subject, "" if there is none. Of several in different languages
@@ -127,7 +126,7 @@ func bounced(c feature.Client, st *feature.Stanza) {
 	if !known {
 		why = "It could not be delivered."
 	}
-	c.Emit(state.MessageMarked{Peer: st.From.Bare(), ID: st.ID, Delivery: state.Failed, Problem: why, Bounced: true})
+	c.Emit(state.MessageMarked{Conv: st.Conv, ID: st.ID, Delivery: state.Failed, Problem: why, Bounced: true})
 }
 
 // reasons has the stanza errors (RFC 6120 §8.3.3) that help a person.
@@ -172,23 +171,23 @@ func write(c feature.Client, in state.SendMessage) {
 	if in.At.IsZero() {
 		in.At = c.State().Now(c.Now())
 	}
-	before := ours(c, in.Peer, in.ID)
+	before := ours(c, in.Conv, in.ID)
 	feature.Emit(c, state.Shown(in, c.State()))
 	if before != nil {
 		return
 	}
-	m := ours(c, in.Peer, in.ID)
-	st := stanza(c, in.Peer.Bare(), m)
+	m := ours(c, in.Conv, in.ID)
+	st := stanza(c, in.Conv, m)
 	if m.Late {
 		withDelay(st, m.At) // it leaves at an unknown time
 	}
-	send(c, in.Peer.Bare(), st)
+	send(c, in.Conv, st)
 }
 
-func stanza(c feature.Client, peer jid.JID, m *state.Message) *framing.Element {
-	to := peer
-	if chat := c.State().Chat(peer); chat != nil {
-		to = peer.WithResource(chat.Resource)
+func stanza(c feature.Client, conv state.ConvID, m *state.Message) *framing.Element {
+	to := conv.JID()
+	if chat := c.State().Chat(conv); chat != nil {
+		to = to.WithResource(chat.Resource)
 	}
 	st := framing.New(framing.NSClient, "message").
 		Set("type", "chat").Set("to", to.String()).Set("id", m.ID).
@@ -198,9 +197,9 @@ func stanza(c feature.Client, peer jid.JID, m *state.Message) *framing.Element {
 	return st
 }
 
-func send(c feature.Client, peer jid.JID, st *framing.Element) {
+func send(c feature.Client, conv state.ConvID, st *framing.Element) {
 	if err := c.Send(st); err != nil {
-		c.Emit(state.MessageMarked{Peer: peer, ID: st.Attr("id"), Delivery: state.Failed, Problem: refusal(err)})
+		c.Emit(state.MessageMarked{Conv: conv, ID: st.Attr("id"), Delivery: state.Failed, Problem: refusal(err)})
 	}
 }
 
@@ -228,8 +227,8 @@ func retry(c feature.Client, in state.RetryMessage) {
 		return
 	}
 	feature.Emit(c, events)
-	m := ours(c, in.Peer, in.ID)
-	send(c, in.Peer.Bare(), withDelay(stanza(c, in.Peer.Bare(), m), m.At))
+	m := ours(c, in.Conv, in.ID)
+	send(c, in.Conv, withDelay(stanza(c, in.Conv, m), m.At))
 }
 
 // withDelay adds to a late message when it was written (XEP-0203).
@@ -242,7 +241,7 @@ func withDelay(st *framing.Element, at time.Time) *framing.Element {
 
 func markDelivery(c feature.Client, st *framing.Element, d state.Delivery, problem string) {
 	if st.Is(framing.NSClient, "message") && st.Child(framing.NSClient, "body") != nil {
-		c.Emit(state.MessageMarked{Peer: jid.JID(st.Attr("to")).Bare(), ID: st.Attr("id"), Delivery: d, Problem: problem})
+		c.Emit(state.MessageMarked{Conv: convOf(st), ID: st.Attr("id"), Delivery: d, Problem: problem})
 	}
 }
 
@@ -285,9 +284,12 @@ func (t *sender) observe(c feature.Client, ev state.Event) {
 	}
 }
 
+// convOf returns the conversation of a message that we send.
+func convOf(st *framing.Element) state.ConvID { return state.Direct.With(jid.JID(st.Attr("to"))) }
+
 // stillQueued returns the message of a stanza if it is still marked as queued.
 func stillQueued(c feature.Client, st *framing.Element) *state.Message {
-	m := ours(c, jid.JID(st.Attr("to")), st.Attr("id"))
+	m := ours(c, convOf(st), st.Attr("id"))
 	if m == nil || m.Delivery != state.Queued {
 		return nil
 	}
@@ -295,8 +297,8 @@ func stillQueued(c feature.Client, st *framing.Element) *state.Message {
 }
 
 // ours returns a message of ours, nil if there is none.
-func ours(c feature.Client, peer jid.JID, id string) *state.Message {
-	chat := c.State().Chat(peer)
+func ours(c feature.Client, conv state.ConvID, id string) *state.Message {
+	chat := c.State().Chat(conv)
 	if chat == nil {
 		return nil
 	}

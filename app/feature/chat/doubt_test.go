@@ -25,7 +25,7 @@ func TestSec63_DoubtIsToldTwice(t *testing.T) {
 			f := chat.New()
 			c := &shaky{s: state.New().With(state.SessionStarted{Me: ada + "/tab"})}
 			for _, id := range []string{"m1", "m2"} {
-				f.Do(c, state.SendMessage{Peer: grace, Body: id, ID: id})
+				f.Do(c, state.SendMessage{Conv: grace, Body: id, ID: id})
 			}
 			for _, st := range c.sent {
 				f.Lost(c, st, nil)

@@ -6,15 +6,14 @@ import (
 
 	"natter/app/feature"
 	"natter/app/feature/chat"
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/stream"
 	"natter/framing"
 )
 
 const (
-	ada   jid.JID = "ada@localhost"
-	grace jid.JID = "grace@localhost"
+	ada   = "ada@localhost"
+	grace = "grace@localhost"
 )
 
 // shaky is a client whose connection comes and goes at a word.
@@ -61,7 +60,7 @@ func TestNothingOldGoesOutWithoutAsking(t *testing.T) {
 			c := &shaky{s: state.New().With(state.SessionStarted{Me: ada + "/tab"}), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)}
 			message := func() *state.Message { return c.s.Chat(grace).Timeline.ByID(ada, "id") }
 			c.phase(tc.phase)
-			f.Do(c, state.SendMessage{Peer: grace, Body: "still true?"})
+			f.Do(c, state.SendMessage{Conv: grace, Body: "still true?"})
 			c.now = c.now.Add(tc.age)
 			c.phase(state.Online)
 			st := *c.sent[0]
@@ -89,12 +88,12 @@ func TestNothingOldGoesOutWithoutAsking(t *testing.T) {
 				t.Fatalf("%d leave again, it is %+v", len(c.again), message())
 			}
 			asked := *c
-			f.Do(c, state.RetryMessage{Peer: grace, ID: "id"})
+			f.Do(c, state.RetryMessage{Conv: grace, ID: "id"})
 			if len(c.sent) != 2 || !message().Late || message().Delivery != state.Queued || c.sent[1].Child("urn:xmpp:delay", "delay") == nil {
 				t.Errorf("Send now: %v, %+v", c.sent, message())
 			}
 			*c = asked
-			f.Do(c, state.DeleteMessage{Peer: grace, ID: "id"})
+			f.Do(c, state.DeleteMessage{Conv: grace, ID: "id"})
 			f.Observe(c, state.CaughtUp{})
 			if message() != nil || len(c.sent) != 1 || len(c.again) != 0 {
 				t.Errorf("Delete: %v, %+v", c.sent, message())

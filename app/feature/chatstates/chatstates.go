@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"natter/app/feature"
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/framing"
 )
@@ -20,7 +19,7 @@ const typingTimeout = 60 * time.Second
 
 // New returns the feature.
 func New() *feature.Feature {
-	s := &states{stops: map[jid.JID]func(){}}
+	s := &states{stops: map[state.ConvID]func(){}}
 	return &feature.Feature{
 		Name:  "chat states (XEP-0085)",
 		Disco: []string{NS},
@@ -38,8 +37,8 @@ func New() *feature.Feature {
 		},
 		Observe: func(_ feature.Client, ev state.Event) {
 			if _, ok := ev.(state.Cleared); ok {
-				for peer := range s.stops {
-					s.clearTimeout(peer)
+				for conv := range s.stops {
+					s.clearTimeout(conv)
 				}
 			}
 		},
@@ -54,41 +53,40 @@ func New() *feature.Feature {
 }
 
 type states struct {
-	stops map[jid.JID]func() // cancels the typingTimeout of a contact
+	stops map[state.ConvID]func() // cancels the typingTimeout of a contact
 }
 
 func (s *states) composing(c feature.Client, st *feature.Stanza) {
-	if st.Source != feature.Live || st.Mine(c) || st.Type == "groupchat" {
+	if st.Source != feature.Live || st.By.Mine || st.Conv.Kind() != state.Direct {
 		return
 	}
-	peer := st.From.Bare()
-	s.clearTimeout(peer)
-	c.Emit(state.TypingChanged{Peer: peer, Typing: true})
-	s.stops[peer] = c.After(typingTimeout, func() {
-		delete(s.stops, peer)
-		c.Emit(state.TypingChanged{Peer: peer})
+	s.clearTimeout(st.Conv)
+	c.Emit(state.TypingChanged{Conv: st.Conv, Typing: true})
+	s.stops[st.Conv] = c.After(typingTimeout, func() {
+		delete(s.stops, st.Conv)
+		c.Emit(state.TypingChanged{Conv: st.Conv})
 	})
 }
 
 func (s *states) stopped(c feature.Client, st *feature.Stanza) {
-	if st.Source != feature.Live || st.Mine(c) {
+	if st.Source != feature.Live || st.By.Mine {
 		return
 	}
-	s.clearTimeout(st.From.Bare())
-	c.Emit(state.TypingChanged{Peer: st.From.Bare()})
+	s.clearTimeout(st.Conv)
+	c.Emit(state.TypingChanged{Conv: st.Conv})
 }
 
-func (s *states) clearTimeout(peer jid.JID) {
-	if stop := s.stops[peer]; stop != nil {
+func (s *states) clearTimeout(conv state.ConvID) {
+	if stop := s.stops[conv]; stop != nil {
 		stop()
-		delete(s.stops, peer)
+		delete(s.stops, conv)
 	}
 }
 
 // sendState sends our chat state to contacts who may see our presence and are online. While we
 // are offline nothing is sent, because a chat state is worthless later.
 func sendState(c feature.Client, in state.Typing) {
-	contact := c.State().Contact(in.Peer)
+	contact := c.State().Contact(in.Conv.JID())
 	if !contact.SeesUs() || contact.Presence().Show == state.Unavailable || c.State().Connection.Phase != state.Online {
 		return
 	}
@@ -96,8 +94,8 @@ func sendState(c feature.Client, in state.Typing) {
 	if in.Typing {
 		name = "composing"
 	}
-	to := in.Peer.Bare()
-	if chat := c.State().Chat(in.Peer); chat != nil {
+	to := in.Conv.JID()
+	if chat := c.State().Chat(in.Conv); chat != nil {
 		to = to.WithResource(chat.Resource)
 	}
 	c.Send(framing.New(framing.NSClient, "message").

@@ -4,7 +4,7 @@
 //
 //	-- recv --    stanzas from the server, one a line
 //	-- archive id1 -- the same, as the answer to the archive query id1, in short
-//	-- do --      intents, one a line: SendMessage {"Peer":"grace@localhost","Body":"hi"}
+//	-- do --      intents, one a line: SendMessage {"Conv":"grace@localhost","Body":"hi"}
 //	-- wait --    time that passes: 60s
 //	-- sent --    what the client sent since the last such step
 //	-- asked --   the same, with queries of the archive in short
@@ -39,7 +39,6 @@ import (
 	"natter/app/client"
 	"natter/app/connect"
 	"natter/app/feature"
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/framing"
 )
@@ -237,11 +236,11 @@ func (s *stage) until(ok func(state.Phase) bool, do func()) {
 }
 
 // timeline is a conversation in short.
-func (s *stage) timeline(peer jid.JID) string {
+func (s *stage) timeline(conv state.ConvID) string {
 	var rows []string
 	now := s.client.State()
-	gaps := now.Gaps(peer)
-	if c := now.Chat(peer); c != nil {
+	gaps := now.Gaps(conv)
+	if c := now.Chat(conv); c != nil {
 		for _, m := range c.Timeline.Newest(c.Timeline.Len()) {
 			for len(gaps) > 0 && gaps[0].Before.ID != "" && !m.At.Before(gaps[0].Before.At) {
 				rows, gaps = append(rows, "…"), gaps[1:]
@@ -287,7 +286,7 @@ func (s *stage) do(line string) {
 }
 
 // nothing is an intent that brings about nothing.
-var nothing = state.LoadMissing{Peer: "nobody@localhost"}
+var nothing = state.LoadMissing{Conv: "nobody@localhost"}
 
 func (s *stage) wait(d string) {
 	s.t.Helper()

@@ -43,15 +43,15 @@ func New() *feature.Feature {
 // this account. It counts for the conversation with that contact only, and from the archive
 // too.
 func displayed(c feature.Client, st *feature.Stanza) {
-	id, peer, mine := st.Only(NS, "displayed").Attr("id"), st.Peer(c), st.Mine(c)
-	if id == "" || peer == "" || st.Type == "groupchat" || st.Type == "error" {
+	id := st.Only(NS, "displayed").Attr("id")
+	if id == "" || st.Conv.Kind() != state.Direct || st.Type == "error" {
 		return
 	}
-	st.Then(func() { c.Emit(state.Displayed{Peer: peer.Bare(), ID: id, Mine: mine}) })
+	st.Then(func() { c.Emit(state.Displayed{Conv: st.Conv, ID: id, Mine: st.By.Mine}) })
 }
 
 // reader tells others how far the person has read.
-type reader struct{ told map[jid.JID]string }
+type reader struct{ told map[state.ConvID]string }
 
 // observe sends a marker for the newest message whose author requested one, once, and only to
 // contacts who may see our presence: a marker tells that we are online.
@@ -60,9 +60,9 @@ func (r *reader) observe(c feature.Client, ev state.Event) {
 	case state.Cleared:
 		r.told = nil
 	case state.ChatRead:
-		peer := ev.Peer.Bare()
-		m := lastMarkable(c.State().Chat(peer))
-		if m == nil || m.ID == "" || r.told[peer] == m.ID || c.State().Discreet || !c.State().Contact(peer).SeesUs() {
+		peer := ev.Conv.JID()
+		m := lastMarkable(c.State().Chat(ev.Conv))
+		if m == nil || m.ID == "" || r.told[ev.Conv] == m.ID || c.State().Discreet || !c.State().Contact(peer).SeesUs() {
 			return
 		}
 		// The bare address reaches all clients of the contact, and the archive keeps it for
@@ -74,9 +74,9 @@ func (r *reader) observe(c feature.Client, ev state.Event) {
 			return // it is sent when the conversation is opened the next time
 		}
 		if r.told == nil {
-			r.told = map[jid.JID]string{}
+			r.told = map[state.ConvID]string{}
 		}
-		r.told[peer] = m.ID
+		r.told[ev.Conv] = m.ID
 	}
 }
 
@@ -87,7 +87,7 @@ func (r *reader) resend(c feature.Client, st *framing.Element, err error) {
 	if err != nil || !st.Is(framing.NSClient, "message") || id == "" || c.State().Discreet || !c.State().Contact(peer).SeesUs() {
 		return
 	}
-	if told := r.told[peer]; told == "" || told == id {
+	if told := r.told[state.Direct.With(peer)]; told == "" || told == id {
 		_ = c.Send(st)
 	}
 }

@@ -33,7 +33,7 @@ func New() *feature.Feature {
 // that we are online. A message of our absence is acknowledged when it comes from the
 // archive (XEP-0184 §5.5), to all clients of its sender.
 func acknowledge(c feature.Client, st *feature.Stanza) {
-	if st.ID == "" || st.Type == "groupchat" || st.Mine(c) || !c.State().Contact(st.From).SeesUs() {
+	if st.ID == "" || st.By.Mine || st.Conv.Kind() != state.Direct || !c.State().Contact(st.From).SeesUs() {
 		return
 	}
 	to := st.From
@@ -51,8 +51,8 @@ func acknowledge(c feature.Client, st *feature.Stanza) {
 
 // isStored reports whether the conversation has the message already.
 func isStored(c feature.Client, st *feature.Stanza) bool {
-	chat := c.State().Chat(st.From)
-	return chat != nil && chat.Timeline.ByID(st.From.Bare(), st.ID) != nil
+	chat := c.State().Chat(st.Conv)
+	return chat != nil && chat.Timeline.ByID(st.By.JID, st.ID) != nil
 }
 
 // resend retries a receipt that may have been lost with the stream. A second receipt does no
@@ -68,10 +68,10 @@ func resend(c feature.Client, st *framing.Element, err error) {
 // too.
 func markReceived(c feature.Client, st *feature.Stanza) {
 	id := st.Only(NS, "received").Attr("id")
-	if id == "" || st.Mine(c) {
+	if id == "" || st.By.Mine {
 		return
 	}
 	st.Then(func() {
-		c.Emit(state.MessageMarked{Peer: st.From.Bare(), ID: id, Delivery: state.Delivered})
+		c.Emit(state.MessageMarked{Conv: st.Conv, ID: id, Delivery: state.Delivered})
 	})
 }

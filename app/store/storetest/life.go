@@ -5,7 +5,6 @@ import (
 	"errors"
 	"testing"
 
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
 )
@@ -39,7 +38,7 @@ func leading(t *testing.T, open Open) {
 		t.Fatal(err)
 	}
 	commit(t, first, store.Batch{Rows: Messages(said(grace, 4, 0))})
-	if err := second.Commit(t.Context(), &store.Batch{Rows: Rows(&state.Draft{Peer: grace, Text: "late"})}); !errors.Is(err, store.ErrTaken) {
+	if err := second.Commit(t.Context(), &store.Batch{Rows: Rows(&state.Draft{Conv: grace, Text: "late"})}); !errors.Is(err, store.ErrTaken) {
 		t.Errorf("the second still writes: %v", err)
 	}
 }
@@ -92,7 +91,7 @@ func closing(t *testing.T, open Open) {
 	for name, f := range map[string]func() error{
 		"load":     func() error { _, err := s.Load(t.Context(), store.Window{}); return err },
 		"messages": func() error { _, err := s.Messages(t.Context(), grace, state.Key{}, 1); return err },
-		"ends":     func() error { _, err := s.Ends(t.Context(), []jid.JID{grace}, 1); return err },
+		"ends":     func() error { _, err := s.Ends(t.Context(), []state.ConvID{grace}, 1); return err },
 		"find":     func() error { _, err := s.Find(t.Context(), grace, []store.Wanted{{Archive: "x"}}); return err },
 		"nth":      func() error { _, err := s.Nth(t.Context(), grace, 1); return err },
 		"search":   func() error { _, _, err := s.Search(t.Context(), []string{"x"}, 0, 1); return err },

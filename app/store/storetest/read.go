@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
 )
@@ -43,22 +42,22 @@ func ends(t *testing.T, open Open) {
 	commit(t, s, store.Batch{Rows: Messages(
 		said(grace, 3, 1), said(grace, 1, -2), said(edith, 9, 0), said(grace, 1, 7), said(grace, 3, 0), said(edith, 2, 0))})
 	for _, tc := range []struct {
-		peers []jid.JID
+		convs []state.ConvID
 		n     int
 		want  string
 	}{
 		{nil, 5, "[]"},
-		{[]jid.JID{grace}, 0, "[]"},
-		{[]jid.JID{edith, "nobody@localhost", grace}, 3, "[2.0 9.0  1.7 3.0 3.1]"},
-		{[]jid.JID{grace, edith}, 500, "[1.-2 1.7 3.0 3.1 2.0 9.0]"},
+		{[]state.ConvID{grace}, 0, "[]"},
+		{[]state.ConvID{edith, "nobody@localhost", grace}, 3, "[2.0 9.0  1.7 3.0 3.1]"},
+		{[]state.ConvID{grace, edith}, 500, "[1.-2 1.7 3.0 3.1 2.0 9.0]"},
 	} {
-		pages, err := s.Ends(t.Context(), tc.peers, tc.n)
+		pages, err := s.Ends(t.Context(), tc.convs, tc.n)
 		var got []string
 		for _, page := range pages {
 			got = append(got, bodies(page))
 		}
-		if err != nil || len(pages) != len(tc.peers) || fmt.Sprint(got) != tc.want {
-			t.Errorf("the last %d of %v are %v, want %v (%v)", tc.n, tc.peers, got, tc.want, err)
+		if err != nil || len(pages) != len(tc.convs) || fmt.Sprint(got) != tc.want {
+			t.Errorf("the last %d of %v are %v, want %v (%v)", tc.n, tc.convs, got, tc.want, err)
 		}
 	}
 }
@@ -81,18 +80,18 @@ func nth(t *testing.T, open Open) {
 
 func alike(t *testing.T, open Open) {
 	s := must(t, open, ada)
-	peers := []jid.JID{"a@b", "a@b.c", "a@B", "a", "a@b\x00", "a@b\uffff", "ä@b", "room@muc/é", "👩‍💻@b"}
-	for i, peer := range peers {
-		commit(t, s, store.Batch{Rows: append(Messages(said(peer, int64(i+1), 0)), Rows(&state.ChatRow{Chat: state.Chat{Peer: peer}})...)})
+	convs := []state.ConvID{"a@b", "a@b.c", "a@B", "a", "a@b\x00", "a@b\uffff", "ä@b", "room@muc/é", "👩‍💻@b"}
+	for i, conv := range convs {
+		commit(t, s, store.Batch{Rows: append(Messages(said(conv, int64(i+1), 0)), Rows(&state.ChatRow{Chat: state.Chat{Conv: conv}})...)})
 	}
-	for i, peer := range peers {
-		page, err := s.Messages(t.Context(), peer, state.Key{}, 10)
-		if err != nil || len(page) != 1 || page[0].Peer != peer || page[0].Body != fmt.Sprint(i+1, ".", 0) {
-			t.Errorf("%q has %+v (%v)", peer, page, err)
+	for i, conv := range convs {
+		page, err := s.Messages(t.Context(), conv, state.Key{}, 10)
+		if err != nil || len(page) != 1 || page[0].Conv != conv || page[0].Body != fmt.Sprint(i+1, ".", 0) {
+			t.Errorf("%q has %+v (%v)", conv, page, err)
 		}
 	}
-	if n := len(load(t, s, store.Window{}).Rows); n != len(peers) {
-		t.Errorf("%d conversations, want %d", n, len(peers))
+	if n := len(load(t, s, store.Window{}).Rows); n != len(convs) {
+		t.Errorf("%d conversations, want %d", n, len(convs))
 	}
 }
 
@@ -104,7 +103,7 @@ func find(t *testing.T, open Open) {
 		return m
 	}
 	elsewhere := message(9, "id", "arch")
-	elsewhere.Peer = edith
+	elsewhere.Conv = edith
 	commit(t, s, store.Batch{Rows: Messages(
 		message(1, "id", "a1"), message(2, "id", "a2"), message(3, "", ""), message(4, "other", "arch"), elsewhere)})
 	for _, tc := range []struct {
@@ -148,37 +147,37 @@ func window(t *testing.T, open Open) {
 	var all []state.MessageRow
 	var chats []state.Row
 	for i := range int64(6) {
-		peer := jid.JID(fmt.Sprint("peer", i, "@localhost"))
+		conv := state.ConvID(fmt.Sprint("peer", i, "@localhost"))
 		for second := range int64(5) {
-			all = append(all, said(peer, 100*i+second, 0))
+			all = append(all, said(conv, 100*i+second, 0))
 		}
-		chats = append(chats, state.Row{Value: &state.ChatRow{Chat: state.Chat{Peer: peer}, Last: &all[len(all)-1]}})
+		chats = append(chats, state.Row{Value: &state.ChatRow{Chat: state.Chat{Conv: conv}, Last: &all[len(all)-1]}})
 	}
-	chats = append(chats, state.Row{Value: &state.ChatRow{Chat: state.Chat{Peer: grace}}}) // without a message
+	chats = append(chats, state.Row{Value: &state.ChatRow{Chat: state.Chat{Conv: grace}}}) // without a message
 	all = append(all, queued("peer0@localhost", 2))
 	commit(t, s, store.Batch{Rows: append(Messages(all...), chats...)})
 	for _, tc := range []struct {
 		w    store.Window
-		want map[jid.JID]string
+		want map[state.ConvID]string
 	}{
-		{store.Window{}, map[jid.JID]string{"peer0@localhost": "2.0 3.0 4.0 more"}},
-		{store.Window{Open: "peer2@localhost", Messages: 2}, map[jid.JID]string{
+		{store.Window{}, map[state.ConvID]string{"peer0@localhost": "2.0 3.0 4.0 more"}},
+		{store.Window{Open: "peer2@localhost", Messages: 2}, map[state.ConvID]string{
 			"peer0@localhost": "2.0 3.0 4.0 more", "peer2@localhost": "203.0 204.0 more"}},
-		{store.Window{Open: "peer5@localhost", Chats: 2, Messages: 6}, map[jid.JID]string{
+		{store.Window{Open: "peer5@localhost", Chats: 2, Messages: 6}, map[state.ConvID]string{
 			"peer0@localhost": "2.0 3.0 4.0 more",
 			"peer5@localhost": "500.0 501.0 502.0 503.0 504.0",
 			"peer4@localhost": "400.0 401.0 402.0 403.0 404.0",
 			"peer3@localhost": "300.0 301.0 302.0 303.0 304.0"}},
-		{store.Window{Open: "peer0@localhost", Messages: 4}, map[jid.JID]string{"peer0@localhost": "1.0 2.0 3.0 4.0 more"}},
-		{store.Window{Open: "stranger@localhost", Messages: 4}, map[jid.JID]string{"peer0@localhost": "2.0 3.0 4.0 more"}},
-		{store.Window{Open: grace, Messages: 4}, map[jid.JID]string{grace: "", "peer0@localhost": "2.0 3.0 4.0 more"}},
+		{store.Window{Open: "peer0@localhost", Messages: 4}, map[state.ConvID]string{"peer0@localhost": "1.0 2.0 3.0 4.0 more"}},
+		{store.Window{Open: "stranger@localhost", Messages: 4}, map[state.ConvID]string{"peer0@localhost": "2.0 3.0 4.0 more"}},
+		{store.Window{Open: grace, Messages: 4}, map[state.ConvID]string{grace: "", "peer0@localhost": "2.0 3.0 4.0 more"}},
 	} {
 		sn := load(t, s, tc.w)
-		got := map[jid.JID]string{}
-		for peer, page := range sn.Ends {
-			got[peer] = bodies(page.Messages)
+		got := map[state.ConvID]string{}
+		for conv, page := range sn.Ends {
+			got[conv] = bodies(page.Messages)
 			if page.Earlier {
-				got[peer] += " more"
+				got[conv] += " more"
 			}
 		}
 		expect(t, fmt.Sprintf("%+v", tc.w), got, tc.want)

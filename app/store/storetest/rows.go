@@ -40,9 +40,9 @@ func full() store.Batch {
 				Pending: state.Pending{Edit: "rename", Name: "Amazing", Ask: true, Answer: "accept"}, Refused: "could not be renamed.",
 			},
 			&m,
-			&state.Draft{Peer: edith, Text: "half a sen"},
+			&state.Draft{Conv: edith, Text: "half a sen"},
 			&state.ChatRow{Chat: state.Chat{
-				Peer: grace, Resource: "phone", Unread: 3, ReadTo: state.Key{Time: 5, Seq: -1}, SeenTo: state.Key{Time: 3, Seq: -2}, Seam: state.Key{Time: 4, Seq: 2},
+				Conv: grace, Resource: "phone", Unread: 3, ReadTo: state.Key{Time: 5, Seq: -1}, SeenTo: state.Key{Time: 3, Seq: -2}, Seam: state.Key{Time: 4, Seq: 2},
 			}, Low: -9, High: 12, Last: &m},
 			coverage,
 		),
@@ -57,7 +57,7 @@ func full() store.Batch {
 // bent is a message with a value in each field.
 func bent() state.MessageRow {
 	return state.MessageRow{
-		Peer: grace, At: 1_700_000_000_000_000, Delivery: "failed", Message: state.Message{
+		Conv: grace, At: 1_700_000_000_000_000, Delivery: "failed", Message: state.Message{
 			Key: state.Key{Time: 1_700_000_000_000_001, Seq: -3}, ID: "1", ArchiveID: "x",
 			Author: ada, Mine: true, Subject: "Über", Notice: true, Body: "Zeile\n\"<&>\u2028 ☃ 👩‍💻", Problem: "why", Bounced: true, Late: true, Asks: true,
 		},
@@ -90,7 +90,7 @@ func everything(t *testing.T, open Open) {
 		slices.SortFunc(sn.Rows, byTable)
 		expect(t, "rows", sn.Rows, kept)
 		expect(t, "stream", sn.Stream, b.Stream)
-		expect(t, "ends", sn.Ends, map[jid.JID]store.Page{grace: {Messages: []state.MessageRow{bent()}}})
+		expect(t, "ends", sn.Ends, map[state.ConvID]store.Page{grace: {Messages: []state.MessageRow{bent()}}})
 		expect(t, "settings", sn.Settings, b.Settings)
 	}
 	look(other)
@@ -129,9 +129,9 @@ func remove(t *testing.T, open Open) {
 	commit(t, s, full())
 	var gone []state.Row
 	for _, v := range []state.Value{
-		&state.Contact{JID: grace}, &state.Contact{JID: "nobody@localhost"}, &state.Draft{Peer: edith},
-		&state.MessageRow{Peer: grace, Message: state.Message{Key: bent().Message.Key}},
-		&state.MessageRow{Peer: edith, Message: state.Message{Key: state.Key{Time: 1}}},
+		&state.Contact{JID: grace}, &state.Contact{JID: "nobody@localhost"}, &state.Draft{Conv: edith},
+		&state.MessageRow{Conv: grace, Message: state.Message{Key: bent().Message.Key}},
+		&state.MessageRow{Conv: edith, Message: state.Message{Key: state.Key{Time: 1}}},
 	} {
 		gone = append(gone, state.Row{Value: v, Gone: true})
 	}
@@ -161,14 +161,14 @@ func forget(t *testing.T, open Open) {
 	last := failed
 	last.Message.Key = state.Key{Time: 2e6, Seq: 502}
 	commit(t, s, store.Batch{Rows: Messages(append(all, last)...)})
-	commit(t, s, store.Batch{Rows: Rows(&state.Floor{Peer: grace, Before: state.Key{Time: 3e6, Seq: 1}}, &state.Floor{Peer: edith})})
+	commit(t, s, store.Batch{Rows: Rows(&state.Floor{Conv: grace, Before: state.Key{Time: 3e6, Seq: 1}}, &state.Floor{Conv: edith})})
 	want := append([]state.MessageRow{}, failed, queued(grace, 2), moved, last, said(grace, 3, 1))
-	for peer, want := range map[jid.JID][]state.MessageRow{grace: want, edith: {said(edith, 1, 0)}} {
-		page, err := s.Messages(t.Context(), peer, state.Key{}, 10)
+	for conv, want := range map[state.ConvID][]state.MessageRow{grace: want, edith: {said(edith, 1, 0)}} {
+		page, err := s.Messages(t.Context(), conv, state.Key{}, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
-		expect(t, peer.String(), page, want)
+		expect(t, string(conv), page, want)
 	}
 	found, err := s.Find(t.Context(), grace, []store.Wanted{{Author: ada, ID: failed.ID}})
 	if err != nil || len(found) != 1 {
@@ -198,5 +198,5 @@ func unshared(t *testing.T, open Open) {
 	sn := load(t, s, store.Window{Open: grace, Messages: 1})
 	expect(t, "message", sn.Ends[grace].Messages[0].Body, bent().Body)
 	expect(t, "groups", Of[*state.Contact](sn.Rows)[0].Groups, Of[*state.Contact](full().Rows)[0].Groups)
-	expect(t, "account", Of[*state.Account](sn.Rows)[0].Me, ada+"/tab")
+	expect(t, "account", string(Of[*state.Account](sn.Rows)[0].Me), ada+"/tab")
 }

@@ -5,15 +5,14 @@ import (
 	"strings"
 	"testing"
 
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
 )
 
 func search(t *testing.T, open Open) {
 	s := must(t, open, ada)
-	saying := func(peer jid.JID, second, seq int64, body string) state.MessageRow {
-		m := said(peer, second, seq)
+	saying := func(conv state.ConvID, second, seq int64, body string) state.MessageRow {
+		m := said(conv, second, seq)
 		m.Body = body
 		return m
 	}
@@ -58,7 +57,7 @@ func inSlices(t *testing.T, open Open) {
 	s := must(t, open, ada)
 	var all []state.MessageRow
 	for i := range int64(60) {
-		m := said([]jid.JID{grace, edith}[i%2], i/4+1, i) // four in each second
+		m := said([]state.ConvID{grace, edith}[i%2], i/4+1, i) // four in each second
 		m.Body = fmt.Sprint("number ", i)
 		all = append(all, m)
 	}

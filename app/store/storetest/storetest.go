@@ -18,9 +18,9 @@ import (
 type Open func(context.Context, jid.JID) (store.Store, error)
 
 const (
-	ada   jid.JID = "ada@localhost"
-	grace jid.JID = "grace@localhost"
-	edith jid.JID = "edith@localhost"
+	ada   = "ada@localhost"
+	grace = "grace@localhost"
+	edith = "edith@localhost"
 )
 
 // Test runs the contract. It leaves nothing behind.
@@ -123,19 +123,19 @@ func load(t *testing.T, s store.Store, w store.Window) *store.Snapshot {
 	return sn
 }
 
-// said is a message of a peer, at a second.
-func said(peer jid.JID, second, seq int64) state.MessageRow {
+// said is a message of a conversation, at a second.
+func said(conv state.ConvID, second, seq int64) state.MessageRow {
 	return state.MessageRow{
-		Peer: peer, At: second * 1e6, Message: state.Message{
+		Conv: conv, At: second * 1e6, Message: state.Message{
 			Key: state.Key{Time: second * 1e6, Seq: seq},
-			ID:  fmt.Sprint("id", second, seq), Author: peer, Body: fmt.Sprint(second, ".", seq),
+			ID:  fmt.Sprint("id", second, seq), Author: conv.JID(), Body: fmt.Sprint(second, ".", seq),
 		},
 	}
 }
 
 // queued is a message of ours that has not left.
-func queued(peer jid.JID, second int64) state.MessageRow {
-	m := said(peer, second, 0)
+func queued(conv state.ConvID, second int64) state.MessageRow {
+	m := said(conv, second, 0)
 	m.Author, m.Mine, m.Delivery, m.Out = ada, true, "queued", m.Time
 	return m
 }

@@ -22,15 +22,15 @@ type Story struct {
 }
 
 const (
-	me    = jid.JID("ada@example.org")
-	grace = jid.JID("grace@example.org")
-	emmy  = jid.JID("emmy.noether@goettingen.example")
-	alan  = jid.JID("alan@bletchley.example")
-	rtl   = jid.JID("khwarizmi@baghdad.example")
-	long  = jid.JID("a.person.whose.address.does.not.end.before.the.line.does@a-rather-long-subdomain.of-a-rather-long-domain.example")
+	me    = "ada@example.org"
+	grace = "grace@example.org"
+	emmy  = "emmy.noether@goettingen.example"
+	alan  = "alan@bletchley.example"
+	rtl   = "khwarizmi@baghdad.example"
+	long  = "a.person.whose.address.does.not.end.before.the.line.does@a-rather-long-subdomain.of-a-rather-long-domain.example"
 )
 
-func open(peer jid.JID) view.Signal { return view.Signal{Do: "open", Peer: string(peer)} }
+func open(conv state.ConvID) view.Signal { return view.Signal{Do: "open", Conv: conv} }
 
 // All are the stories, in the order of the gallery.
 var All = []Story{
@@ -43,7 +43,7 @@ var All = []Story{
 	{"search-many", history, []view.Signal{{Do: "filter", Text: "message 88"}}},
 	{"search-none", typical, []view.Signal{{Do: "filter", Text: "zeppelin"}}},
 	{"keys", typical, []view.Signal{{Do: "key", Text: "keys"}}},
-	{"remove", typical, []view.Signal{open(grace), {Do: "removing", Peer: string(grace)}}},
+	{"remove", typical, []view.Signal{open(grace), {Do: "removing", JID: grace}}},
 	{"drafts", drafts, []view.Signal{open(grace)}},
 	{"unread", unread, []view.Signal{open(grace)}},
 	{"offline", offline, []view.Signal{open(grace)}},
@@ -135,7 +135,7 @@ type said struct {
 
 // talk is a page of the archive: everything in it has been read.
 func talk(now time.Time, peer jid.JID, lines ...said) state.Event {
-	page := state.ArchivePage{Peer: peer}
+	page := state.ArchivePage{Conv: state.Direct.With(peer)}
 	for i, l := range lines {
 		m := state.Message{
 			ID: fmt.Sprintf("%s-%d-%d", peer.Local(), i, len(l.body)), ArchiveID: fmt.Sprintf("%s-a%d-%d", peer.Local(), i, len(l.body)),
@@ -186,21 +186,21 @@ func typical(now time.Time) *state.State {
 			said{false, 43 * minute, "I will bring it on Thursday. Shall we meet at the usual place, around four?"},
 			said{true, 3 * minute, "Four is fine. I will bring the table, you bring the moth."},
 		),
-		state.TypingChanged{Peer: emmy, Typing: true},
-		state.Displayed{Peer: grace, ID: "grace-8-26"}, // up to "Please tell me you kept it"
+		state.TypingChanged{Conv: emmy, Typing: true},
+		state.Displayed{Conv: grace, ID: "grace-8-26"}, // up to "Please tell me you kept it"
 	)
 	return play(s,
-		state.MessageAdded{Peer: "margaret@example.org/x", Message: state.Message{ID: "m1", Author: "margaret@example.org", Body: "The rope memory arrived!", At: now.Add(-12 * minute)}},
-		state.MessageAdded{Peer: "margaret@example.org/x", Message: state.Message{ID: "m2", Author: "margaret@example.org", Body: "Woven by hand, every single bit of it. Come and see", At: now.Add(-11 * minute)}},
-		state.MessageAdded{Peer: grace, Message: state.Message{ID: "g-last", Author: me, Mine: true, Delivery: state.OnServer, Body: "And cake.", At: now.Add(-2 * minute)}},
-		state.TypingChanged{Peer: grace, Typing: true},
+		state.MessageAdded{Conv: "margaret@example.org", Resource: "x", Message: state.Message{ID: "m1", Author: "margaret@example.org", Body: "The rope memory arrived!", At: now.Add(-12 * minute)}},
+		state.MessageAdded{Conv: "margaret@example.org", Resource: "x", Message: state.Message{ID: "m2", Author: "margaret@example.org", Body: "Woven by hand, every single bit of it. Come and see", At: now.Add(-11 * minute)}},
+		state.MessageAdded{Conv: grace, Message: state.Message{ID: "g-last", Author: me, Mine: true, Delivery: state.OnServer, Body: "And cake.", At: now.Add(-2 * minute)}},
+		state.TypingChanged{Conv: grace, Typing: true},
 	)
 }
 
 func unread(now time.Time) *state.State {
 	s := typical(now)
 	for i := range 9 {
-		s = s.With(state.MessageAdded{Peer: grace + "/x", Message: state.Message{
+		s = s.With(state.MessageAdded{Conv: grace, Resource: "x", Message: state.Message{
 			ID: fmt.Sprint("u", i), Author: grace, At: now.Add(time.Duration(i-70) * time.Second),
 			Body: []string{"One more thing", "I looked at the second panel too, while I was at it, and it seems that the contacts there have been worn down unevenly for months", "We should plan an hour for that"}[i%3],
 		}})
@@ -210,9 +210,9 @@ func unread(now time.Time) *state.State {
 
 func drafts(now time.Time) *state.State {
 	return play(typical(now),
-		state.DraftChanged{Peer: grace, Text: "About Thursday: I could also come to you,\nif that is"},
-		state.DraftChanged{Peer: alan, Text: "What would count as an answer nobody has"},
-		state.DraftChanged{Peer: "hedy@example.org", Text: "Dear Hedy,"})
+		state.DraftChanged{Conv: grace, Text: "About Thursday: I could also come to you,\nif that is"},
+		state.DraftChanged{Conv: alan, Text: "What would count as an answer nobody has"},
+		state.DraftChanged{Conv: "hedy@example.org", Text: "Dear Hedy,"})
 }
 
 func offline(now time.Time) *state.State {
@@ -221,7 +221,7 @@ func offline(now time.Time) *state.State {
 			Phase: state.Waiting, RetryAt: now.Add(12500 * time.Millisecond),
 			Problem: &state.Problem{Kind: "lost", Text: "The connection to example.org was lost.", Advice: "Natter tries again by itself."},
 		}},
-		state.MessageAdded{Peer: grace, Message: state.Message{ID: "q1", Author: me, Mine: true, Delivery: state.Queued, Body: "I am on the train, this will arrive later", At: now}},
+		state.MessageAdded{Conv: grace, Message: state.Message{ID: "q1", Author: me, Mine: true, Delivery: state.Queued, Body: "I am on the train, this will arrive later", At: now}},
 	)
 }
 
@@ -257,8 +257,8 @@ func somebodyElse(now time.Time) *state.State {
 
 func failed(now time.Time) *state.State {
 	return play(typical(now),
-		state.MessageAdded{Peer: grace, Message: state.Message{ID: "f1", Author: me, Mine: true, Delivery: state.Queued, Body: "Bring an umbrella too", At: now.Add(-minute)}},
-		state.MessageMarked{Peer: grace, ID: "f1", Delivery: state.Failed, Problem: "The server of example.org could not be reached."},
+		state.MessageAdded{Conv: grace, Message: state.Message{ID: "f1", Author: me, Mine: true, Delivery: state.Queued, Body: "Bring an umbrella too", At: now.Add(-minute)}},
+		state.MessageMarked{Conv: grace, ID: "f1", Delivery: state.Failed, Problem: "The server of example.org could not be reached."},
 	)
 }
 
@@ -410,7 +410,7 @@ func folded(now time.Time) *state.State {
 
 func unreadable(now time.Time) *state.State {
 	message := func(ago time.Duration, subject, body string, notice bool) state.Event {
-		return state.MessageAdded{Peer: emmy, Message: state.Message{
+		return state.MessageAdded{Conv: emmy, Message: state.Message{
 			ID: subject + body, Author: emmy, Subject: subject, Body: body, Notice: notice, At: now.Add(-ago),
 		}}
 	}
@@ -418,7 +418,7 @@ func unreadable(now time.Time) *state.State {
 		message(9*minute, "Lunch on Thursday?", "At noon, where we were the last time. See https://example.org/map", false),
 		message(8*minute, "The seminar is cancelled", "", false),
 		message(3*minute, "", "This message is encrypted with OMEMO. Natter cannot read it. Ask for it to be sent again without encryption.", true),
-		state.MessageAdded{Peer: emmy, Carbon: true, Message: state.Message{
+		state.MessageAdded{Conv: emmy, Carbon: true, Message: state.Message{
 			ID: "m", Author: me, Mine: true, Delivery: state.OnServer, Notice: true, At: now.Add(-2 * minute),
 			Body: "This message is encrypted with OMEMO. Natter cannot read it. The device that sent it can.",
 		}},

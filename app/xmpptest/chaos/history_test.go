@@ -507,7 +507,7 @@ func (a *reader) here(s *state.State, peer jid.JID) (texts []string) {
 		a.t.Fatal(err)
 	}
 	defer disk.Close()
-	rows, err := disk.Messages(context.Background(), peer, state.Key{}, 1_000_000)
+	rows, err := disk.Messages(context.Background(), state.Direct.With(peer), state.Key{}, 1_000_000)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -515,7 +515,7 @@ func (a *reader) here(s *state.State, peer jid.JID) (texts []string) {
 	for _, r := range rows {
 		places[r.Message.Key] = r.Body
 	}
-	if c := s.Chat(peer); c != nil {
+	if c := s.Chat(state.Direct.With(peer)); c != nil {
 		for _, m := range c.Timeline.Newest(c.Timeline.Len()) {
 			places[m.Key] = m.Body
 		}
@@ -572,7 +572,7 @@ func (a *reader) judge(s *state.State) (v verdict) {
 			seen[text] = true
 		}
 		v.here += len(seen)
-		gaps := s.Gaps(peer)
+		gaps := s.Gaps(state.Direct.With(peer))
 		v.gaps += len(gaps)
 		for k := l.expired; k < a.then; k++ {
 			r := &l.entries[k]
@@ -705,12 +705,12 @@ func history(t *testing.T, seed uint64) string {
 			a.until("another try", func(s *state.State) bool { return s.Connection.Phase == state.Online })
 		}
 		peer := l.peers[random.IntN(len(l.peers))]
-		if gaps := a.State().Gaps(peer); len(gaps) > 0 {
+		if gaps := a.State().Gaps(state.Direct.With(peer)); len(gaps) > 0 {
 			g := gaps[random.IntN(len(gaps))]
 			if g.After.ID != "" {
-				a.Do(state.LoadMissing{Peer: peer, After: g.After.ID})
+				a.Do(state.LoadMissing{Conv: state.Direct.With(peer), After: g.After.ID})
 			} else {
-				a.Do(state.LoadOlder{Peer: peer})
+				a.Do(state.LoadOlder{Conv: state.Direct.With(peer)})
 			}
 		}
 		if random.IntN(2) == 0 {
@@ -743,11 +743,11 @@ func history(t *testing.T, seed uint64) string {
 	}
 	settle()
 	for _, peer := range l.peers {
-		for !a.State().Whole(peer) {
+		for !a.State().Whole(state.Direct.With(peer)) {
 			before := a.State()
-			a.Do(state.LoadOlder{Peer: peer})
+			a.Do(state.LoadOlder{Conv: state.Direct.With(peer)})
 			a.until("older messages of "+string(peer), func(s *state.State) bool {
-				g := s.Older(peer)
+				g := s.Older(state.Direct.With(peer))
 				return s.Rev > before.Rev && (g == nil || !g.Fill.Loading)
 			})
 		}

@@ -114,7 +114,7 @@ func (p *person) reload(peer jid.JID) {
 	p.Do(state.Return{Account: p.account})
 	for _, body := range p.typed {
 		if !kept[body] {
-			p.Do(state.SendMessage{Peer: peer, Body: body})
+			p.Do(state.SendMessage{Conv: state.Direct.With(peer), Body: body})
 		}
 	}
 }
@@ -122,12 +122,12 @@ func (p *person) reload(peer jid.JID) {
 func (p *person) write(l *Ledger, to jid.JID) {
 	body := l.Write(p.account, to)
 	p.typed = append(p.typed[max(0, len(p.typed)-39):], body)
-	p.Do(state.SendMessage{Peer: to, Body: body})
+	p.Do(state.SendMessage{Conv: state.Direct.With(to), Body: body})
 }
 
 // shown is what is in memory of a conversation.
 func (p *person) shown(peer jid.JID, n int) (rows []*state.Message) {
-	if c := p.State().Chat(peer); c != nil {
+	if c := p.State().Chat(state.Direct.With(peer)); c != nil {
 		rows = c.Timeline.Newest(n)
 	}
 	return rows
@@ -140,7 +140,7 @@ func (p *person) stored(peer jid.JID, n int) []state.MessageRow {
 		p.t.Fatal(err)
 	}
 	defer s.Close()
-	rows, err := s.Messages(context.Background(), peer, state.Key{}, n)
+	rows, err := s.Messages(context.Background(), state.Direct.With(peer), state.Key{}, n)
 	if err != nil {
 		p.t.Fatal(err)
 	}

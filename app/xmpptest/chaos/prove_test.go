@@ -259,7 +259,7 @@ func (q *pair) rest() {
 				if m.Delivery == state.Failed && !asked[m.ID] {
 					asked[m.ID] = true
 					q.asked++
-					p.Do(state.RetryMessage{Peer: other, ID: m.ID})
+					p.Do(state.RetryMessage{Conv: state.Direct.With(other), ID: m.ID})
 				}
 				quiet = quiet && (!m.Mine || m.Delivery == state.OnServer || m.Delivery == state.Delivered)
 			}
@@ -495,13 +495,13 @@ func (q *pair) anew(i int) []*state.Message {
 		if !here(p) {
 			return false
 		}
-		older := p.State().Older(other)
+		older := p.State().Older(state.Direct.With(other))
 		switch {
 		case older == nil:
 			return true
 		case !older.Fill.Loading && older.Before.ID != asked:
 			asked = older.Before.ID
-			p.Do(state.LoadOlder{Peer: other})
+			p.Do(state.LoadOlder{Conv: state.Direct.With(other)})
 		}
 		return false
 	})

@@ -112,18 +112,18 @@ func talk(t *testing.T, service string, account func() jid.JID) {
 			run(t, script, service, other)
 			// First to the account, then to the very resource that has answered.
 			for _, text := range []string{"hello", "<&> \"'\n 😀"} {
-				ada.Do(state.SendMessage{Peer: other, Body: text})
+				ada.Do(state.SendMessage{Conv: state.Direct.With(other), Body: text})
 				ada.hears(t, other, text+words)
 			}
 			ada.until(t, "the server has all of it", func(s *state.State) bool {
-				for _, m := range s.Chat(other).Timeline.Newest(10) {
+				for _, m := range s.Chat(state.Direct.With(other)).Timeline.Newest(10) {
 					if m.Mine && m.Delivery < state.OnServer {
 						return false
 					}
 				}
 				return true
 			})
-			if n := ada.State().Chat(other).Timeline.Len(); n != 4 {
+			if n := ada.State().Chat(state.Direct.With(other)).Timeline.Len(); n != 4 {
 				t.Errorf("%d messages", n)
 			}
 		})
@@ -204,7 +204,7 @@ func person(t *testing.T, service string, account jid.JID) *us {
 func (u *us) hears(t *testing.T, from jid.JID, body string) {
 	t.Helper()
 	u.until(t, body, func(s *state.State) bool {
-		c := s.Chat(from)
+		c := s.Chat(state.Direct.With(from))
 		return c != nil && c.Timeline.Len() > 0 && !c.Timeline.Last().Mine && c.Timeline.Last().Body == body
 	})
 }

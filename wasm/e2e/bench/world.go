@@ -169,7 +169,7 @@ func (p tab) settle() {
 // openChat opens the conversation with grace.
 func (p tab) openChat() {
 	p.eval(`async (peer) => {
-		document.querySelector('.row[data-peer="' + peer + '"]').click();
+		document.querySelector('.row[data-conv="' + peer + '"]').click();
 		await bench.until(() => document.querySelector("#message"));
 		document.querySelector("#message").focus();
 		await bench.quiet(500);

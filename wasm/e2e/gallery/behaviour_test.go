@@ -269,7 +269,7 @@ func TestKeys(t *testing.T) {
 	if page.MustHas("[role=log]") {
 		t.Error("Esc does not close the conversation")
 	}
-	if on := page.MustEval(`() => document.activeElement.dataset.peer`).Str(); on != "grace@example.org" {
+	if on := page.MustEval(`() => document.activeElement.dataset.conv`).Str(); on != "grace@example.org" {
 		t.Errorf("the focus is on %q", on)
 	}
 	page.Keyboard.MustType(input.ArrowDown, input.ArrowDown, input.ArrowUp, input.Enter)
@@ -296,7 +296,7 @@ func TestKeys(t *testing.T) {
 func TestPhone_BackLeads(t *testing.T) {
 	page := visit(t, browser(t), serve(t), "list", 390, 844, false)
 	address := page.MustInfo().URL
-	page.MustElement(`.row[data-peer="grace@example.org"]`).MustClick()
+	page.MustElement(`.row[data-conv="grace@example.org"]`).MustClick()
 	settled(page)
 	if !page.MustElement("[role=log]").MustVisible() || page.MustElement("nav").MustVisible() {
 		t.Fatal("not one pane")

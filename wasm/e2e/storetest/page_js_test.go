@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
 	contract "natter/app/store/storetest"
@@ -20,8 +19,8 @@ import (
 )
 
 const (
-	ada   jid.JID = "ada@localhost"
-	grace jid.JID = "grace@localhost"
+	ada   = "ada@localhost"
+	grace = "grace@localhost"
 )
 
 func TestMain(m *testing.M) {
@@ -102,7 +101,7 @@ func kept(t *testing.T, s store.Store) int {
 }
 
 func message(i int, size int) state.MessageRow {
-	return state.MessageRow{Peer: grace, At: int64(i+1) * 1e6, Message: state.Message{
+	return state.MessageRow{Conv: grace, At: int64(i+1) * 1e6, Message: state.Message{
 		Key: state.Key{Time: int64(i+1) * 1e6, Seq: int64(i + 1)},
 		ID:  fmt.Sprint(i), Author: grace, ArchiveID: fmt.Sprint("archive-", i), Body: noise(size),
 	}}
@@ -216,7 +215,7 @@ func TestSec56_Quota(t *testing.T) {
 	if err != nil || sn.Stream != nil {
 		t.Errorf("the count was kept without the rows: %+v, %v", sn.Stream, err)
 	}
-	if err := s.Commit(t.Context(), &store.Batch{Rows: contract.Rows(&state.Floor{Peer: grace, Before: message(40, 0).Message.Key})}); err != nil {
+	if err := s.Commit(t.Context(), &store.Batch{Rows: contract.Rows(&state.Floor{Conv: grace, Before: message(40, 0).Message.Key})}); err != nil {
 		t.Errorf("nothing can be removed to make room: %v", err)
 	}
 	outside(t, "/quota")
@@ -244,7 +243,7 @@ func TestSec55_Loss(t *testing.T) {
 func loss(t *testing.T, lose func()) {
 	s := fresh(t)
 	now := state.New().With(state.SessionStarted{Me: ada + "/tab"}).
-		With(state.MessageAdded{Peer: grace, Message: state.Message{
+		With(state.MessageAdded{Conv: grace, Message: state.Message{
 			ID: "1", Author: ada, Mine: true, Body: "unsent", At: time.Unix(1_700_000_000, 0), Delivery: state.Queued}})
 	write(t, s, store.Changes(nil, now))
 	lose()
@@ -379,14 +378,14 @@ func BenchmarkLoad(b *testing.B) {
 	for _, n := range []int{60, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			s := bench(b)
-			rows := &store.Batch{Rows: contract.Rows(&state.Account{Self: state.Self{Me: ada}}, &state.ChatRow{Chat: state.Chat{Peer: grace}})}
+			rows := &store.Batch{Rows: contract.Rows(&state.Account{Self: state.Self{Me: ada}}, &state.ChatRow{Chat: state.Chat{Conv: grace}})}
 			for i := range n {
-				peer := jid.JID(fmt.Sprint("peer", i, "@localhost"))
+				conv := state.ConvID(fmt.Sprint("peer", i, "@localhost"))
 				m := message(i, 60)
-				m.Peer = peer
+				m.Conv = conv
 				rows.Rows = append(rows.Rows, contract.Rows(
-					&state.Contact{JID: peer, Name: "Somebody", InRoster: true, Subscription: "both"},
-					&state.ChatRow{Chat: state.Chat{Peer: peer}, Last: &m}, &m)...)
+					&state.Contact{JID: conv.JID(), Name: "Somebody", InRoster: true, Subscription: "both"},
+					&state.ChatRow{Chat: state.Chat{Conv: conv}, Last: &m}, &m)...)
 			}
 			rows.Rows = append(rows.Rows, batch(0, 100, 60).Rows...)
 			if err := s.Commit(b.Context(), rows); err != nil {

@@ -75,7 +75,7 @@ func TestSec57_ADatabaseOfBeforeRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		now = now.With(state.HistoryRead{Peer: grace, Messages: state.States(page), Earlier: len(page) == 100})
+		now = now.With(state.HistoryRead{Conv: grace, Messages: state.States(page), Earlier: len(page) == 100})
 	}
 	found, _, err := s.Search(t.Context(), state.Words("zeile"), 0, 1000)
 	if err != nil || len(found) != 1 || found[0].Subject != "Über" {
@@ -120,9 +120,9 @@ func TestADatabaseOfBeforeRowsGoesOn(t *testing.T) {
 	}
 	was := state.New().With(sn.Event())
 	now := was.
-		With(state.MessageMarked{Peer: grace, ID: "queued", Delivery: state.OnServer}).
-		With(state.MessageRemoved{Peer: grace, ID: "failed"}).
-		With(state.DraftChanged{Peer: "new@localhost"}).
+		With(state.MessageMarked{Conv: grace, ID: "queued", Delivery: state.OnServer}).
+		With(state.MessageRemoved{Conv: grace, ID: "failed"}).
+		With(state.DraftChanged{Conv: "new@localhost"}).
 		With(state.ContactRemoved{JID: "edith@localhost"})
 	write(t, s, store.Changes(was, now))
 	written, err := await(t, js.Global().Get("natterTest").Call("dump", name))

@@ -45,11 +45,11 @@ func (m *model) Do(in state.Intent) {
 	case state.ReadChat:
 		m.play(state.ChatRead(in))
 	case state.SendMessage:
-		m.play(state.MessageAdded{Peer: in.Peer, Message: state.Message{
+		m.play(state.MessageAdded{Conv: in.Conv, Message: state.Message{
 			ID: fmt.Sprint(m.s.Rev), Author: m.s.Account(), Mine: true, Delivery: state.Queued, Body: in.Body, At: time.Now(),
 		}})
 	case state.LoadMissing:
-		m.play(state.ArchiveAsked{Part: state.Part{Archive: m.s.Account(), With: in.Peer}, After: in.After})
+		m.play(state.ArchiveAsked{Part: state.Part{Archive: m.s.Account(), With: in.Conv.JID()}, After: in.After})
 	case state.SignOut:
 		m.play(state.Cleared{})
 	}
@@ -59,10 +59,10 @@ func (m *model) Do(in state.Intent) {
 // fill brings a page of what is missing in the newest gap of a conversation; the last
 // one closes it.
 func (m *model) fill(peer jid.JID, n int, last bool) {
-	gaps := m.s.Gaps(peer)
+	gaps := m.s.Gaps(state.Direct.With(peer))
 	gap := gaps[len(gaps)-1]
 	part := state.Part{Archive: m.s.Account(), With: peer}
-	page := state.ArchivePage{Peer: peer, Older: true}
+	page := state.ArchivePage{Conv: state.Direct.With(peer), Older: true}
 	read := state.Reading{To: gap.Before, Before: gap.Before.ID}
 	for i := range n {
 		at := gap.Before.At.Add(time.Duration(i-n) * time.Minute)
@@ -88,7 +88,7 @@ func (m *model) Search(typed string, n int, tell func(state.Found)) (stop func()
 	for c := range m.s.Chats {
 		for _, said := range c.Timeline.Newest(c.Timeline.Len()) {
 			if state.Has(said.Body, words) {
-				f.Hits = append(f.Hits, state.Hit{Peer: c.Peer, Message: *said})
+				f.Hits = append(f.Hits, state.Hit{Conv: c.Conv, Message: *said})
 			}
 		}
 	}
@@ -125,13 +125,13 @@ func main() {
 	}
 	m := &model{s: story.Make(time.Now())}
 	receive := app.FuncOf(func(_ app.Value, args []app.Value) any {
-		peer := m.s.Chat("grace@example.org").Peer
+		peer := m.s.Chat("grace@example.org").Conv
 		at := time.Now()
 		if len(args) > 1 {
 			at = time.UnixMilli(int64(args[1].Float()))
 		}
-		m.play(state.MessageAdded{Peer: peer, Message: state.Message{
-			ID: fmt.Sprint(m.s.Rev), Author: peer, Body: args[0].String(), At: at,
+		m.play(state.MessageAdded{Conv: peer, Message: state.Message{
+			ID: fmt.Sprint(m.s.Rev), Author: peer.JID(), Body: args[0].String(), At: at,
 		}})
 		return nil
 	})

@@ -1,0 +1,57 @@
+package state
+
+import (
+	"strings"
+
+	"natter/app/jid"
+)
+
+// Kind is what a conversation is held with.
+type Kind int
+
+const (
+	Direct  Kind = iota // a person, by their bare address
+	Room                // all who are in a room (XEP-0045), by the room's bare address
+	Private             // one occupant of a room, by the room's address with their nick
+)
+
+// ConvID names a conversation of an account: in the state, on the disk and in the page. All but
+// this file treat it as opaque. A direct one is written as the address, as builds before it did,
+// and a room has a slash at its end, which no address has (RFC 7622 §3.1).
+type ConvID string
+
+// With returns the conversation of this kind with an address.
+func (k Kind) With(j jid.JID) ConvID {
+	switch k {
+	case Room:
+		return ConvID(j.Bare() + "/")
+	case Private:
+		return ConvID(j)
+	}
+	return ConvID(j.Bare())
+}
+
+// Kind returns what the conversation is held with.
+func (id ConvID) Kind() Kind {
+	switch strings.IndexByte(string(id), '/') {
+	case -1:
+		return Direct
+	case len(id) - 1:
+		return Room
+	}
+	return Private
+}
+
+// JID returns the address that the conversation is held with: what is sent goes there.
+func (id ConvID) JID() jid.JID {
+	if id.Kind() == Room {
+		return jid.JID(id[:len(id)-1])
+	}
+	return jid.JID(id)
+}
+
+// Author is who sent a stanza.
+type Author struct {
+	JID  jid.JID // bare, but for the occupants of a room: their nick is its resource
+	Mine bool    // this account did, here or with another client
+}

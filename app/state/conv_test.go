@@ -1,0 +1,30 @@
+package state
+
+import (
+	"testing"
+
+	"natter/app/jid"
+)
+
+// A conversation says what it is held with, and those with one address are different ones.
+func TestConvID(t *testing.T) {
+	seen := map[ConvID]bool{}
+	for _, tc := range []struct {
+		kind Kind
+		with jid.JID
+		want jid.JID
+	}{
+		{Direct, "grace@localhost/phone", "grace@localhost"},
+		{Direct, "irc.localhost", "irc.localhost"},
+		{Room, "club@rooms.localhost/grace", "club@rooms.localhost"},
+		{Direct, "club@rooms.localhost", "club@rooms.localhost"},
+		{Private, "club@rooms.localhost/grace", "club@rooms.localhost/grace"},
+		{Private, "club@rooms.localhost/a/", "club@rooms.localhost/a/"},
+	} {
+		id := tc.kind.With(tc.with)
+		if id.Kind() != tc.kind || id.JID() != tc.want || seen[id] {
+			t.Errorf("%v with %s is %q: %v with %s", tc.kind, tc.with, id, id.Kind(), id.JID())
+		}
+		seen[id] = true
+	}
+}
