@@ -9,7 +9,8 @@
 //	  jid/              addresses: strict for what is typed, lenient for what arrives
 //	  legible/          what strangers wrote, safe to show
 //	  steps/            counts the work on what strangers wrote, for tests that bound it
-//	  state/            the shared language: State, Event, Intent, Row; pure functions
+//	  state/            the shared language: State, Event, Intent, Row; pure functions;
+//	                    plan.go says how an archive is read, coverage.go what of it is here
 //	    tree/           ordered maps that never change, and what differs between two
 //	  connect/          from an address to a bound stream: discover, dial, redirect, negotiate
 //	    discover/       from a domain to WebSocket endpoints (host-meta)
@@ -114,6 +115,7 @@
 //	what a person wants       a type in state with its trait and its line in intents (intent.go),
 //	                          and Do in the folder
 //	what is kept              a struct in state with its line in kept (row.go), and a step in web/store.js
+//	… that older builds read  generation in state/coverage.go: it is read once more
 //	how we log in             app/connect
 //	how a stream lives on     app/stream
 //	what a frame is           framing

@@ -31,6 +31,11 @@ type Coverage struct {
 	Fill Fill `json:"-"`
 }
 
+// generation is raised together with a feature that understands more of what archives have. All
+// that builds before have read counts as not settled then: a Review reads it once more, in the
+// background and over several sessions if it is much.
+const generation = 0
+
 // Fill is how a gap is being filled.
 type Fill struct {
 	After   string // which: Gap.After.ID
@@ -56,6 +61,14 @@ type Range struct {
 // Ranges are oldest first and apart from each other. They never change: what they are
 // with another page is another list.
 type Ranges []Range
+
+// end returns the last message of the last range.
+func (rs Ranges) end() Edge {
+	if len(rs) == 0 {
+		return Edge{}
+	}
+	return rs[len(rs)-1].To
+}
 
 // Reading is what a page says of an archive: from From to To all of it is here.
 type Reading struct {

@@ -434,6 +434,7 @@ type CoverageRow struct {
 	CutGone     bool       `json:"cutGone,omitempty"`
 	Settled     string     `json:"settled,omitempty"`
 	SettledTime int64      `json:"settledTime,omitempty"`
+	Generation  int        `json:"generation,omitempty"` // of the build that has read it
 }
 
 // RangeRow is a Range in a CoverageRow.
@@ -449,7 +450,7 @@ type RangeRow struct {
 
 func (c *Coverage) row() *CoverageRow {
 	row := &CoverageRow{Coverage: *c, Ranges: []RangeRow{}, Open: micro(c.Open),
-		Cut: c.Cut.ID, CutTime: micro(c.Cut.At), CutGone: c.Cut.Gone, Settled: c.Settled.ID, SettledTime: micro(c.Settled.At)}
+		Cut: c.Cut.ID, CutTime: micro(c.Cut.At), CutGone: c.Cut.Gone, Settled: c.Settled.ID, SettledTime: micro(c.Settled.At), Generation: generation}
 	for _, r := range c.Ranges {
 		row.Ranges = append(row.Ranges, RangeRow{
 			From: r.From.ID, FromTime: micro(r.From.At), FromGone: r.From.Gone,
@@ -474,6 +475,12 @@ func (c *CoverageRow) put(s *State) {
 			To:    Edge{ID: r.To, At: fromMicro(r.ToTime), Gone: r.ToGone},
 			Start: r.Start,
 		})
+	}
+	if c.Generation < generation {
+		now.Settled = Edge{}
+		if now.With != "" {
+			now.Ranges = nil
+		}
 	}
 	s.setCoverage(now)
 }
