@@ -6,6 +6,7 @@ const (
 	NSFramingServer = "urn:ietf:params:xml:ns:xmpp-framing-server" // XEP-0468: the same between servers
 	NSClient        = "jabber:client"
 	NSServer        = "jabber:server"
+	NSDialback      = "jabber:server:dialback"
 	NSStream        = "http://etherx.jabber.org/streams" // features and stream errors
 	NSStreamError   = "urn:ietf:params:xml:ns:xmpp-streams"
 	NSStanzaError   = "urn:ietf:params:xml:ns:xmpp-stanzas"

@@ -34,6 +34,10 @@ type Socket interface {
 // ErrBinary reports a binary message. XMPP has none (RFC 7395 §3.2).
 var ErrBinary = errors.New("the peer sent a binary message")
 
+// ErrUnmasked reports a frame that a client has not masked. The socket was closed with
+// 1002 (RFC 6455 §5.1).
+var ErrUnmasked = errors.New("the peer sent a frame that is not masked")
+
 // ErrSubprotocol reports a WebSocket whose other side did not name the
 // subprotocol xmpp: whatever it is, it is not XMPP (RFC 7395 §3.1).
 var ErrSubprotocol = errors.New("the other side does not speak the WebSocket subprotocol xmpp")

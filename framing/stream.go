@@ -515,11 +515,15 @@ func (e *Element) AppendWithin(dst []byte, space string) []byte {
 const StreamEnd = "</stream:stream>"
 
 // AppendHeader appends the header of a stream of bytes whose stanzas are in the
-// namespace space, after an XML declaration.
+// namespace space, after an XML declaration. One between servers says that dialback is
+// understood (XEP-0220 §2.1).
 func (o Open) AppendHeader(dst []byte, space string) []byte {
 	dst = append(dst, `<?xml version="1.0"?><stream:stream xmlns="`...)
 	dst = appendEscaped(dst, space, true)
 	dst = append(dst, `" xmlns:stream="`+NSStream+`"`...)
+	if space == NSServer {
+		dst = append(dst, ` xmlns:db="`+NSDialback+`"`...)
+	}
 	dst = o.Element(space).appendAttrs(dst)
 	return append(dst, '>')
 }

@@ -121,12 +121,12 @@ func (c *Connector) connectRedirected(ctx context.Context, req Request) (*Sessio
 	if errors.As(req.Redirect, &e) {
 		from = e.Endpoint
 	}
-	r := newRoute(from)
+	r := NewRoute(from)
 	if r == nil {
 		return nil, insecure(from)
 	}
 	to, _ := c.redirectTarget(ctx, r, req.Redirect)
-	if err := r.follow(to); err != nil {
+	if err := r.Follow(to); err != nil {
 		return nil, &Error{Phase: Redirected, Endpoint: from, Err: err}
 	}
 	return c.connectVia(ctx, req, r)
@@ -134,7 +134,7 @@ func (c *Connector) connectRedirected(ctx context.Context, req Request) (*Sessio
 
 // connectFrom makes a session at one endpoint, or where that endpoint redirects to.
 func (c *Connector) connectFrom(ctx context.Context, req Request, endpoint string) (*Session, *Error) {
-	r := newRoute(endpoint)
+	r := NewRoute(endpoint)
 	if r == nil {
 		return nil, insecure(endpoint)
 	}
@@ -144,7 +144,7 @@ func (c *Connector) connectFrom(ctx context.Context, req Request, endpoint strin
 // connectVia makes a session at the current endpoint of a route and follows redirects
 // from there. The negotiation with each endpoint starts from the beginning, for the same
 // domain and by the same rules (RFC 7395 §3.6.1).
-func (c *Connector) connectVia(ctx context.Context, req Request, r *route) (*Session, *Error) {
+func (c *Connector) connectVia(ctx context.Context, req Request, r *Route) (*Session, *Error) {
 	for {
 		s, err := c.connectTo(ctx, req, r.at)
 		if err == nil {
@@ -155,14 +155,14 @@ func (c *Connector) connectVia(ctx context.Context, req Request, r *route) (*Ses
 		if !ok {
 			return nil, err
 		}
-		if err := r.follow(to); err != nil {
+		if err := r.Follow(to); err != nil {
 			return nil, &Error{Phase: Redirected, Endpoint: from, Err: err}
 		}
 	}
 }
 
 // redirectTarget returns where the server redirects to, if err is a redirect.
-func (c *Connector) redirectTarget(ctx context.Context, r *route, err error) (to string, ok bool) {
+func (c *Connector) redirectTarget(ctx context.Context, r *Route, err error) (to string, ok bool) {
 	var away *framing.RedirectError
 	var broken *framing.StreamError
 	switch {
@@ -178,7 +178,7 @@ func (c *Connector) redirectTarget(ctx context.Context, r *route, err error) (to
 // used with the path of the current endpoint. A host without a port is resolved again
 // (RFC 6120 §4.9.3.19), which over WebSocket means to fetch its host-meta; that is done
 // only if a redirect to this host is allowed.
-func (c *Connector) resolve(ctx context.Context, r *route, host string) string {
+func (c *Connector) resolve(ctx context.Context, r *Route, host string) string {
 	same := seeOtherHost(r.at, host)
 	u, err := url.Parse(same)
 	if err != nil || u.Port() != "" || r.check(same) != nil {

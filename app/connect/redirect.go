@@ -38,29 +38,32 @@ const (
 	TooMany      Reason = "the server redirects too often"
 )
 
-// route is the chain of redirects from the first endpoint. Each redirect is checked
+// Route is the chain of redirects from the first endpoint. Each redirect is checked
 // against the first endpoint too: a chain of redirects may not reach more than a single
 // one may.
-type route struct {
+type Route struct {
 	first   *url.URL
 	at      *url.URL
 	visited map[string]bool
 	hops    int
 }
 
-// newRoute returns the route that starts at an endpoint, nil if the endpoint is neither
+// NewRoute returns the route that starts at an endpoint, nil if the endpoint is neither
 // wss nor ws on this machine (RFC 7395 §3.9).
-func newRoute(endpoint string) *route {
+func NewRoute(endpoint string) *Route {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "wss" && (u.Scheme != "ws" || !isLoopback(u)) {
 		return nil
 	}
-	return &route{first: u, at: u, visited: map[string]bool{canonical(u): true}}
+	return &Route{first: u, at: u, visited: map[string]bool{canonical(u): true}}
 }
 
-// follow makes the target of a redirect the current endpoint. If the redirect is refused
+// At returns the current endpoint.
+func (r *Route) At() string { return r.at.String() }
+
+// Follow makes the target of a redirect the current endpoint. If the redirect is refused
 // it returns a *RedirectError and changes nothing.
-func (r *route) follow(to string) error {
+func (r *Route) Follow(to string) error {
 	if err := r.check(to); err != nil {
 		return err
 	}
@@ -77,7 +80,7 @@ func (r *route) follow(to string) error {
 // check returns a *RedirectError if a redirect must not be followed. It looks at the
 // parsed address only: a search for "wss:" would accept ws://evil.example/?wss:
 // (RFC 7395 §3.6.1, §6; the class of CVE-2022-22787).
-func (r *route) check(to string) error {
+func (r *Route) check(to string) error {
 	reason := NotAnAddress
 	if u, err := url.Parse(to); err == nil {
 		reason = r.reasonAgainst(u)
@@ -88,7 +91,7 @@ func (r *route) check(to string) error {
 	return nil
 }
 
-func (r *route) reasonAgainst(u *url.URL) Reason {
+func (r *Route) reasonAgainst(u *url.URL) Reason {
 	if reason := addressFault(u); reason != "" {
 		return reason
 	}

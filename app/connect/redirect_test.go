@@ -134,11 +134,11 @@ func TestR02_Redirects(t *testing.T) {
 		{wss, "wss://chat.example.com/ws2", ""},
 	} {
 		t.Run(fmt.Sprintf("%s to %q", tc.from, tc.to), func(t *testing.T) {
-			r := newRoute(tc.from)
+			r := NewRoute(tc.from)
 			if r == nil {
 				t.Fatal("does not even begin")
 			}
-			err := r.follow(tc.to)
+			err := r.Follow(tc.to)
 			var refused *RedirectError
 			switch {
 			case tc.want == "" && err != nil:
@@ -158,20 +158,20 @@ func TestR02_Redirects(t *testing.T) {
 func TestR02_FirstEndpointCounts(t *testing.T) {
 	// From a private network out and back in: the first endpoint allows it; from
 	// outside nothing on the way makes it allowed.
-	r := newRoute("wss://chat.local/ws")
+	r := NewRoute("wss://chat.local/ws")
 	for _, to := range []string{"wss://chat.example.com/ws", "wss://10.0.0.1/ws"} {
-		if err := r.follow(to); err != nil {
+		if err := r.Follow(to); err != nil {
 			t.Error(err)
 		}
 	}
-	r = newRoute("ws://localhost/ws")
-	if err := r.follow("wss://chat.example.com/ws"); err != nil {
+	r = NewRoute("ws://localhost/ws")
+	if err := r.Follow("wss://chat.example.com/ws"); err != nil {
 		t.Error(err)
 	}
-	if err := r.follow("ws://localhost/ws2"); err == nil {
+	if err := r.Follow("ws://localhost/ws2"); err == nil {
 		t.Error("back to less security")
 	}
-	if err := r.follow("wss://localhost/ws2"); err != nil {
+	if err := r.Follow("wss://localhost/ws2"); err != nil {
 		t.Error(err)
 	}
 }
@@ -191,7 +191,7 @@ func TestT01_Endpoints(t *testing.T) {
 		"ws://127.0.0.1.example.com/":  false,
 		"ws://chat.example.com/?wss:/": false,
 	} {
-		if got := newRoute(endpoint) != nil; got != want {
+		if got := NewRoute(endpoint) != nil; got != want {
 			t.Errorf("%s: %v", endpoint, got)
 		}
 	}

@@ -39,19 +39,19 @@ type Options struct {
 	TLSConfig *tls.Config // Dial only
 	Header    http.Header // Dial only
 
-	// The rest is for Accept only.
-
-	// Origins are the hosts whose pages may connect besides our own, as patterns
-	// of path.Match.
-	Origins []string
+	// Ping is how often the peer is asked for a sign of life, and Pong how long it
+	// may take to give it before the connection is dropped. Never if zero.
+	Ping, Pong time.Duration
 
 	// ReadAhead is how many bytes may wait for Read, besides one message, before the
 	// peer is left waiting; a megabyte if zero.
 	ReadAhead int
 
-	// Ping is how often the peer is asked for a sign of life, and Pong how long it
-	// may take to give it before the connection is dropped. Never if zero.
-	Ping, Pong time.Duration
+	// The rest is for Accept only.
+
+	// Origins are the hosts whose pages may connect besides our own, as patterns
+	// of path.Match.
+	Origins []string
 
 	// Alive is called when the peer has sent a ping or a pong. It must not block.
 	Alive func()
@@ -107,9 +107,6 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (framing.Socket, 
 	}
 	s := newSocket(conn, o)
 	s.accepted = true
-	if o.Ping > 0 {
-		s.ping(o)
-	}
 	return s, nil
 }
 
@@ -180,6 +177,9 @@ func newSocket(conn *websocket.Conn, o Options) *socket {
 		changed:      make(chan struct{}),
 	}
 	go s.pump(ctx)
+	if o.Ping > 0 {
+		s.ping(o)
+	}
 	return s
 }
 
@@ -192,6 +192,11 @@ func (s *socket) pump(ctx context.Context) {
 		if err == nil && kind != websocket.MessageText {
 			s.finish(framing.ErrBinary)
 			s.closeWithin(websocket.StatusUnsupportedData, "text only, RFC 7395 3.2")
+			return
+		}
+		if err != nil && strings.Contains(err.Error(), "unmasked frame") { // the library has no name for it
+			s.finish(framing.ErrUnmasked)
+			s.closeWithin(websocket.StatusProtocolError, "frames of a client are masked, RFC 6455 5.1")
 			return
 		}
 		if err != nil {

@@ -39,6 +39,9 @@ type Finder struct {
 	// machine.
 	AllowLoopback bool
 
+	// Rel is the relation of the links that count; that for clients if empty.
+	Rel string
+
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
@@ -89,6 +92,9 @@ type Endpoint struct {
 	Priority int // smaller first (XEP-0487)
 	Weight   int // share among those with the same priority
 }
+
+// RelServers is the relation of the links for other servers (XEP-0487 §2.1).
+const RelServers = "urn:xmpp:alt-connections:s2s-websocket"
 
 // Source says where an endpoint comes from. With HostMeta and Cached the domain has
 // delegated to it over https, so its host may be any other (RFC 7395 §6).
@@ -285,7 +291,11 @@ func (f *Finder) fetch(ctx context.Context, host, address, accept string) (*meta
 		return nil, &Error{host, BadStatus, nil}
 	}
 
-	m, kind, err := parse(doc.Body)
+	rel := f.Rel
+	if rel == "" {
+		rel = relWebSocket
+	}
+	m, kind, err := parse(doc.Body, rel)
 	if err != nil {
 		return nil, &Error{host, kind, err}
 	}

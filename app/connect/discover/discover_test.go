@@ -226,7 +226,7 @@ func TestHostMetaOfRealServers(t *testing.T) {
 <XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'><Link rel='urn:xmpp:alt-connections:xbosh' href='https://localhost:12281/http-bind'/><Link rel='urn:xmpp:alt-connections:websocket' href='wss://localhost:12281/xmpp-websocket'/></XRD>`,
 		`{"links":[{"rel":"urn:xmpp:alt-connections:xbosh","href":"https://localhost:12281/http-bind"},{"rel":"urn:xmpp:alt-connections:websocket","href":"wss://localhost:12281/xmpp-websocket"}]}`,
 	} {
-		m, _, err := parse([]byte(body))
+		m, _, err := parse([]byte(body), relWebSocket)
 		if err != nil || len(m.links) != 1 || m.links[0].href != "wss://localhost:12281/xmpp-websocket" {
 			t.Errorf("%.20q…: %+v, %v", body, m, err)
 		}

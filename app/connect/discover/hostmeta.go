@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// relWebSocket is the relation for clients. The one for servers, s2s-websocket
-	// (XEP-0487), is ignored.
 	relWebSocket = "urn:xmpp:alt-connections:websocket"
 
 	nsXRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
@@ -29,7 +27,7 @@ type meta struct {
 	endpoints []Endpoint // the links that are usable
 }
 
-// link is a link with the relation relWebSocket and without a template: templates
+// link is a link with the relation that is sought and without a template: templates
 // are for resources, not for the host (RFC 6415 §4.1).
 type link struct {
 	href             string
@@ -38,7 +36,7 @@ type link struct {
 
 // parse reads both forms of host-meta, whichever was requested: servers that have only
 // one of them send that.
-func parse(body []byte) (*meta, Kind, error) {
+func parse(body []byte, rel string) (*meta, Kind, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 	if isHTML(body) {
 		return nil, WebPage, errors.New("HTML")
@@ -48,9 +46,9 @@ func parse(body []byte) (*meta, Kind, error) {
 		err error
 	)
 	if bytes.HasPrefix(body, []byte("<")) {
-		m, err = parseXRD(string(body))
+		m, err = parseXRD(string(body), rel)
 	} else {
-		m, err = parseJRD(body)
+		m, err = parseJRD(body, rel)
 	}
 	if err != nil {
 		return nil, Malformed, err
@@ -65,7 +63,7 @@ func isHTML(body []byte) bool {
 
 var xrdLimits = framing.Limits{Bytes: maxBody, Depth: 16, Children: 1024, Attrs: 32, Name: 256, Nodes: 8192}
 
-func parseXRD(doc string) (*meta, error) {
+func parseXRD(doc, rel string) (*meta, error) {
 	root, err := framing.Parse(withoutComments(doc), xrdLimits)
 	if err != nil {
 		return nil, err
@@ -76,7 +74,7 @@ func parseXRD(doc string) (*meta, error) {
 	m := &meta{ttl: defaultTTL}
 	for _, e := range root.Elements() {
 		_, template := e.Lookup(framing.Name{Local: "template"})
-		if e.Is(nsXRD, "Link") && e.Attr("rel") == relWebSocket && !template && len(m.links) < maxLinks {
+		if e.Is(nsXRD, "Link") && e.Attr("rel") == rel && !template && len(m.links) < maxLinks {
 			m.links = append(m.links, link{href: e.Attr("href")})
 		}
 	}
@@ -108,7 +106,7 @@ func withoutComments(doc string) string {
 // parseJRD compares names exactly: encoding/json by default would accept "HREF" as
 // "href". Members of a wrong type are ignored, so that one bad link does not make the
 // others unusable.
-func parseJRD(body []byte) (*meta, error) {
+func parseJRD(body []byte, rel string) (*meta, error) {
 	var doc map[string]json.RawMessage
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return nil, err
@@ -130,7 +128,7 @@ func parseJRD(body []byte) (*meta, error) {
 	}
 	for _, raw := range links {
 		l, _ := object(raw)
-		if _, template := l["template"]; template || text(l["rel"]) != relWebSocket || len(m.links) == maxLinks {
+		if _, template := l["template"]; template || text(l["rel"]) != rel || len(m.links) == maxLinks {
 			continue
 		}
 		next := link{href: text(l["href"])}
