@@ -47,7 +47,8 @@
 //	  config/           its configuration file, and the JSON Schema of it
 //	  cert/             certificates: from files, by ACME
 //	  front/            before all handlers: bounds, ids, log, figures, health
-//	  gateway/          lets WebSocket clients reach servers that speak TCP; sends them elsewhere
+//	  gateway/          lets WebSocket clients reach servers that speak TCP, and these each other
+//	                    (XEP-0468, federation.go); sends them elsewhere
 //	  site/             serves the bundle: headers, config.json, host-meta
 //	  trial/            a small XMPP server in memory
 //	  doctor/           goes the way into a domain and says what to change

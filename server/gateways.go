@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"natter/app/connect/discover"
+	"natter/app/connect/discover/httpfetch"
 	"natter/server/config"
 	"natter/server/front"
 	"natter/server/gateway"
@@ -18,15 +21,21 @@ import (
 )
 
 // gateways are all that carry streams: those of the configuration that holds, and those of
-// earlier ones until their clients are gone.
+// earlier ones until their streams are gone.
 type gateways struct {
 	mu  sync.Mutex
-	all []*gateway.Gateway
+	all []carrier
+}
+
+// carrier is a gateway for clients or between servers.
+type carrier interface {
+	Streams() int
+	Drain(ctx context.Context, over time.Duration) error
 }
 
 // mount makes the gateways of a site and lets them answer at their paths.
-func (r *running) mount(page *site.Site, paths map[string]gateway.Config) ([]*gateway.Gateway, error) {
-	var made []*gateway.Gateway
+func (r *running) mount(page *site.Site, paths map[string]gateway.Config) ([]carrier, error) {
+	var made []carrier
 	for path, c := range paths {
 		c.Log = r.log
 		c.LogOf = func(request *http.Request) *slog.Logger { return front.Log(request.Context()) }
@@ -41,8 +50,63 @@ func (r *running) mount(page *site.Site, paths map[string]gateway.Config) ([]*ga
 	return made, nil
 }
 
+// federate makes what carries streams between servers, nil if no domain has that.
+func (r *running) federate(c *gateway.FederationConfig) (*gateway.Federation, error) {
+	if c == nil {
+		return nil, nil
+	}
+	c.Find = &discover.Finder{Fetch: httpfetch.New(nil), Rel: discover.RelServers, Cache: &endpoints{}}
+	c.Log = r.log
+	c.LogOf = func(request *http.Request) *slog.Logger { return front.Log(request.Context()) }
+	c.Meter = serverMeter{r.meter.set}
+	if r.certs != nil {
+		c.Certificate = r.certs.For
+	}
+	return gateway.NewFederation(*c)
+}
+
+// outgoing lets the federation that holds carry what comes to the listener of our servers.
+func (r *running) outgoing(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return // it was closed
+		}
+		if f := r.pages.Load().federation; f != nil {
+			go f.Carry(conn)
+			continue
+		}
+		_ = conn.Close()
+	}
+}
+
+// endpoints remembers where other domains are, for as long as they say.
+type endpoints struct {
+	mu    sync.Mutex
+	known map[string]discover.Result
+}
+
+// mostKnown bounds how many domains are remembered: our people choose them.
+const mostKnown = 10_000
+
+func (e *endpoints) Load(domain string) (discover.Result, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r, ok := e.known[domain]
+	return r, ok
+}
+
+func (e *endpoints) Save(domain string, r discover.Result) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.known == nil || len(e.known) >= mostKnown {
+		e.known = map[string]discover.Result{}
+	}
+	e.known[domain] = r
+}
+
 // use adds the gateways of a configuration and forgets those that nobody uses any more.
-func (v *gateways) use(made []*gateway.Gateway) {
+func (v *gateways) use(made []carrier) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	all := made
@@ -115,4 +179,42 @@ func (m meter) Authenticated(after time.Duration) {
 
 func (m meter) SentElsewhere(domain string) {
 	m.count("sent_elsewhere_total{domain=%q}", domain).Inc()
+}
+
+// serverMeter counts what happens between servers. Other domains are no labels: there is no
+// end of them.
+type serverMeter struct{ set *metrics.Set }
+
+func (m serverMeter) inc(format string, args ...any) {
+	m.set.GetOrCreateCounter(fmt.Sprintf("natter_federation_"+format, args...)).Inc()
+}
+
+func (m serverMeter) Refused(reason string)   { m.inc("refused_total{reason=%q}", reason) }
+func (m serverMeter) Opened(direction string) { m.inc("streams_opened_total{direction=%q}", direction) }
+func (m serverMeter) Found(result string)     { m.inc("calls_total{result=%q}", result) }
+func (m serverMeter) Tolerated(what string)   { m.inc("tolerated_total{exception=%q}", what) }
+
+func (m serverMeter) Closed(direction, reason string) {
+	m.inc("streams_closed_total{direction=%q,reason=%q}", direction, reason)
+}
+
+func (m serverMeter) Authenticated(direction, how string) {
+	m.inc("authenticated_total{direction=%q,by=%q}", direction, how)
+}
+
+func (m serverMeter) Relayed(up bool, bytes int) {
+	direction := "down"
+	if up {
+		direction = "up"
+	}
+	m.inc("elements_total{direction=%q}", direction)
+	m.set.GetOrCreateCounter(fmt.Sprintf("natter_federation_bytes_total{direction=%q}", direction)).Add(bytes)
+}
+
+func (m serverMeter) Dialled(address string, err error) {
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	m.inc("backend_dials_total{backend=%q,result=%q}", address, result)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -196,6 +199,16 @@ func (r *running) use(s *settings) error {
 func (r *running) build(s *settings) (*pages, error) {
 	p := &pages{byHost: map[string]*site.Site{}}
 	paths := s.Gateways()
+	federated, servers, err := s.Federated()
+	if err != nil {
+		return nil, err
+	}
+	if p.federation, err = r.federate(federated); err != nil {
+		return nil, err
+	}
+	if p.federation != nil {
+		p.gateways = append(p.gateways, p.federation)
+	}
 	for i, c := range s.sites() {
 		page, err := site.New(r.bundle, c)
 		if err != nil {
@@ -206,6 +219,9 @@ func (r *running) build(s *settings) (*pages, error) {
 			return nil, err
 		}
 		p.gateways = append(p.gateways, made...)
+		if servers[i] != "" {
+			page.Mount(servers[i], p.federation)
+		}
 		if r.xmpp != nil {
 			page.Mount(endpoint, r.xmpp)
 		}
@@ -258,7 +274,8 @@ type pages struct {
 	first  *site.Site
 	byHost map[string]*site.Site
 
-	gateways []*gateway.Gateway
+	gateways   []carrier
+	federation *gateway.Federation // nil without
 }
 
 func (r *running) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -274,7 +291,22 @@ func (r *running) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 type serving struct {
 	addr    net.Addr
 	servers []*http.Server
+	others  []net.Listener // of our servers
 	failed  chan error
+}
+
+// certified lets c ask other servers for their certificates, at names where no page is.
+func (r *running) certified(c *tls.Config) *tls.Config {
+	asking := c.Clone()
+	asking.ClientAuth = tls.RequestClientCert
+	asking.NextProtos = slices.DeleteFunc(slices.Clone(c.NextProtos), func(p string) bool { return p == "h2" }) // RFC 8441 is not spoken
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if r.file.Load().Certified(strings.ToLower(hello.ServerName)) {
+			return asking, nil
+		}
+		return nil, nil // c itself
+	}
+	return c
 }
 
 // listen starts all servers, or none.
@@ -300,7 +332,7 @@ func (r *running) listen(s *settings) (*serving, error) {
 		server := site.NewServer(address, h)
 		server.ErrorLog = r.front.ErrorLog()
 		if secure {
-			server.TLSConfig = r.front.TLS(r.certs.Config())
+			server.TLSConfig = r.certified(r.front.TLS(r.certs.Config()))
 		}
 		all = append(all, listener{l, server, secure})
 		return nil
@@ -311,6 +343,13 @@ func (r *running) listen(s *settings) (*serving, error) {
 	}
 	if err == nil && s.Metrics != nil {
 		err = open(s.Metrics.Listen, r.front.Metrics(), false, false)
+	}
+	if err == nil && s.Federation.Listen != "" {
+		l, failed := net.Listen("tcp", s.Federation.Listen)
+		if err = failed; err == nil {
+			v.others = append(v.others, l)
+			go r.outgoing(l)
+		}
 	}
 	if err != nil {
 		for _, l := range all {
@@ -337,6 +376,9 @@ func (r *running) listen(s *settings) (*serving, error) {
 
 func (v *serving) close() error {
 	var all []error
+	for _, l := range v.others {
+		_ = l.Close()
+	}
 	for _, s := range v.servers {
 		all = append(all, s.Close())
 	}
@@ -359,6 +401,9 @@ func (v *serving) stop(r *running) error {
 	}()
 	go func() { left <- r.gateways.drain(ctx, f) }()
 	var all []error
+	for _, l := range v.others {
+		_ = l.Close()
+	}
 	for _, s := range v.servers {
 		all = append(all, s.Shutdown(ctx))
 	}

@@ -242,6 +242,18 @@ func (s *Source) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c, nil
 }
 
+// For returns the certificate with which natter itself connects in the name of a domain,
+// nil if there is none.
+func (s *Source) For(domain string) *tls.Certificate {
+	hello := modern(domain)
+	hello.SignatureSchemes = append(hello.SignatureSchemes, tls.PSSWithSHA256, tls.Ed25519)
+	c, err := s.Get(hello)
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
 // policy is asked with the Host header of http-01 too, which may have a port.
 func (s *Source) policy(_ context.Context, host string) error {
 	host = site.Hostname(host)

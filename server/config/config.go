@@ -50,6 +50,9 @@ type File struct {
 	// How natter is the WebSocket of domains that have backends.
 	Gateway Gateway `json:"gateway"`
 
+	// How servers of domains that have federation reach others.
+	Federation Federation `json:"federation"`
+
 	// Figures for Prometheus.
 	Metrics *Metrics `json:"metrics"`
 
@@ -110,11 +113,44 @@ type Domain struct {
 	// Other endpoints of the same service, wss:// addresses. Clients are sent there when
 	// natter stops, or has more of them than gateway.redirectAbove.
 	Elsewhere []string `json:"elsewhere"`
+
+	// How the domain's server and others reach each other over WebSocket.
+	Federation *Federated `json:"federation"`
+}
+
+// Federated is how the domain's server and others reach each other over WebSocket
+// (XEP-0468).
+type Federated struct {
+	// Where other servers find natter, a wss:// address. With hostMeta they are told. If its
+	// host is none of publicURL natter asks for their certificates there (SASL EXTERNAL);
+	// dialback is always there.
+	WebSocket string `json:"websocket" jsonschema:"required"`
+
+	// Where the domain's server listens for other servers, tried in turn.
+	Servers []Backend `json:"servers" jsonschema:"required"`
+
+	// Further names that the server serves, such as rooms.example.org.
+	Services []string `json:"services"`
+
+	// Other endpoints of the same service, wss:// addresses. Servers are sent there when
+	// natter stops.
+	Elsewhere []string `json:"elsewhere"`
+}
+
+// Federation is how servers of domains that have federation reach others.
+type Federation struct {
+	// Loopback host:port to which those servers send what is for others.
+	Listen string `json:"listen"`
+
+	// File with at least 32 secret bytes, for natters that stand beside each other: all have
+	// the same, so that each answers for what another has said in a dialback. Without it
+	// a random one is taken.
+	Secret string `json:"secret"`
 }
 
 // Backend is an XMPP server behind natter.
 type Backend struct {
-	// Where it listens for clients, host:port, or the path of a Unix socket.
+	// Where it listens, host:port, or the path of a Unix socket.
 	Address string `json:"address" jsonschema:"required"`
 
 	// How the connection is protected; the certificate must be for the domain. It may be
@@ -310,21 +346,29 @@ func (s *Site) config(listen string) *site.Config {
 		c.HSTS = *s.HSTS
 	}
 	for _, d := range s.Domains {
-		c.Domains = append(c.Domains, site.Domain{Name: d.Name, WebSocket: d.WebSocket, Connect: d.connect()})
+		one := site.Domain{Name: d.Name, WebSocket: d.WebSocket, Connect: d.connect()}
+		if d.Federation != nil {
+			one.Servers, one.Services = d.Federation.WebSocket, d.Federation.Services
+		}
+		c.Domains = append(c.Domains, one)
 	}
 	return c
 }
 
-// Names returns the host names that certificates are for: those of each publicURL first,
-// then the domains whose host-meta is answered here.
+// Names returns the host names that certificates are for: those of each publicURL and of
+// WebSockets for servers first, then the domains whose host-meta is answered here.
 func (f *File) Names() (pages, domains []string) {
-	for _, c := range f.Configs() {
-		if u, err := url.Parse(c.PublicURL); err == nil && u.Host != "" && !slices.Contains(pages, u.Hostname()) {
+	add := func(address string) {
+		if u, err := url.Parse(address); err == nil && u.Host != "" && !slices.Contains(pages, u.Hostname()) {
 			pages = append(pages, u.Hostname())
 		}
+	}
+	for _, c := range f.Configs() {
+		add(c.PublicURL)
 		for _, d := range c.Domains {
+			add(d.Servers)
 			if c.HostMeta {
-				domains = append(domains, d.Name)
+				domains = append(append(domains, d.Name), d.Services...)
 			}
 		}
 	}
@@ -358,6 +402,7 @@ func (f *File) Restart(before *File) error {
 		{"tls", before.TLS == nil, f.TLS == nil},
 		{"tls.http", tls(before).HTTP, tls(f).HTTP},
 		{"tls.acme", tls(before).ACME, tls(f).ACME},
+		{"federation.listen", before.Federation.Listen, f.Federation.Listen},
 		{"metrics", before.Metrics, f.Metrics},
 		{"log.format", before.Log.Format, f.Log.Format},
 	} {
@@ -411,6 +456,9 @@ func (f *File) problem() (key, problem string) {
 		}
 	}
 	if key, problem := f.gatewayProblem(); problem != "" {
+		return key, problem
+	}
+	if key, problem := f.federationProblem(); problem != "" {
 		return key, problem
 	}
 	if f.TLS != nil {

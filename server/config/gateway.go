@@ -47,13 +47,14 @@ func (f *File) sites() []*Site {
 }
 
 func (d Domain) gateway() gateway.Domain {
-	g := gateway.Domain{Name: d.Name, Elsewhere: d.Elsewhere}
-	for _, b := range d.Backends {
-		g.Backends = append(g.Backends, gateway.Backend{
-			Address: b.Address, Security: gateway.Security(b.Security), Proxy: b.ProxyProtocol,
-		})
+	return gateway.Domain{Name: d.Name, Elsewhere: d.Elsewhere, Backends: backends(d.Backends)}
+}
+
+func backends(of []Backend) (all []gateway.Backend) {
+	for _, b := range of {
+		all = append(all, gateway.Backend{Address: b.Address, Security: gateway.Security(b.Security), Proxy: b.ProxyProtocol})
 	}
-	return g
+	return all
 }
 
 // connect adds to what the page may talk to the places it may be sent to.

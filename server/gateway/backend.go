@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -53,6 +55,7 @@ func (b Backend) check() error {
 // upstream is a connection to a backend with its stream open.
 type upstream struct {
 	conn   net.Conn
+	space  string // of the stanzas
 	in     *framing.StreamReader
 	header framing.Open // the backend's
 	within time.Duration
@@ -67,14 +70,26 @@ type upstream struct {
 // reads little at a time, but goes on reading.
 const step = 16 << 10
 
-// write sends what f appends. It fails after the end of the stream.
-func (u *upstream) write(f func(dst []byte) []byte) (int, error) {
+// write sends an element. It fails after the end of the stream.
+func (u *upstream) write(e *framing.Element) (int, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.ended {
 		return 0, framing.ErrClosed
 	}
-	return u.send(f(u.buf[:0]))
+	return u.send(e.AppendWithin(u.buf[:0], u.space))
+}
+
+// writeHeader sends a header. It fails after the end of the stream.
+func (u *upstream) writeHeader(o framing.Open) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ended {
+		return framing.ErrClosed
+	}
+	// The line end means nothing to XMPP, and makes a server of HTTP answer at once.
+	_, err := u.send(append(o.AppendHeader(u.buf[:0], u.space), '\n'))
+	return err
 }
 
 // end sends the end of the stream.
@@ -120,20 +135,31 @@ func (u *upstream) keepAlive(after time.Duration) {
 	}
 }
 
+// caller is who opens streams with backends, and for whom.
+type caller struct {
+	space   string         // of the stanzas: NSClient or NSServer
+	client  netip.AddrPort // who is behind the stream
+	local   net.Addr       // where they arrived
+	lim     Limits
+	roots   *x509.CertPool
+	log     *slog.Logger
+	dialled func(address string, err error)
+}
+
 // reach opens a stream with one of the domain's backends: the first that answers with
 // a header. Those that failed lately are tried last.
-func (s *session) reach(ctx context.Context, open framing.Open) (*upstream, error) {
+func (c caller) reach(ctx context.Context, d *domain, open framing.Open) (*upstream, error) {
 	var problems []error
-	for _, b := range s.domain.order() {
-		one, cancel := context.WithTimeout(ctx, s.g.lim.Dial)
-		u, err := s.dial(one, b, open)
+	for _, b := range d.order() {
+		one, cancel := context.WithTimeout(ctx, c.lim.Dial)
+		u, err := c.dial(one, b, open)
 		cancel()
-		s.g.c.Meter.Dialled(b.Address, err)
-		s.domain.note(b, err)
+		c.dialled(b.Address, err)
+		d.note(b, err)
 		if err == nil {
 			return u, nil
 		}
-		s.log.Warn("backend failed", "backend", b.Address, "error", err)
+		c.log.Warn("backend failed", "backend", b.Address, "error", err)
 		problems = append(problems, err)
 		if ctx.Err() != nil {
 			break
@@ -168,8 +194,8 @@ func (d *domain) note(b Backend, err error) {
 	}
 }
 
-// dial opens a stream with a backend.
-func (s *session) dial(ctx context.Context, b Backend, open framing.Open) (_ *upstream, err error) {
+// dial opens a stream with a backend, whose certificate is for whom the stream is.
+func (c caller) dial(ctx context.Context, b Backend, open framing.Open) (_ *upstream, err error) {
 	network := "tcp"
 	if b.unix() {
 		network = "unix"
@@ -178,7 +204,7 @@ func (s *session) dial(ctx context.Context, b Backend, open framing.Open) (_ *up
 	if err != nil {
 		return nil, err
 	}
-	u := &upstream{conn: conn, within: s.g.lim.Write}
+	u := &upstream{conn: conn, space: c.space, within: c.lim.Write}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
 		if !stop() && err == nil {
@@ -190,51 +216,57 @@ func (s *session) dial(ctx context.Context, b Backend, open framing.Open) (_ *up
 	}()
 
 	if b.Proxy > 0 {
-		if _, err := s.proxyHeader(b.Proxy, conn).WriteTo(conn); err != nil {
+		if _, err := c.proxyHeader(b.Proxy, conn).WriteTo(conn); err != nil {
 			return nil, err
 		}
 	}
-	config := &tls.Config{ServerName: s.domain.Name, RootCAs: s.g.c.Roots, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{ServerName: open.To, RootCAs: c.roots, MinVersion: tls.VersionTLS12}
 	switch b.Security {
 	case DirectTLS:
 		config.NextProtos = []string{"xmpp-client"}
+		if c.space == framing.NSServer {
+			config.NextProtos = []string{"xmpp-server"}
+		}
 		u.conn = tls.Client(conn, config)
 	case STARTTLS:
-		if err := u.startTLS(s.domain.Name, s.limits()); err != nil {
+		first := framing.Open{To: open.To, Version: "1.0"}
+		if c.space == framing.NSServer { // a person is not named without TLS
+			first.From = open.From
+		}
+		if err := u.startTLS(first, c.limits()); err != nil {
 			return nil, err
 		}
 		u.conn = tls.Client(conn, config)
 	}
 	if t, ok := u.conn.(*tls.Conn); ok {
 		if err := t.HandshakeContext(ctx); err != nil {
-			return nil, fmt.Errorf("TLS as %s: %w", s.domain.Name, err)
+			return nil, fmt.Errorf("TLS as %s: %w", open.To, err)
 		}
 	}
-	u.in = framing.NewStreamReader(u.conn, s.limits())
+	u.in = framing.NewStreamReader(u.conn, c.limits())
 	u.header, err = u.open(open)
 	return u, err
 }
 
-func (s *session) limits() framing.Limits { return framing.Limits{Bytes: s.g.lim.BytesDown} }
+func (c caller) limits() framing.Limits { return framing.Limits{Bytes: c.lim.BytesDown} }
 
 // proxyHeader tells the backend who the client is. LOCAL says that we do not know.
-func (s *session) proxyHeader(version int, conn net.Conn) *proxyproto.Header {
+func (c caller) proxyHeader(version int, conn net.Conn) *proxyproto.Header {
 	var from, to net.Addr
-	if s.client.IsValid() {
-		from, to = net.TCPAddrFromAddrPort(s.client), conn.LocalAddr()
+	if c.client.IsValid() {
+		from, to = net.TCPAddrFromAddrPort(c.client), conn.LocalAddr()
 	}
-	if s.local != nil {
-		to = s.local
+	if c.local != nil {
+		to = c.local
 	}
 	return proxyproto.HeaderProxyFromAddrs(byte(version), from, to)
 }
 
-var errNotXMPP = errors.New("what listens there is no XMPP server for clients")
+var errNotXMPP = errors.New("what listens there is no XMPP server for those who ask")
 
 // open sends a header and reads the one of the backend.
 func (u *upstream) open(o framing.Open) (framing.Open, error) {
-	// The line end means nothing to XMPP, and makes a server of HTTP answer at once.
-	if _, err := u.write(func(dst []byte) []byte { return append(o.AppendHeader(dst, framing.NSClient), '\n') }); err != nil {
+	if err := u.writeHeader(o); err != nil {
 		return framing.Open{}, err
 	}
 	e, err := u.in.Next()
@@ -246,7 +278,7 @@ func (u *upstream) open(o framing.Open) (framing.Open, error) {
 		return framing.Open{}, fmt.Errorf("no stream header: %w", err)
 	}
 	header, ok := framing.ReadHeader(e)
-	if !ok || u.in.Space() != framing.NSClient {
+	if !ok || u.in.Space() != u.space {
 		return framing.Open{}, fmt.Errorf("%w: its stanzas are in %q", errNotXMPP, u.in.Space())
 	}
 	return header, nil
@@ -254,9 +286,9 @@ func (u *upstream) open(o framing.Open) (framing.Open, error) {
 
 // startTLS asks for TLS. A backend that does not offer it is not used: whoever is in
 // between may have taken the offer away.
-func (u *upstream) startTLS(domain string, lim framing.Limits) error {
+func (u *upstream) startTLS(o framing.Open, lim framing.Limits) error {
 	u.in = framing.NewStreamReader(u.conn, lim)
-	if _, err := u.open(framing.Open{To: domain, Version: "1.0"}); err != nil {
+	if _, err := u.open(o); err != nil {
 		return err
 	}
 	e, err := u.in.Next()
@@ -266,8 +298,7 @@ func (u *upstream) startTLS(domain string, lim framing.Limits) error {
 	if e.Child(nsTLS, "starttls") == nil {
 		return errors.New("STARTTLS is not offered")
 	}
-	start := framing.New(nsTLS, "starttls")
-	if _, err := u.write(func(dst []byte) []byte { return start.AppendWithin(dst, framing.NSClient) }); err != nil {
+	if _, err := u.write(framing.New(nsTLS, "starttls")); err != nil {
 		return err
 	}
 	if e, err = u.in.Next(); err != nil {

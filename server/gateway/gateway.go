@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -207,29 +208,39 @@ func New(c Config) (*Gateway, error) {
 }
 
 func (g *Gateway) add(c Domain) error {
+	d, err := newDomain(c)
+	if err != nil {
+		return err
+	}
+	if g.domains[c.Name] != nil {
+		return errors.New("it is listed twice")
+	}
+	g.domains[c.Name] = d
+	return nil
+}
+
+// newDomain returns a domain, or what is wrong with it.
+func newDomain(c Domain) (*domain, error) {
 	d := &domain{Domain: c, down: map[string]time.Time{}}
 	switch {
 	case c.Name == "" || strings.ToLower(c.Name) != c.Name:
-		return errors.New("write the name in lower case")
-	case g.domains[c.Name] != nil:
-		return errors.New("it is listed twice")
+		return nil, errors.New("write the name in lower case")
 	case len(c.Backends) == 0:
-		return errors.New("it has no backend")
+		return nil, errors.New("it has no backend")
 	}
 	for _, b := range c.Backends {
 		if err := b.check(); err != nil {
-			return fmt.Errorf("backend %q: %w", b.Address, err)
+			return nil, fmt.Errorf("backend %q: %w", b.Address, err)
 		}
 	}
 	for _, address := range c.Elsewhere {
 		u, err := endpoint(address)
 		if err != nil {
-			return fmt.Errorf("elsewhere %q: %w", address, err)
+			return nil, fmt.Errorf("elsewhere %q: %w", address, err)
 		}
 		d.elsewhere = append(d.elsewhere, &place{url: u})
 	}
-	g.domains[c.Name] = d
-	return nil
+	return d, nil
 }
 
 // Streams returns how many there are.
@@ -241,7 +252,7 @@ func (g *Gateway) Streams() int {
 
 // ServeHTTP carries one WebSocket to its end.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	client := g.client(r)
+	client := clientOf(r, g.c.TrustedProxies)
 	s, problem := g.admit(r, client)
 	if problem != nil {
 		g.c.Meter.Refused(problem.reason)
@@ -344,16 +355,19 @@ func (g *Gateway) checkOrigin(h http.Header) *refusal {
 	return &refusal{http.StatusForbidden, "origin", "this page may not connect here"}
 }
 
-// client returns the address of the client: that of the connection or, if a trusted
+// clientOf returns the address of the client: that of the connection or, if a trusted
 // proxy is at its other end, the last in X-Forwarded-For that is none itself.
-func (g *Gateway) client(r *http.Request) netip.AddrPort {
+func clientOf(r *http.Request, trusted []netip.Prefix) netip.AddrPort {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.AddrPort{}
 	}
+	trusts := func(a netip.Addr) bool {
+		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
 	at = netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && g.trusts(at.Addr()); i-- {
+	for i := len(hops) - 1; i >= 0 && trusts(at.Addr()); i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
 		if err != nil {
 			break
@@ -361,15 +375,6 @@ func (g *Gateway) client(r *http.Request) netip.AddrPort {
 		at = netip.AddrPortFrom(hop.Unmap().WithZone(""), 0)
 	}
 	return at
-}
-
-func (g *Gateway) trusts(a netip.Addr) bool {
-	for _, p := range g.c.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }
 
 // placeOf returns what counts as one address: of IPv6 everybody has a /64.

@@ -538,7 +538,7 @@ func TestSec90_Caps(t *testing.T) {
 
 // Sec91: who is no trusted proxy has no say in whose address it is.
 func TestSec91_ForwardedFor(t *testing.T) {
-	g := &Gateway{c: Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	for _, tc := range []struct {
 		remote string
 		header []string
@@ -558,7 +558,7 @@ func TestSec91_ForwardedFor(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = tc.remote
 		r.Header["X-Forwarded-For"] = tc.header
-		if got := g.client(r).String(); got != tc.want {
+		if got := clientOf(r, trusted).String(); got != tc.want {
 			t.Errorf("%s, %q: %s, not %s", tc.remote, tc.header, got, tc.want)
 		}
 	}

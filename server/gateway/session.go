@@ -144,7 +144,7 @@ func (s *session) open(ctx context.Context) bool {
 	if s.g.sendsOn(s) && s.redirectNewcomer(ctx) {
 		return false
 	}
-	u, err := s.reach(ctx, framing.Open{To: s.domain.Name, From: open.From, Lang: open.Lang, Version: "1.0"})
+	u, err := s.caller().reach(ctx, s.domain, framing.Open{To: s.domain.Name, From: open.From, Lang: open.Lang, Version: "1.0"})
 	if err != nil {
 		s.fail(framing.RemoteConnectionFailed, "the server of "+s.domain.Name+" cannot be reached at the moment", "backend-unreachable")
 		return false
@@ -157,6 +157,10 @@ func (s *session) open(ctx context.Context) bool {
 		return false
 	}
 	return true
+}
+
+func (s *session) caller() caller {
+	return caller{framing.NSClient, s.client, s.local, s.g.lim, s.g.c.Roots, s.log, s.g.c.Meter.Dialled}
 }
 
 // opened is the header of the backend in the words of RFC 7395.
@@ -183,7 +187,7 @@ func (s *session) fromClient(ctx context.Context, u *upstream) {
 		var failed *framing.StreamError
 		if errors.As(err, &failed) {
 			// RFC 6120 §4.9.1.1: who sends an error closes the stream too.
-			_, _ = u.write(func(dst []byte) []byte { return failed.Element().AppendWithin(dst, framing.NSClient) })
+			_, _ = u.write(failed.Element())
 			_ = u.end()
 		}
 		if err != nil {
@@ -203,7 +207,7 @@ func (s *session) fromClient(ctx context.Context, u *upstream) {
 			}
 			continue
 		}
-		n, err := u.write(func(dst []byte) []byte { return e.AppendWithin(dst, framing.NSClient) })
+		n, err := u.write(e)
 		if err == framing.ErrClosed {
 			continue // the stream ends; what the client still says has no place any more
 		}
@@ -234,7 +238,7 @@ func (s *session) restart(e *framing.Element, u *upstream) bool {
 		return false
 	}
 	open.To, open.ID = s.domain.Name, ""
-	if _, err := u.write(func(dst []byte) []byte { return open.AppendHeader(dst, framing.NSClient) }); err != nil {
+	if err := u.writeHeader(open); err != nil {
 		s.lost("backend-lost")
 		return false
 	}

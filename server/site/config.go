@@ -58,6 +58,12 @@ type Domain struct {
 	// Connect lists further origins the page may talk to for this domain:
 	// an upload service, the target of redirects.
 	Connect []string
+
+	// Servers is the WebSocket for other servers (XEP-0468), a wss: address of this
+	// server; "" if there is none. Services are further names that it is for, such as
+	// that of rooms.
+	Servers  string
+	Services []string
 }
 
 // Account is a demonstration account.
@@ -109,6 +115,14 @@ func (c *Config) Check() error {
 		}
 		if err := c.checkWebSocket(d.WebSocket); err != nil {
 			return &ConfigError{key + "websocket", err.Error()}
+		}
+		if u, err := parseURL(d.Servers); d.Servers != "" && (err != nil || u.Scheme != "wss" || u.Path == "") {
+			return &ConfigError{key + "federation.websocket", "must look like wss://xmpp.example.org/xmpp-websocket-s2s: between servers there is nothing but wss"}
+		}
+		for j, service := range d.Services {
+			if problem := checkHost(service); problem != "" {
+				return &ConfigError{fmt.Sprintf("%sfederation.services[%d]", key, j), problem}
+			}
 		}
 		for j, origin := range d.Connect {
 			u, err := parseURL(origin)
@@ -222,9 +236,15 @@ func (c *Config) Hosts() map[string]bool {
 	if u, err := url.Parse(c.PublicURL); err == nil && u.Host != "" {
 		names[u.Hostname()] = true
 	}
-	if c.HostMeta {
-		for _, d := range c.Domains {
+	for _, d := range c.Domains {
+		if u, err := url.Parse(d.Servers); err == nil && u.Host != "" {
+			names[u.Hostname()] = true
+		}
+		if c.HostMeta {
 			names[d.Name] = true
+			for _, service := range d.Services {
+				names[service] = true
+			}
 		}
 	}
 	return names

@@ -8,19 +8,39 @@ import (
 
 const (
 	wellKnown = "/.well-known/host-meta"
-	rel       = "urn:xmpp:alt-connections:websocket"
+
+	relClients = "urn:xmpp:alt-connections:websocket"
+	relServers = "urn:xmpp:alt-connections:s2s-websocket" // XEP-0487 §2.1
 )
 
+// link is a line of host-meta.
+type link struct {
+	Rel  string `json:"rel"`
+	Href string `json:"href"`
+}
+
 // addHostMeta adds the two forms of host-meta for each domain, under the domain
-// and the path (RFC 6415 §2 and §3, XEP-0156 §3).
+// and the path (RFC 6415 §2 and §3, XEP-0156 §3). What is further a domain's has a
+// WebSocket for servers alone.
 func (s *Site) addHostMeta() {
 	if !s.config.HostMeta {
 		return
 	}
 	for _, d := range s.config.Domains {
-		s.pages[d.Name+wellKnown] = s.metadata("application/xrd+xml", xrd(d.WebSocket))
-		s.pages[d.Name+wellKnown+".json"] = s.metadata("application/json", jrd(d.WebSocket))
+		var servers []link
+		if d.Servers != "" {
+			servers = []link{{relServers, d.Servers}}
+		}
+		s.add(d.Name, append([]link{{relClients, d.WebSocket}}, servers...))
+		for _, service := range d.Services {
+			s.add(service, servers)
+		}
 	}
+}
+
+func (s *Site) add(name string, links []link) {
+	s.pages[name+wellKnown] = s.metadata("application/xrd+xml", xrd(links))
+	s.pages[name+wellKnown+".json"] = s.metadata("application/json", encode(map[string][]link{"links": links}))
 }
 
 // metadata is public by nature: the only pages other sites may read.
@@ -49,19 +69,14 @@ func wantsJSON(fields []string) bool {
 	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "application/xrd+xml")
 }
 
-func xrd(endpoint string) []byte {
+func xrd(links []link) []byte {
 	var b strings.Builder
-	b.WriteString(xml.Header)
-	b.WriteString(`<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0"><Link rel="` + rel + `" href="`)
-	xml.EscapeText(&b, []byte(endpoint))
-	b.WriteString("\"/></XRD>\n")
-	return []byte(b.String())
-}
-
-func jrd(endpoint string) []byte {
-	type link struct {
-		Rel  string `json:"rel"`
-		Href string `json:"href"`
+	b.WriteString(xml.Header + `<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">`)
+	for _, l := range links {
+		b.WriteString(`<Link rel="` + l.Rel + `" href="`)
+		xml.EscapeText(&b, []byte(l.Href))
+		b.WriteString(`"/>`)
 	}
-	return encode(map[string][]link{"links": {{rel, endpoint}}})
+	b.WriteString("</XRD>\n")
+	return []byte(b.String())
 }

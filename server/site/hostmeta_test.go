@@ -3,6 +3,7 @@ package site
 import (
 	"encoding/json"
 	"encoding/xml"
+	"strings"
 	"testing"
 )
 
@@ -90,13 +91,30 @@ func TestG02_OnlyConfiguredDomains(t *testing.T) {
 	}
 }
 
+// W03: a domain names its WebSocket for servers beside that for clients, and what is further
+// its own names that alone.
+func TestW03_HostMetaForServers(t *testing.T) {
+	c := public()
+	c.Domains[0].Servers, c.Domains[0].Services = "wss://s2s.example.org/s2s", []string{"rooms.example.org"}
+	s := newSite(t, c)
+	const servers = `{"rel":"urn:xmpp:alt-connections:s2s-websocket","href":"wss://s2s.example.org/s2s"}`
+	for host, want := range map[string]string{
+		"example.org":       `{"links":[{"rel":"urn:xmpp:alt-connections:websocket","href":"` + endpoint + `"},` + servers + `]}`,
+		"rooms.example.org": `{"links":[` + servers + `]}`,
+	} {
+		if got := strings.Join(strings.Fields(body(t, get(s, "GET", "/.well-known/host-meta.json", host))), ""); got != want {
+			t.Errorf("%s: %s", host, got)
+		}
+	}
+	if got := body(t, get(s, "GET", "/.well-known/host-meta", "rooms.example.org")); !strings.Contains(got, `<Link rel="`+relServers+`" href="wss://s2s.example.org/s2s"/></XRD>`) {
+		t.Errorf("XRD: %s", got)
+	}
+}
+
 // An address with characters that XML gives a meaning arrives as it was written.
 func TestG02_Escaped(t *testing.T) {
 	const address = "wss://a.example/ws&<x>"
-	if got := readHostMeta(t, "application/xrd+xml", string(xrd(address))); got != address {
+	if got := readHostMeta(t, "application/xrd+xml", string(xrd([]link{{relClients, address}}))); got != address {
 		t.Errorf("XRD: %s", got)
-	}
-	if got := readHostMeta(t, "application/json", string(jrd(address))); got != address {
-		t.Errorf("JRD: %s", got)
 	}
 }

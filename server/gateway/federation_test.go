@@ -1,0 +1,634 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"natter/app/connect/discover"
+	"natter/app/xmpptest"
+	"natter/framing"
+	"natter/framing/native"
+)
+
+// names is the host-meta of a test: where the WebSockets of domains are.
+type names map[string]string
+
+func (n names) Fetch(_ context.Context, url, _ string, _ int) (*discover.Document, error) {
+	domain, _, _ := strings.Cut(strings.TrimPrefix(url, "https://"), "/")
+	if n[domain] == "" || !strings.HasSuffix(url, ".json") {
+		return &discover.Document{URL: url, Status: 404}, nil
+	}
+	body := fmt.Sprintf(`{"xmpp":{"ttl":60},"links":[{"rel":%q,"href":%q,"priority":1,"weight":1}]}`, discover.RelServers, n[domain])
+	return &discover.Document{URL: url, Status: 200, Body: []byte(body)}, nil
+}
+
+// federated is a gateway between servers for one domain.
+type federated struct {
+	*Federation
+	wss string // for other servers
+	tcp string // for the domain's own
+	log *record
+}
+
+func federate(t testing.TB, domain, server string, known names, change ...func(*FederationConfig)) *federated {
+	t.Helper()
+	own, err := tls.X509KeyPair(xmpptest.Ours().Issue(domain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &record{}
+	c := FederationConfig{
+		Domains: []Domain{{Name: domain, Backends: []Backend{{Address: server}}}},
+		Find:    &discover.Finder{Fetch: known, Rel: discover.RelServers},
+		Roots:   xmpptest.Ours().Pool(),
+		Log:     slog.New(slog.NewTextHandler(log, nil)),
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	f, err := NewFederation(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewUnstartedServer(f)
+	web.TLS = &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequestClientCert}
+	web.StartTLS()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go f.Carry(conn)
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = f.Drain(ctx, 0)
+		web.CloseClientConnections()
+		web.Close()
+	})
+	wss := "wss://localhost:" + portOf(web.Listener.Addr()) + "/s2s"
+	known[domain] = wss
+	return &federated{f, wss, l.Addr().String(), log}
+}
+
+func portOf(a net.Addr) string {
+	_, port, _ := net.SplitHostPort(a.String())
+	return port
+}
+
+// withCertificate lets a gateway sign in with a certificate for its domain.
+func withCertificate(names ...string) func(*FederationConfig) {
+	cert, err := tls.X509KeyPair(xmpptest.Ours().Issue(names...))
+	if err != nil {
+		panic(err)
+	}
+	return func(c *FederationConfig) { c.Certificate = func(string) *tls.Certificate { return &cert } }
+}
+
+const headerBetween = "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams' from='%s' to='%s' id='%s' version='1.0'>"
+
+const featuresBetween = "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><bidi xmlns='urn:xmpp:features:bidi'/>" +
+	"<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback><sm xmlns='urn:xmpp:sm:3'/></stream:features>"
+
+// receives is the receiving server of a stream, up to its features.
+func (p *peer) receives(id string) framing.Open {
+	h, ok := framing.ReadHeader(p.next())
+	if !ok || p.in.Space() != framing.NSServer {
+		p.t.Errorf("no header between servers: %+v", h)
+	}
+	p.send(fmt.Sprintf(headerBetween, h.To, h.From, id), featuresBetween)
+	return h
+}
+
+// say answers a dialback.
+func (p *peer) say(e *framing.Element, verdict string) {
+	p.send(string(dialback(e, verdict).AppendWithin(nil, framing.NSServer)))
+}
+
+// initiate is the initiating server of a stream through its own gateway, up to the features.
+func initiate(t *testing.T, address, from, to string) (*peer, framing.Open, *framing.Element) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	p := &peer{t, conn, framing.NewStreamReader(conn, framing.Limits{})}
+	p.send(strings.Replace(fmt.Sprintf(headerBetween, from, to, ""), " id=''", "", 1))
+	h, ok := framing.ReadHeader(p.next())
+	if !ok {
+		t.Fatal("no header")
+	}
+	return p, h, p.next()
+}
+
+// wants reads an element with this name.
+func (p *peer) wants(space, local string) *framing.Element {
+	p.t.Helper()
+	e, err := p.in.Next()
+	if !e.Is(space, local) {
+		p.t.Fatalf("instead of <%s>: %s, %v", local, e, err)
+	}
+	return e
+}
+
+// Dialback goes through two gateways as it is, and stanzas after it.
+func TestW02_W03_DialbackThroughTwoGateways(t *testing.T) {
+	known := names{}
+	heard := make(chan *framing.Element, 10)
+	b := newBackend(t, func(p *peer) {
+		if h := p.receives("b7"); h.From != "a.test" || h.To != "b.test" {
+			t.Errorf("the receiving server got %+v", h)
+		}
+		for e := p.next(); e != nil; e = p.next() {
+			heard <- e
+			if e.Is(framing.NSDialback, "result") {
+				p.say(e, "valid")
+			}
+		}
+	})
+	a := federate(t, "a.test", "127.0.0.1:1", known)
+	far := federate(t, "b.test", b.addr, known)
+	p, h, offered := initiate(t, a.tcp, "a.test", "b.test")
+	if h.ID != "b7" || h.From != "b.test" || h.To != "a.test" {
+		t.Errorf("the header of the receiving server became %+v", h)
+	}
+	if got, want := offered.String(), `<features xmlns="http://etherx.jabber.org/streams"><dialback xmlns="urn:xmpp:features:dialback"><errors/></dialback><sm xmlns="urn:xmpp:sm:3"/></features>`; got != want {
+		t.Errorf("offered %s", got)
+	}
+	p.send("<db:result from='a.test' to='b.test'>key</db:result>")
+	if e := <-heard; e.Text() != "key" {
+		t.Errorf("the key became %s", e)
+	}
+	if e := p.wants(framing.NSDialback, "result"); e.Attr("type") != "valid" || e.Attr("from") != "b.test" {
+		t.Errorf("the verdict became %s", e)
+	}
+	p.send("<message from='ada@a.test/x' to='bob@b.test' xml:lang='de'><body>hello</body></message>")
+	if got, want := (<-heard).String(), `<message xmlns="jabber:server" from="ada@a.test/x" to="bob@b.test" xml:lang="de"><body>hello</body></message>`; got != want {
+		t.Errorf("the message became %s", got)
+	}
+	p.send(framing.StreamEnd)
+	if _, err := p.in.Next(); err != framing.ErrClosed {
+		t.Errorf("the end is %v", err)
+	}
+	for _, f := range []*federated{a, far} {
+		eventually(t, "the streams are over", func() bool { return f.Streams() == 0 })
+		if !f.log.says("by=dialback") {
+			t.Error("the log does not say how the stream was authenticated")
+		}
+	}
+}
+
+// server is a WebSocket of a server's, one document at a time.
+func (f *federated) server(t *testing.T) *wire {
+	t.Helper()
+	s, err := native.Dial(t.Context(), f.wss, native.Options{TLSConfig: trusting()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close(1000, "") })
+	return &wire{t, s}
+}
+
+const openBetween = `<open xmlns="urn:ietf:params:xml:ns:xmpp-framing-server" to="b.test" from="a.test" version="1.0"/>`
+
+// receiving is a gateway in front of a server that believes everybody.
+func receiving(t *testing.T, change ...func(*FederationConfig)) (*federated, chan *framing.Element) {
+	t.Helper()
+	heard := make(chan *framing.Element, 100)
+	b := newBackend(t, func(p *peer) {
+		p.receives("b7")
+		for e := p.next(); e != nil; e = p.next() {
+			heard <- e
+			if e.Name.Space == framing.NSDialback && e.Attr("type") == "" {
+				p.say(e, "valid")
+			}
+		}
+	})
+	return federate(t, "b.test", b.addr, names{}, change...), heard
+}
+
+// join signs in by dialback.
+func (w *wire) join() {
+	w.t.Helper()
+	w.write(openBetween)
+	w.expect("open")
+	w.expect("features")
+	w.write(`<db:result xmlns:db="jabber:server:dialback" from="a.test" to="b.test">key</db:result>`)
+	w.expect("result")
+}
+
+// broken reads a stream error on a stream between servers.
+func (w *wire) broken(condition string) {
+	w.t.Helper()
+	if got := framing.ReadStreamError(w.expect("error")); got.Condition != condition {
+		w.t.Errorf("the stream failed with %v instead of %s", got, condition)
+	}
+	if e := w.expect("close"); e.Name.Space != framing.NSFramingServer {
+		w.t.Errorf("closed in %s", e.Name.Space)
+	}
+}
+
+// W04, Sec97: what a server may not say ends its stream with a condition of its own, and
+// its honest neighbour notices nothing.
+func TestW04_StanzasBetweenServers(t *testing.T) {
+	f, heard := receiving(t)
+	honest := f.server(t)
+	honest.join()
+	<-heard
+	const stanza = `<message xmlns="jabber:server" from="%s" to="%s"><body>x</body></message>`
+	for name, tc := range map[string]struct{ doc, condition string }{
+		"no from":          {`<message xmlns="jabber:server" to="bob@b.test"/>`, framing.ImproperAddressing},
+		"no to":            {`<message xmlns="jabber:server" from="ada@a.test"/>`, framing.ImproperAddressing},
+		"another's from":   {fmt.Sprintf(stanza, "ada@evil.test", "bob@b.test"), framing.InvalidFrom},
+		"a domain of ours": {fmt.Sprintf(stanza, "ada@b.test", "bob@b.test"), framing.InvalidFrom},
+		"below the domain": {fmt.Sprintf(stanza, "x.a.test", "bob@b.test"), framing.InvalidFrom},
+		"from in a name":   {fmt.Sprintf(stanza, "evil.test/a.test", "bob@b.test"), framing.InvalidFrom},
+		"to another":       {fmt.Sprintf(stanza, "ada@a.test", "bob@c.test"), framing.InvalidFrom},
+		"a client's":       {`<message xmlns="jabber:client" from="ada@a.test" to="bob@b.test"/>`, framing.InvalidNamespace},
+		"unsolicited":      {`<result xmlns="jabber:server:dialback" from="a.test" to="b.test" type="valid"/>`, framing.PolicyViolation},
+		"unsolicited too":  {`<verify xmlns="jabber:server:dialback" from="a.test" to="b.test" id="1" type="valid"/>`, framing.PolicyViolation},
+		"as one of ours":   {`<result xmlns="jabber:server:dialback" from="b.test" to="b.test">key</result>`, framing.InvalidFrom},
+		"for another":      {`<result xmlns="jabber:server:dialback" from="a.test" to="c.test">key</result>`, framing.HostUnknown},
+		"starttls":         {`<starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"/>`, framing.UnsupportedStanzaType},
+		"no XML":           {`<message xmlns="jabber:server"`, framing.NotWellFormed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := f.server(t)
+			w.join()
+			<-heard
+			w.write(tc.doc)
+			w.broken(tc.condition)
+		})
+	}
+	select {
+	case e := <-heard:
+		t.Errorf("our server heard %s", e)
+	default:
+	}
+	honest.write(fmt.Sprintf(stanza, "ada@a.test/x@y", "bob@b.test/z/@q"))
+	if e := <-heard; e.Attr("from") != "ada@a.test/x@y" {
+		t.Errorf("our server heard %s", e)
+	}
+}
+
+// Before it has shown who it is a server says nothing to anybody.
+func TestW04_StanzaBeforeDialback(t *testing.T) {
+	f, _ := receiving(t)
+	w := f.server(t)
+	w.write(openBetween)
+	w.expect("open")
+	w.expect("features")
+	w.write(`<message xmlns="jabber:server" from="ada@a.test" to="bob@b.test"/>`)
+	w.broken(framing.NotAuthorized)
+}
+
+// W02: headers that are for nobody here.
+func TestW02_HeadersBetweenServers(t *testing.T) {
+	f, _ := receiving(t)
+	const ns = `urn:ietf:params:xml:ns:xmpp-framing-server`
+	for name, tc := range map[string]struct{ doc, condition string }{
+		"a client's":  {`<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="b.test" from="a.test" version="1.0"/>`, framing.InvalidNamespace},
+		"unknown":     {`<open xmlns="` + ns + `" to="c.test" from="a.test" version="1.0"/>`, framing.HostUnknown},
+		"no from":     {`<open xmlns="` + ns + `" to="b.test" version="1.0"/>`, framing.ImproperAddressing},
+		"as ourself":  {`<open xmlns="` + ns + `" to="b.test" from="b.test" version="1.0"/>`, framing.InvalidFrom},
+		"old version": {`<open xmlns="` + ns + `" to="b.test" from="a.test"/>`, framing.UnsupportedVersion},
+		"no header":   {`<message xmlns="jabber:server" from="a.test" to="b.test"/>`, framing.NotAuthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := f.server(t)
+			w.write(tc.doc)
+			w.expect("open")
+			w.broken(tc.condition)
+		})
+	}
+}
+
+// W05: one WebSocket carries one stream.
+func TestW05_SecondHeaderBetweenServers(t *testing.T) {
+	f, _ := receiving(t)
+	w := f.server(t)
+	w.join()
+	w.write(openBetween)
+	w.broken(framing.UnsupportedStanzaType)
+}
+
+// What the two implementations before this one send is understood, by name, and answered as
+// the XEP says.
+func TestTolerated(t *testing.T) {
+	for _, tc := range []struct {
+		exception string
+		docs      []string // after open and features
+		header    string
+	}{
+		{headerOfTCP, []string{`<db:result xmlns:db="jabber:server:dialback" from="a.test" to="b.test">key</db:result>`},
+			`<?xml version='1.0'?><stream:stream xmlns:db='jabber:server:dialback' xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' id='' xml:lang='en' from='a.test' version='1.0' to='b.test'>`},
+		{prefixOfHeader, []string{`<db:result from='a.test' xmlns='jabber:server' to='b.test'>key</db:result>`}, openBetween},
+		{prefixOfHeader, []string{`<db:verify to='b.test' id='8f945cd0' from='a.test'>key</db:verify>`}, openBetween},
+		{withoutNamespace, []string{`<db:result xmlns:db="jabber:server:dialback" from="a.test" to="b.test">key</db:result>`,
+			`<iq id='p1' from='a.test' type='get' to='b.test'><ping xmlns='urn:xmpp:ping'/></iq>`}, openBetween},
+		{withoutNamespace, []string{`<db:result xmlns:db="jabber:server:dialback" from="a.test" to="b.test">key</db:result>`,
+			`<message from='a.test' type='chat' to='b.test'><body>hello over websocket</body></message>`}, openBetween},
+		{closeOfClients, nil, openBetween},
+	} {
+		t.Run(tc.exception, func(t *testing.T) {
+			seen := &exceptions{}
+			f, heard := receiving(t, func(c *FederationConfig) { c.Meter = seen })
+			w := f.server(t)
+			w.write(tc.header)
+			if e := w.expect("open"); e.Name.Space != framing.NSFramingServer {
+				t.Errorf("answered in %s", e.Name.Space)
+			}
+			w.expect("features")
+			for _, doc := range tc.docs {
+				w.write(doc)
+				e := <-heard
+				if e.Name.Space != framing.NSDialback && (e.Name.Space != framing.NSServer || e.First().Name.Space == "") {
+					t.Errorf("%s became %s", doc, e)
+				}
+				if e.Name.Space == framing.NSDialback {
+					w.expect(e.Name.Local)
+				}
+			}
+			w.write(`<close xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>`)
+			if e := w.expect("close"); e.Name.Space != framing.NSFramingServer {
+				t.Errorf("closed in %s", e.Name.Space)
+			}
+			if got := fmt.Sprint(seen.names()); got != fmt.Sprint(slices.Compact([]string{tc.exception, closeOfClients})) {
+				t.Errorf("the exceptions were %s", got)
+			}
+		})
+	}
+}
+
+// exceptions is a meter that keeps which were made.
+type exceptions struct {
+	deafToServers
+	mu  sync.Mutex
+	all []string
+}
+
+func (x *exceptions) Tolerated(exception string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.all = append(x.all, exception)
+}
+
+func (x *exceptions) names() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Clone(x.all)
+}
+
+// Twins of what is tolerated: what comes close to it is not.
+func TestToleratedNothingElse(t *testing.T) {
+	for _, tc := range []struct {
+		doc   string
+		first bool
+	}{
+		{openBetween, true},
+		{`<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="b.test" from="a.test" version="1.0"/>`, true},
+		{`<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='b.test' version='1.0'>`, true},
+		{`<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' to='b.test' version='1.0'><message/>`, true},
+		{`<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' to='b.test' version='1.0'>`, false},
+		{`<stream:stream xmlns='jabber:server' to='b.test' version='1.0'>`, true},
+		{`<message/>`, true},
+		{`<open to="b.test" from="a.test"/>`, false},
+		{`<close/>`, false},
+		{`<x:result from='a.test' to='b.test'>key</x:result>`, false},
+		{`<db:result from='a.test' to='b.test'>key</db:result><db:result from='a.test' to='b.test'>key</db:result>`, false},
+		{`<message from='a.test' to='b.test'/><message from='a.test' to='b.test'/>`, false},
+		{`<message from='a.test' to='b.test'/></stream:stream>`, false},
+		{`<message from='a.test' to='b.test'>`, false},
+		{`<message xmlns='jabber:client' from='a.test' to='b.test'/>`, false},
+		{`<message xmlns='jabber:server' from='a.test' to='b.test'/>`, false},
+		{`<auth mechanism='EXTERNAL'/>`, false},
+		{`</stream:stream>`, false},
+		{``, false},
+	} {
+		if better, exception := tolerate(tc.doc, tc.first); exception != "" {
+			t.Errorf("%s became %s as %s", tc.doc, better, exception)
+		}
+	}
+}
+
+// Frames that are not masked are refused with 1002, and the log says whose they were.
+func TestH05_UnmaskedFramesBetweenServers(t *testing.T) {
+	f, _ := receiving(t)
+	conn, err := tls.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(f.wss, "wss://"), "/s2s"), trusting())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET /s2s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: fVMdYqWbvAYrG0sf48ae5w==\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n")
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	buf := make([]byte, 4096)
+	n, err := conn.Read(buf)
+	if err != nil || !strings.HasPrefix(string(buf[:n]), "HTTP/1.1 101") {
+		t.Fatalf("%v: %s", err, buf[:n])
+	}
+	if _, err := conn.Write(append([]byte{0x81, byte(len(openBetween))}, openBetween...)[:2+len(openBetween)]); err != nil {
+		t.Fatal(err)
+	}
+	n, err = conn.Read(buf)
+	if err != nil || n < 4 || buf[0] != 0x88 || int(buf[2])<<8|int(buf[3]) != 1002 {
+		t.Errorf("answered with % x, %v", buf[:n], err)
+	}
+	eventually(t, "the log says why", func() bool { return f.log.says("does not mask its frames") })
+}
+
+// A page is no server, whatever its origin.
+func TestSec87_PageAsServer(t *testing.T) {
+	f, _ := receiving(t)
+	_, response, err := websocket.Dial(t.Context(), f.wss, &websocket.DialOptions{
+		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: trusting()}},
+		HTTPHeader: http.Header{"Origin": {"https://b.test"}}, Subprotocols: []string{"xmpp"},
+	})
+	if err == nil || response == nil || response.StatusCode != http.StatusForbidden {
+		t.Errorf("a page was answered with %v, %v", response, err)
+	}
+	f.server(t).join()
+}
+
+// A domain without a WebSocket, or with one that does not answer, is a stream error that
+// the server can tell the author of.
+func TestServerThatCannotBeReached(t *testing.T) {
+	known := names{"dead.test": "wss://localhost:1/s2s", "plain.test": "ws://localhost:1/s2s"}
+	a := federate(t, "a.test", "127.0.0.1:1", known)
+	for _, to := range []string{"dead.test", "plain.test", "none.test"} {
+		t.Run(to, func(t *testing.T) {
+			_, _, e := initiate(t, a.tcp, "a.test", to)
+			if failed := framing.ReadStreamError(e); failed == nil || failed.Condition != framing.RemoteConnectionFailed || !strings.Contains(failed.Text, to) {
+				t.Errorf("our server got %s", e)
+			}
+		})
+	}
+	t.Run("not ours", func(t *testing.T) {
+		_, _, e := initiate(t, a.tcp, "c.test", "dead.test")
+		if failed := framing.ReadStreamError(e); failed == nil || failed.Condition != framing.InvalidFrom {
+			t.Errorf("our server got %s", e)
+		}
+	})
+}
+
+// judge is a receiving server that asks the authoritative one, through its own gateway, as
+// XEP-0220 §2.3 has it.
+type judge struct {
+	gate  string // where its gateway listens
+	heard chan *framing.Element
+}
+
+func (j *judge) script(p *peer) {
+	h := p.receives("id-of-" + p.conn.RemoteAddr().String())
+	id := "id-of-" + p.conn.RemoteAddr().String()
+	for e := p.next(); e != nil; e = p.next() {
+		j.heard <- e
+		switch {
+		case e.Is(framing.NSDialback, "result") && e.Attr("type") == "":
+			p.say(e, j.ask(p.t, h.To, e.Attr("from"), id, e.Text()))
+		case e.Is(framing.NSDialback, "verify") && e.Attr("type") == "":
+			verdict := "invalid"
+			if e.Text() == "key of "+e.Attr("id") {
+				verdict = "valid"
+			}
+			p.say(e, verdict)
+		}
+	}
+}
+
+func (j *judge) ask(t *testing.T, own, other, id, key string) (verdict string) {
+	conn, err := net.Dial("tcp", j.gate)
+	if err != nil {
+		return "error"
+	}
+	defer conn.Close()
+	p := &peer{t, conn, framing.NewStreamReader(conn, framing.Limits{})}
+	p.send(fmt.Sprintf(headerBetween, own, other, "x"), fmt.Sprintf("<db:verify from='%s' to='%s' id='%s'>%s</db:verify>", own, other, id, key))
+	for e := p.next(); e != nil; e = p.next() {
+		if e.Is(framing.NSDialback, "verify") {
+			return e.Attr("type")
+		}
+	}
+	return "error"
+}
+
+// neighbours are two gateways with a server each that judges by dialback.
+func neighbours(t *testing.T, change ...func(*FederationConfig)) (a, b *federated, heard chan *framing.Element) {
+	t.Helper()
+	known := names{}
+	heard = make(chan *framing.Element, 100)
+	of := func(domain string) *federated {
+		j := &judge{heard: heard}
+		f := federate(t, domain, newBackend(t, j.script).addr, known, change...)
+		j.gate = f.tcp
+		return f
+	}
+	return of("a.test"), of("b.test"), heard
+}
+
+// W01: where both ends of the wss are gateways, the one that calls signs in with its
+// certificate, and neither server has to know: theirs is the dialback of ever.
+func TestW01_ExternalThroughTwoGateways(t *testing.T) {
+	a, b, heard := neighbours(t, withCertificate("a.test", "b.test"))
+	p, h, offered := initiate(t, a.tcp, "a.test", "b.test")
+	if h.ID == "" || offered.Child(nsDialbackFeature, "dialback") == nil || offered.Child("urn:xmpp:sm:3", "sm") == nil || offered.Child(nsSASL, "mechanisms") != nil {
+		t.Errorf("our server is offered %s", offered)
+	}
+	p.send("<db:result from='a.test' to='b.test'>whatever</db:result>")
+	if e := <-heard; !e.Is(framing.NSDialback, "result") || e.Attr("from") != "a.test" || e.Text() == "whatever" {
+		t.Errorf("the other server got %s", e)
+	}
+	if e := p.wants(framing.NSDialback, "result"); e.Attr("type") != "valid" {
+		t.Errorf("our server got %s", e)
+	}
+	p.send("<message from='ada@a.test' to='bob@b.test'><body>hello</body></message>")
+	if e := <-heard; e.Child(framing.NSServer, "body").Text() != "hello" {
+		t.Errorf("the other server got %s", e)
+	}
+	for _, f := range []*federated{a, b} {
+		if !f.log.says("by=external") {
+			t.Error("the log does not say how the stream was authenticated")
+		}
+	}
+	// Another domain of the same server is told to come on a stream of its own.
+	p.send("<db:result from='rooms.a.test' to='b.test'>key</db:result>")
+	if e := p.wants(framing.NSDialback, "result"); e.Attr("type") != "error" || e.Attr("to") != "rooms.a.test" ||
+		e.Child(framing.NSServer, "error").Child(framing.NSStanzaError, "resource-constraint") == nil {
+		t.Errorf("our server got %s", e)
+	}
+	p.send("<message from='x@rooms.a.test' to='bob@b.test'/>")
+	if failed := framing.ReadStreamError(p.next()); failed == nil || failed.Condition != framing.InvalidFrom {
+		t.Errorf("our server got %v", failed)
+	}
+}
+
+// W01: a certificate for another name, of another authority, or none at all: dialback it is, and the log
+// says why.
+func TestW01_CertificateOfAnother(t *testing.T) {
+	stranger, err := tls.X509KeyPair(xmpptest.NewAuthority().Issue("a.test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		change func(*FederationConfig)
+		why    string
+	}{
+		"none":              {func(*FederationConfig) {}, "no certificate came"},
+		"another name":      {withCertificate("c.test"), "not a.test"},
+		"another authority": {func(c *FederationConfig) { c.Certificate = func(string) *tls.Certificate { return &stranger } }, "unknown authority"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b, heard := neighbours(t, tc.change)
+			p, h, _ := initiate(t, a.tcp, "a.test", "b.test")
+			p.send("<db:result from='a.test' to='b.test'>key of " + h.ID + "</db:result>")
+			if e := p.wants(framing.NSDialback, "result"); e.Attr("type") != "valid" {
+				t.Errorf("our server got %s", e)
+			}
+			if e := <-heard; e.Text() != "key of "+h.ID {
+				t.Errorf("the other server got %s", e)
+			}
+			if !b.log.says(tc.why) || b.log.says("by=external") || !b.log.says("by=dialback") {
+				t.Error("the log does not say why, or by what")
+			}
+		})
+	}
+}
+
+// A server whose key is not the authoritative one's speaks for nobody.
+func TestSec97_DialbackWithAnotherKey(t *testing.T) {
+	a, b, _ := neighbours(t)
+	p, _, _ := initiate(t, a.tcp, "a.test", "b.test")
+	p.send("<db:result from='a.test' to='b.test'>guessed</db:result>")
+	if e := p.wants(framing.NSDialback, "result"); e.Attr("type") != "invalid" {
+		t.Errorf("our server got %s", e)
+	}
+	p.send("<message from='ada@a.test' to='bob@b.test'/>")
+	if failed := framing.ReadStreamError(p.next()); failed == nil || failed.Condition != framing.NotAuthorized {
+		t.Errorf("our server got %v", failed)
+	}
+	if !b.log.says("dialback failed") {
+		t.Error("the log does not say so")
+	}
+}
