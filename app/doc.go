@@ -105,13 +105,22 @@
 //	store.Store       commits rows; IndexedDB has the key of a row from its fields
 //
 // The rows are those of the builds before them, field by field, so that a database needs no
-// upgrade, and an older build can come back to it. That is why MessageRow, ChatRow and
+// upgrade but for tables that are new. That is why MessageRow, ChatRow and
 // CoverageRow stand beside the structs they embed: they have times in µs, the words for a
 // delivery and what an index needs.
+//
+// What is said about a message is a fact (state/fact.go): that it was received, read, sent back.
+// A feature emits it with the message's author and id, and Message.With says what it changes, and
+// whether that is for them to say. If the message is in memory it knows it at once; else the fact
+// waits in a table of its own until the message comes into memory, from wherever. So nothing is
+// read to find a message, and in whichever order all comes the picture is the same. Only facts
+// whose messages have not been in memory since are in the table, few of each conversation; State
+// has all of them, so that reading messages needs no index.
 //
 // A change touches:
 //
 //	what stanzas say          one folder in app/feature and a line in client/features.go
+//	what they say of messages the same, and a kind of fact in state/fact.go
 //	… and a person sees it    a word in state and a drawing in view as well
 //	what a person wants       a type in state with its trait and its line in intents (intent.go),
 //	                          and Do in the folder
@@ -136,6 +145,7 @@
 //	coverage      the parts of an archive that are in the store
 //	credential    a token or keys that sign in without the password
 //	event         something that happened; it changes the state
+//	fact          what somebody says about a message: that they have it, or have read it
 //	feature       one extension (XEP), one folder
 //	intent        something that the person wants
 //	lead          to hold the stream and to commit, for all tabs of an account

@@ -33,6 +33,10 @@ window.natterStore = (() => {
       db.createObjectStore("avatars", { keyPath: "id" });
       db.createObjectStore("settings", { keyPath: "name" });
     },
+    (db) => {
+      // What was said about messages that are not in memory.
+      db.createObjectStore("facts", { keyPath: ["peer", "author", "id", "kind", "by"] });
+    },
   ];
 
   const atOnce = 200; // rows that are put, or read, before the page gets to breathe

@@ -94,39 +94,50 @@ func (l *loop) deepen(page state.ArchivePage) *state.Chat {
 	}
 }
 
-// recall reads back to the message that an event is about, if that is on disk and not in
-// memory, where events look for it. Many of these events are what somebody else says: that
-// it is there costs a look at an index, and only what changes it is worth the way back.
-func (l *loop) recall(ev state.Event) {
-	conv, author, id := state.ConvID(""), l.state.Account(), ""
-	switch ev := ev.(type) {
-	case state.MessageMarked:
-		conv, id = ev.Conv, ev.ID
-	case state.MessageRemoved:
-		conv, id = ev.Conv, ev.ID
-	case state.Displayed:
-		conv, id = ev.Conv, ev.ID
-		if ev.Mine {
-			author = conv.JID()
-		}
-	}
-	chat := l.state.Chat(conv)
-	if l.store == nil || chat == nil || !chat.Earlier || chat.Timeline.ByID(author, id) != nil {
+// recall reads back to a message of ours that the person has seen in another tab, and wants to
+// send once more or to delete.
+func (l *loop) recall(conv state.ConvID, id string) {
+	if chat := l.state.Chat(conv); l.store == nil || chat == nil || !chat.Earlier || chat.Timeline.ByID(l.state.Account(), id) != nil {
 		return
 	}
-	rows, err := l.store.Find(context.Background(), conv, []store.Wanted{{Author: author, ID: id}})
+	rows, err := l.store.Find(context.Background(), conv, []store.Wanted{{Author: l.state.Account(), ID: id}})
 	if err != nil {
 		l.trouble(err)
 		return
 	}
-	if len(rows) == 0 {
+	if len(rows) > 0 {
+		l.readTo(conv, rows[0].Message.Key)
+	}
+}
+
+// readElsewhere counts what is left unread where the person has read, on another device, up to a
+// message that is on the disk and not in memory. What is between the two is counted and not read.
+func (l *loop) readElsewhere(ev state.Filed) {
+	chat := l.state.Chat(ev.Conv)
+	if l.store == nil || ev.Kind != state.ReadMark || ev.By != l.state.Account() || chat == nil || !chat.Earlier ||
+		chat.Unread == 0 || chat.Timeline.ByID(ev.Author, ev.ID) != nil {
 		return
 	}
-	here := l.state.With(state.HistoryRead{Conv: conv, Messages: state.States(rows)})
-	if here.With(ev).SameChats(here) {
+	rows, err := l.store.Find(context.Background(), ev.Conv, []store.Wanted{{Author: ev.Author, ID: ev.ID}})
+	first := chat.Timeline.First()
+	if err != nil || len(rows) == 0 || first == nil || !chat.ReadTo.Before(rows[0].Message.Key) {
 		return
 	}
-	l.readTo(conv, rows[0].Message.Key)
+	unread := 0
+	for _, m := range chat.Timeline.From(first.Key, chat.Timeline.Len()) {
+		if !m.Mine {
+			unread++
+		}
+	}
+	// How many of the newest on the disk come after a place, up to most.
+	after := func(k state.Key, most int) int {
+		return sort.Search(most, func(n int) bool {
+			m, err := l.store.Nth(context.Background(), ev.Conv, n+1)
+			return err != nil || m == nil || !k.Before(m.Message.Key)
+		})
+	}
+	unread += after(rows[0].Message.Key, chat.Timeline.Len()+chat.Unread) - after(first.Key, chat.Timeline.Len()) - 1
+	l.state = l.state.With(state.ReadElsewhere{Conv: ev.Conv, To: rows[0].Message.Key, Unread: unread})
 }
 
 // readEnds reads the ends of the conversations in which something was said last. It

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,66 +171,73 @@ func TestAStartReadsTwice(t *testing.T) {
 	}
 }
 
-// What is said about a message reaches it on the disk. Nothing is read back for what
-// changes nothing, whoever says it.
-func TestAWordAboutWhatIsOnTheDisk(t *testing.T) {
+// What is said about a message reaches it wherever it is. Nothing is read to find it; one that is
+// on the disk knows it when it is read, and what is forged changes nothing there either.
+func TestAWordAboutWhatIsOnTheDisk(t *testing.T) { aWordAbout(t, 400, "") }
+
+func TestAWordAboutOneOf50000(t *testing.T) { aWordAbout(t, 50_000, "for an old one") }
+
+func aWordAbout(t *testing.T, many int, only string) {
 	const ada, grace = "ada@localhost", "grace@localhost"
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	all := state.New().With(state.SessionStarted{Me: ada + "/tab"})
-	mark := func(id string, d state.Delivery) {
-		all = all.With(state.MessageMarked{Conv: grace, ID: id, Delivery: d, Problem: map[bool]string{true: "old"}[d == state.Failed]})
-	}
-	for i := range 300 {
-		m := state.Message{ID: fmt.Sprint("m", i), Author: ada, Mine: true, Body: "hello", At: now, Delivery: state.OnServer}
-		if i%2 == 1 {
-			m.Author, m.Mine, m.Delivery = grace, false, state.Received
+	head := state.New().With(state.SessionStarted{Me: ada + "/tab"}).With(state.ChatStarted{Conv: grace})
+	b := store.Changes(nil, head)
+	for i := range many {
+		key := state.Key{Time: now.UnixMicro() + int64(i), Seq: int64(i)}
+		m := &state.MessageRow{Conv: grace, At: key.Time, Delivery: "server", Message: state.Message{Key: key, ID: fmt.Sprint("m", i), Author: ada, Mine: true, Body: "hello"}}
+		switch {
+		case i%2 == 1:
+			m.Author, m.Mine, m.Delivery = grace, false, ""
+		case i == many-210:
+			m.Delivery, m.Problem = "failed", "old"
+		case i == many-212:
+			m.Delivery = "delivered"
 		}
-		all = all.With(state.MessageAdded{Conv: grace, Message: m})
-	}
-	mark("m10", state.Failed)
-	mark("m12", state.Delivered)
-	all = all.With(state.Displayed{Conv: grace, ID: "m20"})
-	if n := all.Chat(grace).Unread; n != 1 {
-		t.Fatalf("%d are unread", n)
-	}
-	ours := func(c *state.Chat, id string) (m state.Message) {
-		if found := c.Timeline.ByID(ada, id); found != nil {
-			m = *found
+		if i == many-1 {
+			c := *head.Chat(grace)
+			b.Rows = append(b.Rows, state.Row{Value: &state.ChatRow{Chat: state.Chat{Conv: c.Conv}, High: int64(many), Last: m}})
 		}
-		return m
+		b.Rows = append(b.Rows, state.Row{Value: m})
 	}
 	const bounce = `<message xmlns='jabber:client' from='%s' type='error' id='%s'><error type='cancel'>` +
 		`<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>`
 	const receipt = `<message xmlns='jabber:client' from='%s' id='r'><received xmlns='urn:xmpp:receipts' id='%s'/></message>`
 	const marker = `<message xmlns='jabber:client' from='%s' type='chat' id='d'><displayed xmlns='urn:xmpp:chat-markers:0' id='%s'/></message>`
+	is := func(d state.Delivery, problem string) func(*state.Chat, *state.Message) bool {
+		return func(_ *state.Chat, m *state.Message) bool { return m.Delivery == d && m.Problem == problem }
+	}
+	seen := func(yes bool) func(*state.Chat, *state.Message) bool {
+		return func(c *state.Chat, m *state.Message) bool { return c.Seen(m) == yes }
+	}
+	const gone = "There is nobody at this address."
+	id := func(back int) string { return fmt.Sprint("m", many-back) }
 	for name, tc := range map[string]struct {
 		says, from, id string
-		reads          int
-		want           func(*state.Chat) bool
+		here           bool // in memory
+		want           func(*state.Chat, *state.Message) bool
 	}{
-		"a bounce": {bounce, grace, "m40", 2, func(c *state.Chat) bool {
-			m := ours(c, "m40")
-			return m.Delivery == state.Failed && m.Bounced && m.Problem == "There is nobody at this address."
-		}},
-		"a receipt":                      {receipt, grace, "m280", 0, func(c *state.Chat) bool { return ours(c, "m280").Delivery == state.Delivered }},
-		"a receipt for an old one":       {receipt, grace, "m240", 1, func(c *state.Chat) bool { return ours(c, "m240").Delivery == state.Delivered }},
-		"a receipt for a failed one":     {receipt, grace, "m10", 2, func(c *state.Chat) bool { return ours(c, "m10").Delivery == state.Delivered }},
-		"a marker":                       {marker, grace, "m40", 2, func(c *state.Chat) bool { return c.SeenTo == ours(c, "m40").Key }},
-		"a bounce of nothing":            {bounce, grace, "made up", 0, nil},
-		"a bounce of theirs":             {bounce, grace, "m41", 0, nil},
-		"a bounce by somebody else":      {bounce, "mallory@localhost", "m40", 0, nil},
-		"a bounce of what has failed":    {bounce, grace, "m10", 0, nil},
-		"a bounce of what has arrived":   {bounce, grace, "m12", 0, nil},
-		"a second receipt":               {receipt, grace, "m12", 0, nil},
-		"a marker where more is seen":    {marker, grace, "m18", 0, nil},
-		"a marker by somebody else":      {marker, "mallory@localhost", "m40", 0, nil},
-		"a marker on what they have not": {marker, grace, "made up", 0, nil},
+		"a receipt":                     {receipt, grace, id(20), true, is(state.Delivered, "")},
+		"a receipt for an old one":      {receipt, grace, id(300), false, is(state.Delivered, "")},
+		"a receipt for a failed one":    {receipt, grace, id(210), false, is(state.Delivered, "")},
+		"a second receipt":              {receipt, grace, id(212), false, is(state.Delivered, "")},
+		"a receipt by somebody else":    {receipt, "mallory@localhost", id(300), false, is(state.OnServer, "")},
+		"a bounce for an old one":       {bounce, grace, id(300), false, is(state.Failed, gone)},
+		"a bounce by somebody else":     {bounce, "mallory@localhost", id(300), false, is(state.OnServer, "")},
+		"a bounce of theirs":            {bounce, grace, id(299), false, is(state.Received, "")},
+		"a bounce of what has arrived":  {bounce, grace, id(212), false, is(state.Delivered, "")},
+		"a marker for an old one":       {marker, grace, id(300), false, seen(true)},
+		"a marker on an earlier one":    {marker, grace, id(302), false, seen(true)},
+		"a marker by somebody else":     {marker, "mallory@localhost", id(300), false, seen(false)},
+		"a marker by them on their own": {marker, grace, id(299), false, seen(false)},
 	} {
+		if !strings.HasSuffix(name, only) {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			var disk store.Memory
 			s, err := disk.Open(t.Context(), ada)
 			if err == nil {
-				err = s.Commit(t.Context(), store.Changes(nil, all))
+				err = s.Commit(t.Context(), b)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -242,7 +250,7 @@ func TestAWordAboutWhatIsOnTheDisk(t *testing.T) {
 			if n := before.Timeline.Len(); n != window.Messages {
 				t.Fatalf("%d messages are in memory", n)
 			}
-			read.pages = 0
+			*read = counting{Store: s}
 			for range 2 {
 				el, err := framing.Parse(fmt.Sprintf(tc.says, tc.from, tc.id), framing.DefaultLimits)
 				if err != nil {
@@ -251,40 +259,49 @@ func TestAWordAboutWhatIsOnTheDisk(t *testing.T) {
 				l.receive(el)
 			}
 			l.save()
-			after := l.state.Chat(grace)
-			if read.pages != tc.reads {
-				t.Errorf("%d pages were read, want %d", read.pages, tc.reads)
+			if n := read.pages + read.ends + read.ones; n != 0 {
+				t.Errorf("it was read %d times: %+v", n, read)
 			}
-			if tc.want == nil {
-				if after != before {
-					t.Error("something has changed")
+			if after := l.state.Chat(grace); (after != before) != tc.here {
+				t.Errorf("in memory something has changed: %v", after != before)
+			}
+			check := func(c *state.Chat) {
+				t.Helper()
+				m := c.Timeline.ByID(ada, tc.id)
+				if m == nil {
+					m = c.Timeline.ByID(grace, tc.id)
 				}
-				return
+				if m == nil || !tc.want(c, m) {
+					t.Errorf("it is %+v, seen to %v", m, c.SeenTo)
+				}
 			}
-			if !tc.want(after) {
-				t.Error("it is not so in memory")
+			for range 6 {
+				l.readOlder(grace)
 			}
-			if n, want := after.Timeline.Len(), min(window.Messages+tc.reads*backPage, 300); n != want {
-				t.Errorf("%d messages are in memory, want %d", n, want)
-			}
-			kept, err := s.Load(t.Context(), store.Window{Chats: 1, Messages: 300})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !tc.want(state.New().With(kept.Event()).Chat(grace)) {
-				t.Error("it is not so on the disk")
+			check(l.state.Chat(grace))
+			l.save()
+			for range 2 { // the first time from what was filed, then from the message itself
+				kept, err := s.Load(t.Context(), store.Window{Chats: 1, Messages: 350})
+				if err != nil {
+					t.Fatal(err)
+				}
+				check(state.New().With(kept.Event()).Chat(grace))
 			}
 		})
 	}
 }
 
-// What the person has read on another device is counted from there, however far back.
+// What the person has read on another device is counted from there, however far back, and
+// nothing in between is read.
 func TestReadElsewhereUpToWhatIsOnTheDisk(t *testing.T) {
 	const ada, grace = "ada@localhost", "grace@localhost"
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	all := state.New().With(state.SessionStarted{Me: ada + "/tab"})
+	said := func(s *state.State, i int) *state.State {
+		return s.With(state.MessageAdded{Conv: grace, Message: state.Message{ID: fmt.Sprint("m", i), Author: grace, Body: "hello", At: now}})
+	}
 	for i := range 80 {
-		all = all.With(state.MessageAdded{Conv: grace, Message: state.Message{ID: fmt.Sprint("m", i), Author: grace, Body: "hello", At: now}})
+		all = said(all, i)
 	}
 	var disk store.Memory
 	s, err := disk.Open(t.Context(), ada)
@@ -297,16 +314,37 @@ func TestReadElsewhereUpToWhatIsOnTheDisk(t *testing.T) {
 	l := newLoop(New(Config{Clock: fixed{stream.RealClock, now}}))
 	l.store = s
 	l.load()
-	l.Emit(state.Displayed{Conv: grace, ID: "m9", Mine: true})
-	if n := l.state.Chat(grace).Unread; n != 70 {
-		t.Errorf("%d are unread, want 70", n)
+	l.state = said(l.state, 80) // not on the disk yet
+	mark := func(id string) {
+		l.Emit(state.Filed{Target: state.Target{Conv: grace, Author: grace, ID: id}, Fact: state.Fact{Kind: state.ReadMark, By: ada}})
+	}
+	for _, tc := range []struct {
+		id   string
+		want int
+	}{{"m9", 71}, {"m5", 71}, {"m25", 55}, {"made up", 55}, {"m70", 10}, {"m9", 10}} {
+		if mark(tc.id); l.state.Chat(grace).Unread != tc.want {
+			t.Errorf("read to %s: %d are unread, want %d", tc.id, l.state.Chat(grace).Unread, tc.want)
+		}
+	}
+	if n := l.state.Chat(grace).Timeline.Len(); n != window.Messages+1 {
+		t.Errorf("%d messages are in memory", n)
 	}
 }
 
-// counting counts the pages that are read.
+// counting counts what is read.
 type counting struct {
 	store.Store
-	pages, ends int
+	pages, ends, ones int
+}
+
+func (c *counting) Find(ctx context.Context, conv state.ConvID, wanted []store.Wanted) ([]state.MessageRow, error) {
+	c.ones++
+	return c.Store.Find(ctx, conv, wanted)
+}
+
+func (c *counting) Nth(ctx context.Context, conv state.ConvID, n int) (*state.MessageRow, error) {
+	c.ones++
+	return c.Store.Nth(ctx, conv, n)
 }
 
 func (c *counting) Ends(ctx context.Context, convs []state.ConvID, n int) ([][]state.MessageRow, error) {

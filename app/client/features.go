@@ -3,6 +3,7 @@ package client
 import (
 	"natter/app/feature"
 	"natter/app/feature/archive"
+	"natter/app/feature/bounces"
 	"natter/app/feature/carbons"
 	"natter/app/feature/chat"
 	"natter/app/feature/chatstates"
@@ -25,6 +26,7 @@ func All() []*feature.Feature {
 		roster.New(),
 		carbons.New(), // before the archive for the same reason
 		chat.New(),
+		bounces.New(),
 		receipts.New(),
 		markers.New(),
 		chatstates.New(),

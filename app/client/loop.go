@@ -141,7 +141,10 @@ func (l *loop) perform(in state.Intent) {
 		l.feature(in)
 	case state.RetryMessage:
 		l.urgent = true
-		l.recall(state.MessageMarked{Conv: in.Conv, ID: in.ID, Delivery: state.Queued})
+		l.recall(in.Conv, in.ID)
+		l.feature(in)
+	case state.DeleteMessage:
+		l.recall(in.Conv, in.ID)
 		l.feature(in)
 	default:
 		l.feature(in)
@@ -249,8 +252,8 @@ func (l *loop) change(ev state.Event) state.Event {
 		ev = l.news(m)
 	case state.ArchiveRead:
 		l.paged = true
-	case state.MessageMarked, state.MessageRemoved, state.Displayed:
-		l.recall(ev)
+	case state.Filed:
+		l.readElsewhere(m)
 	}
 	l.state = l.state.With(ev)
 	return ev

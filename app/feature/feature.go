@@ -178,3 +178,12 @@ func (st *Stanza) Then(f func()) {
 	}
 	st.Page.later = append(st.Page.later, f)
 }
+
+// Says is the fact that whoever sent the stanza says about a message of its conversation: about
+// that of an author, by the author's id for it.
+func (st *Stanza) Says(kind state.FactKind, author jid.JID, id, text string) state.Filed {
+	return state.Filed{
+		Target: state.Target{Conv: st.Conv, Author: author, ID: id},
+		Fact:   state.Fact{Kind: kind, By: st.By.JID, At: st.At.UnixMicro(), Text: text},
+	}
+}

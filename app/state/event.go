@@ -329,6 +329,7 @@ func (ev MessageAdded) apply(s *State) {
 	} else {
 		c.Unread++
 	}
+	s.bring(c, ev.Message)
 	s.setChat(c)
 }
 
@@ -345,26 +346,21 @@ func (s *State) Heard(ev MessageAdded) Message {
 	return m
 }
 
-// MessageMarked: a message of ours came further. It never goes back, but a failed
-// one may still turn out to have arrived, unless it was sent back: that our server has
-// it then says nothing.
-type MessageMarked struct {
-	Conv     ConvID
-	ID       string
-	Delivery Delivery
-	Problem  string
-	Bounced  bool // with Failed: it was sent back
+// MessageRetried: a failed message of ours is to be sent once more. What was said of it before
+// says nothing of that.
+type MessageRetried struct {
+	Conv ConvID
+	ID   string
 }
 
-func (ev MessageMarked) apply(s *State) {
+func (ev MessageRetried) apply(s *State) {
 	c := s.chat(ev.Conv)
 	old := c.Timeline.ByID(s.Account(), ev.ID)
-	if old == nil || !old.Mine || !further(old, ev.Delivery) {
+	if old == nil || !old.Mine || old.Delivery != Failed {
 		return
 	}
 	m := *old
-	m.Rev, m.Delivery, m.Problem, m.Bounced = s.Rev, ev.Delivery, ev.Problem, ev.Bounced
-	m.Late = m.Late || m.Delivery == Queued // once more
+	m.Rev, m.Delivery, m.Problem, m.Bounced, m.Late = s.Rev, Queued, "", false, true
 	c.Timeline = c.Timeline.put(&m)
 	s.setChat(c)
 }
@@ -385,16 +381,6 @@ func (ev MessageRemoved) apply(s *State) {
 	s.setChat(c)
 }
 
-func further(m *Message, to Delivery) bool {
-	switch {
-	case m.Delivery == Failed:
-		return to != Failed && (to != OnServer || !m.Bounced)
-	case to == Failed:
-		return m.Delivery != Delivered
-	}
-	return to > m.Delivery
-}
-
 // ChatRead: the person has seen the conversation to its end.
 type ChatRead struct{ Conv ConvID }
 
@@ -412,42 +398,19 @@ func (ev ChatRead) apply(s *State) {
 	s.setChat(&read)
 }
 
-// Displayed: the peer has seen the conversation up to a message of ours or, with Mine, the
-// person has, up to one of theirs, on another device. It never goes back.
-type Displayed struct {
-	Conv ConvID
-	ID   string
-	Mine bool
+// ReadElsewhere: the person has read, on another device, up to a message that is on the disk and
+// not in memory.
+type ReadElsewhere struct {
+	Conv   ConvID
+	To     Key
+	Unread int // how many come later
 }
 
-func (ev Displayed) apply(s *State) {
-	c, author := s.chat(ev.Conv), s.Account()
-	if ev.Mine {
-		author = ev.Conv.JID()
+func (ev ReadElsewhere) apply(s *State) {
+	if c := s.chat(ev.Conv); c.ReadTo.Before(ev.To) {
+		c.ReadTo, c.Unread = ev.To, min(c.Unread, ev.Unread)
+		s.setChat(c)
 	}
-	m := c.Timeline.ByID(author, ev.ID)
-	switch {
-	case m == nil:
-		return
-	case !ev.Mine:
-		if !c.SeenTo.Before(m.Key) {
-			return
-		}
-		c.SeenTo = m.Key
-	default:
-		if !c.ReadTo.Before(m.Key) {
-			return
-		}
-		c.ReadTo = m.Key
-		left := 0
-		for _, later := range c.Timeline.From(m.Key, c.Timeline.Len()) {
-			if !later.Mine && later != m {
-				left++
-			}
-		}
-		c.Unread = min(c.Unread, left)
-	}
-	s.setChat(c)
 }
 
 // DiscretionChanged: from now on nobody is told, or contacts are, what has been read here.
@@ -550,6 +513,7 @@ func (ev ArchivePage) apply(s *State) {
 	} else if last := c.Timeline.Last(); last != nil && c.Unread == 0 && c.ReadTo == (Key{}) {
 		c.ReadTo = last.Key
 	}
+	s.bring(c, ev.Messages...)
 	s.setChat(c)
 }
 

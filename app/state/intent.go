@@ -278,7 +278,7 @@ func (in RetryMessage) shown(s *State) []Event {
 	if m := chat.Timeline.ByID(s.Account(), in.ID); m == nil || m.Delivery != Failed {
 		return nil
 	}
-	return []Event{MessageMarked{Conv: in.Conv, ID: in.ID, Delivery: Queued}}
+	return []Event{MessageRetried(in)}
 }
 
 func (in DeleteMessage) shown(*State) []Event {

@@ -52,6 +52,7 @@ var kept = []table{
 	{new(Contact), changedContacts},
 	{new(Floor), changedFloors}, // before the messages: what is pruned goes first
 	{new(MessageRow), changedMessages},
+	{new(Filed), changedFacts},
 	{new(Draft), changedDrafts},
 	{new(ChatRow), changedChats},
 	{new(CoverageRow), changedCoverage},
@@ -212,6 +213,9 @@ func (c *ChatRow) put(s *State) {
 	chat, old := c.Chat, s.chat(c.Conv)
 	chat.Timeline, chat.Earlier, chat.Typing, chat.Draft = old.Timeline, old.Earlier, old.Typing, old.Draft
 	chat.Floor, chat.Floored = old.Floor, old.Floored
+	if chat.SeenTo.Before(old.SeenTo) {
+		chat.SeenTo = old.SeenTo // the other tab does not have the message in memory
+	}
 	chat.Timeline.low, chat.Timeline.high = min(old.Timeline.low, c.Low), max(old.Timeline.high, c.High)
 	s.setChat(&chat)
 }
@@ -318,6 +322,7 @@ func (m *MessageRow) put(s *State) {
 	c.Timeline.low, c.Timeline.high = min(c.Timeline.low, m.Seq), max(c.Timeline.high, m.Seq)
 	plain.Rev = s.Rev
 	c.Timeline = c.Timeline.put(&plain)
+	s.bring(c, plain)
 	s.setChat(c)
 }
 
@@ -356,6 +361,7 @@ type HistoryRead struct {
 func (ev HistoryRead) apply(s *State) {
 	c := s.chat(ev.Conv)
 	c.Timeline = c.Timeline.read(ev.Messages)
+	s.bring(c, ev.Messages...)
 	c.Earlier = ev.Earlier
 	s.setChat(c)
 }

@@ -138,7 +138,7 @@ func TestRestoredSeqsGoOn(t *testing.T) {
 func TestHistoryReadChangesNothingKnown(t *testing.T) {
 	s := remembered()
 	stale := *s.Chat(grace).Timeline.Last()
-	s = s.With(MessageMarked{Conv: grace, ID: "4", Delivery: Delivered})
+	s = s.With(about("4", Receipt))
 	before := s
 	s = s.With(HistoryRead{Conv: grace, Messages: []Message{stale,
 		{Key: Key{Time: 1, Seq: 0}, ID: "3", Author: grace, Body: "an id used twice"}}})
@@ -159,8 +159,8 @@ func TestChanged(t *testing.T) {
 		s = s.With(MessageAdded{Conv: grace, Message: mine(fmt.Sprint(i), "words", time.Duration(i)*time.Second)})
 	}
 	before := s
-	for _, id := range []string{"7", "3", "7"} {
-		s = s.With(MessageMarked{Conv: grace, ID: id, Delivery: s.Chat(grace).Timeline.ByID(ada, id).Delivery + 1})
+	for _, fact := range []Filed{about("7", Acked), about("3", Acked), about("7", Receipt)} {
+		s = s.With(fact)
 	}
 	if got := fmt.Sprint(changed(before, s)); got != "[3 7]" {
 		t.Errorf("since then %v", got)
@@ -174,7 +174,7 @@ func TestChanged(t *testing.T) {
 	if got := changed(before, s); len(got) != 2002 || got[0] != "3" {
 		t.Errorf("%d changes, first %v", len(got), got[0])
 	}
-	if got := fmt.Sprint(changed(s, s.With(MessageMarked{Conv: grace, ID: "0", Delivery: Delivered}))); got != "[0]" {
+	if got := fmt.Sprint(changed(s, s.With(about("0", Receipt)))); got != "[0]" {
 		t.Errorf("after that %v", got)
 	}
 }

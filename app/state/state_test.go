@@ -101,8 +101,8 @@ func TestDisplayed(t *testing.T) {
 	s := signedIn()
 	for i, m := range []Message{mine("1", "one", 0), mine("2", "two", time.Second), mine("3", "failed", 2*time.Second), mine("4", "queued", 3*time.Second)} {
 		s = s.With(MessageAdded{Conv: grace, Message: m})
-		if d := []Delivery{OnServer, Delivered, Failed, Queued}[i]; d != Queued {
-			s = s.With(MessageMarked{Conv: grace, ID: m.ID, Delivery: d})
+		if kind := []FactKind{Acked, Receipt, Bounced, ""}[i]; kind != "" {
+			s = s.With(about(m.ID, kind))
 		}
 	}
 	seen := func(s *State) (all string) {
@@ -115,38 +115,38 @@ func TestDisplayed(t *testing.T) {
 		return all
 	}
 	for _, tc := range []struct{ id, want string }{{"2", "12"}, {"1", "1"}, {"4", "12"}, {"no", ""}} {
-		if got := seen(s.With(Displayed{Conv: grace, ID: tc.id})); got != tc.want {
+		if got := seen(s.With(about(tc.id, ReadMark))); got != tc.want {
 			t.Errorf("up to %s: seen are %q, not %q", tc.id, got, tc.want)
 		}
 	}
-	if got := seen(s.With(Displayed{Conv: grace, ID: "2"}).With(Displayed{Conv: grace, ID: "1"})); got != "12" {
+	if got := seen(s.With(about("2", ReadMark)).With(about("1", ReadMark))); got != "12" {
 		t.Errorf("it went back to %q", got)
 	}
 
 	s = s.With(MessageAdded{Conv: grace, Message: from("1", "theirs", 4*time.Second)}).
 		With(MessageAdded{Conv: grace, Message: from("5", "five", 5*time.Second)}).
 		With(MessageAdded{Conv: grace, Message: from("6", "six", 6*time.Second)})
-	if got := seen(s.With(Displayed{Conv: grace, ID: "5"})); got != "" {
+	if got := seen(s.With(about("5", ReadMark))); got != "" {
 		t.Errorf("a peer who has read their own message has seen %q", got)
 	}
 	for _, tc := range []struct {
 		id     string
 		unread int
 	}{{"1", 2}, {"5", 1}, {"6", 0}, {"no", 3}, {"2", 3}} {
-		if got := s.With(Displayed{Conv: grace, ID: tc.id, Mine: true}).Chat(grace).Unread; got != tc.unread {
+		if got := s.With(readHere(tc.id)).Chat(grace).Unread; got != tc.unread {
 			t.Errorf("with %s read elsewhere %d are unread, not %d", tc.id, got, tc.unread)
 		}
 	}
-	if got := s.With(ChatRead{Conv: grace}).With(Displayed{Conv: grace, ID: "5", Mine: true}).Chat(grace); got.Unread != 0 || got.ReadTo != got.Timeline.Last().Key {
+	if got := s.With(ChatRead{Conv: grace}).With(readHere("5")).Chat(grace); got.Unread != 0 || got.ReadTo != got.Timeline.Last().Key {
 		t.Error("what was read is unread again")
 	}
-	if s.With(Displayed{Conv: "mallory@example.org", ID: "1"}).Chat("mallory@example.org") != nil {
+	if s.With(Filed{Target{"mallory@example.org", ada, "1"}, Fact{Kind: ReadMark, By: "mallory@example.org"}}).Chat("mallory@example.org") != nil {
 		t.Error("a marker began a conversation")
 	}
 }
 
 func TestRemoved_OnlyWhatFailed(t *testing.T) {
-	failed := MessageMarked{Conv: grace, ID: "2", Delivery: Failed, Problem: "gone"}
+	failed := about("2", GaveUp)
 	s := signedIn().
 		With(MessageAdded{Conv: grace, Message: from("2", "hers, by the same id", 0)}).
 		With(MessageAdded{Conv: grace, Message: mine("1", "one", 0)}).
@@ -375,8 +375,8 @@ func TestDuplicates(t *testing.T) {
 }
 
 func TestDelivery(t *testing.T) {
-	mark := func(d Delivery) Event { return MessageMarked{Conv: grace, ID: "1", Delivery: d, Problem: "why"} }
-	bounced := MessageMarked{Conv: grace, ID: "1", Delivery: Failed, Problem: "why", Bounced: true}
+	mark := func(kind FactKind) Event { return about("1", kind) }
+	bounced, again := mark(Bounced), MessageRetried{Conv: grace, ID: "1"}
 	inArchive := mine("1", "hi", 0)
 	inArchive.ArchiveID, inArchive.Delivery = "x", OnServer
 	page := ArchivePage{Conv: grace, Messages: []Message{inArchive}}
@@ -385,19 +385,21 @@ func TestDelivery(t *testing.T) {
 		want   Delivery
 	}{
 		{nil, Queued},
-		{[]Event{mark(OnServer)}, OnServer},
-		{[]Event{mark(Delivered), mark(OnServer)}, Delivered},
-		{[]Event{mark(Failed)}, Failed},
-		{[]Event{mark(Failed), mark(Queued)}, Queued},
-		{[]Event{mark(Failed), mark(Delivered)}, Delivered},
-		{[]Event{mark(Delivered), mark(Failed)}, Delivered},
-		{[]Event{mark(OnServer), mark(Failed)}, Failed},
-		{[]Event{mark(Failed), mark(OnServer)}, OnServer},
-		{[]Event{mark(Failed), page}, OnServer},
-		{[]Event{bounced, mark(OnServer)}, Failed}, // our server has it, and sent it back
+		{[]Event{mark(Acked)}, OnServer},
+		{[]Event{mark(Receipt), mark(Acked)}, Delivered},
+		{[]Event{mark(GaveUp)}, Failed},
+		{[]Event{mark(GaveUp), again}, Queued},
+		{[]Event{mark(GaveUp), mark(Receipt)}, Delivered},
+		{[]Event{mark(Receipt), mark(GaveUp)}, Delivered},
+		{[]Event{mark(Acked), mark(GaveUp)}, OnServer}, // it has it, whatever we thought
+		{[]Event{mark(Acked), bounced}, Failed},
+		{[]Event{mark(GaveUp), bounced, mark(Acked)}, Failed},
+		{[]Event{mark(GaveUp), mark(Acked)}, OnServer},
+		{[]Event{mark(GaveUp), page}, OnServer},
+		{[]Event{bounced, mark(Acked)}, Failed}, // our server has it, and sent it back
 		{[]Event{bounced, page}, Failed},
-		{[]Event{bounced, mark(Queued), mark(OnServer)}, OnServer},
-		{[]Event{bounced, mark(Delivered)}, Delivered},
+		{[]Event{bounced, again, mark(Acked)}, OnServer},
+		{[]Event{bounced, mark(Receipt)}, Delivered},
 	} {
 		s := signedIn().With(MessageAdded{Conv: grace, Message: mine("1", "hi", 0)})
 		for _, ev := range tc.events {
@@ -408,7 +410,10 @@ func TestDelivery(t *testing.T) {
 		}
 	}
 	t.Run("nobody marks another's message", func(t *testing.T) {
-		s := signedIn().With(MessageAdded{Conv: grace, Message: from("1", "hi", 0)}).With(mark(Failed))
+		s := signedIn().With(MessageAdded{Conv: grace, Message: from("1", "hi", 0)})
+		for _, kind := range []FactKind{Acked, GaveUp, Bounced, Receipt} {
+			s = s.With(mark(kind)).With(Filed{Target{grace, grace, "1"}, Fact{Kind: kind, By: ada}})
+		}
 		if s.Chat(grace).Timeline.Last().Delivery != Received {
 			t.Error("a received message was marked")
 		}
@@ -586,3 +591,15 @@ func BenchmarkMessageAdded(b *testing.B) {
 		})
 	}
 }
+
+// about is what is said about a message of ours, by whoever says it.
+func about(id string, kind FactKind) Filed {
+	by := jid.JID(grace)
+	if kind == Acked || kind == GaveUp {
+		by = ada
+	}
+	return Filed{Target{grace, ada, id}, Fact{Kind: kind, By: by, Text: map[FactKind]string{GaveUp: "why", Bounced: "why"}[kind]}}
+}
+
+// readHere is what another client of ours says about one of theirs.
+func readHere(id string) Filed { return Filed{Target{grace, grace, id}, Fact{Kind: ReadMark, By: ada}} }

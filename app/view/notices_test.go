@@ -55,7 +55,7 @@ func TestNotices(t *testing.T) {
 	hears("seen", me+" 7")
 
 	c.unseen = true
-	b.play(state.Displayed{Conv: grace, ID: "3", Mine: true})
+	b.play(state.Filed{Target: state.Target{Conv: grace, Author: grace, ID: "3"}, Fact: state.Fact{Kind: state.ReadMark, By: b.state.Account()}})
 	hears("read in part on another device", me+" 5")
 	b.play(state.ChatRead{Conv: grace})
 	hears("read", "none from grace@example.org", me+" 3")

@@ -22,7 +22,6 @@ import (
 const (
 	nsOriginID = "urn:xmpp:sid:0"
 	nsDelay    = "urn:xmpp:delay"
-	nsMarkers  = "urn:xmpp:chat-markers:0"
 )
 
 // longSubject is the length in bytes above which a subject is shown as part of the body.
@@ -35,10 +34,9 @@ func New() *feature.Feature {
 		Name: "chat (RFC 6121)",
 		Messages: map[framing.Name]feature.Handler{
 			{Space: framing.NSClient, Local: "message"}: receive,
-			{Space: framing.NSClient, Local: "error"}:   bounced,
 		},
 		Acknowledged: func(c feature.Client, st *framing.Element) {
-			markDelivery(c, st, state.OnServer, "")
+			markDelivery(c, st, state.Acked, "")
 		},
 		Lost:    t.onLost,
 		Observe: t.observe,
@@ -74,7 +72,6 @@ func receive(c feature.Client, st *feature.Stanza) {
 		Subject:   subject,
 		Body:      body,
 		At:        st.At,
-		Asks:      notice == "" && st.Child(nsMarkers, "markable") != nil, // an unreadable message is never read
 	}
 	if notice != "" {
 		m.Body, m.Notice = notice, true
@@ -116,36 +113,6 @@ func onlyText(message *framing.Element, local string) (string, bool) {
 	return found.Text(), true
 }
 
-// bounced handles an error for a message of ours. A text in the error is never shown as a
-// message.
-func bounced(c feature.Client, st *feature.Stanza) {
-	if st.ID == "" || st.Source != feature.Live {
-		return
-	}
-	why, known := reasons[framing.ReadStanzaError(st.Element).Condition]
-	if !known {
-		why = "It could not be delivered."
-	}
-	c.Emit(state.MessageMarked{Conv: st.Conv, ID: st.ID, Delivery: state.Failed, Problem: why, Bounced: true})
-}
-
-// reasons has the stanza errors (RFC 6120 §8.3.3) that help a person.
-var reasons = map[string]string{
-	"item-not-found":          "There is nobody at this address.",
-	"gone":                    "This address no longer exists.",
-	"remote-server-not-found": "The other server could not be found.",
-	"remote-server-timeout":   "The other server does not answer.",
-	"service-unavailable":     "The other side does not accept messages right now.",
-	"recipient-unavailable":   "The other side is not there.",
-	"forbidden":               "You are not allowed to write to this address.",
-	"not-allowed":             "You are not allowed to write to this address.",
-	"not-authorized":          "You are not allowed to write to this address.",
-	"not-acceptable":          "The other side does not accept this message.",
-	"policy-violation":        "The server refused this message.",
-	"resource-constraint":     "The other side's mailbox is full, or its server is busy.",
-	"jid-malformed":           "This is not a valid address.",
-}
-
 func (t *sender) do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
 	case state.StartChat, state.ReadChat, state.KeepDraft, state.DeleteMessage:
@@ -181,7 +148,7 @@ func write(c feature.Client, in state.SendMessage) {
 	if m.Late {
 		withDelay(st, m.At) // it leaves at an unknown time
 	}
-	send(c, in.Conv, st)
+	send(c, st)
 }
 
 func stanza(c feature.Client, conv state.ConvID, m *state.Message) *framing.Element {
@@ -197,9 +164,9 @@ func stanza(c feature.Client, conv state.ConvID, m *state.Message) *framing.Elem
 	return st
 }
 
-func send(c feature.Client, conv state.ConvID, st *framing.Element) {
+func send(c feature.Client, st *framing.Element) {
 	if err := c.Send(st); err != nil {
-		c.Emit(state.MessageMarked{Conv: conv, ID: st.Attr("id"), Delivery: state.Failed, Problem: refusal(err)})
+		markDelivery(c, st, state.GaveUp, refusal(err))
 	}
 }
 
@@ -228,7 +195,7 @@ func retry(c feature.Client, in state.RetryMessage) {
 	}
 	feature.Emit(c, events)
 	m := ours(c, in.Conv, in.ID)
-	send(c, in.Conv, withDelay(stanza(c, in.Conv, m), m.At))
+	send(c, withDelay(stanza(c, in.Conv, m), m.At))
 }
 
 // withDelay adds to a late message when it was written (XEP-0203).
@@ -239,9 +206,14 @@ func withDelay(st *framing.Element, at time.Time) *framing.Element {
 	return st.Add(framing.New(nsDelay, "delay").Set("stamp", at.UTC().Format("2006-01-02T15:04:05.000Z")))
 }
 
-func markDelivery(c feature.Client, st *framing.Element, d state.Delivery, problem string) {
+// markDelivery says of a message of ours how far it has come.
+func markDelivery(c feature.Client, st *framing.Element, how state.FactKind, problem string) {
 	if st.Is(framing.NSClient, "message") && st.Child(framing.NSClient, "body") != nil {
-		c.Emit(state.MessageMarked{Conv: convOf(st), ID: st.Attr("id"), Delivery: d, Problem: problem})
+		me := c.State().Account()
+		c.Emit(state.Filed{
+			Target: state.Target{Conv: convOf(st), Author: me, ID: st.Attr("id")},
+			Fact:   state.Fact{Kind: how, By: me, At: c.Now().UnixMicro(), Text: problem},
+		})
 	}
 }
 
@@ -252,7 +224,7 @@ func (t *sender) onLost(c feature.Client, st *framing.Element, err error) {
 	switch {
 	case !st.Is(framing.NSClient, "message") || st.Child(framing.NSClient, "body") == nil:
 	case err != nil:
-		markDelivery(c, st, state.Failed, refusal(err))
+		markDelivery(c, st, state.GaveUp, refusal(err))
 	default:
 		t.unconfirmed = append(slices.DeleteFunc(t.unconfirmed, func(old *framing.Element) bool {
 			return old.Attr("id") == st.Attr("id") && old.Attr("to") == st.Attr("to")
@@ -274,7 +246,7 @@ func (t *sender) observe(c feature.Client, ev state.Event) {
 		for _, st := range t.unconfirmed {
 			switch {
 			case ev.Failed:
-				markDelivery(c, st, state.Failed, "The connection was lost, and the server does not say whether this has arrived.")
+				markDelivery(c, st, state.GaveUp, "The connection was lost, and the server does not say whether this has arrived.")
 			case needsResend(c, st):
 				again = append(again, stream.Again{Stanza: st, Since: stillQueued(c, st).At})
 			}
@@ -314,7 +286,7 @@ func needsResend(c feature.Client, st *framing.Element) bool {
 	case m.Late:
 		withDelay(st, m.At)
 	case c.Now().Sub(m.At) > stream.Stale:
-		markDelivery(c, st, state.Failed, staleProblem)
+		markDelivery(c, st, state.GaveUp, staleProblem)
 		return false
 	}
 	return true

@@ -21,6 +21,7 @@ func New() *feature.Feature {
 		Disco: []string{NS},
 		Messages: map[framing.Name]feature.Handler{
 			{Space: NS, Local: "displayed"}: displayed,
+			{Space: NS, Local: "markable"}:  markable,
 		},
 		Decorate: func(_ feature.Client, st *framing.Element) {
 			if st.Is(framing.NSClient, "message") && st.Child(framing.NSClient, "body") != nil {
@@ -47,7 +48,22 @@ func displayed(c feature.Client, st *feature.Stanza) {
 	if id == "" || st.Conv.Kind() != state.Direct || st.Type == "error" {
 		return
 	}
-	st.Then(func() { c.Emit(state.Displayed{Conv: st.Conv, ID: id, Mine: st.By.Mine}) })
+	author := c.State().Account()
+	if st.By.Mine {
+		author = st.Conv.JID()
+	}
+	st.Then(func() { c.Emit(st.Says(state.ReadMark, author, id, "")) })
+}
+
+// markable notes of a message that its author would like to be told when it is read.
+func markable(c feature.Client, st *feature.Stanza) {
+	st.Then(func() {
+		chat := c.State().Chat(st.Conv)
+		if chat == nil || st.By.Mine || chat.Timeline.ByID(st.By.JID, st.ID) == nil {
+			return // it says nothing that is shown
+		}
+		c.Emit(st.Says(state.Markable, st.By.JID, st.ID, ""))
+	})
 }
 
 // reader tells others how far the person has read.

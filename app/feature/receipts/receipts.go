@@ -68,10 +68,8 @@ func resend(c feature.Client, st *framing.Element, err error) {
 // too.
 func markReceived(c feature.Client, st *feature.Stanza) {
 	id := st.Only(NS, "received").Attr("id")
-	if id == "" || st.By.Mine {
+	if id == "" || st.By.Mine || st.Conv.Kind() != state.Direct {
 		return
 	}
-	st.Then(func() {
-		c.Emit(state.MessageMarked{Conv: st.Conv, ID: id, Delivery: state.Delivered})
-	})
+	st.Then(func() { c.Emit(st.Says(state.Receipt, c.State().Account(), id, "")) })
 }

@@ -41,6 +41,8 @@ func full() store.Batch {
 			},
 			&m,
 			&state.Draft{Conv: edith, Text: "half a sen"},
+			fact("1", edith),
+			fact("1", "nobody@localhost"),
 			&state.ChatRow{Chat: state.Chat{
 				Conv: grace, Resource: "phone", Unread: 3, ReadTo: state.Key{Time: 5, Seq: -1}, SeenTo: state.Key{Time: 3, Seq: -2}, Seam: state.Key{Time: 4, Seq: 2},
 			}, Low: -9, High: 12, Last: &m},
@@ -51,6 +53,13 @@ func full() store.Batch {
 			Max: 300_000_000, Lost: 1_700_000_000_000_000, Since: []int64{1_700_000_000_000_001, 2}, Features: "<f/>", Server: "wss://a.example", MaxBytes: 10_000, Idle: 120_000_000,
 		},
 		Settings: map[string]string{"enter": "sends", "__proto__": "a name like any other"},
+	}
+}
+
+// fact is one with a value in each field.
+func fact(id string, by jid.JID) *state.Filed {
+	return &state.Filed{
+		Target: state.Target{Conv: edith, Author: ada, ID: id}, Fact: state.Fact{Kind: state.Bounced, By: by, At: 1_700_000_000_000_000, Text: "why"},
 	}
 }
 
@@ -86,8 +95,8 @@ func everything(t *testing.T, open Open) {
 			is, _ := b.Where()
 			return strings.Compare(was, is)
 		}
-		slices.SortFunc(kept, byTable)
-		slices.SortFunc(sn.Rows, byTable)
+		slices.SortStableFunc(kept, byTable)
+		slices.SortStableFunc(sn.Rows, byTable)
 		expect(t, "rows", sn.Rows, kept)
 		expect(t, "stream", sn.Stream, b.Stream)
 		expect(t, "ends", sn.Ends, map[state.ConvID]store.Page{grace: {Messages: []state.MessageRow{bent()}}})
@@ -102,13 +111,14 @@ func everything(t *testing.T, open Open) {
 func replace(t *testing.T, open Open) {
 	s := must(t, open, ada)
 	commit(t, s, full())
-	again := said(grace, 1_700_000_000, 0)
+	again, otherwise := said(grace, 1_700_000_000, 0), fact("1", edith)
+	otherwise.Text = "otherwise"
 	again.Message.Key = bent().Message.Key
 	coverage := func(with jid.JID) *state.CoverageRow {
 		return &state.CoverageRow{Coverage: state.Coverage{Part: state.Part{Archive: ada, With: with}}, Ranges: []state.RangeRow{{From: "a", To: "d"}}}
 	}
 	commit(t, s, store.Batch{
-		Rows:     Rows(&state.Account{Self: state.Self{Me: ada + "/new"}}, &state.Contact{JID: grace}, &again, coverage(""), coverage(grace)),
+		Rows:     Rows(&state.Account{Self: state.Self{Me: ada + "/new"}}, &state.Contact{JID: grace}, &again, otherwise, coverage(""), coverage(grace)),
 		Settings: map[string]string{"enter": "breaks"},
 	})
 	sn := load(t, s, store.Window{Open: grace, Messages: 10})
@@ -116,6 +126,7 @@ func replace(t *testing.T, open Open) {
 	expect(t, "contacts", Of[*state.Contact](sn.Rows), []*state.Contact{{JID: grace}})
 	expect(t, "messages", sn.Ends[grace].Messages, []state.MessageRow{again})
 	expect(t, "coverage", Of[*state.CoverageRow](sn.Rows), []*state.CoverageRow{coverage(""), coverage(grace)})
+	expect(t, "facts", Of[*state.Filed](sn.Rows), []*state.Filed{otherwise, fact("1", "nobody@localhost")})
 	expect(t, "setting", sn.Settings["enter"], "breaks")
 	expect(t, "stream", sn.Stream, full().Stream)
 	found, err := s.Find(t.Context(), grace, []store.Wanted{{Archive: "x"}, {Author: ada, ID: "1"}})
@@ -130,6 +141,7 @@ func remove(t *testing.T, open Open) {
 	var gone []state.Row
 	for _, v := range []state.Value{
 		&state.Contact{JID: grace}, &state.Contact{JID: "nobody@localhost"}, &state.Draft{Conv: edith},
+		fact("1", edith), fact("2", edith),
 		&state.MessageRow{Conv: grace, Message: state.Message{Key: bent().Message.Key}},
 		&state.MessageRow{Conv: edith, Message: state.Message{Key: state.Key{Time: 1}}},
 	} {
@@ -137,7 +149,7 @@ func remove(t *testing.T, open Open) {
 	}
 	commit(t, s, store.Batch{Rows: gone, Settings: map[string]string{"enter": "", "__proto__": ""}})
 	sn := load(t, s, store.Window{Open: grace, Messages: 10})
-	if n := len(sn.Rows) - 3 + len(sn.Ends[grace].Messages) + len(sn.Settings); n > 0 { // the account, the conversation, the coverage
+	if n := len(sn.Rows) - 4 + len(sn.Ends[grace].Messages) + len(sn.Settings); n > 0 { // the account, the conversation, the coverage and a fact
 		t.Errorf("%d rows are still there: %+v", n, sn)
 	}
 	if found, err := s.Find(t.Context(), grace, []store.Wanted{{Archive: "x"}, {Author: ada, ID: "1"}}); len(found) > 0 || err != nil {

@@ -118,6 +118,11 @@ func pages(from, to time.Time, start bool) state.Event {
 	}}
 }
 
+// told is what Grace, or her server, says about a message of ours.
+func told(kind state.FactKind, id, text string) state.Event {
+	return state.Filed{Target: state.Target{Conv: grace, Author: me, ID: id}, Fact: state.Fact{Kind: kind, By: grace, Text: text}}
+}
+
 func both(j jid.JID, name string) state.RosterItem {
 	return state.RosterItem{JID: j, Name: name, Subscription: state.SubscriptionBoth}
 }
@@ -187,7 +192,7 @@ func typical(now time.Time) *state.State {
 			said{true, 3 * minute, "Four is fine. I will bring the table, you bring the moth."},
 		),
 		state.TypingChanged{Conv: emmy, Typing: true},
-		state.Displayed{Conv: grace, ID: "grace-8-26"}, // up to "Please tell me you kept it"
+		told(state.ReadMark, "grace-8-26", ""), // up to "Please tell me you kept it"
 	)
 	return play(s,
 		state.MessageAdded{Conv: "margaret@example.org", Resource: "x", Message: state.Message{ID: "m1", Author: "margaret@example.org", Body: "The rope memory arrived!", At: now.Add(-12 * minute)}},
@@ -258,7 +263,7 @@ func somebodyElse(now time.Time) *state.State {
 func failed(now time.Time) *state.State {
 	return play(typical(now),
 		state.MessageAdded{Conv: grace, Message: state.Message{ID: "f1", Author: me, Mine: true, Delivery: state.Queued, Body: "Bring an umbrella too", At: now.Add(-minute)}},
-		state.MessageMarked{Conv: grace, ID: "f1", Delivery: state.Failed, Problem: "The server of example.org could not be reached."},
+		told(state.Bounced, "f1", "The server of example.org could not be reached."),
 	)
 }
 

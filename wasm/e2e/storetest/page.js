@@ -28,8 +28,8 @@ const laterSteps = {
 };
 
 // opened opens a database in the way of some other program: it does not let go.
-const opened = (name, version) => new Promise((resolve, reject) => {
-  const request = indexedDB.open(name, version);
+const opened = (name) => new Promise((resolve, reject) => {
+  const request = indexedDB.open(name);
   request.onsuccess = () => resolve(request.result);
   request.onerror = () => reject(request.error);
 });

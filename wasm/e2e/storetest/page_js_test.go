@@ -173,7 +173,7 @@ func TestSec57_UpgradeByAnotherTab(t *testing.T) {
 
 func TestSec57_Blocked(t *testing.T) {
 	fresh(t).Close()
-	stubborn, err := await(t, js.Global().Get("natterTest").Call("opened", store.Name(ada), 1))
+	stubborn, err := await(t, js.Global().Get("natterTest").Call("opened", store.Name(ada)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,7 +120,8 @@ func TestADatabaseOfBeforeRowsGoesOn(t *testing.T) {
 	}
 	was := state.New().With(sn.Event())
 	now := was.
-		With(state.MessageMarked{Conv: grace, ID: "queued", Delivery: state.OnServer}).
+		With(state.Filed{Target: state.Target{Conv: grace, Author: ada, ID: "queued"}, Fact: state.Fact{Kind: state.Acked, By: ada}}).
+		With(state.Filed{Target: state.Target{Conv: grace, Author: ada, ID: "of long ago"}, Fact: state.Fact{Kind: state.Receipt, By: grace}}).
 		With(state.MessageRemoved{Conv: grace, ID: "failed"}).
 		With(state.DraftChanged{Conv: "new@localhost"}).
 		With(state.ContactRemoved{JID: "edith@localhost"})
@@ -134,6 +135,9 @@ func TestADatabaseOfBeforeRowsGoesOn(t *testing.T) {
 		if len(got[table]) != len(want[table])-gone {
 			t.Errorf("%s: %d rows of %d, want %d to go", table, len(got[table]), len(want[table]), gone)
 		}
+	}
+	if len(got["facts"]) != 1 {
+		t.Errorf("there are the facts %v", got["facts"])
 	}
 	if sn, err = s.Load(t.Context(), store.Window{}); err != nil || said(sn.Outbox()) != "written without a connection|this waits too" {
 		t.Errorf("the outbox is %v, %v", sn, err)

@@ -1,0 +1,206 @@
+package state
+
+import (
+	"strings"
+
+	"natter/app/jid"
+	"natter/app/state/tree"
+)
+
+// FactKind is what a fact says. The words stay as they are: they are on the disk.
+type FactKind string
+
+const (
+	Acked    FactKind = "server"    // our server has it (XEP-0198)
+	GaveUp   FactKind = "failed"    // it could not be sent; Text says why
+	Bounced  FactKind = "bounced"   // it was sent back; Text says why (RFC 6121 §8.5)
+	Receipt  FactKind = "received"  // a client of the addressee has it (XEP-0184)
+	Markable FactKind = "markable"  // its author would like to be told when it is read (XEP-0333)
+	ReadMark FactKind = "displayed" // somebody has read up to it (XEP-0333)
+)
+
+// Fact is what somebody says about a message. There is one of each kind by each who says it: of
+// two the one whose text sorts first, whichever has come first.
+type Fact struct {
+	Kind FactKind `json:"kind"`
+	By   jid.JID  `json:"by"` // Author.JID of who says it
+	At   int64    `json:"at"` // when, in µs since 1970
+	Text string   `json:"text,omitempty"`
+}
+
+// Target is the message that a fact is about, as whoever says it knows it.
+type Target struct {
+	Conv   ConvID  `json:"peer"`
+	Author jid.JID `json:"author"`
+	ID     string  `json:"id"` // the author's; of several with it the newest is meant
+}
+
+// Filed: somebody has said something about a message. Where that is in memory it knows it from
+// now on. Else the fact is filed under it, as a row, until it comes into memory: from the disk,
+// from an archive that is read backwards, or live. Nothing is read to find it.
+type Filed struct {
+	Target
+	Fact
+}
+
+// mostFiled is how many facts of a conversation wait for their messages. Of more the oldest go:
+// somebody may speak of messages that there are not.
+const mostFiled = 500
+
+// apply leaves out what is said by somebody who does not take part in the conversation.
+func (ev Filed) apply(s *State) {
+	if ev.ID != "" && (ev.By == s.Account() || ev.By.Bare() == ev.Conv.JID()) {
+		ev.put(s)
+	}
+}
+
+// With returns the message as it is with a fact about it. It is m itself if the fact changes
+// nothing, or is not for that person to say. In whichever order facts come, the message is the
+// same with all of them.
+func (m *Message) With(f Fact) *Message {
+	next := *m
+	failed := func() bool { return m.Delivery == Failed && f.Text >= m.Problem } // and that is why
+	switch ours, theirs := m.Mine && f.By == m.Author, m.Mine && f.By != m.Author; {
+	case f.Kind == Acked && ours && (m.Delivery == Queued || m.Delivery == Failed && !m.Bounced):
+		next.Delivery, next.Problem = OnServer, ""
+	case f.Kind == GaveUp && ours && (m.Delivery == Queued || m.Delivery == Failed && !m.Bounced && !failed()):
+		next.Delivery, next.Problem = Failed, f.Text
+	case f.Kind == Bounced && theirs && m.Delivery != Delivered && !(m.Bounced && failed()):
+		next.Delivery, next.Problem, next.Bounced = Failed, f.Text, true
+	case f.Kind == Receipt && theirs:
+		next.Delivery, next.Problem, next.Bounced = Delivered, "", false
+	case f.Kind == Markable && f.By == m.Author && !m.Notice: // what cannot be read is never read
+		next.Asks = true
+	}
+	if next == *m {
+		return m
+	}
+	return &next
+}
+
+// fold lets a message in memory know a fact, and the conversation how far it was read. It reports
+// whether that changes anything.
+func (c *Chat) fold(m *Message, f Fact, rev uint64) bool {
+	if f.Kind == ReadMark && f.By != m.Author {
+		return c.readTo(m)
+	}
+	next := m.With(f)
+	if next == m {
+		return false
+	}
+	next.Rev = rev
+	c.Timeline = c.Timeline.put(next)
+	return true
+}
+
+// readTo notes that the peer has read up to a message of ours, or the person elsewhere up to one
+// of theirs. It never goes back.
+func (c *Chat) readTo(m *Message) bool {
+	if m.Mine {
+		further := c.SeenTo.Before(m.Key)
+		if further {
+			c.SeenTo = m.Key
+		}
+		return further
+	}
+	if !c.ReadTo.Before(m.Key) {
+		return false
+	}
+	left := 0
+	for _, later := range c.Timeline.From(m.Key, c.Timeline.Len()) {
+		if !later.Mine && later.Key != m.Key {
+			left++
+		}
+	}
+	c.ReadTo, c.Unread = m.Key, min(c.Unread, left)
+	return true
+}
+
+// bring lets messages that have come into memory know what was filed under them.
+func (s *State) bring(c *Chat, messages ...Message) {
+	filed, ok := s.filed.Get(c.Conv)
+	if !ok {
+		return
+	}
+	left := filed
+	for i := range messages {
+		m := &messages[i]
+		under := Target{Author: m.Author, ID: m.ID}.key()
+		it := filed.Iterator()
+		for it.Seek(under); !it.Done(); {
+			key, f, _ := it.Next()
+			here := c.Timeline.ByID(m.Author, m.ID)
+			if here == nil || f.Author != m.Author || f.ID != m.ID {
+				break
+			}
+			c.fold(here, f.Fact, s.Rev)
+			left = left.Delete(key)
+		}
+	}
+	s.setFiled(c.Conv, left)
+}
+
+func (s *State) setFiled(conv ConvID, filed *tree.Map[string, *Filed]) {
+	if filed.Len() == 0 {
+		s.filed = s.filed.Delete(conv)
+		return
+	}
+	s.filed = s.filed.Set(conv, filed)
+}
+
+func (s *State) filedUnder(conv ConvID) *tree.Map[string, *Filed] {
+	if filed, ok := s.filed.Get(conv); ok {
+		return filed
+	}
+	return tree.New[string, *Filed](order)
+}
+
+func (t Target) key() string { return string(t.Author) + "\x00" + t.ID + "\x00" }
+
+func (f *Filed) key() string { return f.Target.key() + string(f.Kind) + "\x00" + string(f.By) }
+
+func (f *Filed) Where() (table, key string) { return "facts", string(f.Conv) + "\x00" + f.key() }
+
+func (f *Filed) put(s *State) {
+	if c := s.Chat(f.Conv); c != nil {
+		if m := c.Timeline.ByID(f.Author, f.ID); m != nil {
+			if c = s.chat(f.Conv); c.fold(m, f.Fact, s.Rev) {
+				s.setChat(c)
+			}
+			return
+		}
+	}
+	// The table outlives the WebSocket message whose memory these strings share.
+	filed, waits := s.filedUnder(f.Conv), Filed{
+		Target{ConvID(strings.Clone(string(f.Conv))), jid.JID(strings.Clone(string(f.Author))), strings.Clone(f.ID)},
+		Fact{f.Kind, jid.JID(strings.Clone(string(f.By))), f.At, strings.Clone(f.Text)},
+	}
+	if same, ok := filed.Get(f.key()); ok && same.Text <= f.Text {
+		return
+	}
+	filed = filed.Set(f.key(), &waits)
+	if filed.Len() > mostFiled {
+		oldest := &waits
+		for it := filed.Iterator(); !it.Done(); {
+			if _, o, _ := it.Next(); o.At < oldest.At {
+				oldest = o
+			}
+		}
+		filed = filed.Delete(oldest.key())
+	}
+	s.setFiled(waits.Conv, filed)
+}
+
+func (f *Filed) drop(s *State) { s.setFiled(f.Conv, s.filedUnder(f.Conv).Delete(f.key())) }
+
+func changedFacts(d *difference, put, drop func(Value)) {
+	tree.Diff(d.before.filed, d.after.filed, func(conv ConvID, _, _ *tree.Map[string, *Filed]) {
+		tree.Diff(d.before.filedUnder(conv), d.after.filedUnder(conv), func(_ string, was, is *Filed) {
+			if is == nil {
+				drop(was)
+				return
+			}
+			put(is)
+		})
+	})
+}

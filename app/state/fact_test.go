@@ -1,0 +1,204 @@
+package state
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"natter/app/jid"
+	"natter/app/state/tree"
+)
+
+// kept is a disk: it has what commits have written.
+type keptRows struct {
+	messages map[Key]*MessageRow
+	others   map[string]Row
+}
+
+func (d *keptRows) write(rows []Row) {
+	for _, r := range rows {
+		table, key := r.Where()
+		switch m, ok := r.Value.(*MessageRow); {
+		case ok && r.Gone:
+			delete(d.messages, m.Message.Key)
+		case ok:
+			d.messages[m.Message.Key] = m
+		case r.Gone:
+			delete(d.others, table+" "+key)
+		default:
+			d.others[table+" "+key] = r
+		}
+	}
+}
+
+// before are the last n messages of before a place, all before the zero Key.
+func (d *keptRows) before(at Key, n int) (page []Message, earlier bool) {
+	for k, m := range d.messages {
+		if at == (Key{}) || k.Before(at) {
+			page = append(page, m.State())
+		}
+	}
+	slices.SortFunc(page, func(a, b Message) int { return a.Key.compare(b.Key) })
+	if len(page) > n {
+		return page[len(page)-n:], true
+	}
+	return page, false
+}
+
+// In whichever order messages and what is said about them come, live, from an archive that is read
+// backwards, and with restarts in between that leave most on the disk, the picture is the same.
+func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
+	var messages []Message
+	for i := range 9 {
+		m := from(fmt.Sprint("m", i), "words", time.Duration(i)*time.Minute)
+		if i%3 != 0 {
+			m = mine(fmt.Sprint("m", i), "words", time.Duration(i)*time.Minute)
+		}
+		messages = append(messages, m)
+	}
+	var facts []Filed
+	for i := range messages {
+		id := fmt.Sprint("m", i)
+		other := about(id, Bounced)
+		other.Text = "another reason"
+		facts = append(facts, [][]Filed{
+			{{Target{grace, grace, id}, Fact{Kind: Markable, By: grace}}},
+			{about(id, Acked), about(id, GaveUp), about(id, Bounced), about(id, Receipt)},
+			{about(id, Acked), about(id, GaveUp), about(id, Bounced), other},
+			{},
+			{about(id, Acked), about(id, GaveUp)},
+			{about(id, GaveUp), {Target{grace, ada, id}, Fact{Kind: Markable, By: ada}}},
+			{about(id, Receipt)},
+			{about(id, Acked)},
+			{about(id, Bounced), about(id, Receipt)},
+		}[i]...)
+	}
+	facts = append(facts, about("m4", ReadMark), about("m2", ReadMark), about("m7", ReadMark))
+	for _, f := range slices.Clone(facts) { // and what is forged
+		f.Conv, f.By, f.Text = "mallory@localhost", "mallory@localhost", "forged"
+		facts = append(facts, f)
+		f.Conv = grace
+		facts = append(facts, f)
+	}
+
+	play := func(r *rand.Rand, facts []Filed) string {
+		disk := &keptRows{map[Key]*MessageRow{}, map[string]Row{}}
+		s, committed := signedIn(), New()
+		commit := func() { disk.write(s.Changes(committed)); committed = s }
+		readAll := func() {
+			if c := s.Chat(grace); c != nil && c.Earlier {
+				page, _ := disk.before(c.Timeline.First().Key, 1000)
+				s = s.With(HistoryRead{Conv: grace, Messages: page})
+			}
+		}
+		live := r.IntN(len(messages) + 1) // from here on they come live
+		older, newer := live-1, live
+		for older >= 0 || newer < len(messages) || len(facts) > 0 {
+			switch n := r.IntN(20); {
+			case n < 12 && len(facts) > 0:
+				s = s.With(facts[0])
+				facts = facts[1:]
+			case n < 15 && newer < len(messages):
+				s = s.With(MessageAdded{Conv: grace, Message: messages[newer]})
+				newer++
+			case n < 17 && older >= 0:
+				readAll()
+				page := ArchivePage{Conv: grace, Older: true}
+				for ; older >= 0 && len(page.Messages) < 2; older-- {
+					page.Messages = append([]Message{archived(messages[older], fmt.Sprint("a", older))}, page.Messages...)
+				}
+				s = s.With(page)
+			case n == 17:
+				readAll()
+			case n == 18:
+				commit()
+			case n == 19:
+				commit()
+				ev := Applied{All: true}
+				for _, row := range disk.others {
+					ev.Rows = append(ev.Rows, row)
+				}
+				page, earlier := disk.before(Key{}, 1)
+				if len(page) > 0 {
+					ev.Read = []HistoryRead{{Conv: grace, Messages: page, Earlier: earlier}}
+				}
+				s = s.With(ev)
+				committed = s
+			}
+		}
+		readAll()
+		var picture strings.Builder
+		c := s.Chat(grace)
+		for _, m := range c.Timeline.Newest(100) {
+			fmt.Fprintln(&picture, m.ID, m.Delivery, m.Problem, m.Bounced, m.Asks, c.Seen(m))
+		}
+		if s.Chat("mallory@localhost") != nil {
+			picture.WriteString("there is a conversation with mallory")
+		}
+		return picture.String()
+	}
+	want := ""
+	for seed := range uint64(2000) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		some := slices.Clone(facts)
+		r.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
+		got := play(r, some)
+		if want == "" {
+			want = got
+		}
+		if got != want {
+			t.Fatalf("seed %d\n got %s\nwant %s", seed, got, want)
+		}
+	}
+	if !strings.Contains(want, "true") || strings.Contains(want, "forged") {
+		t.Errorf("the picture is\n%s", want)
+	}
+}
+
+// A fact counts only if it is for that person to say: of each there is the honest twin.
+func TestSec10_FactsOfThoseWhoMaySayThem(t *testing.T) {
+	s := signedIn().
+		With(MessageAdded{Conv: grace, Message: mine("1", "ours", 0)}).
+		With(MessageAdded{Conv: grace, Message: from("1", "hers", time.Second)})
+	for _, kind := range []FactKind{Acked, GaveUp, Bounced, Receipt, Markable, ReadMark} {
+		for _, author := range []jid.JID{ada, grace} {
+			for _, by := range []jid.JID{ada, grace, "mallory@localhost"} {
+				honest := map[string]bool{
+					"server ada ada": true, "failed ada ada": true, "bounced ada grace": true, "received ada grace": true,
+					"markable ada ada": true, "markable grace grace": true, "displayed ada grace": true, "displayed grace ada": true,
+				}[fmt.Sprint(kind, " ", author.Local(), " ", by.Local())]
+				for _, conv := range []ConvID{grace, "mallory@localhost"} {
+					next := s.With(Filed{Target{conv, author, "1"}, Fact{Kind: kind, By: by, Text: "why"}})
+					changed := next.Chat(grace).Timeline != s.Chat(grace).Timeline || next.Chat(grace).SeenTo != s.Chat(grace).SeenTo ||
+						next.Chat(grace).ReadTo != s.Chat(grace).ReadTo
+					if changed != (honest && conv == grace) || next.Chat("mallory@localhost") != nil {
+						t.Errorf("%s about one of %s by %s in %s: changed %v", kind, author, by, conv, changed)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Who speaks of messages that there are not takes up a little room, and no one else's.
+func TestSec10_FactsOfNothingAreFew(t *testing.T) {
+	const stranger = "mallory@localhost"
+	s := signedIn().With(about("early", Receipt))
+	for i := range 5 * mostFiled {
+		s = s.With(Filed{Target{stranger, ada, fmt.Sprint(i)}, Fact{Kind: Receipt, By: stranger, At: int64(i)}})
+	}
+	if n := s.filedUnder(stranger).Len(); n != mostFiled || s.Chat(stranger) != nil {
+		t.Errorf("%d wait, in %v", n, s.Chat(stranger))
+	}
+	tree.Diff(tree.New[string, *Filed](order), s.filedUnder(stranger), func(_ string, _, f *Filed) {
+		if f.At < 4*mostFiled {
+			t.Errorf("one of %d is there", f.At)
+		}
+	})
+	if m := s.With(MessageAdded{Conv: grace, Message: mine("early", "hi", 0)}).Chat(grace).Timeline.Last(); m.Delivery != Delivered {
+		t.Errorf("an honest one is lost: %+v", m)
+	}
+}
