@@ -140,6 +140,18 @@
       document.title = config.name;
       $("signin-title").textContent = config.name;
     }
+    if (config.welcome) $("signin-lead").textContent = config.welcome;
+    if (config.logo) {
+      $("signin-logo").src = config.logo;
+      /** @type {any} */
+      const icon = document.querySelector("link[rel=icon]");
+      icon.removeAttribute("type");
+      icon.href = config.logo;
+    }
+    if (config.hue !== undefined) {
+      document.documentElement.style.setProperty("--brand", String(config.hue));
+      document.documentElement.dataset.branded = "";
+    }
     const domains = config.domains || [];
     if (domains.length && !config.anyServer) {
       $("address").placeholder = "you@" + domains[0].name;

@@ -118,6 +118,9 @@ interface NatterPage {
 interface Config {
   kill?: boolean;
   name?: string;
+  welcome?: string;
+  logo?: string;
+  hue?: number;
   anyServer?: boolean;
   domains?: { name: string; websocket?: string }[] | null;
   demo?: { address: string; password: string }[] | null;

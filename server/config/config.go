@@ -88,7 +88,7 @@ type Site struct {
 	// Messages stay.
 	Kill bool `json:"kill"`
 
-	// How the page calls itself.
+	// How the page looks and calls itself.
 	Branding Branding `json:"branding"`
 }
 
@@ -181,10 +181,21 @@ type Gateway struct {
 	DrainSeconds int `json:"drainSeconds"`
 }
 
-// Branding is how the page calls itself.
+// Branding is how the page looks and calls itself.
 type Branding struct {
 	// Name that replaces Natter in titles and on the home screen.
 	Name string `json:"name"`
+
+	// Sentence under the name on the sign-in page.
+	Welcome string `json:"welcome"`
+
+	// File with a square logo, .svg or .png, 256 KiB at most: for the sign-in page, the tab
+	// and the home screen. It is read at the start and at SIGHUP.
+	Logo string `json:"logo"`
+
+	// Colour of buttons, links and what is chosen, #rrggbb. The page takes its hue and makes
+	// it as light or dark as it needs to be for people to read what lies on it.
+	Colour string `json:"colour"`
 }
 
 // TLS is how natter speaks TLS by itself: from files, by ACME, or both; files come first.
@@ -340,7 +351,7 @@ func (f *File) Configs() []*site.Config {
 func (s *Site) config(listen string) *site.Config {
 	c := &site.Config{
 		Listen: listen, PublicURL: s.PublicURL, AnyServer: s.AnyServer, HostMeta: s.HostMeta,
-		Kill: s.Kill, Name: s.Branding.Name, HSTS: strings.HasPrefix(s.PublicURL, "https:"),
+		Kill: s.Kill, Branding: site.Branding(s.Branding), HSTS: strings.HasPrefix(s.PublicURL, "https:"),
 	}
 	if s.HSTS != nil {
 		c.HSTS = *s.HSTS

@@ -28,7 +28,7 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &site.Config{
-		Listen: ":443", PublicURL: "https://chat.example.org/", HostMeta: true, HSTS: true, Name: "Chatter",
+		Listen: ":443", PublicURL: "https://chat.example.org/", HostMeta: true, HSTS: true, Branding: site.Branding{Name: "Chatter"},
 		Domains: []site.Domain{
 			{Name: "example.org", WebSocket: "wss://xmpp.example.org/ws", Connect: []string{"https://upload.example.org"}},
 			{Name: "xn--mller-kva.example", WebSocket: "wss://[2001:db8::1]:5281/ws"},
@@ -85,7 +85,7 @@ func TestParse_Sites(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := f.Configs()
-	if len(all) != 2 || all[0].Name != "Example chat" || all[1].Name != "Klatsch" || all[1].Listen != ":443" {
+	if len(all) != 2 || all[0].Branding.Name != "Example chat" || all[1].Branding.Name != "Klatsch" || all[1].Listen != ":443" {
 		t.Errorf("%+v", all)
 	}
 	pages, domains := f.Names()
@@ -202,7 +202,12 @@ func TestG03_ConfigErrors(t *testing.T) {
 		{`{"anyServer": true, "hsts": true}`, "hsts", "publicURL"},
 		{`{"anyServer": true, "hostMeta": true}`, "hostMeta", "no domains"},
 		{`{"anyServer": true, "branding": "Chatter"}`, "branding", "object"},
-		{`{"anyServer": true, "branding": {"logo": "x"}}`, "branding.logo", "no such key"},
+		{`{"anyServer": true, "branding": {"motto": "x"}}`, "branding.motto", "no such key"},
+		{`{"anyServer": true, "branding": {"logo": "no/such.svg"}}`, "branding.logo", "no such file"},
+		{`{"anyServer": true, "branding": {"logo": "config.go"}}`, "branding.logo", "an SVG or a PNG"},
+		{`{"anyServer": true, "branding": {"colour": "red"}}`, "branding.colour", "#rrggbb"},
+		{`{"anyServer": true, "branding": {"colour": "#808080"}}`, "branding.colour", "grey"},
+		{`{"sites": [{"anyServer": true, "branding": {"colour": "#12"}}]}`, "sites[0].branding.colour", "#rrggbb"},
 		// RFC 7395 §6, G03: host-meta names wss and nothing else.
 		{`{"hostMeta": true, "domains": [{"name": "localhost", "websocket": "ws://localhost:5280/ws"}]}`, "domains[0].websocket", "wss://"},
 		{`{"hostMeta": true, "domains": [{"name": "a.example", "websocket": "/ws"}]}`, "domains[0].websocket", "wss://"},

@@ -33,8 +33,7 @@ type Config struct {
 	// HSTS tells browsers to insist on https for this host for a year.
 	HSTS bool
 
-	// Name replaces Natter in titles.
-	Name string
+	Branding Branding
 
 	// Kill makes every page remove its service worker and all files kept for
 	// use offline, and load again from the network: the way out if those are
@@ -104,6 +103,9 @@ func (c *Config) Check() error {
 	}
 	if len(c.Domains) == 0 && c.HostMeta {
 		return &ConfigError{"hostMeta", "there are no domains to answer for"}
+	}
+	if err := c.Branding.check(); err != nil {
+		return err
 	}
 	for i, d := range c.Domains {
 		key := fmt.Sprintf("domains[%d].", i)

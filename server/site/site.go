@@ -75,6 +75,13 @@ func New(files fs.FS, c *Config) (*Site, error) {
 	if s.pages["/"] = s.pages["/index.html"]; s.pages["/"] == nil {
 		return nil, ErrNoBundle
 	}
+	logo, err := c.Branding.readLogo()
+	if err != nil {
+		return nil, err
+	}
+	if logo != nil {
+		s.pages["/"+logo.path] = s.generated(logo.kind, logo.body)
+	}
 	s.pages["/config.json"] = s.generated("application/json", c.page())
 	s.addHostMeta()
 	return s, nil
@@ -124,13 +131,8 @@ func (s *Site) adapt(path string, body []byte, version string) []byte {
 		h.Write(&all)
 		all.Write(s.config.page())
 		return bytes.Replace(body, []byte(version), []byte(version+"-"+Hash(all.Bytes())[:8]), 1)
-	case path == "manifest.webmanifest" && s.config.Name != "":
-		var manifest map[string]any
-		if json.Unmarshal(body, &manifest) != nil {
-			return nil
-		}
-		manifest["name"], manifest["short_name"] = s.config.Name, s.config.Name
-		return encode(manifest)
+	case path == "manifest.webmanifest":
+		return s.config.Branding.manifest(body)
 	}
 	return nil
 }
@@ -166,11 +168,18 @@ func (c *Config) page() []byte {
 	}
 	out := struct {
 		Name      string    `json:"name,omitempty"`
+		Welcome   string    `json:"welcome,omitempty"`
+		Logo      string    `json:"logo,omitempty"`
+		Hue       *int      `json:"hue,omitempty"`
 		AnyServer bool      `json:"anyServer"`
 		Domains   []domain  `json:"domains"`
 		Demo      []account `json:"demo,omitempty"`
 		Kill      bool      `json:"kill,omitempty"`
-	}{Name: c.Name, AnyServer: c.AnyServer, Domains: []domain{}, Kill: c.Kill}
+	}{Name: c.Branding.Name, Welcome: c.Branding.Welcome, AnyServer: c.AnyServer, Domains: []domain{}, Kill: c.Kill}
+	out.Hue, _ = c.Branding.hue() // it has been checked
+	if logo, _ := c.Branding.readLogo(); logo != nil {
+		out.Logo = logo.path
+	}
 	for _, d := range c.Domains {
 		out.Domains = append(out.Domains, domain{d.Name, d.WebSocket})
 	}

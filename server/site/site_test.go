@@ -324,7 +324,7 @@ func TestSec40_ETagFollowsHeaders(t *testing.T) {
 
 func TestConfigJSON(t *testing.T) {
 	c := trial()
-	c.Name = "Chatter & Co"
+	c.Branding.Name = "Chatter & Co"
 	c.Demo = []Account{{"ada@localhost", "analytical"}}
 	s := newSite(t, c)
 	got := body(t, get(s, "GET", "/config.json", "localhost"))
