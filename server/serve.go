@@ -326,7 +326,10 @@ func (r *running) listen(s *settings) (*serving, error) {
 		if v.addr == nil {
 			v.addr = l.Addr()
 		}
-		if gated {
+		switch {
+		case gated && s.ProxyProtocol:
+			l = r.gate.Proxied(l)
+		case gated:
 			l = r.gate.Listener(l)
 		}
 		server := site.NewServer(address, h)

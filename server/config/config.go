@@ -33,6 +33,10 @@ type File struct {
 	// Address to listen on, host:port. The default is 127.0.0.1:8080.
 	Listen string `json:"listen"`
 
+	// Whether gateway.trustedProxies say at the start of each connection, by the PROXY protocol
+	// (version 1 or 2), whose it is: a proxy in TCP mode, which leaves TLS to natter.
+	ProxyProtocol bool `json:"proxyProtocol"`
+
 	Site
 
 	// Pages for several domains, each under its own publicURL. With it the keys of a
@@ -410,6 +414,7 @@ func (f *File) Restart(before *File) error {
 		a, b any
 	}{
 		{"listen", before.Listen, f.Listen},
+		{"proxyProtocol", before.ProxyProtocol, f.ProxyProtocol},
 		{"tls", before.TLS == nil, f.TLS == nil},
 		{"tls.http", tls(before).HTTP, tls(f).HTTP},
 		{"tls.acme", tls(before).ACME, tls(f).ACME},
@@ -478,6 +483,8 @@ func (f *File) problem() (key, problem string) {
 		}
 	}
 	switch {
+	case f.ProxyProtocol && len(f.Gateway.TrustedProxies) == 0:
+		return "proxyProtocol", "needs gateway.trustedProxies: from anybody else it would be a way to be anybody"
 	case f.Limits.Connections < 1:
 		return "limits.connections", "must be at least 1"
 	case f.Limits.PerAddress < 1:

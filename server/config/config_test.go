@@ -212,6 +212,7 @@ func TestG03_ConfigErrors(t *testing.T) {
 		{`{"hostMeta": true, "domains": [{"name": "localhost", "websocket": "ws://localhost:5280/ws"}]}`, "domains[0].websocket", "wss://"},
 		{`{"hostMeta": true, "domains": [{"name": "a.example", "websocket": "/ws"}]}`, "domains[0].websocket", "wss://"},
 		{`{"hostMeta": true, "anyServer": true, "domains": [{"name": "a.example"}]}`, "domains[0].websocket", "host-meta"},
+		{`{"anyServer": true, "proxyProtocol": true}`, "proxyProtocol", "trustedProxies"},
 		{`{"anyServer": true, "listen": null}`, "listen", "null"},
 		{`{"domains": [{"name": "a.example", "websocket": "wss://a.example/", "connect": [1]}]}`, "domains[0].connect[0]", "must be text in quotes, not the number 1"},
 		{`{"sites": [{"anyServer": true}, {"anyServer": true, "publicURL": "https://b.example"}]}`, "sites[0].publicURL", "several sites"},

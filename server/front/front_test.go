@@ -3,7 +3,9 @@ package front
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -274,4 +276,38 @@ func TestSec83_Gate(t *testing.T) {
 		t.Errorf("one above all: %v, closed %v", err, closed)
 	}
 	has(t, figures(t, f), `natter_connections_refused_total{reason="all"} 1`)
+}
+
+// A proxy says whose a connection is, and nobody else may.
+func TestSec83_Proxied(t *testing.T) {
+	g := New(slog.New(slog.DiscardHandler)).NewGate()
+	g.Limit(config.Limits{Connections: 8, PerAddress: 8}, []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "you are "+r.RemoteAddr)
+	})}
+	go server.Serve(g.Proxied(l))
+	t.Cleanup(func() { server.Close() })
+	const request = "GET / HTTP/1.0\r\n\r\n"
+	for _, tc := range []struct{ from, says, want string }{
+		{"127.0.0.1", "PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n" + request, "you are 203.0.113.7:4711"},
+		{"127.0.0.1", "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x07\xc0\x00\x02\x01\x12\x67\x01\xbb" + request, "you are 203.0.113.7:4711"},
+		{"127.0.0.1", request, ""},
+		{"127.0.0.2", request, "you are 127.0.0.2:"},
+		{"127.0.0.2", "PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n" + request, "400 Bad Request"},
+	} {
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(tc.from)}}).Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(c, tc.says)
+		got, _ := io.ReadAll(c)
+		c.Close()
+		if !strings.Contains(string(got), tc.want) || tc.want == "" && len(got) > 0 {
+			t.Errorf("%s, %q: %q, want %q", tc.from, tc.says, got, tc.want)
+		}
+	}
 }

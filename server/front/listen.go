@@ -6,9 +6,15 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/pires/go-proxyproto"
 
 	"natter/server/config"
 )
+
+// headerTimeout is how long a proxy may take to say whose a connection is.
+const headerTimeout = 5 * time.Second
 
 // Gate bounds how many connections there are, in all and from one address (security row 83).
 // One too many is closed at once. It is made by NewGate, and one Gate may hold several
@@ -44,6 +50,23 @@ func (g *Gate) Limit(limits config.Limits, proxies []netip.Prefix) {
 
 // Listener returns l behind the gate.
 func (g *Gate) Listener(l net.Listener) net.Listener { return &listener{l, g} }
+
+// Proxied is Listener for proxies that say at the start of each connection whose it is (PROXY
+// protocol 1 or 2): RemoteAddr is that of the client then. A proxy that does not say it is not
+// listened to, and who is no proxy says nothing of the kind.
+func (g *Gate) Proxied(l net.Listener) net.Listener {
+	return &proxyproto.Listener{
+		Listener: g.Listener(l), ReadHeaderTimeout: headerTimeout,
+		ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if tcp, ok := o.Upstream.(*net.TCPAddr); ok && g.proxy(tcp.AddrPort().Addr().Unmap()) {
+				return proxyproto.REQUIRE, nil
+			}
+			return proxyproto.SKIP, nil
+		},
+	}
+}
 
 type listener struct {
 	net.Listener
@@ -86,7 +109,7 @@ func (g *Gate) source(a net.Addr) netip.Prefix {
 	}
 	ip, _ := netip.AddrFromSlice(tcp.IP)
 	ip = ip.Unmap()
-	if ip.IsLoopback() || slices.ContainsFunc(g.proxies, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+	if ip.IsLoopback() || g.proxy(ip) {
 		return netip.Prefix{}
 	}
 	bits := 32
@@ -95,6 +118,11 @@ func (g *Gate) source(a net.Addr) netip.Prefix {
 	}
 	p, _ := ip.Prefix(bits) // the zero Prefix for what is no address
 	return p
+}
+
+// proxy reports whether ip connects for others. The caller holds g.mu.
+func (g *Gate) proxy(ip netip.Addr) bool {
+	return slices.ContainsFunc(g.proxies, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
 // enter returns as whose a connection counts, and why it is one too many, "" if it is not.
