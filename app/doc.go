@@ -69,12 +69,13 @@
 // A stanza that arrives:
 //
 //	framing.Parse     strict and bounded, once; never serialised again
-//	stream            counts it, answers <r/>, matches replies by id and sender
+//	stream            numbers it, matches replies by id and sender
 //	client.receive    on the loop: who says so? what about? From here no mutex
 //	a feature         what does it mean? Emit(state.Event)
 //	State.With        a new State; published ones never change
 //	client.publish    the view redraws, at most once a frame
-//	client.commit     to the store, while the loop goes on; then the server hears of it
+//	client.commit     to the store, while the loop goes on; then stream.Commit, and the server
+//	                  hears of it
 //
 // A message that leaves:
 //
@@ -82,7 +83,7 @@
 //	feature/chat      Emit(MessageAdded, queued): on screen at once
 //	features          Decorate: each adds its payload
 //	client.commit     the outbox is on the disk before the wire sees it
-//	stream            queues, counts, sends again after a lost socket
+//	stream            queues, counts, sends again after a lost socket: what the outbox has
 //	framing.Append    one message, escaped by construction
 //
 // Several tabs of one browser:
@@ -104,9 +105,9 @@
 //	state.Applied     makes rows true: a start, a mirror and a take-over are all this
 //	store.Store       commits rows; IndexedDB has the key of a row from its fields
 //
-// The rows are those of the builds before them, field by field, so that a database needs no
-// upgrade but for tables that are new. That is why MessageRow, ChatRow and
-// CoverageRow stand beside the structs they embed: they have times in µs, the words for a
+// The rows are those of the builds before them, field by field, and a new table is a step of the
+// schema that only adds: an older build leaves such a database alone. That is why MessageRow,
+// ChatRow and CoverageRow stand beside the structs they embed: they have times in µs, the words for a
 // delivery and what an index needs.
 //
 // What is said about a message is a fact (state/fact.go): that it was received, read, sent back.

@@ -139,7 +139,15 @@ func (c *Conn) Read(ctx context.Context) (*Element, error) {
 // than the peer takes, ErrName when there is nothing to send; the stream is not
 // harmed by any of these.
 func (c *Conn) Write(ctx context.Context, e *Element) error {
-	doc := e.String()
+	return c.write(ctx, e.String(), e.Is(c.ns, "open"), e.Is(c.ns, "close"))
+}
+
+// WriteStanza is Write for a stanza that Element.String has put into a document already.
+func (c *Conn) WriteStanza(ctx context.Context, doc string) error {
+	return c.write(ctx, doc, false, false)
+}
+
+func (c *Conn) write(ctx context.Context, doc string, opens, closes bool) error {
 	if doc == "" {
 		return ErrName
 	}
@@ -153,8 +161,8 @@ func (c *Conn) Write(ctx context.Context, e *Element) error {
 	if c.closeSent || isClosed(c.ended) {
 		return ErrClosed
 	}
-	c.openSent = c.openSent || e.Is(c.ns, "open")
-	c.closeSent = e.Is(c.ns, "close")
+	c.openSent = c.openSent || opens
+	c.closeSent = closes
 	return c.send(ctx, doc)
 }
 

@@ -37,6 +37,7 @@ window.natterStore = (() => {
       // What was said about messages that are not in memory.
       db.createObjectStore("facts", { keyPath: ["peer", "author", "id", "kind", "by"] });
     },
+    (db) => db.createObjectStore("outbox", { keyPath: "id" }),
   ];
 
   const atOnce = 200; // rows that are put, or read, before the page gets to breathe

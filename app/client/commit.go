@@ -31,17 +31,16 @@ const (
 
 // committing is the loop's part of it.
 type committing struct {
-	kept      *state.State // what the store holds
-	server    string       // and the endpoint of the person's own it holds
-	under     *commit      // the one under way, nil if none is
-	began     time.Time    // the last one
-	urgent    bool         // the person waits for the next one
-	meant     bool         // the stream has something that may not wait for lull
-	moved     bool         // the stream went on since the last commit
-	unhandled int          // stanzas dealt with that the stream has not been told of
-	due       time.Time    // when the next look is, zero if none is set
-	look      func()       // gives that up
-	retry     func()       // gives up the next try of a commit that failed
+	kept        *state.State // what the store holds
+	server      string       // and the endpoint of the person's own it holds
+	under       *commit      // the one under way, nil if none is
+	began       time.Time    // the last one
+	urgent      bool         // the person waits for the next one
+	meant       bool         // the stream has something that may not wait for lull
+	streamDirty bool         // the stream went on since the last commit
+	due         time.Time    // when the next look is, zero if none is set
+	look        func()       // gives that up
+	retry       func()       // gives up the next try of a commit that failed
 }
 
 // commit is one that is under way.
@@ -50,8 +49,8 @@ type commit struct {
 	stream   *stream.Stream
 	state    *state.State // what the store holds when it is done
 	server   string
-	handled  int
-	upto     uint64 // stream.Snapshot.Upto
+	snapshot *stream.Snapshot // nil if the stream has not gone on
+	received uint64           // the last stanza that is in it
 	requests granted
 	sends    bool // the person waits for it
 	done     chan error
@@ -68,12 +67,9 @@ func (l *loop) commit() {
 	case l.under != nil:
 		return // the next turn ends no later than it does
 	case l.state.Me == "" || l.state.Connection.Phase == state.SigningIn:
-		l.settled(l.stream, l.unhandled, 0, l.state, l.granted())
-		if l.stream != nil {
-			l.stream.ReleaseAll() // nobody has shown yet that the account is theirs
-		}
+		l.uncommitted() // nobody has shown yet that the account is theirs
 		return
-	case l.state == l.kept && !l.moved && l.request.Server == l.server:
+	case l.state == l.kept && !l.streamDirty && l.request.Server == l.server:
 		if l.link != nil {
 			l.tell(l.state, l.granted())
 		}
@@ -90,11 +86,11 @@ func (l *loop) commit() {
 		if l.link != nil {
 			l.tell(l.state, l.granted())
 		}
-		if wait := lull - now.Sub(l.began); l.moved && !l.meant && !l.urgent && wait > 0 && wait <= lull {
+		if wait := lull - now.Sub(l.began); l.streamDirty && !l.meant && !l.urgent && wait > 0 && wait <= lull {
 			l.lookIn(wait)
 			return
 		}
-		if !l.moved {
+		if !l.streamDirty {
 			l.urgent, l.meant = false, false
 			return
 		}
@@ -131,17 +127,17 @@ func (l *loop) batch() *store.Batch {
 func (l *loop) start(b *store.Batch) {
 	c := &commit{
 		store: l.store, stream: l.stream, state: l.state, server: l.request.Server,
-		handled: l.unhandled, requests: l.granted(), sends: l.urgent, done: make(chan error, 1),
+		requests: l.granted(), sends: l.urgent, done: make(chan error, 1),
 	}
 	if c.sends {
 		l.After(headStart, func() {}) // the end of that turn publishes
 	}
-	if l.moved && l.stream != nil {
-		sn := l.stream.Snapshot(l.unhandled)
-		b.Stream, c.upto = pack(sn), sn.Upto
+	if l.streamDirty && l.stream != nil {
+		c.received, c.snapshot = l.received, l.stream.Snapshot(l.received)
+		b.Stream = pack(c.snapshot)
 	}
 	l.under, l.began = c, l.Now()
-	l.moved, l.meant, l.urgent = false, false, false
+	l.streamDirty, l.meant, l.urgent = false, false, false
 	go func() {
 		c.done <- c.store.Commit(context.Background(), b)
 		l.c.post(func() { l.committed(c) })
@@ -167,11 +163,17 @@ func (l *loop) committed(c *commit) {
 		if p := l.state.Storage; p != nil && p.Kind != notRemembered.Kind {
 			l.Emit(state.StorageChanged{})
 		}
-		l.settled(c.stream, c.handled, c.upto, c.state, c.requests)
+		if c.snapshot != nil && c.stream == l.stream {
+			l.stored = c.received
+			c.stream.Commit(c.snapshot)
+		}
+		if l.link != nil {
+			l.tell(c.state, c.requests)
+		}
 	case errors.Is(err, store.ErrTaken):
 		l.stolen()
 	default:
-		l.moved = true
+		l.streamDirty = true
 		l.trouble(err)
 		if errors.Is(err, store.ErrQuota) {
 			l.prune(context.Background())
@@ -181,37 +183,22 @@ func (l *loop) committed(c *commit) {
 	l.c.publish(l.state)
 }
 
-// uncommitted ends a turn that cannot be written down. While there should be a store,
-// what is received stays unacknowledged, so that the server keeps it. What is sent leaves
+// uncommitted ends a turn that cannot be written down, or need not be. While there should be a
+// store, what is received stays unacknowledged, so that the server keeps it. What is sent leaves
 // all the same: the person has been told.
 func (l *loop) uncommitted() {
-	if l.store == nil {
-		l.settled(l.stream, l.unhandled, 0, l.state, l.granted())
-	} else if l.link != nil {
-		l.tell(l.state, l.granted())
+	failing := l.store != nil && l.retry != nil
+	if !failing {
+		l.stored = l.received
 	}
 	if l.stream != nil {
-		l.stream.ReleaseAll()
-	}
-	l.moved, l.meant, l.urgent = l.store != nil, false, false
-}
-
-// settled lets out what is written down now: to the server, and to the other tabs.
-func (l *loop) settled(s *stream.Stream, handled int, upto uint64, now *state.State, g granted) {
-	if s == l.stream {
-		if l.unhandled -= handled; s == nil {
-			l.unhandled = 0
-		} else {
-			if handled > 0 {
-				s.Handled(handled)
-			}
-			if upto > 0 {
-				s.Release(upto)
-			}
-		}
+		l.stream.Commit(l.stream.Snapshot(l.stored))
 	}
 	if l.link != nil {
-		l.tell(now, g)
+		l.tell(l.state, l.granted())
+	}
+	if l.store == nil || failing {
+		l.streamDirty, l.meant, l.urgent = failing, false, false
 	}
 }
 
@@ -223,7 +210,7 @@ func (l *loop) save() bool {
 	if l.store == nil || l.retry != nil || l.link != nil && !l.leads {
 		return l.link == nil || l.leads
 	}
-	if b := l.batch(); l.moved || !b.Empty() {
+	if b := l.batch(); l.streamDirty || !b.Empty() {
 		l.start(b)
 		l.committed(l.under)
 	}

@@ -462,14 +462,20 @@ func (d *device) empty() {
 	}
 }
 
-// tamper changes what is on the disk about the stream.
-func (d *device) tamper(f func(*store.Stream)) {
+// tamper changes what is on the disk about the stream, and of the outbox all that f does not
+// let stay.
+func (d *device) tamper(f func(*store.Stream, *state.Outgoing) (stays bool)) {
 	d.t.Helper()
-	row := d.kept().Stream
-	f(row)
+	kept := d.kept()
+	b := &store.Batch{Stream: kept.Stream}
+	for _, r := range kept.Rows {
+		if o, ok := r.Value.(*state.Outgoing); ok && !f(kept.Stream, o) {
+			b.Rows = append(b.Rows, state.Row{Value: o, Gone: true})
+		}
+	}
 	s, err := d.Memory.Open(d.t.Context(), d.account)
 	if err == nil {
-		err = s.Commit(d.t.Context(), &store.Batch{Stream: row})
+		err = s.Commit(d.t.Context(), b)
 	}
 	if err != nil {
 		d.t.Fatal(err)

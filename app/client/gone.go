@@ -58,7 +58,7 @@ func (l *loop) rescue(s store.Store) {
 			l.Emit(ev)
 		}
 	}
-	l.store, l.kept, l.server, l.moved = s, nil, "", true
+	l.store, l.kept, l.server, l.streamDirty = s, nil, "", true
 	l.edges = map[state.ConvID]state.Key{}
 	l.watch(s)
 }

@@ -216,36 +216,30 @@ func (l *loop) comeBack(in state.Return) {
 	})
 }
 
-// left is the stream that was left. Nobody waits any more for what it asked: if the
-// roster or the archive had not arrived, it is not taken up, but what it had to send
-// is. The same goes if the outbox has what the stream does not: messages of which the
-// archive was to say whether they had arrived.
+// resumable returns what the stream that was left goes on from. It is not resumed if nobody
+// waits any more for what it has asked, the roster or the archive; nor if the outbox has what
+// it has not: messages of which the archive was to say whether they had arrived.
 //
-// If the tables cannot be read, it is what is nowhere else. What is in their outbox leaves
+// If the tables cannot be read, it has what is nowhere else. What is in their outbox leaves
 // when they can be read again, maybe with the very stream that is kept there: from here
 // too, it would arrive twice.
-func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
-	var sn *stream.Snapshot
-	var outbox []state.MessageRow
+func (l *loop) resumable(kept *store.Snapshot) *stream.Snapshot {
+	sn, queued := &stream.Snapshot{}, l.unconfirmed()
 	if kept != nil {
-		sn, outbox = unpack(kept.Stream), kept.Outbox()
-	} else if outbox = l.unconfirmed(); len(outbox) == 0 {
+		sn, queued = l.unpack(kept.Stream), kept.Outbox()
+	} else if len(queued) == 0 {
 		return nil
 	}
-	if sn == nil {
-		sn = &stream.Snapshot{}
+	last := uint64(0) // of the numbers in use
+	for _, run := range sn.Order {
+		last = max(last, run.To)
 	}
-	if !l.state.RosterLoaded || !l.state.CaughtUp {
-		sn.ID = ""
+	before := l.state.Outbox()
+	for _, o := range before {
+		last = max(last, o.N)
 	}
-	queued, place := map[string]bool{}, map[string]int{}
-	for _, st := range sn.Unacked {
-		queued[st.Attr("id")] = true
-	}
-	doubtful := false
-	for i, row := range outbox {
-		place[row.ID] = i
-		if queued[row.ID] {
+	for _, row := range queued {
+		if l.state.Outgoing(row.ID) != nil {
 			continue
 		}
 		st := framing.New(framing.NSClient, "message").
@@ -253,16 +247,25 @@ func (l *loop) left(kept *store.Snapshot) *stream.Snapshot {
 			Add(framing.New(framing.NSClient, "body").AddText(row.Body),
 				framing.New(nsStanzaID, "origin-id").Set("id", row.ID))
 		l.Decorate(st)
-		sn.Unacked = append(sn.Unacked, st)
-		queued[row.ID], doubtful = true, true
+		last++
+		l.queued(stream.Queued{N: last, Stanza: st, XML: st.String(), Since: row.State().At})
 	}
-	if doubtful {
-		sn.ID, sn.Since = "", nil // nothing of it leaves before it is known how old it is
-		slices.SortStableFunc(sn.Unacked, func(a, b *framing.Element) int {
-			return place[a.Attr("id")] - place[b.Attr("id")]
-		})
+	ordered := l.state.RosterLoaded && l.state.CaughtUp
+	for _, o := range l.state.Outbox() {
+		st, err := framing.Parse(o.XML, framing.DefaultLimits)
+		switch {
+		case kept == nil && slices.Contains(before, o):
+			continue
+		case err != nil: // not written by us
+			l.change(state.StanzaLeft{ID: o.ID})
+			continue
+		}
+		sn.Queue = append(sn.Queue, stream.Queued{N: o.N, Stanza: st, XML: o.XML, Since: time.UnixMicro(o.Since)})
+		ordered = ordered && slices.ContainsFunc(sn.Order, func(run stream.Run) bool { return run.From <= o.N && o.N <= run.To })
 	}
-	sn.Sent = len(sn.Unacked) // what was released after the commit may have left
+	if !ordered {
+		sn.ID = ""
+	}
 	return sn
 }
 
@@ -390,53 +393,54 @@ func (l *loop) close() {
 		l.unwatch()
 	}
 	l.part()
-	l.keeping = keeping{committing: committing{unhandled: l.unhandled}}
+	l.keeping = keeping{}
 }
 
-// pack and unpack turn what a stream goes on from into a row and back.
+// pack turns what a stream goes on from into a row.
 func pack(sn *stream.Snapshot) *store.Stream {
 	row := &store.Stream{
-		ID: sn.ID, JID: sn.JID, Server: sn.At, H: sn.H, Acked: sn.Acked, Sent: sn.Sent,
+		ID: sn.ID, JID: sn.JID, Server: sn.At, H: sn.H, Acked: sn.Acked, Unsent: sn.Unsent, Features: sn.Features,
 		MaxBytes: sn.MaxBytes, Idle: sn.Idle.Microseconds(), Max: sn.Max.Microseconds(),
 	}
-	for _, st := range sn.Unacked {
-		row.Unacked = append(row.Unacked, st.String())
-	}
-	for _, at := range sn.Since {
-		row.Since = append(row.Since, at.UnixMicro())
+	for _, run := range sn.Order {
+		row.Order = append(row.Order, [2]uint64{run.From, run.To})
 	}
 	if !sn.Lost.IsZero() {
 		row.Lost = sn.Lost.UnixMicro()
 	}
-	if sn.Features != nil {
-		row.Features = sn.Features.String()
-	}
 	return row
 }
 
-func unpack(row *store.Stream) *stream.Snapshot {
+// unpack is the opposite of pack. The messages that an earlier build has left in the row come
+// into the outbox. Such a stream is not resumed: the row does not say which of them may have
+// been written.
+func (l *loop) unpack(row *store.Stream) *stream.Snapshot {
 	if row == nil {
-		return nil
+		return &stream.Snapshot{}
 	}
 	sn := &stream.Snapshot{
-		ID: row.ID, JID: row.JID, At: row.Server, H: row.H, Acked: row.Acked, Sent: row.Sent,
+		ID: row.ID, JID: row.JID, At: row.Server, H: row.H, Acked: row.Acked, Unsent: row.Unsent, Features: row.Features,
 		MaxBytes: row.MaxBytes, Idle: time.Duration(row.Idle) * time.Microsecond, Max: time.Duration(row.Max) * time.Microsecond,
-	}
-	for _, doc := range row.Unacked {
-		st, err := framing.Parse(doc, framing.DefaultLimits)
-		if err != nil {
-			return nil // not written by us; the stream starts over
-		}
-		sn.Unacked = append(sn.Unacked, st)
-	}
-	for _, at := range row.Since {
-		sn.Since = append(sn.Since, time.UnixMicro(at))
 	}
 	if row.Lost != 0 {
 		sn.Lost = time.UnixMicro(row.Lost)
 	}
-	if row.Features != "" {
-		sn.Features, _ = framing.Parse(row.Features, framing.DefaultLimits)
+	for _, run := range row.Order {
+		sn.Order = append(sn.Order, stream.Run{From: run[0], To: run[1]})
+	}
+	for i, doc := range row.Unacked {
+		st, err := framing.Parse(doc, framing.DefaultLimits)
+		if err != nil {
+			return &stream.Snapshot{} // not written by us; the stream starts over
+		}
+		q := stream.Queued{N: uint64(i) + 1, Stanza: st, XML: doc, Since: l.Now()}
+		if i < len(row.Since) {
+			q.Since = time.UnixMicro(row.Since[i])
+		}
+		if !stream.Fleeting(st) && st.Attr("id") != "" {
+			l.queued(q)
+		}
+		sn.ID = ""
 	}
 	return sn
 }

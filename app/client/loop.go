@@ -24,14 +24,18 @@ type loop struct {
 	requests handlers
 	disco    []string
 
-	state   *state.State
-	stream  *stream.Stream
-	end     context.CancelFunc      // ends the stream
-	given   *atomic.Pointer[string] // a password that the stream has yet to use
-	ran     chan struct{}           // closed when it has ended
-	loss    int                     // the last one the stream told
-	session *connect.Session
-	hidden  bool
+	state  *state.State
+	stream *stream.Stream
+	end    context.CancelFunc      // ends the stream
+	given  *atomic.Pointer[string] // a password that the stream has yet to use
+	ran    chan struct{}           // closed when it has ended
+	loss   int                     // the last one the stream told
+	// received is the last stanza of the stream that was dealt with, and stored the last one of
+	// which the stream was told that it is committed.
+	received, stored uint64
+	doubtful         map[string]bool // of the outbox: whether the server has them is not known, see Settle
+	session          *connect.Session
+	hidden           bool
 	// redelivers is set from a resume until what was under way to the lost socket has come.
 	redelivers bool
 	lost       time.Time      // the connection, the last time
@@ -165,7 +169,7 @@ func (l *loop) feature(in state.Intent) {
 
 // happened deals with what the stream tells.
 func (l *loop) happened(ev stream.Event) {
-	l.moved = true
+	l.streamDirty = true
 	switch ev := ev.(type) {
 	case stream.Trying:
 		l.trying()
@@ -175,22 +179,25 @@ func (l *loop) happened(ev stream.Event) {
 	case stream.Offline:
 		l.meant = true
 		l.offline(ev)
+	case stream.Reordered:
+		l.meant = true
 	case stream.Received:
+		l.received = ev.N
 		l.handle(ev.Stanza, func() { l.receive(ev.Stanza) })
-		l.unhandled++
 	case stream.Replied:
 		reply := func() { l.guard("reply", func() { ev.Done(ev.Reply, ev.Err) }) }
 		if ev.Reply == nil {
 			reply()
 			break
 		}
+		l.received = ev.N
 		if !l.handle(ev.Reply, reply) {
 			ev.Reply, ev.Err = nil, errPoison
 			reply()
 		}
-		l.unhandled++
 	case stream.Acknowledged:
 		for _, st := range ev.Stanzas {
+			l.unqueue(st)
 			for _, f := range l.features {
 				if f.Acknowledged != nil {
 					l.guard(f.Name, func() { f.Acknowledged(l, st) })
@@ -199,6 +206,14 @@ func (l *loop) happened(ev stream.Event) {
 		}
 	case stream.Unsent:
 		l.loss = max(l.loss, ev.Loss)
+		for _, st := range ev.Stanzas {
+			switch id := st.Attr("id"); {
+			case ev.Err != nil:
+				l.unqueue(st)
+			case l.state.Outgoing(id) != nil:
+				l.doubtful[id] = true
+			}
+		}
 		for _, st := range ev.Stanzas {
 			for _, f := range l.features {
 				if f.Lost != nil {
@@ -263,16 +278,50 @@ func (l *loop) Send(st *framing.Element) error {
 	if l.stream == nil {
 		return stream.ErrDisconnected
 	}
-	l.moved = true
-	l.meant = l.meant || !stream.Fleeting(st)
-	return l.stream.Send(st)
+	fleeting := stream.Fleeting(st)
+	if !fleeting && st.Attr("id") == "" {
+		st.Set("id", l.NewID())
+	}
+	queued, err := l.stream.Send(st)
+	if err != nil {
+		return err
+	}
+	l.streamDirty = true
+	if !fleeting {
+		l.queued(queued)
+	}
+	return nil
 }
 
-func (l *loop) Settle(again []stream.Again) {
-	if l.stream != nil {
-		l.moved, l.meant = true, true
-		l.stream.Settle(l.loss, again)
+// queued puts a stanza into the outbox.
+func (l *loop) queued(q stream.Queued) {
+	id := q.Stanza.Attr("id")
+	delete(l.doubtful, id)
+	l.meant = true
+	l.change(state.StanzaQueued{Outgoing: state.Outgoing{ID: id, N: q.N, Since: q.Since.UnixMicro(), XML: q.XML}})
+}
+
+// unqueue takes a stanza out of the outbox.
+func (l *loop) unqueue(st *framing.Element) {
+	if id := st.Attr("id"); st.Name.Local == "message" && l.state.Outgoing(id) != nil {
+		delete(l.doubtful, id)
+		l.change(state.StanzaLeft{ID: id})
 	}
+}
+
+// Settle takes out of the outbox what is not retried of what was doubtful.
+func (l *loop) Settle(again []stream.Again) {
+	if l.stream == nil {
+		return
+	}
+	l.streamDirty, l.meant = true, true
+	for _, q := range l.stream.Settle(l.loss, again) {
+		l.queued(q)
+	}
+	for id := range l.doubtful {
+		l.change(state.StanzaLeft{ID: id})
+	}
+	clear(l.doubtful)
 }
 
 func (l *loop) Request(iq *framing.Element, done func(*framing.Element, error)) {
@@ -283,7 +332,7 @@ func (l *loop) Request(iq *framing.Element, done func(*framing.Element, error)) 
 	if iq.Attr("id") == "" {
 		iq.Set("id", l.NewID())
 	}
-	l.moved = true
+	l.streamDirty = true
 	l.stream.Request(iq, done)
 }
 

@@ -61,11 +61,11 @@ func (l *loop) begun() {
 	l.fresh = !l.knows(request.Account)
 	// What waits to be sent since the last time. Whether the stream of then is ours is
 	// for the password to show.
-	left := l.left(l.open())
-	if left != nil {
-		left.ID = ""
+	sn := l.resumable(l.open())
+	if sn != nil {
+		sn.ID = ""
 	}
-	l.run(request, left)
+	l.run(request, sn)
 }
 
 // run starts the stream of a session, from where it was left if that is known.
@@ -131,7 +131,7 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 	})
 	l.tellHidden()
 	l.After(tidyAfter, l.tidy)
-	l.loss = 0
+	l.loss, l.received, l.stored, l.doubtful = 0, 0, 0, map[string]bool{}
 	s, ran := l.stream, make(chan struct{})
 	l.ran = ran
 	go func() {
@@ -177,7 +177,7 @@ func (l *loop) leave() {
 	if l.session != nil {
 		l.Send(framing.New(framing.NSClient, "presence").Set("type", "unavailable"))
 	}
-	l.stream, l.end, l.session, l.unhandled = nil, nil, nil, 0
+	l.stream, l.end, l.session = nil, nil, nil
 	l.leaving.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()

@@ -168,7 +168,7 @@ func (l *loop) takeOver() {
 		// Nothing was kept, or it cannot be read: the server knows the rest.
 		l.Emit(state.SessionStarted{Me: l.request.Account})
 	}
-	l.run(connect.Request{Account: l.request.Account, Server: l.server, Remember: true}, l.left(snapshot))
+	l.run(connect.Request{Account: l.request.Account, Server: l.server, Remember: true}, l.resumable(snapshot))
 	for _, last := range l.lastRequests {
 		l.hearMirror(last)
 	}
@@ -193,7 +193,7 @@ func (l *loop) drop() {
 		l.stream, l.end, l.session = nil, nil, nil
 	}
 	l.giveUp()
-	l.unhandled, l.leads = 0, false
+	l.leads = false
 }
 
 // yield gives up the lead for a tab in which somebody signs in.

@@ -63,6 +63,16 @@ func (Cleared) apply(s *State) {
 	s.Rev, s.Connection = rev, connection
 }
 
+// StanzaQueued: a stanza of ours is in the outbox, in the place of one with the same ID.
+type StanzaQueued struct{ Outgoing }
+
+func (ev StanzaQueued) apply(s *State) { ev.Outgoing.put(s) }
+
+// StanzaLeft: the outbox needs a stanza no more.
+type StanzaLeft struct{ ID string }
+
+func (ev StanzaLeft) apply(s *State) { s.outbox = s.outbox.Delete(ev.ID) }
+
 // RosterItem is a contact as the roster has it.
 type RosterItem struct {
 	JID          jid.JID

@@ -56,6 +56,7 @@ var kept = []table{
 	{new(Draft), changedDrafts},
 	{new(ChatRow), changedChats},
 	{new(CoverageRow), changedCoverage},
+	{new(Outgoing), changedOutbox},
 }
 
 // fleeting are the tables of what is true only now: they are mirrored and never stored.
@@ -427,6 +428,29 @@ func changedDrafts(d *difference, put, drop func(Value)) {
 		default:
 			put(&Draft{is.Conv, is.Draft})
 		}
+	})
+}
+
+// Outgoing is a stanza in the outbox, as it leaves. There it stays until the server has it or it
+// can never be sent.
+type Outgoing struct {
+	ID    string `json:"id"`    // of the stanza
+	N     uint64 `json:"n"`     // its number in the stream
+	Since int64  `json:"since"` // when it was queued for the first time
+	XML   string `json:"xml"`
+}
+
+func (o *Outgoing) Where() (table, key string) { return "outbox", o.ID }
+func (o *Outgoing) put(s *State)               { s.outbox = s.outbox.Set(o.ID, new(*o)) }
+func (o *Outgoing) drop(s *State)              { s.outbox = s.outbox.Delete(o.ID) }
+
+func changedOutbox(d *difference, put, drop func(Value)) {
+	tree.Diff(d.before.outbox, d.after.outbox, func(id string, _, is *Outgoing) {
+		if is == nil {
+			drop(&Outgoing{ID: id})
+			return
+		}
+		put(is)
 	})
 }
 

@@ -9,6 +9,8 @@
 package state
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +34,7 @@ type State struct {
 	chats    *tree.Map[ConvID, *Chat]
 	coverage *tree.Map[string, *Coverage]                 // by Part.key
 	filed    *tree.Map[ConvID, *tree.Map[string, *Filed]] // facts whose messages are not in memory
+	outbox   *tree.Map[string, *Outgoing]                 // by ID
 	requests int                                          // contacts that wait for an answer
 	unsaved  int                                          // contacts of which something is pending
 	refused  int                                          // contacts of which something was refused
@@ -63,6 +66,7 @@ func New() *State {
 		chats:    tree.New[ConvID, *Chat](order),
 		coverage: tree.New[string, *Coverage](strings.Compare),
 		filed:    tree.New[ConvID, *tree.Map[string, *Filed]](order),
+		outbox:   tree.New[string, *Outgoing](strings.Compare),
 	}
 }
 
@@ -118,6 +122,22 @@ func (s *State) Chats(yield func(*Chat) bool) {
 			return
 		}
 	}
+}
+
+// Outgoing returns the stanza of the outbox with this id, nil if there is none.
+func (s *State) Outgoing(id string) *Outgoing {
+	o, _ := s.outbox.Get(id)
+	return o
+}
+
+// Outbox returns the stanzas that wait for the server, in the order in which they were queued.
+func (s *State) Outbox() (all []*Outgoing) {
+	for it := s.outbox.Iterator(); !it.Done(); {
+		_, o, _ := it.Next()
+		all = append(all, o)
+	}
+	slices.SortFunc(all, func(a, b *Outgoing) int { return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.N, b.N)) })
+	return all
 }
 
 // Unsent returns how many messages that were written here have not left yet, of the

@@ -185,19 +185,25 @@ func compare(a, b state.Key) int {
 // Stream is what takes a stream up again (XEP-0198). Its id is a credential: it goes
 // when the person signs out, as everything does.
 type Stream struct {
-	ID       string   `json:"id"`
-	JID      jid.JID  `json:"jid"`
-	H        uint32   `json:"h"`
-	Acked    uint32   `json:"acked"`
-	Unacked  []string `json:"unacked,omitempty"` // stanzas as XML, in order
-	Since    []int64  `json:"since,omitempty"`   // when they were written
-	Sent     int      `json:"sent,omitempty"`
-	Max      int64    `json:"max,omitempty"`  // µs, 0 if the server did not say
-	Lost     int64    `json:"lost,omitempty"` // 0 if it was not known to be
-	Features string   `json:"features,omitempty"`
-	Server   string   `json:"server,omitempty"` // where it is best taken up, "" for anywhere
-	MaxBytes int      `json:"maxBytes,omitempty"`
-	Idle     int64    `json:"idle,omitempty"` // µs, 0 if the server did not say
+	ID    string  `json:"id"`
+	JID   jid.JID `json:"jid"`
+	H     uint32  `json:"h"`
+	Acked uint32  `json:"acked"`
+	// Order has the numbers of the stanzas of ours after Acked, first and last of each run:
+	// the outbox has those of them that are messages.
+	Order    [][2]uint64 `json:"order,omitempty"`
+	Unsent   int         `json:"unsent,omitempty"` // stream.Snapshot.Unsent
+	Max      int64       `json:"max,omitempty"`    // µs, 0 if the server did not say
+	Lost     int64       `json:"lost,omitempty"`   // 0 if it was not known to be
+	Features string      `json:"features,omitempty"`
+	Server   string      `json:"server,omitempty"` // where it is best taken up, "" for anywhere
+	MaxBytes int         `json:"maxBytes,omitempty"`
+	Idle     int64       `json:"idle,omitempty"` // µs, 0 if the server did not say
+
+	// Builds before the outbox had a table wrote all stanzas after Acked here, and when they
+	// were queued.
+	Unacked []string `json:"unacked,omitempty"`
+	Since   []int64  `json:"since,omitempty"`
 }
 
 // What a store fails with.

@@ -34,7 +34,7 @@ const answerOffline = 2 * time.Second
 
 // countWritten counts a written stanza for the next question.
 func (l *loop) countWritten(en entry) {
-	l.bytes += en.size
+	l.bytes += len(en.doc)
 	if en.st.Name.Local == "iq" && !l.sm.counting && !l.sm.enabling {
 		return // it has an answer of its own
 	}

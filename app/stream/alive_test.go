@@ -90,7 +90,7 @@ func TestK02_Keepalive(t *testing.T) {
 			})
 			sv.say(enabled)
 			sv.cut()
-			sn = w.s.Snapshot(0)
+			sn = w.kept()
 			w.pass(10 * time.Second)
 			asks(w, w.next().resumed(0))
 		})
@@ -380,7 +380,7 @@ func TestSec74_Backlog(t *testing.T) {
 		}
 		w.forget()
 		for range 100 {
-			w.s.Handled(1)
+			w.handle()
 			synctest.Wait()
 		}
 		if n := len(w.seen); n != 89 {

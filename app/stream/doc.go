@@ -15,6 +15,8 @@
 // between them belong to the loop, so none of them ever waits for another. Only the server
 // may have to wait: nothing is read while the owner is more than Config.Backlog behind.
 //
-// Snapshot copies what must outlive the page (the queue and the counters), and
-// Config.Restore puts it back.
+// An owner that stores what must outlive the page does so once a turn: Snapshot has the counters
+// and the order of the queue, Send returns each stanza of ours as it leaves, and Commit says
+// that both are stored. Only then the server hears that we have what it sent, and our messages
+// leave. Config.Restore puts all of it back.
 package stream

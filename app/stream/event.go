@@ -22,15 +22,20 @@ type Online struct {
 // had not delivered. Stanzas after it are new.
 type Redelivered struct{}
 
-// Received is a stanza for the owner, who calls Handled once after processing it. Only
-// then it is acknowledged to the server (XEP-0198 §4).
-type Received struct{ Stanza *framing.Element }
+// Received is a stanza for the owner, who also gets answers that nobody waits for: they count. N
+// is its number: only when the owner has committed a Snapshot with it, it is acknowledged to the
+// server (XEP-0198 §4).
+type Received struct {
+	Stanza *framing.Element
+	N      uint64
+}
 
 // Replied is the answer to a Request. The owner calls Done on its own goroutine. Err is a
 // *framing.StanzaError, ErrDisconnected or a context error; then Reply may be nil. If Reply
-// is not nil, the owner calls Handled as for Received.
+// is not nil, N is as in Received.
 type Replied struct {
 	Reply *framing.Element
+	N     uint64
 	Err   error
 	Done  func(reply *framing.Element, err error)
 }
@@ -53,6 +58,10 @@ type Unsent struct {
 	Err     error
 }
 
+// Reordered reports that stanzas of ours leave in another order than that of the Snapshots
+// before. The messages among them wait until it is committed.
+type Reordered struct{}
+
 // Offline reports the end of the session. Err is a *connect.Error with the reason. The next
 // attempt is at RetryAt; if that is zero, the stream waits for Wake(Manual).
 type Offline struct {
@@ -69,5 +78,6 @@ func (Received) event()     {}
 func (Replied) event()      {}
 func (Acknowledged) event() {}
 func (Unsent) event()       {}
+func (Reordered) event()    {}
 func (Offline) event()      {}
 func (Trying) event()       {}

@@ -2,27 +2,30 @@ package stream
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 )
 
-// An owner with a store relies on this: a message is written only after Release, so a stored
-// Snapshot has it, and the Snapshot counts as handled what its commit contains (security rows 59, 61).
-func TestHold_UntilRelease(t *testing.T) {
+// An owner with a store relies on this: a message is written only after the Commit of a Snapshot
+// that has its place, and the count of such a Snapshot is acknowledged only after the Commit
+// (security rows 59, 61).
+func TestHold_UntilCommit(t *testing.T) {
 	bubble(t, Config{Hold: true}, func(t *testing.T, w *world) {
 		sv := w.managed()
 		w.send("m1")
 		sv.got()
 		sn := w.s.Snapshot(0)
-		if len(sn.Unacked) != 1 || sn.Sent != 0 {
+		if !slices.Equal(sn.Order, []Run{{1, 1}}) {
 			t.Fatalf("%+v", sn)
 		}
 		w.send("m2") // while the owner writes down what the Snapshot says
-		w.s.Release(sn.Upto)
+		w.s.Commit(sn)
 		sv.got(written("m1"))
-		w.s.Release(w.s.Snapshot(0).Upto)
+		w.commit()
 		sv.got(written("m2"))
 		w.send("m3")
-		w.s.ReleaseAll()
+		w.commit()
 		sv.got(written("m3"))
 	})
 	t.Run("what nobody would miss leaves at once, and in order", func(t *testing.T) {
@@ -33,7 +36,7 @@ func TestHold_UntilRelease(t *testing.T) {
 			w.send("m1")
 			w.typing("t2")
 			sv.got()
-			w.s.Release(w.s.Snapshot(0).Upto)
+			w.commit()
 			sv.got(written("m1"), typing("t2"))
 		})
 	})
@@ -47,7 +50,7 @@ func TestHold_UntilRelease(t *testing.T) {
 				all = append(all, typing(id))
 			}
 			sv.got(all[:maxUnrecorded]...)
-			w.s.Release(w.s.Snapshot(0).Upto)
+			w.commit()
 			sv.got(all[maxUnrecorded:]...)
 		})
 	})
@@ -70,19 +73,124 @@ func TestHold_UntilRelease(t *testing.T) {
 	})
 }
 
-func TestSnapshot_CountsWhatIsAboutToBeHandled(t *testing.T) {
-	l := newLoop(New(Config{}))
-	l.h = 7
-	l.inbound = []*mark{
-		{counted: true},
-		{counted: true, handled: true}, // an answer that nobody asked for
-		{counted: true},
-		{},
-		{counted: true},
-	}
-	for handled, want := range map[int]uint32{0: 7, 1: 9, 2: 10, 3: 10, 4: 11} {
-		if got := l.snapshot(handled).H; got != want {
-			t.Errorf("with %d handled: %d, want %d", handled, got, want)
+// A message whose place has changed after the Commit, here because a request before it was
+// cancelled, waits until its new place is stored: else the count of the server would be that of
+// another message.
+func TestHold_UntilItsPlaceIsStored(t *testing.T) {
+	bubble(t, Config{Hold: true}, func(t *testing.T, w *world) {
+		sv := w.managed()
+		sv.cut()
+		_, cancel := w.request("q1", "")
+		w.send("m1")
+		w.commit()
+		cancel()
+		w.happened("offline", "reordered")
+		w.pass(longWait)
+		sv = w.next().resumed(0)
+		sv.got()
+		w.commit()
+		sv.got(written("m1"))
+	})
+}
+
+// The count that is stored contains what is in the commit, whatever else has come since, and
+// nothing of the stream before.
+func TestSnapshot_Counts(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		w.busy = true
+		sv := w.next().fresh(featuresSM)
+		sv.say(`<message xmlns="jabber:client" id="in1"/>`, enabled, // the first is not counted
+			`<message xmlns="jabber:client" id="in2"/>`,
+			`<iq xmlns="jabber:client" type="result" id="unasked"/>`,
+			`<message xmlns="jabber:client" id="in3"/>`)
+		for n, want := range []uint32{0, 0, 1, 2, 3} {
+			if got := w.s.Snapshot(uint64(n)).H; got != want {
+				t.Errorf("with %d: %d, want %d", n, got, want)
+			}
 		}
+		w.happened("trying", "online", "received in1", "received in2", "received unasked", "received in3")
+		for range 4 {
+			w.handle()
+		}
+		sv.fails("undefined-condition")
+		w.pass(longWait)
+		sv = w.next().fresh(featuresSM)
+		sv.say(enabled, `<message xmlns="jabber:client" id="in4"/>`)
+		for n, want := range map[uint64]uint32{0: 0, 4: 0, 5: 1} {
+			if got := w.s.Snapshot(n).H; got != want {
+				t.Errorf("on the next stream, with %d: %d, want %d", n, got, want)
+			}
+		}
+	})
+}
+
+// A stanza that was not stored counts after a restore, but is not written: what comes after it
+// has another place then, which is stored first.
+func TestRestore_WhatWasNotStored(t *testing.T) {
+	var sn *Snapshot
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		w.managed()
+		w.typing("t1")
+		w.send("m1")
+		w.typing("t2")
+		w.send("m2")
+		sn = w.kept()
+	})
+	sn.Lost = time.Time{}
+	stored := sn.Queue
+	if !slices.Equal(sn.Order, []Run{{1, 4}}) || len(stored) != 2 {
+		t.Fatalf("%+v", sn.Order)
 	}
+	bubble(t, Config{Restore: sn, Hold: true}, func(t *testing.T, w *world) {
+		before := w.s.Snapshot(0)
+		sv := w.next().resumed(2)
+		w.happened("trying", "resumed", "acknowledged m1", "reordered", "redelivered")
+		w.s.Commit(before)
+		sv.got()
+		sn = w.kept()
+		w.commit()
+		sv.got(written("m2"))
+	})
+	if sn.Acked != 2 || !slices.Equal(sn.Order, []Run{{4, 4}}) {
+		t.Fatalf("%+v", sn)
+	}
+	sn.Lost, sn.Queue = time.Time{}, stored[1:]
+	bubble(t, Config{Restore: sn, Hold: true}, func(t *testing.T, w *world) {
+		w.next().resumed(3) // it had left, and then the page died
+		w.happened("trying", "resumed", "acknowledged m2", "redelivered")
+	})
+}
+
+// A page that wrote a chat state that was not stored, and one that never had a connection: the
+// count of the server has the chat state, and not the message of the second page.
+func TestSec61_RestoredTwice(t *testing.T) {
+	var first, second, third *Snapshot
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		sv := w.managed()
+		w.send("m1")
+		first = w.kept()
+		w.typing("t1")
+		sv.got(written("m1"), typing("t1"))
+	})
+	first.Lost = time.Time{}
+	bubble(t, Config{Restore: first, Hold: true}, func(t *testing.T, w *world) {
+		w.next()
+		w.send("m2")
+		second = w.kept()
+		w.commit()
+	})
+	second.Lost, second.Queue = time.Time{}, append(first.Queue, second.Queue...)
+	bubble(t, Config{Restore: second, Hold: true}, func(t *testing.T, w *world) {
+		sv := w.next().resumed(2)
+		w.happened("trying", "resumed", "acknowledged m1", "reordered", "redelivered")
+		sv.got() // what is stored says that it was not written
+		third = w.kept()
+		w.commit()
+		sv.got(written("m2"))
+	})
+	third.Lost, third.Queue = time.Time{}, second.Queue[1:]
+	bubble(t, Config{Restore: third, Hold: true}, func(t *testing.T, w *world) {
+		w.next().resumed(3)
+		w.happened("trying", "resumed", "acknowledged m2", "redelivered")
+	})
 }

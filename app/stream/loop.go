@@ -38,21 +38,26 @@ type loop struct {
 
 	me           jid.JID
 	features     *framing.Element
+	featuresXML  string
 	idle         time.Duration // silence of ours after which the server disconnects, 0 if unknown
 	requests     map[string]*request
 	requestCount int // of all time
 
 	// manage.go: the stanzas of both sides.
 	queue      []entry // our stanzas that are not confirmed
+	order      []Run   // their numbers; nil after they were reordered
 	number     uint64  // of the entry queued last
-	recorded   uint64  // of the last entry that the owner has stored
+	reorders   uint64  // how many times the queue was reordered
+	recorded   uint64  // number of the last entry that the owner has committed
+	current    uint64  // the last of the reorders that it has committed
 	unrecorded int     // how many stanzas after the queue may have been sent before a restore
 	sent       int     // how many of the queue were written on the current stream
 	acked      uint32  // our stanzas confirmed before the queue, mod 2^32
 	sm         smState
-	inbound    []*mark // received and not handled
-	h          uint32  // handled, mod 2^32
-	ackOwed    bool    // the server asked for our count while inbound was not empty
+	received   uint64 // stanzas of the server so far
+	committed  uint64 // the last of them that the owner has committed
+	uncounted  uint64 // the last of them before Stream Management was on
+	ackOwed    bool   // the server asked for our count while not all was committed
 	suspects   map[string]bool
 	losses     int  // Unsent events so far
 	unsettled  bool // the owner has not called Settle for the last of them
@@ -78,7 +83,7 @@ type loop struct {
 	lostAt       time.Time     // when the last session ended
 	lastWake     time.Time     // the last Wake that had an effect
 	retry        timer
-	handledTimer timer // runs while unhandled stanzas prevent a resume
+	handledTimer timer // runs while stanzas that are not committed prevent a resume
 	finishTimer  timer // from the end of a closed stream to the end of Run
 	connectDue   bool  // connect as soon as possible
 	redirect     error // the end of a session whose server redirected us
@@ -89,6 +94,7 @@ func newLoop(s *Stream) *loop {
 	if r := s.config.Restore; r != nil {
 		l.restore(r)
 	}
+	l.publish()
 	return l
 }
 
@@ -99,6 +105,7 @@ func (l *loop) run(ctx context.Context) error {
 	l.connect()
 	for l.phase != ended {
 		l.step()
+		l.publish()
 	}
 	cause := ctx.Err()
 	cancel()
@@ -113,6 +120,7 @@ func (l *loop) run(ctx context.Context) error {
 	for _, job := range l.s.box.take() {
 		job(l) // among them a session that was made too late
 	}
+	l.publish()
 	close(l.s.over)
 	return cause
 }
@@ -141,7 +149,7 @@ func (l *loop) step() {
 			job(l)
 		}
 	case r := <-in:
-		l.received(r)
+		l.read(r)
 	case out <- next:
 		l.written(next)
 	case events <- first:
@@ -154,9 +162,12 @@ func (l *loop) step() {
 // inSession reports whether there is a session.
 func (l *loop) inSession() bool { return l.phase == online || l.phase == closing }
 
+// behind returns how many stanzas the owner has not committed.
+func (l *loop) behind() int { return int(l.received - l.committed) }
+
 // backlogFull reports whether the owner has so many stanzas to handle that reading more
 // would only fill memory.
-func (l *loop) backlogFull() bool { return len(l.inbound) > l.config.Backlog }
+func (l *loop) backlogFull() bool { return l.behind() > l.config.Backlog }
 
 func (l *loop) now() time.Time { return l.config.Clock.Now() }
 
@@ -179,7 +190,7 @@ func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
 	l.control, l.unasked, l.bytes, l.ackOwed = nil, 0, 0, false
 	l.resumed, l.answered = sess.Resumed, false
 	if sess.Features != nil {
-		l.features = sess.Features
+		l.features, l.featuresXML = sess.Features, sess.Features.String()
 	}
 	limit := sess.MaxBytes
 	switch {
@@ -218,8 +229,8 @@ func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
 	l.watchSilence()
 }
 
-// received handles an element or error that the link has read.
-func (l *loop) received(r received) {
+// read handles an element or error that the link has read.
+func (l *loop) read(r received) {
 	if r.err != nil {
 		l.readEnded(r.err)
 		return
@@ -233,18 +244,16 @@ func (l *loop) received(r received) {
 	if !isStanza(e) {
 		return
 	}
-	m := &mark{counted: l.sm.counting}
-	l.inbound = append(l.inbound, m)
-	if e.Name.Local != "iq" || e.Attr("type") != "result" && e.Attr("type") != "error" {
-		l.emit(Received{Stanza: e})
+	if l.isPong(e) {
 		return
 	}
+	l.received++
 	if ours, ok := l.matchReply(e); ok {
+		ours.N = l.received
 		l.emit(ours)
 		return
 	}
-	m.handled = true // an answer that nobody waits for, or to a ping of the loop
-	l.advance()
+	l.emit(Received{Stanza: e, N: l.received})
 }
 
 func isStanza(e *framing.Element) bool {
@@ -274,7 +283,7 @@ func (l *loop) next() (writing, bool) {
 		return writing{element: l.control[0]}, true
 	}
 	if queued, leaves, ok := l.ready(); ok {
-		return writing{element: leaves, stanza: queued}, true
+		return writing{doc: leaves, stanza: queued}, true
 	}
 	switch {
 	case l.phase != closing:
@@ -383,8 +392,9 @@ type received struct {
 }
 
 type writing struct {
-	element *framing.Element
-	stanza  *framing.Element // the same as it is in the queue, nil for control elements
+	element *framing.Element // of the stream itself
+	doc     string           // or a stanza
+	stanza  *framing.Element // as it is in the queue
 	ack     bool             // the <a/> before <close/>
 	end     bool             // close the stream
 }
@@ -416,7 +426,13 @@ func (l *loop) open(sess *connect.Session) *link {
 					_ = sess.Conn.Close(ctx) // the reader sees the end in any case
 					return
 				}
-				if err := sess.Conn.Write(ctx, w.element); err != nil {
+				var err error
+				if w.stanza != nil {
+					err = sess.Conn.WriteStanza(ctx, w.doc)
+				} else {
+					err = sess.Conn.Write(ctx, w.element)
+				}
+				if err != nil {
 					l.s.box.post(func(l *loop) { l.writeFailed(k, w, err) })
 				}
 			case <-ctx.Done():

@@ -18,18 +18,13 @@ const (
 
 // entry is a stanza of ours that the server has not confirmed.
 type entry struct {
-	st      *framing.Element
-	since   time.Time // when it was queued
-	size    int
-	number  uint64   // in the order of queuing
-	request *request // nil for what Send queued
-	held    bool     // not to be written before Release
-}
-
-// mark stands for a received stanza, until it and all before it are handled.
-type mark struct {
-	counted bool // Stream Management was on when it came
-	handled bool
+	st      *framing.Element // nil after a restore if it was not stored: it only counts
+	doc     string           // the same as it leaves
+	since   time.Time        // when it was queued
+	number  uint64           // in the order of queuing
+	moved   uint64           // loop.reorders when it was reordered last
+	kept    bool             // not to be written before Commit
+	request *request         // nil for what Send queued
 }
 
 // smState is the state of Stream Management. The server counts our stanzas from <enable/>
@@ -99,42 +94,36 @@ func (l *loop) receivedEnabled(e *framing.Element) {
 	if n, err := strconv.ParseUint(e.Attr("max"), 10, 31); err == nil {
 		l.sm.max = time.Duration(n) * time.Second
 	}
-	l.h = 0
+	l.uncounted = l.received
 }
 
-// sendAck acknowledges the stanzas handled so far, and once more when all are.
+// sendAck acknowledges the stanzas committed so far, and once more when all are.
 func (l *loop) sendAck() {
 	if l.sm.counting || l.sm.enabling {
 		l.control = append(l.control, l.ack())
 	}
-	l.ackOwed = len(l.inbound) > 0
+	l.ackOwed = l.behind() > 0
 }
 
 func (l *loop) ack() *framing.Element {
-	return framing.New(nsSM, "a").Set("h", strconv.FormatUint(uint64(l.h), 10))
+	return framing.New(nsSM, "a").Set("h", strconv.FormatUint(uint64(l.h(l.committed)), 10))
 }
 
-// handled marks the oldest unhandled stanza as handled.
-func (l *loop) handled() {
-	i := slices.IndexFunc(l.inbound, func(m *mark) bool { return !m.handled })
-	if i < 0 {
-		return
+// h is the count of the server's stanzas up to a number (XEP-0198 §4).
+func (l *loop) h(n uint64) uint32 { return count(l.sm.counting, n, l.uncounted) }
+
+func count(counting bool, n, uncounted uint64) uint32 {
+	if !counting || int64(n-uncounted) < 0 {
+		return 0
 	}
-	l.inbound[i].handled = true
-	l.advance()
+	return uint32(n - uncounted)
 }
 
-// advance counts the handled stanzas up to the first unhandled one: h confirms all stanzas
-// up to a point.
-func (l *loop) advance() {
-	for len(l.inbound) > 0 && l.inbound[0].handled {
-		if l.inbound[0].counted {
-			l.h++
-		}
-		l.inbound[0] = nil
-		l.inbound = l.inbound[1:]
-	}
-	if len(l.inbound) > 0 {
+// commit notes that the owner has stored a Snapshot.
+func (l *loop) commit(sn *Snapshot) {
+	l.recorded, l.current = max(l.recorded, sn.number), max(l.current, sn.reordered)
+	l.committed = max(l.committed, min(sn.received, l.received))
+	if l.behind() > 0 {
 		return
 	}
 	if l.ackOwed && l.phase == online {
@@ -150,36 +139,53 @@ func Fleeting(st *framing.Element) bool {
 	return st.Name.Local != "message" || st.Child(nsHints, "no-store") != nil
 }
 
-// maxUnrecorded is how many stanzas may leave that are in no stored Snapshot. After a
+// maxUnrecorded is how many stanzas may leave that are in no committed Snapshot. After a
 // restore the server may confirm up to this many more stanzas than the Snapshot has; they
 // came after all that it has.
 const maxUnrecorded = 64
 
 // enqueue adds a stanza of ours to the queue.
 func (l *loop) enqueue(en entry) {
-	l.queue = append(l.queue, l.numbered(en))
+	l.queue = append(l.queue, en)
+	if l.order != nil {
+		l.order = extend(l.order, en.number)
+	}
 }
 
-// numbered gives an entry its number, and holds it if it has to be stored first.
-func (l *loop) numbered(en entry) entry {
-	l.number++
-	en.number, en.held = l.number, l.config.Hold && !Fleeting(en.st)
-	return en
+// extend adds a number to the order of a queue.
+func extend(order []Run, n uint64) []Run {
+	if last := len(order) - 1; last >= 0 && order[last].To+1 == n {
+		order[last].To = n
+		return order
+	}
+	return append(order, Run{n, n})
 }
 
-// release allows the entries up to a number to be written: the owner has stored them.
-func (l *loop) release(upto uint64) {
-	l.recorded = max(l.recorded, upto)
+// reordered notes that the rest of the queue has changed but for its end: how many stanzas are
+// before a message has to be stored before that leaves.
+func (l *loop) reordered() {
+	l.order = nil
+	l.reorders++
+	wait := false
 	for i := range l.queue[l.sent:] {
-		if en := &l.queue[l.sent+i]; en.number <= upto {
-			en.held = false
-		}
+		en := &l.queue[l.sent+i]
+		en.moved = l.reorders
+		wait = wait || en.kept
+	}
+	if wait && l.config.Hold {
+		l.emit(Reordered{})
 	}
 }
 
 // isHeld reports whether an entry must wait until the owner has stored it.
 func (l *loop) isHeld(en *entry) bool {
-	return l.phase != closing && l.config.Hold && (en.held || en.number > l.recorded+maxUnrecorded)
+	switch {
+	case l.phase == closing || !l.config.Hold:
+		return false
+	case en.kept:
+		return en.number > l.recorded || en.moved > l.current
+	}
+	return en.number > l.recorded+maxUnrecorded
 }
 
 // confirm removes the first n stanzas from the queue, because the server has them. It
@@ -193,14 +199,27 @@ func (l *loop) confirm(n uint32) bool {
 	}
 	var acked []*framing.Element
 	for i := range l.queue[:n] {
-		acked = append(acked, l.queue[i].st)
+		if st := l.queue[i].st; st != nil {
+			acked = append(acked, st)
+		}
 		l.queue[i] = entry{}
 	}
 	l.queue = l.queue[n:]
+	for left := uint64(n); left > 0 && l.order != nil; {
+		first := &l.order[0]
+		if here := first.To - first.From + 1; here > left {
+			first.From += left
+			break
+		} else if left -= here; true {
+			l.order = l.order[1:]
+		}
+	}
 	l.sent -= int(n)
 	l.acked += n
 	l.unasked = min(l.unasked, l.sent)
-	l.emit(Acknowledged{Stanzas: acked})
+	if len(acked) > 0 {
+		l.emit(Acknowledged{Stanzas: acked})
+	}
 	return true
 }
 
@@ -231,11 +250,16 @@ func (l *loop) confirmUpTo(h uint32) bool {
 // unchanged and before anything new (XEP-0198 §5). The server does the same with its
 // stanzas; its first <a/> comes after them.
 func (l *loop) afterResume(h uint32) (ok bool) {
+	restored := l.unrecorded > 0
 	if !l.confirmUpTo(h) {
 		l.countTooHigh(h)
 		return false
 	}
 	l.sent = 0
+	if restored {
+		l.queue = slices.DeleteFunc(l.queue, func(en entry) bool { return en.st == nil })
+		l.reordered() // what was not stored is not between them any more
+	}
 	l.questionAnswered()
 	l.probe()
 	return true
@@ -248,6 +272,9 @@ func (l *loop) startNewStream() (lost []*framing.Element) {
 	rest := l.queue[l.sent:]
 	l.queue, l.sent, l.acked, l.unrecorded = nil, 0, 0, 0
 	for _, en := range written {
+		if en.st == nil {
+			continue
+		}
 		if en.st.Name.Local != "iq" {
 			lost = append(lost, en.st)
 		}
@@ -266,10 +293,8 @@ func (l *loop) startNewStream() (lost []*framing.Element) {
 		}
 		l.queue = append(l.queue, en)
 	}
-	for _, m := range l.inbound {
-		m.counted = false
-	}
-	l.sm, l.h = smState{}, 0
+	l.reordered()
+	l.sm = smState{}
 	l.questionAnswered()
 	return lost
 }
@@ -285,10 +310,8 @@ func (l *loop) emitUnsent(lost []*framing.Element) {
 // settle queues the stanzas to retry before everything that waited for this decision. If
 // there has been another loss since, the wait goes on.
 func (l *loop) settle(loss int, again []entry) {
-	for i := range again {
-		again[i] = l.numbered(again[i])
-	}
 	l.queue = slices.Insert(l.queue, l.sent, again...)
+	l.reordered()
 	if loss == l.losses {
 		l.unsettled = false
 	}
@@ -297,7 +320,7 @@ func (l *loop) settle(loss int, again []entry) {
 // ready returns the next stanza to write, if any: as it is in the queue, and as it leaves.
 // It moves the stanza to the front of the unsent ones. Messages wait until Settle has
 // decided about older ones.
-func (l *loop) ready() (queued, leaves *framing.Element, ok bool) {
+func (l *loop) ready() (queued *framing.Element, leaves string, ok bool) {
 	i := l.sent
 	if l.unsettled && l.phase != closing {
 		for i < len(l.queue) && l.queue[i].st.Name.Local == "message" {
@@ -308,20 +331,23 @@ func (l *loop) ready() (queued, leaves *framing.Element, ok bool) {
 		l.unqueue(i, ErrStale)
 	}
 	if i == len(l.queue) || l.isHeld(&l.queue[i]) {
-		return nil, nil, false
+		return nil, "", false
 	}
 	en := l.queue[i]
-	copy(l.queue[l.sent+1:i+1], l.queue[l.sent:i])
-	l.queue[l.sent] = en
+	if i > l.sent {
+		copy(l.queue[l.sent+1:i+1], l.queue[l.sent:i])
+		l.queue[l.sent] = en
+		l.reordered()
+	}
 	if l.lateness(l.sent) <= time.Minute {
-		return en.st, en.st, true
+		return en.st, en.doc, true
 	}
 	// Only the stanza that leaves gets a delay. In the queue a delay means that the message
 	// was written offline.
 	late := *en.st
 	late.Children = slices.Clone(late.Children)
 	late.Add(framing.New(nsDelay, "delay").Set("stamp", en.since.UTC().Format("2006-01-02T15:04:05.000Z")))
-	return en.st, &late, true
+	return en.st, late.String(), true
 }
 
 // lateness returns the age of a message that was written online, and 0 for other stanzas.
@@ -338,6 +364,7 @@ func (l *loop) lateness(i int) time.Duration {
 func (l *loop) unqueue(i int, err error) {
 	en := l.queue[i]
 	l.queue = slices.Delete(l.queue, i, i+1)
+	l.reordered()
 	if l.question.upto > i {
 		l.question.upto--
 	}
@@ -352,7 +379,7 @@ func (l *loop) unqueue(i int, err error) {
 // dropTooLarge removes the stanzas that are too large for the server of this session.
 func (l *loop) dropTooLarge(limit int) {
 	for i := len(l.queue) - 1; i >= 0; i-- {
-		if size := l.queue[i].size; size > limit {
+		if size := len(l.queue[i].doc); size > limit {
 			l.unqueue(i, &TooLargeError{Size: size, Max: limit})
 		}
 	}
@@ -375,7 +402,7 @@ func (l *loop) quarantine(cause error) {
 	suspects := map[string]bool{}
 	for i, en := range l.queue[:l.sent] {
 		id := en.st.Attr("id")
-		if l.suspects[id] && (found < 0 || size && en.size > l.queue[found].size) {
+		if l.suspects[id] && (found < 0 || size && len(en.doc) > len(l.queue[found].doc)) {
 			found = i
 		}
 		suspects[id] = id != ""
@@ -387,55 +414,81 @@ func (l *loop) quarantine(cause error) {
 	en := l.queue[found]
 	delete(suspects, en.st.Attr("id"))
 	if size {
-		cause = &TooLargeError{Size: en.size, Max: en.size - 1}
+		cause = &TooLargeError{Size: len(en.doc), Max: len(en.doc) - 1}
 	}
 	l.sent--
 	l.unqueue(found, cause)
 	l.emitUnsent(l.startNewStream()) // a resume without it would have wrong counts
 }
 
-// snapshot copies what is needed to resume.
-func (l *loop) snapshot(handled int) *Snapshot {
-	sn := &Snapshot{
-		ID: l.sm.id, JID: l.me, At: l.sm.location, H: l.h, Acked: l.acked, Sent: l.sent, Upto: l.number,
-		Features: l.features, MaxBytes: int(l.s.limit.Load()), Idle: l.idle, Max: l.sm.max, Lost: l.lostAt.Round(0),
-	}
-	for _, m := range l.inbound {
-		if !m.handled {
-			if handled == 0 {
-				break
-			}
-			handled--
+// committed is what Stream.Snapshot returns, and what it counts with.
+type committed struct {
+	Snapshot
+	counting  bool
+	uncounted uint64
+	restored  bool // and no session since then
+}
+
+func (c *committed) h(n uint64) uint32 { return count(c.counting, n, c.uncounted) }
+
+// publish lets the owner have a Snapshot without waiting for the loop. It is called before the
+// loop delivers what has happened.
+func (l *loop) publish() {
+	if l.order == nil {
+		l.order = []Run{}
+		for _, en := range l.queue {
+			l.order = extend(l.order, en.number)
 		}
-		if m.counted {
-			sn.H++
-		}
 	}
-	for _, en := range l.queue {
-		sn.Unacked, sn.Since = append(sn.Unacked, en.st), append(sn.Since, en.since.Round(0))
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.s.now = committed{
+		Snapshot: Snapshot{
+			ID: l.sm.id, JID: l.me, At: l.sm.location, Acked: l.acked, Order: append(l.s.now.Order[:0], l.order...),
+			Features: l.featuresXML, MaxBytes: int(l.s.limit.Load()), Idle: l.idle, Max: l.sm.max, Lost: l.lostAt.Round(0),
+			number: l.number, reordered: l.reorders,
+		},
+		counting: l.sm.counting, uncounted: l.uncounted, restored: l.unrecorded > 0,
 	}
-	return sn
+	if l.unrecorded > 0 {
+		l.s.now.Unsent = len(l.queue) - l.sent
+	}
 }
 
 // restore sets the state from a snapshot. Nobody waits for the answers to its IQs.
 func (l *loop) restore(sn *Snapshot) {
 	l.sm = smState{counting: sn.ID != "", id: sn.ID, max: sn.Max, location: sn.At}
-	l.me, l.h, l.acked, l.features, l.idle = sn.JID, sn.H, sn.Acked, sn.Features, sn.Idle
+	l.me, l.uncounted, l.acked, l.idle = sn.JID, -uint64(sn.H), sn.Acked, sn.Idle
+	if features, err := framing.Parse(sn.Features, framing.DefaultLimits); err == nil {
+		l.features, l.featuresXML = features, sn.Features
+	}
 	if sn.MaxBytes > 0 {
 		l.s.limit.Store(int64(sn.MaxBytes))
 	}
 	if l.lostAt = sn.Lost; l.lostAt.IsZero() {
 		l.lostAt = l.now()
 	}
-	for i, st := range sn.Unacked {
-		en := entry{st: st, since: l.now(), size: len(st.Append(nil))}
-		if i < len(sn.Since) {
-			en.since = sn.Since[i]
+	stored := map[uint64]Queued{}
+	order := []Run{}
+	for _, q := range sn.Queue {
+		stored[q.N] = q
+		if sn.ID == "" {
+			order = append(order, Run{q.N, q.N})
 		}
-		l.number++
-		en.number = l.number
-		l.queue = append(l.queue, en)
 	}
-	l.recorded = l.number
-	l.sent, l.unrecorded = min(sn.Sent, len(l.queue)), maxUnrecorded
+	if sn.ID != "" {
+		order = sn.Order
+	}
+	for _, run := range order {
+		for n := run.From; n <= run.To; n++ {
+			q := stored[n]
+			l.enqueue(entry{st: q.Stanza, doc: q.XML, since: q.Since, number: n, kept: true})
+			l.number = max(l.number, n)
+		}
+	}
+	l.s.number, l.recorded = l.number, l.number
+	l.sent, l.unrecorded = len(l.queue), maxUnrecorded
+	if sn.ID != "" {
+		l.sent -= min(sn.Unsent, l.sent)
+	}
 }

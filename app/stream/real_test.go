@@ -186,11 +186,11 @@ func (p *person) own(ctx context.Context) {
 				if ev.Stanza.Name.Local != "message" {
 					word = ev.Stanza.Name.Local
 				}
-				p.s.Handled(1)
+				p.s.Commit(p.s.Snapshot(ev.N))
 			case Replied:
 				ev.Done(ev.Reply, ev.Err)
 				if ev.Reply != nil {
-					p.s.Handled(1)
+					p.s.Commit(p.s.Snapshot(ev.N))
 				}
 			case Unsent:
 				p.s.Settle(ev.Loss, nil)
@@ -246,7 +246,9 @@ func (p *person) waitFor(what string) {
 func (p *person) waitSent() {
 	p.t.Helper()
 	for {
-		if sn := p.s.Snapshot(0); sn.Sent == len(sn.Unacked) {
+		sent := make(chan bool)
+		p.s.box.post(func(l *loop) { sent <- l.sent == len(l.queue) })
+		if <-sent {
 			return
 		}
 	}
@@ -265,7 +267,7 @@ func (p *person) twice(prefix string) string {
 
 func (p *person) send(to jid.JID, id string) {
 	p.t.Helper()
-	err := p.s.Send(framing.New(framing.NSClient, "message").
+	_, err := p.s.Send(framing.New(framing.NSClient, "message").
 		Set("type", "chat").Set("id", id).Set("to", to.String()).
 		Add(framing.New(framing.NSClient, "body").AddText(id)))
 	if err != nil {

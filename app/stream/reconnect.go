@@ -16,7 +16,7 @@ const (
 	stable         = 60 * time.Second // a session of this length resets the failures
 	wakeInterval   = 5 * time.Second
 	rivalTime      = 30 * time.Second // an abandoned attempt to resume may arrive late, and ejabberd then reports a conflict
-	handledTimeout = 15 * time.Second // how long a resume waits until everything received is handled
+	handledTimeout = 15 * time.Second // how long a resume waits until everything received is committed
 	lossCode       = 1006             // close code of a socket that was lost, not closed
 	tooBigCode     = 1009             // close code: a frame was too large for the server (RFC 6455 §7.4.1)
 )
@@ -30,7 +30,7 @@ func (l *loop) connect() {
 
 // connectIfReady calls Config.Connect if it is due and two conditions hold. The last
 // socket is closed: servers end the older session when a second one comes. And everything
-// received on a stream to resume has been handled: <resume/> contains our count, and the
+// received on a stream to resume has been committed: <resume/> contains our count, and the
 // server sends the rest again. If that takes longer than handledTimeout, for example
 // because the disk is full, a new stream is made instead.
 func (l *loop) connectIfReady() {
@@ -38,7 +38,7 @@ func (l *loop) connectIfReady() {
 		return
 	}
 	resume := l.resume()
-	if resume != nil && len(l.inbound) > 0 {
+	if resume != nil && l.behind() > 0 {
 		if !l.handledTimer.running() {
 			l.handledTimer.set(l, handledTimeout, func(time.Duration) {
 				l.emitUnsent(l.startNewStream())
@@ -69,7 +69,7 @@ func (l *loop) resume() *connect.Resume {
 		l.emitUnsent(l.startNewStream())
 		return nil
 	}
-	return &connect.Resume{ID: l.sm.id, H: l.h, JID: l.me, At: l.sm.location}
+	return &connect.Resume{ID: l.sm.id, H: l.h(l.committed), JID: l.me, At: l.sm.location}
 }
 
 func (l *loop) connected(sess *connect.Session, err error, tried *connect.Resume) {

@@ -275,7 +275,7 @@ func TestSec64_TooLarge(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
 			sv := w.managed()
 			var size *TooLargeError
-			if err := w.s.Send(large(300_000)); !errors.As(err, &size) || size.Max != defaultLimit {
+			if _, err := w.s.Send(large(300_000)); !errors.As(err, &size) || size.Max != defaultLimit {
 				t.Fatal(err)
 			}
 			var got error
@@ -299,7 +299,7 @@ func TestSec64_TooLarge(t *testing.T) {
 			w.happened("trying", "online", "refused large")
 			sv.got(enable)
 			var size *TooLargeError
-			if err := w.s.Send(large(10_000)); !errors.As(err, &size) || size.Max != 10_000 {
+			if _, err := w.s.Send(large(10_000)); !errors.As(err, &size) || size.Max != 10_000 {
 				t.Fatal(err)
 			}
 			w.send("m1")
@@ -349,7 +349,7 @@ func TestSec64_TooLarge(t *testing.T) {
 			var sn *Snapshot
 			refuses := func(w *world, sv *server) {
 				var size *TooLargeError
-				if err := w.s.Send(large(20_000)); !errors.As(err, &size) || size.Max != 10_000 {
+				if _, err := w.s.Send(large(20_000)); !errors.As(err, &size) || size.Max != 10_000 {
 					w.t.Fatal(err)
 				}
 				w.send("m2") // twin
@@ -363,7 +363,7 @@ func TestSec64_TooLarge(t *testing.T) {
 				w.send("m1")
 				sv.got(enable, written("m1"))
 				sv.say(a(1))
-				sn = w.s.Snapshot(0)
+				sn = w.kept()
 				if again != nil {
 					sv.cut()
 					w.pass(10 * time.Second)
@@ -580,7 +580,7 @@ func TestRun_LeavesNothing(t *testing.T) {
 			<-w.ran
 			sv.got() // no <close/>
 			sn := w.s.Snapshot(0)
-			if sn.ID != "stream1" || len(sn.Unacked) != 1 || sn.Sent != 1 || sn.JID != me || sn.Max != 300*time.Second || !sn.Lost.IsZero() {
+			if sn.ID != "stream1" || !slices.Equal(sn.Order, []Run{{1, 1}}) || sn.JID != me || sn.Max != 300*time.Second || !sn.Lost.IsZero() {
 				t.Fatalf("%+v", sn)
 			}
 		})
@@ -598,7 +598,7 @@ func TestSnapshot_Restore(t *testing.T) {
 		sv.say(a(1))
 		sv.cut()
 		w.send("m3")
-		sn = w.s.Snapshot(0)
+		sn = w.kept()
 	})
 	sn.Lost = time.Time{} // the next bubble has its own time
 	sn.At = "near.example"
@@ -612,10 +612,8 @@ func TestSnapshot_Restore(t *testing.T) {
 		w.s.Hide(true)
 		sv.got(inactiveCSI)
 	})
-	left := *sn
-	left.Sent = len(sn.Unacked) // for all that is known it may have
 	t.Run("what left unrecorded is confirmed too", func(t *testing.T) {
-		bubble(t, Config{Restore: &left}, func(t *testing.T, w *world) {
+		bubble(t, Config{Restore: sn}, func(t *testing.T, w *world) {
 			sv := w.next().resumed(1 + 2 + maxUnrecorded) // m1, m2, m3 and chat states behind them
 			w.happened("trying", "resumed", "acknowledged m2 m3", "redelivered")
 			w.send("m4")
@@ -625,7 +623,7 @@ func TestSnapshot_Restore(t *testing.T) {
 		})
 	})
 	t.Run("but no more than could", func(t *testing.T) {
-		bubble(t, Config{Restore: &left}, func(t *testing.T, w *world) {
+		bubble(t, Config{Restore: sn}, func(t *testing.T, w *world) {
 			w.next().mute(1 + 2 + maxUnrecorded + 1)
 			w.pass(0)
 			w.happened("trying", "resumed", "offline", "unsent m2 m3")
@@ -635,8 +633,8 @@ func TestSnapshot_Restore(t *testing.T) {
 		bubble(t, Config{Restore: sn}, func(t *testing.T, w *world) {
 			sv := w.next().fresh(featuresSM)
 			sv.got(enable)
-			w.happened("trying", "online", "unsent m2")
-			w.settle(1, message("m2"))
+			w.happened("trying", "online", "unsent m2 m3")
+			w.settle(1, message("m2"), message("m3"))
 			sv.got(written("m2"), written("m3"))
 		})
 	})

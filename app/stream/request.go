@@ -59,6 +59,7 @@ func (l *loop) dropRequest(r *request) {
 	for i := l.sent; i < len(l.queue); i++ {
 		if l.queue[i].request == r {
 			l.queue = slices.Delete(l.queue, i, i+1)
+			l.reordered()
 			return
 		}
 	}
@@ -86,13 +87,7 @@ func (l *loop) pendingRequests() []*request {
 // (CVE-2013-6483, CVE-2014-0364).
 func (l *loop) matchReply(iq *framing.Element) (Replied, bool) {
 	id, from, typ := iq.Attr("id"), jid.JID(iq.Attr("from")), iq.Attr("type")
-	if id == "" || typ != "result" && typ != "error" {
-		return Replied{}, false
-	}
-	if id == l.question.ping && l.mayAnswer(from, jid.JID(l.me.Domain())) {
-		l.confirm(uint32(l.question.upto))
-		l.questionAnswered()
-		l.askSoon()
+	if !isAnswer(iq) {
 		return Replied{}, false
 	}
 	r := l.requests[id]
@@ -105,6 +100,24 @@ func (l *loop) matchReply(iq *framing.Element) (Replied, bool) {
 		return Replied{Reply: iq, Err: framing.ReadStanzaError(iq), Done: r.done}, true
 	}
 	return Replied{Reply: iq, Done: r.done}, true
+}
+
+// isAnswer reports whether a stanza answers a request.
+func isAnswer(st *framing.Element) bool {
+	typ := st.Attr("type")
+	return st.Name.Local == "iq" && st.Attr("id") != "" && (typ == "result" || typ == "error")
+}
+
+// isPong takes the answer to a ping of the loop, which only a stream without Stream Management
+// needs.
+func (l *loop) isPong(iq *framing.Element) bool {
+	if !isAnswer(iq) || iq.Attr("id") != l.question.ping || !l.mayAnswer(jid.JID(iq.Attr("from")), jid.JID(l.me.Domain())) {
+		return false
+	}
+	l.confirm(uint32(l.question.upto))
+	l.questionAnswered()
+	l.askSoon()
+	return true
 }
 
 // mayAnswer reports whether from may answer a request to to. Our own account and server may

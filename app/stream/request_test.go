@@ -122,7 +122,7 @@ func TestS06_Sender(t *testing.T) {
 			w.pass(time.Second)
 			sv.got(written("m1"), ping("id1"))
 			sv.say(`<iq xmlns="jabber:client" type="result" from="grace@example.org" id="id1"/>`)
-			w.happened()
+			w.happened("received id1")
 			sv.say(pong("id1"))
 			w.happened("acknowledged m1")
 		})

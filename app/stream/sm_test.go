@@ -84,7 +84,7 @@ func TestM02_Counting(t *testing.T) {
 			`<message xmlns="urn:example"/>`,
 			a(1),
 		)
-		w.happened("trying", "online", "received before", "received in1", "received in2", "received in3", "acknowledged m1")
+		w.happened("trying", "online", "received before", "received in1", "received in2", "received in3", "received nobody-asked", "acknowledged m1")
 		sv.read()
 		sv.say(r)
 		sv.got(a(4))
@@ -255,7 +255,7 @@ func TestM07_Resume(t *testing.T) {
 			}
 			sv.say(a(1))
 			w.forget()
-			if n := len(w.s.Snapshot(0).Unacked); n != 0 {
+			if n := len(w.s.Snapshot(0).Order); n != 0 {
 				t.Fatalf("%d stanzas are left", n)
 			}
 		})
@@ -267,9 +267,9 @@ func TestM07_Resume(t *testing.T) {
 			sv.say(`<message xmlns="jabber:client" id="in1"/>`, `<message xmlns="jabber:client" id="in2"/>`)
 			sv.cut()
 			w.pass(10 * time.Second)
-			w.s.Handled(1)
+			w.handle()
 			w.noTry()
-			w.s.Handled(1)
+			w.handle()
 			if c := w.next(); c.resume.H != 2 {
 				t.Fatalf("h %d", c.resume.H)
 			}
@@ -422,7 +422,7 @@ func TestM10_Close(t *testing.T) {
 			if !sv.gone() {
 				t.Fatal("C03: the socket is still open")
 			}
-			if err := w.s.Send(message("late")); err != ErrClosed {
+			if _, err := w.s.Send(message("late")); err != ErrClosed {
 				t.Fatal(err)
 			}
 			if sn := w.s.Snapshot(0); sn.ID != "" {
@@ -530,7 +530,7 @@ func TestM13_Max(t *testing.T) {
 				bubble(t, Config{}, func(t *testing.T, w *world) {
 					sv := w.managed()
 					tc.end(sv)
-					sn := w.s.Snapshot(0)
+					sn := w.kept()
 					w.stop()
 					<-w.ran
 					w.pass(301 * time.Second)
@@ -563,12 +563,12 @@ func TestM15_Handled(t *testing.T) {
 		sv := w.managed()
 		sv.say(`<message xmlns="jabber:client" id="in1"/>`, `<message xmlns="jabber:client" id="in2"/>`, r)
 		sv.got(a(0))
-		w.s.Handled(1)
+		w.handle()
 		sv.say(r)
 		sv.got(a(1))
-		w.s.Handled(1)
+		w.handle()
 		sv.got(a(2)) // the server asked when there was more to come
-		w.s.Handled(1)
+		w.handle()
 		sv.say(r)
 		sv.got(a(2))
 	})
@@ -591,10 +591,10 @@ func TestM15_Handled(t *testing.T) {
 			sv.got(enable)
 			sv.say(enabled, `<message xmlns="jabber:client" id="in2"/>`, r)
 			sv.got(a(0))
-			w.s.Handled(1) // it came on the old one
+			w.handle() // it came on the old one
 			sv.say(r)
 			sv.got(a(0))
-			w.s.Handled(1)
+			w.handle()
 			sv.got(a(1))
 		})
 	})
@@ -608,7 +608,7 @@ func TestM15_Handled(t *testing.T) {
 			w.pass(handledTimeout - time.Millisecond)
 			w.s.Wake(Manual)
 			w.happened("received in1", "offline")
-			w.s.Handled(1)
+			w.handle()
 			if c := w.next(); c.resume == nil || c.resume.H != 1 {
 				t.Fatalf("resumes %+v", c.resume)
 			}
@@ -624,10 +624,10 @@ func TestM15_Handled(t *testing.T) {
 				`<iq xmlns="jabber:client" type="result" id="q1" from="example.org"/>`, r)
 			w.happened("received in1", "replied q1 <nil>")
 			sv.got(a(0))
-			w.s.Handled(1)
+			w.handle()
 			sv.say(r)
 			sv.got(a(1))
-			w.s.Handled(1)
+			w.handle()
 			sv.got(a(2))
 		})
 	})
@@ -800,7 +800,7 @@ func TestSec63_NothingOldGoesOutUnasked(t *testing.T) {
 				sv.say(strings.Replace(enabled, "300", "10000", 1))
 				w.sendAll(said("m1"))
 				sv.cut()
-				sn := w.s.Snapshot(0)
+				sn := w.kept()
 				w.stop()
 				<-w.ran
 				w.asleep.Add(int64(age))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	mrand "math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,13 +28,13 @@ type Config struct {
 
 	Restore *Snapshot // the stream to resume, nil for a new one
 
-	// Hold keeps messages of ours in the queue until Release, so that the owner can first
-	// store a Snapshot that has them. Fleeting stanzas leave at once, but only a few of
-	// them before the owner has stored the next Snapshot.
+	// Hold keeps messages of ours in the queue until Commit, so that the owner can first
+	// store them and the Snapshot with their places. Fleeting stanzas leave at once, but only
+	// a few of them before the next Commit.
 	Hold bool
 
 	RequestTimeout time.Duration // how long a Request waits for its answer while online: 30 s
-	Backlog        int           // with more stanzas not yet Handled, reading pauses: 2000
+	Backlog        int           // with more stanzas not yet committed, reading pauses: 2000
 	AckEvery       int           // stanzas after which the server is asked for its count: 5
 	AckQuiet       time.Duration // time after the last stanza when it is asked anyway: 250 ms
 	Silence        time.Duration // silence of the server after which it is asked, page visible: 30 s
@@ -81,22 +82,44 @@ const (
 	NetworkGone             // the browser says it is offline; never connects
 )
 
-// Snapshot has what must outlive the page to resume a stream.
+// Snapshot has what must outlive the page to resume a stream, but for the stanzas of ours: the
+// owner stores each once, as Queued.
 type Snapshot struct {
-	ID       string             // the SM-ID, "" if the stream cannot be resumed
-	JID      jid.JID            // the full address the stream is bound to
-	At       string             // connect.Resume.At
-	H        uint32             // stanzas of the server handled by us
-	Acked    uint32             // stanzas of ours handled by the server
-	Unacked  []*framing.Element // stanzas of ours the server has not confirmed, in order
-	Since    []time.Time        // when each of Unacked was queued
-	Upto     uint64             // for Release: the last stanza that the Snapshot has
-	Sent     int                // how many of Unacked have been written
-	Max      time.Duration      // how long the server keeps a lost stream, 0 if unknown
-	Lost     time.Time          // when the last session ended; zero during a session
-	Features *framing.Element   // the server's features, which it does not repeat after a resume
-	MaxBytes int                // largest stanza it accepts, 0 if unknown; not repeated either
-	Idle     time.Duration      // silence after which it disconnects, 0 if unknown; not repeated either
+	ID       string        // the SM-ID, "" if the stream cannot be resumed
+	JID      jid.JID       // the full address the stream is bound to
+	At       string        // connect.Resume.At
+	H        uint32        // stanzas of the server handled by us
+	Acked    uint32        // stanzas of ours handled by the server
+	Order    []Run         // the stanzas after those, in the order in which they leave
+	Max      time.Duration // how long the server keeps a lost stream, 0 if unknown
+	Lost     time.Time     // when the last session ended; zero during a session
+	Features string        // the server's features as XML, which it does not repeat after a resume
+	MaxBytes int           // largest stanza it accepts, 0 if unknown; not repeated either
+	Idle     time.Duration // silence after which it disconnects, 0 if unknown; not repeated either
+
+	// Unsent is how many at the end of Order have certainly not been written: those queued after
+	// a restore and before the first session. All others may have been. What an earlier page
+	// has written without storing it is between the two.
+	Unsent int
+
+	// Queue has, for Config.Restore, the stanzas of ours that were stored and not confirmed.
+	// Without an ID they are queued in this order, and may all have been written.
+	Queue []Queued
+
+	// For Commit: the last stanza received, the last of ours, and the number of times the
+	// queue has been reordered.
+	received, number, reordered uint64
+}
+
+// Run stands for stanzas of ours with consecutive numbers.
+type Run struct{ From, To uint64 }
+
+// Queued is a stanza of ours in the queue.
+type Queued struct {
+	N      uint64 // its number
+	Stanza *framing.Element
+	XML    string    // the same as it leaves
+	Since  time.Time // when it was first queued
 }
 
 // defaultLimit is the largest stanza for a server that does not state its limit
@@ -104,7 +127,7 @@ type Snapshot struct {
 const defaultLimit = 255 << 10
 
 // Stream is a bound stream that survives its sockets. Its methods may be called on any
-// goroutine; only Run, Close and Snapshot wait. Elements passed to it must not be changed
+// goroutine; only Run and Close wait. Elements passed to it must not be changed
 // afterwards.
 type Stream struct {
 	config Config
@@ -114,6 +137,10 @@ type Stream struct {
 	closed atomic.Bool   // Close was called
 	limit  atomic.Int64  // bytes of a stanza
 	l      *loop         // owned by Run while it runs
+
+	mu     sync.Mutex
+	number uint64    // of the stanza of ours that was queued last
+	now    committed // what the loop was like after its last step
 }
 
 // eventBuffer is the capacity of the channel of events: large enough that the owner can
@@ -149,13 +176,25 @@ func (s *Stream) Events() <-chan Event { return s.events }
 // the next session; answers to IQs are dropped, because nobody waits for them then. Send
 // fails only if the stanza can never be sent: with *TooLargeError, framing.ErrName, or
 // ErrClosed after Close.
-func (s *Stream) Send(st *framing.Element) error {
+func (s *Stream) Send(st *framing.Element) (Queued, error) {
 	en, err := s.entry(st)
 	if err != nil {
-		return err
+		return Queued{}, err
 	}
-	s.box.post(func(l *loop) { l.enqueue(en) })
-	return nil
+	return s.post(en, func(l *loop, en entry) { l.enqueue(en) }), nil
+}
+
+// post gives an entry its number, and the loop a job with it: they are in the same order.
+func (s *Stream) post(en entry, job func(*loop, entry)) Queued {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.number++
+	en.number = s.number
+	s.box.post(func(l *loop) {
+		l.number = en.number
+		job(l, en)
+	})
+	return Queued{N: en.number, Stanza: en.st, XML: en.doc, Since: en.since}
 }
 
 // Again is a stanza to retry.
@@ -165,10 +204,10 @@ type Again struct {
 }
 
 // Settle retries stanzas of the Unsent event with this Loss, in the given order and before
-// everything queued since, and ends the wait of the messages after them. Stanzas that can
-// never be sent come back as Unsent with an Err. The wait goes on if there has been another
-// loss since.
-func (s *Stream) Settle(loss int, again []Again) {
+// everything queued since, and ends the wait of the messages after them. It returns those that
+// are in the queue again. Stanzas that can never be sent come back as Unsent with an Err. The
+// wait goes on if there has been another loss since.
+func (s *Stream) Settle(loss int, again []Again) (queued []Queued) {
 	var entries []entry
 	for _, a := range again {
 		en, err := s.entry(a.Stanza)
@@ -177,9 +216,10 @@ func (s *Stream) Settle(loss int, again []Again) {
 			continue
 		}
 		en.since = a.Since
-		entries = append(entries, en)
+		queued = append(queued, s.post(en, func(_ *loop, en entry) { entries = append(entries, en) }))
 	}
 	s.box.post(func(l *loop) { l.settle(loss, entries) })
+	return queued
 }
 
 // Request queues an IQ get or set; the answer arrives as a Replied event. An id is set if
@@ -199,13 +239,11 @@ func (s *Stream) Request(iq *framing.Element, done func(reply *framing.Element, 
 	}}
 	en, err := s.entry(iq)
 	en.request = r
-	s.box.post(func(l *loop) {
-		if err != nil {
-			l.emit(Replied{Err: err, Done: r.done})
-			return
-		}
-		l.addRequest(en)
-	})
+	if err != nil {
+		s.box.post(func(l *loop) { l.emit(Replied{Err: err, Done: r.done}) })
+	} else {
+		s.post(en, func(l *loop, en entry) { l.addRequest(en) })
+	}
 	return func() {
 		cancelled.Store(true)
 		s.box.post(func(l *loop) { l.dropRequest(r) })
@@ -214,26 +252,17 @@ func (s *Stream) Request(iq *framing.Element, done func(reply *framing.Element, 
 
 // entry prepares a stanza for the queue.
 func (s *Stream) entry(st *framing.Element) (entry, error) {
-	en := entry{st: st, since: s.config.Clock.Now(), size: len(st.Append(nil))}
+	en := entry{st: st, doc: st.String(), since: s.config.Clock.Now(), kept: !Fleeting(st)}
 	limit := int(s.limit.Load())
 	switch {
 	case s.closed.Load():
 		return en, ErrClosed
-	case en.size == 0:
+	case en.doc == "":
 		return en, framing.ErrName
-	case en.size > limit:
-		return en, &TooLargeError{Size: en.size, Max: limit}
+	case len(en.doc) > limit:
+		return en, &TooLargeError{Size: len(en.doc), Max: limit}
 	}
 	return en, nil
-}
-
-// Handled reports that the owner has processed the oldest n Received or Replied events.
-func (s *Stream) Handled(n int) {
-	s.box.post(func(l *loop) {
-		for range n {
-			l.handled()
-		}
-	})
 }
 
 // Wake checks whether the connection is alive, or connects now if there is none. At most
@@ -260,25 +289,27 @@ func (s *Stream) Close(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Snapshot returns a copy for Config.Restore, in which this many more of the received
-// stanzas count as Handled: the owner stores it together with their effects. It waits
-// until Run has been called, and works after Run has returned.
-func (s *Stream) Snapshot(handled int) *Snapshot {
-	c := make(chan *Snapshot, 1)
-	s.box.post(func(l *loop) { c <- l.snapshot(handled) })
-	select {
-	case sn := <-c:
-		return sn
-	case <-s.over:
-		return s.l.snapshot(handled)
+// Snapshot returns what the owner stores together with the effects of the stanzas that it has
+// received up to this number, and with the stanzas of ours that it has queued.
+func (s *Stream) Snapshot(received uint64) *Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sn := s.now.Snapshot
+	sn.Order = slices.Clone(sn.Order)
+	if s.number > sn.number { // these the loop has not seen yet: they come last
+		sn.Order = append(sn.Order, Run{sn.number + 1, s.number})
+		if s.now.restored {
+			sn.Unsent += int(s.number - sn.number)
+		}
 	}
+	sn.received, sn.number, sn.H = received, s.number, s.now.h(received)
+	return &sn
 }
 
-// Release allows the stanzas up to Snapshot.Upto to be written.
-func (s *Stream) Release(upto uint64) { s.box.post(func(l *loop) { l.release(upto) }) }
-
-// ReleaseAll allows all stanzas in the queue to be written, although they are not stored.
-func (s *Stream) ReleaseAll() { s.box.post(func(l *loop) { l.release(l.number) }) }
+// Commit reports that a Snapshot is stored with all that belongs to it: the server may hear
+// that we have its stanzas, and those of ours may leave. Without a store it says the same of
+// what is lost with the page.
+func (s *Stream) Commit(sn *Snapshot) { s.box.post(func(l *loop) { l.commit(sn) }) }
 
 // mailbox holds jobs for the loop. It has no bound: a caller must never wait for the
 // loop, because the loop may be waiting for the caller.

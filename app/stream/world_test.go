@@ -28,7 +28,10 @@ type world struct {
 	s      *Stream
 	tries  chan *try
 	seen   chan string // events, in words
-	busy   bool        // the owner leaves stanzas unhandled
+	busy   bool        // the owner commits only what handle says
+	stored []Queued    // our stanzas, as an owner stores them
+	done   uint64      // see handle
+	last   uint64      // the last stanza received
 	asleep *atomic.Int64
 	stop   context.CancelFunc
 	ran    chan error
@@ -130,19 +133,41 @@ func (w *world) own(ctx context.Context) {
 			w.seen <- describe(ev)
 			switch ev := ev.(type) {
 			case Received:
+				w.last = ev.N
 				if !w.busy {
-					w.s.Handled(1)
+					w.s.Commit(w.s.Snapshot(ev.N))
 				}
 			case Replied:
 				ev.Done(ev.Reply, ev.Err)
 				if ev.Reply != nil && !w.busy {
-					w.s.Handled(1)
+					w.s.Commit(w.s.Snapshot(ev.N))
 				}
 			}
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// handle commits the next stanza of a busy owner.
+func (w *world) handle() {
+	w.done++
+	w.commit()
+}
+
+// commit is that of a store.
+func (w *world) commit() { w.s.Commit(w.s.Snapshot(w.done)) }
+
+// kept is what a later page finds in a store after all that was received.
+func (w *world) kept() *Snapshot {
+	synctest.Wait()
+	sn := w.s.Snapshot(w.last)
+	for _, q := range w.stored {
+		if slices.ContainsFunc(sn.Order, func(r Run) bool { return r.From <= q.N && q.N <= r.To }) {
+			sn.Queue = append(sn.Queue, q)
+		}
+	}
+	return sn
 }
 
 func describe(ev Event) string {
@@ -182,6 +207,8 @@ func describe(ev Event) string {
 		return word
 	case Trying:
 		return "trying"
+	case Reordered:
+		return "reordered"
 	case Redelivered:
 		return "redelivered"
 	}
@@ -244,14 +271,18 @@ func (w *world) settle(loss int, stanzas ...*framing.Element) {
 	for _, st := range stanzas {
 		again = append(again, Again{st, w.s.config.Clock.Now()})
 	}
-	w.s.Settle(loss, again)
+	w.stored = append(w.stored, w.s.Settle(loss, again)...)
 }
 
 func (w *world) sendAll(stanzas ...*framing.Element) {
 	w.t.Helper()
 	for _, st := range stanzas {
-		if err := w.s.Send(st); err != nil {
+		q, err := w.s.Send(st)
+		if err != nil {
 			w.t.Fatal(err)
+		}
+		if !Fleeting(st) {
+			w.stored = append(w.stored, q)
 		}
 	}
 }

@@ -47,10 +47,11 @@ func full() store.Batch {
 				Conv: grace, Resource: "phone", Unread: 3, ReadTo: state.Key{Time: 5, Seq: -1}, SeenTo: state.Key{Time: 3, Seq: -2}, Seam: state.Key{Time: 4, Seq: 2},
 			}, Low: -9, High: 12, Last: &m},
 			coverage,
+			&state.Outgoing{ID: "1", N: 1 << 50, Since: 1_700_000_000_000_001, XML: "<b>\"&amp;\u2028 ☃</b>"},
 		),
 		Stream: &store.Stream{
-			ID: "sm", JID: ada + "/tab", H: 1<<32 - 1, Acked: 7, Unacked: []string{"<a/>", "<b>&amp;</b>"}, Sent: 1,
-			Max: 300_000_000, Lost: 1_700_000_000_000_000, Since: []int64{1_700_000_000_000_001, 2}, Features: "<f/>", Server: "wss://a.example", MaxBytes: 10_000, Idle: 120_000_000,
+			ID: "sm", JID: ada + "/tab", H: 1<<32 - 1, Acked: 7, Order: [][2]uint64{{1, 1}, {3, 1 << 50}}, Unsent: 2,
+			Max: 300_000_000, Lost: 1_700_000_000_000_000, Features: "<f/>", Server: "wss://a.example", MaxBytes: 10_000, Idle: 120_000_000,
 		},
 		Settings: map[string]string{"enter": "sends", "__proto__": "a name like any other"},
 	}
@@ -141,7 +142,7 @@ func remove(t *testing.T, open Open) {
 	var gone []state.Row
 	for _, v := range []state.Value{
 		&state.Contact{JID: grace}, &state.Contact{JID: "nobody@localhost"}, &state.Draft{Conv: edith},
-		fact("1", edith), fact("2", edith),
+		&state.Outgoing{ID: "1"}, fact("1", edith), fact("2", edith),
 		&state.MessageRow{Conv: grace, Message: state.Message{Key: bent().Message.Key}},
 		&state.MessageRow{Conv: edith, Message: state.Message{Key: state.Key{Time: 1}}},
 	} {
