@@ -312,7 +312,7 @@ func (g *Gateway) admit(r *http.Request, client netip.AddrPort) (*session, *refu
 		log = g.c.LogOf(r)
 	}
 	s := &session{
-		g: g, client: client, place: place, started: time.Now(),
+		g: g, client: client, place: place, host: r.Host, started: time.Now(),
 		log:   log.With("stream", g.ids.Add(1)),
 		ready: make(chan struct{}), tail: make(chan struct{}), over: make(chan struct{}),
 		secure: r.TLS != nil || !client.Addr().IsLoopback(),

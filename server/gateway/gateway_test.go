@@ -687,3 +687,26 @@ func TestConfigMistakes(t *testing.T) {
 		}
 	}
 }
+
+// M12: the place that a server names to come back to is one for TCP. A client is told its own of
+// this gateway instead, and nothing where the server names none.
+func TestM12_LocationThroughTheGateway(t *testing.T) {
+	for in, out := range map[string]string{
+		`<enabled xmlns="urn:xmpp:sm:3" id="1" location="[fd00::7]:5222" resume="true"/>`:                                                        `<enabled xmlns="urn:xmpp:sm:3" id="1" location="HOST" resume="true"/>`,
+		`<enabled xmlns="urn:xmpp:sm:3" id="1" resume="true"/>`:                                                                                  `<enabled xmlns="urn:xmpp:sm:3" id="1" resume="true"/>`,
+		`<success xmlns="urn:xmpp:sasl:2"><bound xmlns="urn:xmpp:bind:0"><enabled xmlns="urn:xmpp:sm:3" location="10.0.0.7"/></bound></success>`: `<success xmlns="urn:xmpp:sasl:2"><bound xmlns="urn:xmpp:bind:0"><enabled xmlns="urn:xmpp:sm:3" location="HOST"/></bound></success>`,
+		`<message xmlns="jabber:client" location="10.0.0.7"/>`:                                                                                   `<message xmlns="jabber:client" location="10.0.0.7"/>`,
+	} {
+		url, _ := scripted(t, func(p *peer) {
+			p.login()
+			p.send(in)
+			p.stay()
+		})
+		w := dial(t, url, nil)
+		w.login()
+		want := strings.Replace(out, "HOST", strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/ws"), 1)
+		if got, err := w.read(); err != nil || got != want {
+			t.Errorf("%s became\n%s (%v)", in, got, err)
+		}
+	}
+}

@@ -28,8 +28,9 @@ type session struct {
 	client   netip.AddrPort
 	local    net.Addr // where the client's connection arrived
 	place    netip.Prefix
-	sentHere bool // by another gateway
-	secure   bool // came by TLS, as far as we know
+	host     string // that the client has asked for, with the port if it named one
+	sentHere bool   // by another gateway
+	secure   bool   // came by TLS, as far as we know
 	started  time.Time
 
 	socket framing.Socket
@@ -347,12 +348,24 @@ func (s *session) learn(e *framing.Element) {
 		s.mu.Unlock()
 		s.signedIn()
 	case e.Is(nsSASL2, "success"):
-		if e.Child(nsSM, "resumed") != nil || e.Child(nsBind2, "bound").Child(nsSM, "enabled") != nil {
+		enabled := e.Child(nsBind2, "bound").Child(nsSM, "enabled")
+		if e.Child(nsSM, "resumed") != nil || enabled != nil {
 			s.resumable.Store(true)
 		}
+		s.relocate(enabled)
 		s.signedIn()
 	case e.Is(nsSM, "enabled"), e.Is(nsSM, "resumed"):
 		s.resumable.Store(true)
+		s.relocate(e)
+	}
+}
+
+// relocate puts the place that the client came to where the backend names one to come back to
+// (XEP-0198 §3). That one is for TCP, and likely inside the service; through here the client
+// gets to the same backend again.
+func (s *session) relocate(enabled *framing.Element) {
+	if enabled != nil && enabled.Attr("location") != "" {
+		enabled.Set("location", s.host)
 	}
 }
 
