@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"natter/app/connect"
+	"natter/app/feature"
 	"natter/app/state"
 	"natter/app/store"
 	"natter/app/stream"
@@ -195,6 +197,10 @@ func (l *loop) trying() {
 	l.Emit(state.ConnectionChanged{Connection: c})
 }
 
+// offlineMessages is how long the server takes to deliver, after the first presence, what it has
+// stored for us (XEP-0160).
+const offlineMessages = 5 * time.Second
+
 func (l *loop) online(ev stream.Online) {
 	if ev.Resumed && l.session != nil {
 		// What was offered at login still holds; a resumed stream says nothing of it.
@@ -220,6 +226,13 @@ func (l *loop) online(ev stream.Online) {
 		if f.Start != nil {
 			l.guard(f.Name, func() { f.Start(l) })
 		}
+	}
+	if !slices.ContainsFunc(l.features, func(f *feature.Feature) bool { return f.CatchesUp }) {
+		l.After(offlineMessages, func() {
+			if l.session == ev.Session {
+				l.Emit(state.CaughtUp{})
+			}
+		})
 	}
 	l.letGo()
 }

@@ -37,6 +37,10 @@ type Feature struct {
 	// features are sent together, in the order of client/features.go.
 	Start func(Client)
 
+	// CatchesUp is set by the feature that emits state.CaughtUp some time after Start. Without one
+	// the client does: there is no more to come than what the server has stored.
+	CatchesUp bool
+
 	// Resumed is called when a stream was resumed, of this page or of another one.
 	Resumed func(Client)
 

@@ -26,7 +26,8 @@ func New() *feature.Feature { return newArchive().feature() }
 
 func (a *archive) feature() *feature.Feature {
 	return &feature.Feature{
-		Name: "message archive (XEP-0313)",
+		Name:      "message archive (XEP-0313)",
+		CatchesUp: true,
 		Messages: map[framing.Name]feature.Handler{
 			{Space: NS, Local: "result"}: a.result,
 		},

@@ -68,7 +68,11 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 		t.Fatal(err)
 	}
 	story := txtar.Parse(raw)
-	s := newStage(t, makers)
+	features := make([]*feature.Feature, 0, len(makers)+1)
+	for _, f := range makers {
+		features = append(features, f())
+	}
+	s := newStage(t, features, t.Errorf)
 	for i, step := range story.Files {
 		got, judged := "", true
 		name, query, _ := strings.Cut(step.Name, " ")
@@ -148,18 +152,15 @@ type stage struct {
 	clock  *clock
 	did    chan struct{} // an intent has been carried out
 	settl  int
+	leave  func() // ends the client
 
 	mu     sync.Mutex
 	events []state.Event
 	sent   []string
 }
 
-func newStage(t *testing.T, makers []func() *feature.Feature) *stage {
+func newStage(t *testing.T, features []*feature.Feature, log func(format string, args ...any)) *stage {
 	s := &stage{t: t, clock: &clock{now: Noon}, did: make(chan struct{}, 1)}
-	features := make([]*feature.Feature, 0, len(makers)+1)
-	for _, f := range makers {
-		features = append(features, f())
-	}
 	features = append(features, &feature.Feature{
 		Name:    "recorder",
 		Observe: s.record,
@@ -175,16 +176,17 @@ func newStage(t *testing.T, makers []func() *feature.Feature) *stage {
 		Clock:     s.clock,
 		Random:    func() float64 { return 0.5 },
 		NewID:     func() string { ids++; return fmt.Sprintf("id%d", ids) },
-		Log:       func(format string, args ...any) { t.Errorf(format, args...) },
+		Log:       log,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { s.client.Run(ctx) })
-	t.Cleanup(func() {
+	s.leave = sync.OnceFunc(func() {
 		running.Go(s.part)
 		cancel()
 		running.Wait()
 	})
+	t.Cleanup(s.leave)
 	online := make(chan struct{}, 1)
 	stop := s.client.Watch(func() {
 		if s.client.State().Connection.Phase == state.Online {
