@@ -71,6 +71,7 @@ var sentences = map[string]sentence{
 	"another-domain":      {"The server let you in as somebody of another server, so the sign-in was stopped.", "Nothing was sent. Tell its provider, with the details.", ""},
 	"another-account":     {"The server knows this name and password as another account.", "Nothing was sent or changed. Go on as that account only if it is yours.", ""},
 	"redirect-bosh":       {"The server sent the connection to a way in that Natter does not speak (BOSH).", "Ask the provider for a WebSocket, or use another app for this account.", ""},
+	"redirected":          {"The server sent the connection on to another place.", "Natter goes there by itself. If this happens again and again, tell the provider.", ""},
 	"redirect-refused":    {"The server sent the connection to another place that was not safe to follow.", "Nothing was sent there. Try again later, and tell the provider if it happens again.", ""},
 
 	// Signing in.
@@ -241,8 +242,10 @@ func kind(err error) string {
 		return "another-account"
 	case errors.As(err, &redirect) && redirect.Reason == NotWebSocket:
 		return "redirect-bosh"
-	case errors.As(err, &redirect), errors.As(err, &away):
+	case errors.As(err, &redirect):
 		return "redirect-refused"
+	case errors.As(err, &away):
+		return "redirected"
 	case errors.As(err, &timeout):
 		return timeoutKinds[timeout.Step]
 	case errors.As(err, &failure):
@@ -351,7 +354,7 @@ var streamErrorKinds = map[string]string{
 	framing.Reset:                  "server-reset",
 	framing.ResourceConstraint:     "resource-constraint",
 	framing.RestrictedXML:          "misunderstanding",
-	framing.SeeOtherHost:           "redirect-refused",
+	framing.SeeOtherHost:           "redirected",
 	framing.SystemShutdown:         "system-shutdown",
 	framing.UndefinedCondition:     "server-ended",
 	framing.UnsupportedEncoding:    "misunderstanding",

@@ -114,7 +114,7 @@ var kinds = []struct {
 	{"server-reset", "", true, ended("reset")},
 	{"resource-constraint", "", true, ended("resource-constraint")},
 	{"misunderstanding", "", false, ended("restricted-xml")},
-	{"redirect-refused", "", true, ended("see-other-host")},
+	{"redirected", "", true, ended("see-other-host")},
 	{"system-shutdown", "", true, ended("system-shutdown")},
 	{"server-ended", "", true, ended("undefined-condition")},
 	{"misunderstanding", "", false, ended("unsupported-encoding")},
@@ -123,7 +123,7 @@ var kinds = []struct {
 	{"old-version", "", false, ended("unsupported-version")},
 
 	{"server-closed", "", true, framing.ErrClosed},
-	{"redirect-refused", "", true, &framing.RedirectError{URI: other}},
+	{"redirected", "", true, &framing.RedirectError{URI: other}},
 	{"connection-lost", "", true, &framing.CloseError{Code: 1006}},
 	{"policy-violation", "", false, &framing.SizeError{Size: 2, Max: 1}},
 	{"no-answer-dial", "", true, context.DeadlineExceeded},

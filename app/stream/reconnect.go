@@ -10,15 +10,16 @@ import (
 )
 
 const (
-	firstWait      = time.Second      // limit of the first wait, which doubles with each failure
-	closedWait     = 10 * time.Second // the same after the server has closed, which it did to all clients at once
-	longWait       = 60 * time.Second // the highest limit
-	stable         = 60 * time.Second // a session of this length resets the failures
-	wakeInterval   = 5 * time.Second
-	rivalTime      = 30 * time.Second // an abandoned attempt to resume may arrive late, and ejabberd then reports a conflict
-	handledTimeout = 15 * time.Second // how long a resume waits until everything received is committed
-	lossCode       = 1006             // close code of a socket that was lost, not closed
-	tooBigCode     = 1009             // close code: a frame was too large for the server (RFC 6455 §7.4.1)
+	firstWait       = time.Second      // limit of the first wait, which doubles with each failure
+	closedWait      = 10 * time.Second // the same after the server has closed, which it did to all clients at once
+	redirectsAtOnce = 5                // redirects followed without a wait since the last stable session (RFC 6120 §4.9.3.19): gateways may be drained one after the other
+	longWait        = 60 * time.Second // the highest limit
+	stable          = 60 * time.Second // a session of this length resets the failures
+	wakeInterval    = 5 * time.Second
+	rivalTime       = 30 * time.Second // an abandoned attempt to resume may arrive late, and ejabberd then reports a conflict
+	handledTimeout  = 15 * time.Second // how long a resume waits until everything received is committed
+	lossCode        = 1006             // close code of a socket that was lost, not closed
+	tooBigCode      = 1009             // close code: a frame was too large for the server (RFC 6455 §7.4.1)
 )
 
 // connect makes a session as soon as connectIfReady allows it.
@@ -146,7 +147,7 @@ func (l *loop) endSession(cause error, farewell *framing.StreamError) {
 		}
 		over = over || l.resumed && staleCloseCodes[closed.Code]
 	}
-	if l.redirect != nil && l.redirects == 0 {
+	if l.redirect != nil && l.redirects < redirectsAtOnce {
 		l.redirects++
 		wait = 0
 	}
