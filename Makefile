@@ -3,6 +3,7 @@
 # make quick    what needs neither a browser nor a real server, in under 90 seconds
 # make bundle   the page for any static host, in dist/
 # make prove    that nothing is lost when networks, pages and servers fail; takes two hours
+# make federation  two Prosodys talk through two gateways over wss; PEER=xmpp-proxy puts that at one side
 # make natter   the server with the page in it, for a real deployment
 
 GO ?= go
@@ -22,7 +23,7 @@ export GO
 # the same way, so that one compilation serves both.
 export CGO_ENABLED = 0
 
-.PHONY: all run natter bundle test quick install embedded checked scripts page prove prove/chaos prove/client prove/e2e prove/server prove/store check bench bench/go bench/page bench-server size fuzz conformance clean
+.PHONY: all run natter bundle test quick federation install embedded checked scripts page prove prove/chaos prove/client prove/e2e prove/server prove/store check bench bench/go bench/page bench-server size fuzz conformance clean
 all: natter
 
 # Compressed quickly: on this machine nobody waits for the network.
@@ -48,6 +49,18 @@ test:
 # -short leaves out what talks to a real server; there is little else in wasm/e2e.
 quick:
 	$(GO) test -short $$($(GO) list ./... | grep -v /wasm/e2e)
+
+# The frames are those of one gateway; keys of dialback are left out. xmpp-proxy is sought where
+# XMPP_PROXY says, and built with cargo if it is not there (XMPP_PROXY_SOURCE is its source).
+XMPP_PROXY ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/natter-test/xmpp-proxy/bin/xmpp-proxy
+
+federation: $(if $(PEER),$(XMPP_PROXY))
+	XMPP_PROXY=$(if $(PEER),$(XMPP_PROXY)) $(GO) test -count=1 -v -timeout 5m -run '^TestFederation_$(if $(PEER),XMPPProxy,Prosody)$$' ./server/gateway
+
+$(XMPP_PROXY):
+	cargo install --locked --root $(dir $(@D)) --no-default-features --features $(PROXYFEATURES) $(if $(XMPP_PROXY_SOURCE),--path $(XMPP_PROXY_SOURCE),xmpp-proxy@1.1.0)
+
+PROXYFEATURES = c2s-incoming,c2s-outgoing,s2s-incoming,s2s-outgoing,tls,tls-ca-roots-native,tls-ring,websocket,logging
 
 install:
 	.ci/install

@@ -24,10 +24,20 @@ func ejabberdConfig(s *Server, dir string) map[string]string {
 	if s.off == WebSocket {
 		websocket = "/nothing: mod_http_api"
 	}
-	config := strings.NewReplacer("TCPPORT", portOf(s.TCP), "TLSPORT", portOf(s.TLS), "PROXIED", portOf(s.Proxied),
+	federation, listener, inetrc := "s2s_access: none\n", "", "{lookup,[\"file\",\"native\"]}.\n"
+	if f := s.federation; f != nil {
+		modules += "  mod_s2s_dialback: {}\n"
+		federation = fmt.Sprintf("s2s_access: all\ns2s_use_starttls: false\noutgoing_s2s_port: %s\noutgoing_s2s_families: [ipv4]\n"+
+			"s2s_dns_timeout: 1\ns2s_dns_retries: 1\n", portOf(f.Outgoing))
+		listener = fmt.Sprintf("  -\n    port: %s\n    ip: \"127.0.0.1\"\n    module: ejabberd_s2s_in\n", portOf(s.Servers))
+		for _, other := range f.Others {
+			inetrc += fmt.Sprintf("{host,{127,0,0,1},[%q]}.\n", other)
+		}
+	}
+	config := strings.NewReplacer("s2s_access: none\n", federation, "LISTENERS\n", listener, "TCPPORT", portOf(s.TCP), "TLSPORT", portOf(s.TLS), "PROXIED", portOf(s.Proxied),
 		"/xmpp-websocket: ejabberd_http_ws", websocket, "DIR", dir, "DOMAIN", s.Domain, "WEBPORT", fmt.Sprint(s.webPort), "WSPORT", fmt.Sprint(s.wsPort),
 		"WSS", s.WSS, "WEB", s.Web, "    SASL2\n", sasl2, "  MODULES\n", modules).Replace(ejabberdYAML)
-	return map[string]string{"ejabberd.yml": config, "spool/ejabberd.schema": ejabberdSchema, "inetrc": "{lookup,[\"file\",\"native\"]}.\n"}
+	return map[string]string{"ejabberd.yml": config, "spool/ejabberd.schema": ejabberdSchema, "inetrc": inetrc}
 }
 
 const ejabberdYAML = `
@@ -106,6 +116,7 @@ listen:
     max_stanza_size: 262144
     use_proxy_protocol: true
     SASL2
+LISTENERS
 
 api_permissions:
   tests:

@@ -5,6 +5,7 @@ package xmpptest
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 )
 
@@ -35,9 +36,25 @@ func prosodyConfig(s *Server, dir string) map[string]string {
 	if s.off == WebSocket {
 		modules = strings.Replace(modules, `"websocket"; `, "", 1)
 	}
-	config := strings.NewReplacer("PROXIED", proxied, "TCPPORT", portOf(s.TCP), "TLSPORT", portOf(s.TLS), "DIR", dir, "DOMAIN", s.Domain, "WEBPORT", fmt.Sprint(s.webPort), "WSPORT", fmt.Sprint(s.wsPort),
+	federation := "modules_disabled = { \"s2s\" }\ns2s_ports = {}"
+	if f := s.federation; f != nil {
+		host, port, _ := net.SplitHostPort(f.Outgoing)
+		modules += `"dialback";`
+		for name := range f.Modules {
+			modules += fmt.Sprintf("%q;", name)
+		}
+		federation = fmt.Sprintf("s2s_ports = { %s }\ns2s_interfaces = { \"127.0.0.1\" }\ns2s_direct_tls_ports = {}\n"+
+			"s2s_require_encryption = false\ns2s_secure_auth = false\nplugin_paths = { %q }\nnatter_address = %q\nnatter_port = %s\n",
+			portOf(s.Servers), dir+"/modules", host, port)
+	}
+	config := strings.NewReplacer("FEDERATION", federation, "PROXIED", proxied, "TCPPORT", portOf(s.TCP), "TLSPORT", portOf(s.TLS), "DIR", dir, "DOMAIN", s.Domain, "WEBPORT", fmt.Sprint(s.webPort), "WSPORT", fmt.Sprint(s.wsPort),
 		"WEB", web, "MUCMODULES", muc, "MODULES", modules, "MOREHOSTS", hosts, "ROOMS", s.Rooms, "UPLOAD", s.Upload).Replace(prosodyLua)
 	files := map[string]string{"prosody.cfg.lua": config, "data/keep": ""}
+	if s.federation != nil {
+		for name, text := range s.federation.Modules {
+			files["modules/mod_"+name+".lua"] = text
+		}
+	}
 	if s.Kind == KindProsody {
 		files["www/.well-known/host-meta"] = `<?xml version="1.0" encoding="utf-8"?>
 <XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">
@@ -58,14 +75,13 @@ log = { info = "*console" }
 admins = {}
 
 modules_enabled = { MODULES }
-modules_disabled = { "s2s" }
+FEDERATION
 c2s_ports = { TCPPORT }
 c2s_direct_tls_ports = { TLSPORT }
 c2s_interfaces = { "127.0.0.1" }
 c2s_direct_tls_interfaces = { "127.0.0.1" }
 PROXIED
 legacy_ssl_ports = {}
-s2s_ports = {}
 interfaces = { "127.0.0.1" }
 http_interfaces = { "127.0.0.1" }
 https_interfaces = { "127.0.0.1" }

@@ -66,6 +66,8 @@ type Server struct {
 	TLS     string // the same with TLS from the first byte
 	Proxied string // the same as TCP behind the PROXY protocol, empty if the server cannot (Prosody 0.12)
 
+	Servers string // the same as TCP for other servers, empty without a Federation
+
 	Web string // https://localhost:port; ask it as Domain for /.well-known/host-meta and host-meta.json
 
 	Rooms  string // the room service of Domain
@@ -81,6 +83,8 @@ type Server struct {
 	webPort int
 	off     Off
 	kind    launcher
+
+	federation *Federation
 
 	mu       sync.Mutex
 	running  *process
@@ -146,6 +150,24 @@ const WebSocket Off = "websocket"
 // if it is not there. For t-less places such as TestMain: in a test call Prosody
 // and its like.
 func Start(kind Kind, dir string, off ...Off) (*Server, error) {
+	return setUp(kind, dir, nil, off...)
+}
+
+// Federation is how a server meets others. Without one it meets nobody.
+type Federation struct {
+	Domain   string            // in the place of the usual
+	Outgoing string            // 127.0.0.1:port that gets its streams to others
+	Others   []string          // the domains it can reach
+	Modules  map[string]string // for Prosody: the text of mod_NAME.lua by name
+}
+
+// StartFederated launches a server like Start that meets others over TCP alone: they reach
+// it at Servers, and it reaches them where f says.
+func StartFederated(kind Kind, dir string, f Federation) (*Server, error) {
+	return setUp(kind, dir, &f)
+}
+
+func setUp(kind Kind, dir string, federation *Federation, off ...Off) (*Server, error) {
 	l, err := kind.launcher()
 	if err != nil {
 		return nil, err
@@ -162,11 +184,14 @@ func Start(kind Kind, dir string, off ...Off) (*Server, error) {
 		return nil, err
 	}
 
-	ports, err := freePorts(5)
+	ports, err := freePorts(6)
 	if err != nil {
 		return nil, err
 	}
 	domain := string(kind) + ".test"
+	if federation != nil {
+		domain = federation.Domain
+	}
 	s := &Server{
 		Kind: kind, Name: l.name, Domain: domain,
 		WS:    fmt.Sprintf("ws://127.0.0.1:%d/xmpp-websocket", ports[0]),
@@ -179,6 +204,11 @@ func Start(kind Kind, dir string, off ...Off) (*Server, error) {
 		Log:    filepath.Join(dir, "log"),
 		dir:    dir, wsPort: ports[0], webPort: ports[1], kind: l,
 		accounts: map[jid.JID]string{},
+
+		federation: federation,
+	}
+	if federation != nil {
+		s.Servers = fmt.Sprintf("127.0.0.1:%d", ports[5])
 	}
 	if slices.Contains(off, WebSocket) {
 		s.off = WebSocket

@@ -130,6 +130,10 @@ type Federated struct {
 	// dialback is always there.
 	WebSocket string `json:"websocket" jsonschema:"required"`
 
+	// IP addresses of its host. They complete what host-meta tells by XEP-0487: xmpp-proxy
+	// takes nothing less.
+	IPs []string `json:"ips"`
+
 	// Where the domain's server listens for other servers, tried in turn.
 	Servers []Backend `json:"servers" jsonschema:"required"`
 
@@ -363,7 +367,7 @@ func (s *Site) config(listen string) *site.Config {
 	for _, d := range s.Domains {
 		one := site.Domain{Name: d.Name, WebSocket: d.WebSocket, Connect: d.connect()}
 		if d.Federation != nil {
-			one.Servers, one.Services = d.Federation.WebSocket, d.Federation.Services
+			one.Servers, one.IPs, one.Services = d.Federation.WebSocket, d.Federation.IPs, d.Federation.Services
 		}
 		c.Domains = append(c.Domains, one)
 	}

@@ -17,7 +17,7 @@ const federatedFile = `{
 		"name": "example.org", "websocket": "wss://chat.example.org/ws", "backends": [{"address": "127.0.0.1:5222"}],
 		"federation": {
 			"websocket": "wss://s2s.example.org/s2s", "servers": [{"address": "127.0.0.1:5269"}],
-			"services": ["rooms.example.org"], "elsewhere": ["wss://two.example.org/s2s"]
+			"ips": ["192.0.2.1"], "services": ["rooms.example.org"], "elsewhere": ["wss://two.example.org/s2s"]
 		}
 	}],
 	"federation": {"listen": "127.0.0.1:5270"}
@@ -57,6 +57,7 @@ func TestParse_FederationMistakes(t *testing.T) {
 		{`wss://s2s.example.org/s2s`, ``, "domains[0].federation.websocket"},
 		{`127.0.0.1:5269`, `192.0.2.1:5269`, "domains[0].federation.servers"},
 		{`[{"address": "127.0.0.1:5269"}]`, `[]`, "domains[0].federation.servers"},
+		{`192.0.2.1`, `example.org`, "domains[0].federation.ips[0]"},
 		{`rooms.example.org`, `Rooms`, "domains[0].federation.services[0]"},
 		{`wss://two.example.org/s2s`, `ws://127.0.0.1/s2s`, "domains[0].federation.elsewhere[0]"},
 		{`"services"`, `"service"`, "domains[0].federation.service"},

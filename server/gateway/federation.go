@@ -153,7 +153,7 @@ func (f *Federation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.local = local
 	}
 	problem := f.admit(l)
-	if len(r.Header.Values("Origin")) > 0 && problem == nil {
+	if problem == nil && !noPage(r) {
 		f.release(l)
 		problem = &refusal{http.StatusForbidden, "origin", "this is for servers, not for pages"}
 	}
@@ -169,7 +169,8 @@ func (f *Federation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer f.release(l)
 	socket, err := native.Accept(w, r, native.Options{
 		ReadLimit: 2 * int64(f.lim.BytesAfter), ReadAhead: f.lim.BytesAfter, CloseTimeout: f.lim.Close,
-		Ping: f.lim.Ping, Pong: f.lim.Pong,
+		Origins: []string{"*"}, // checked by noPage
+		Ping:    f.lim.Ping, Pong: f.lim.Pong,
 	})
 	if err != nil {
 		reason := "no-websocket"
@@ -194,6 +195,16 @@ func (f *Federation) Carry(conn net.Conn) {
 	}
 	defer f.release(l)
 	l.carry(context.Background(), func(ctx context.Context) bool { return l.call(ctx, conn) })
+}
+
+// noPage reports whether a request may be a server's. xmpp-proxy sends an Origin: that of the
+// place it connects to.
+func noPage(r *http.Request) bool {
+	origins := r.Header.Values("Origin")
+	if len(origins) == 0 {
+		return r.Header.Get("Sec-Fetch-Site") == ""
+	}
+	return len(origins) == 1 && origins[0] == "https://"+r.Host
 }
 
 func (f *Federation) newLink(direction string) *link {

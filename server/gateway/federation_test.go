@@ -44,6 +44,22 @@ type federated struct {
 
 func federate(t testing.TB, domain, server string, known names, change ...func(*FederationConfig)) *federated {
 	t.Helper()
+	return federateAt(t, listenHere(t), domain, server, known, change...)
+}
+
+func listenHere(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// federateAt lets the domain's server come by l.
+func federateAt(t testing.TB, l net.Listener, domain, server string, known names, change ...func(*FederationConfig)) *federated {
+	t.Helper()
 	own, err := tls.X509KeyPair(xmpptest.Ours().Issue(domain))
 	if err != nil {
 		t.Fatal(err)
@@ -65,10 +81,6 @@ func federate(t testing.TB, domain, server string, known names, change ...func(*
 	web := httptest.NewUnstartedServer(f)
 	web.TLS = &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequestClientCert}
 	web.StartTLS()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -79,7 +91,6 @@ func federate(t testing.TB, domain, server string, known names, change ...func(*
 		}
 	}()
 	t.Cleanup(func() {
-		_ = l.Close()
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = f.Drain(ctx, 0)
@@ -459,17 +470,25 @@ func TestH05_UnmaskedFramesBetweenServers(t *testing.T) {
 	eventually(t, "the log says why", func() bool { return f.log.says("does not mask its frames") })
 }
 
-// A page is no server, whatever its origin.
+// A page of another origin is no server.
 func TestSec87_PageAsServer(t *testing.T) {
 	f, _ := receiving(t)
-	_, response, err := websocket.Dial(t.Context(), f.wss, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: trusting()}},
-		HTTPHeader: http.Header{"Origin": {"https://b.test"}}, Subprotocols: []string{"xmpp"},
-	})
-	if err == nil || response == nil || response.StatusCode != http.StatusForbidden {
-		t.Errorf("a page was answered with %v, %v", response, err)
+	here := strings.TrimSuffix(strings.TrimPrefix(f.wss, "wss://"), "/s2s")
+	for origin, good := range map[string]bool{
+		"https://b.test": false, "null": false, "http://" + here: false, "https://localhost.evil.test": false,
+		"https://localhost": false, "https://" + here: true,
+	} {
+		c, response, err := websocket.Dial(t.Context(), f.wss, &websocket.DialOptions{
+			HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: trusting()}},
+			HTTPHeader: http.Header{"Origin": {origin}}, Subprotocols: []string{"xmpp"},
+		})
+		if err == nil {
+			_ = c.CloseNow()
+		}
+		if (err == nil) != good || !good && response.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %v", origin, err)
+		}
 	}
-	f.server(t).join()
 }
 
 // A domain without a WebSocket, or with one that does not answer, is a stream error that

@@ -59,9 +59,10 @@ type Domain struct {
 	Connect []string
 
 	// Servers is the WebSocket for other servers (XEP-0468), a wss: address of this
-	// server; "" if there is none. Services are further names that it is for, such as
-	// that of rooms.
+	// server; "" if there is none. IPs are the addresses of its host, for those who insist
+	// on XEP-0487. Services are further names that it is for, such as that of rooms.
 	Servers  string
+	IPs      []string
 	Services []string
 }
 
@@ -120,6 +121,11 @@ func (c *Config) Check() error {
 		}
 		if u, err := parseURL(d.Servers); d.Servers != "" && (err != nil || u.Scheme != "wss" || u.Path == "") {
 			return &ConfigError{key + "federation.websocket", "must look like wss://xmpp.example.org/xmpp-websocket-s2s: between servers there is nothing but wss"}
+		}
+		for j, ip := range d.IPs {
+			if net.ParseIP(ip) == nil {
+				return &ConfigError{fmt.Sprintf("%sfederation.ips[%d]", key, j), fmt.Sprintf("%q is no IP address", ip)}
+			}
 		}
 		for j, service := range d.Services {
 			if problem := checkHost(service); problem != "" {

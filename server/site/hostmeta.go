@@ -3,6 +3,7 @@ package site
 import (
 	"encoding/xml"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -13,10 +14,15 @@ const (
 	relServers = "urn:xmpp:alt-connections:s2s-websocket" // XEP-0487 §2.1
 )
 
-// link is a line of host-meta.
+// link is a line of host-meta. All but the first two are XEP-0487's; xmpp-proxy takes no
+// host-meta in which a link for servers lacks them.
 type link struct {
-	Rel  string `json:"rel"`
-	Href string `json:"href"`
+	Rel      string   `json:"rel"`
+	Href     string   `json:"href"`
+	IPs      []string `json:"ips,omitempty"`
+	Priority int      `json:"priority,omitempty"`
+	Weight   int      `json:"weight,omitempty"`
+	SNI      string   `json:"sni,omitempty"`
 }
 
 // addHostMeta adds the two forms of host-meta for each domain, under the domain
@@ -29,9 +35,12 @@ func (s *Site) addHostMeta() {
 	for _, d := range s.config.Domains {
 		var servers []link
 		if d.Servers != "" {
-			servers = []link{{relServers, d.Servers}}
+			servers = []link{{Rel: relServers, Href: d.Servers}}
+			if u, err := url.Parse(d.Servers); err == nil && len(d.IPs) > 0 {
+				servers[0].IPs, servers[0].Priority, servers[0].Weight, servers[0].SNI = d.IPs, 1, 1, u.Hostname()
+			}
 		}
-		s.add(d.Name, append([]link{{relClients, d.WebSocket}}, servers...))
+		s.add(d.Name, append([]link{{Rel: relClients, Href: d.WebSocket}}, servers...))
 		for _, service := range d.Services {
 			s.add(service, servers)
 		}

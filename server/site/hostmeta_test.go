@@ -106,6 +106,11 @@ func TestW03_HostMetaForServers(t *testing.T) {
 			t.Errorf("%s: %s", host, got)
 		}
 	}
+	c.Domains[0].IPs = []string{"192.0.2.1"} // XEP-0487
+	const complete = `,"ips":["192.0.2.1"],"priority":1,"weight":1,"sni":"s2s.example.org"}]}`
+	if got := strings.Join(strings.Fields(body(t, get(newSite(t, c), "GET", "/.well-known/host-meta.json", "rooms.example.org"))), ""); !strings.HasSuffix(got, complete) {
+		t.Errorf("with addresses: %s", got)
+	}
 	if got := body(t, get(s, "GET", "/.well-known/host-meta", "rooms.example.org")); !strings.Contains(got, `<Link rel="`+relServers+`" href="wss://s2s.example.org/s2s"/></XRD>`) {
 		t.Errorf("XRD: %s", got)
 	}
@@ -114,7 +119,7 @@ func TestW03_HostMetaForServers(t *testing.T) {
 // An address with characters that XML gives a meaning arrives as it was written.
 func TestG02_Escaped(t *testing.T) {
 	const address = "wss://a.example/ws&<x>"
-	if got := readHostMeta(t, "application/xrd+xml", string(xrd([]link{{relClients, address}}))); got != address {
+	if got := readHostMeta(t, "application/xrd+xml", string(xrd([]link{{Rel: relClients, Href: address}}))); got != address {
 		t.Errorf("XRD: %s", got)
 	}
 }
