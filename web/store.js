@@ -35,7 +35,7 @@ window.natterStore = (() => {
     },
     (db) => {
       // What was said about messages that are not in memory.
-      db.createObjectStore("facts", { keyPath: ["peer", "author", "id", "kind", "by"] });
+      db.createObjectStore("facts", { keyPath: ["peer", "author", "id", "kind", "by", "at"] });
     },
     (db) => db.createObjectStore("outbox", { keyPath: "id" }),
   ];

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 
 	"natter/app/jid"
@@ -19,8 +21,11 @@ const (
 	ReadMark FactKind = "displayed" // somebody has read up to it (XEP-0333)
 )
 
-// Fact is what somebody says about a message. There is one of each kind by each who says it: of
-// two the one whose text sorts first, whichever has come first.
+// folded are the kinds that Message has fields for. All others stay with it as they are, also
+// those that only a newer build knows.
+var folded = []FactKind{Acked, GaveUp, Bounced, Receipt, Markable, ReadMark}
+
+// Fact is what somebody says about a message.
 type Fact struct {
 	Kind FactKind `json:"kind"`
 	By   jid.JID  `json:"by"` // Author.JID of who says it
@@ -59,7 +64,7 @@ func (ev Filed) apply(s *State) {
 // same with all of them.
 func (m *Message) With(f Fact) *Message {
 	next := *m
-	failed := func() bool { return m.Delivery == Failed && f.Text >= m.Problem } // and that is why
+	failed := func() bool { return m.Delivery == Failed && f.Text <= m.Problem } // and that is why
 	switch ours, theirs := m.Mine && f.By == m.Author, m.Mine && f.By != m.Author; {
 	case f.Kind == Acked && ours && (m.Delivery == Queued || m.Delivery == Failed && !m.Bounced):
 		next.Delivery, next.Problem = OnServer, ""
@@ -71,9 +76,32 @@ func (m *Message) With(f Fact) *Message {
 		next.Delivery, next.Problem, next.Bounced = Delivered, "", false
 	case f.Kind == Markable && f.By == m.Author && !m.Notice: // what cannot be read is never read
 		next.Asks = true
+	case !slices.Contains(folded, f.Kind):
+		next.Facts = m.Facts.with(f)
 	}
 	if next == *m {
 		return m
+	}
+	return &next
+}
+
+// Facts are what is said about a message: the last of each kind by each who says it. They do not
+// change; nil are none.
+type Facts []Fact
+
+func (fs *Facts) with(f Fact) *Facts {
+	next := Facts{}
+	if fs != nil {
+		next = slices.Clone(*fs)
+	}
+	at := slices.IndexFunc(next, func(o Fact) bool { return o.Kind == f.Kind && o.By == f.By })
+	switch {
+	case at < 0:
+		next = append(next, f)
+	case next[at].At < f.At || next[at].At == f.At && next[at].Text < f.Text:
+		next[at] = f
+	default:
+		return fs
 	}
 	return &next
 }
@@ -157,7 +185,9 @@ func (s *State) filedUnder(conv ConvID) *tree.Map[string, *Filed] {
 
 func (t Target) key() string { return string(t.Author) + "\x00" + t.ID + "\x00" }
 
-func (f *Filed) key() string { return f.Target.key() + string(f.Kind) + "\x00" + string(f.By) }
+func (f *Filed) key() string {
+	return f.Target.key() + string(f.Kind) + "\x00" + string(f.By) + "\x00" + strconv.FormatInt(f.At, 10)
+}
 
 func (f *Filed) Where() (table, key string) { return "facts", string(f.Conv) + "\x00" + f.key() }
 
@@ -175,7 +205,7 @@ func (f *Filed) put(s *State) {
 		Target{ConvID(strings.Clone(string(f.Conv))), jid.JID(strings.Clone(string(f.Author))), strings.Clone(f.ID)},
 		Fact{f.Kind, jid.JID(strings.Clone(string(f.By))), f.At, strings.Clone(f.Text)},
 	}
-	if same, ok := filed.Get(f.key()); ok && same.Text <= f.Text {
+	if same, ok := filed.Get(f.key()); ok && same.Text >= f.Text {
 		return
 	}
 	filed = filed.Set(f.key(), &waits)

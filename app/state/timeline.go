@@ -48,6 +48,7 @@ type Message struct {
 	Bounced   bool      `json:"bounced,omitempty"` // with Failed: it was sent back, wherever it has been
 	Late      bool      `json:"late,omitempty"`    // ours: whoever wrote it, or has it sent again, knew that it would be late
 	Asks      bool      `json:"asks,omitempty"`    // its author would like to be told when it is read (XEP-0333)
+	Facts     *Facts    `json:"facts,omitempty"`   // what else is said about it
 
 	heard heard
 }

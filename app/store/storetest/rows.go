@@ -70,6 +70,7 @@ func bent() state.MessageRow {
 		Conv: grace, At: 1_700_000_000_000_000, Delivery: "failed", Message: state.Message{
 			Key: state.Key{Time: 1_700_000_000_000_001, Seq: -3}, ID: "1", ArchiveID: "x",
 			Author: ada, Mine: true, Subject: "Über", Notice: true, Body: "Zeile\n\"<&>\u2028 ☃ 👩‍💻", Problem: "why", Bounced: true, Late: true, Asks: true,
+			Facts: &state.Facts{{Kind: "later", By: grace, At: 7, Text: "a newer build"}},
 		},
 	}
 }
