@@ -32,12 +32,12 @@ type Connector interface {
 // Config is what a Client is made of.
 type Config struct {
 	Connector Connector
-	Features  []*feature.Feature // All() if nil
-	Clock     stream.Clock       // the real one if nil
-	Keeper    Keeper             // what is kept on this device; nil keeps nothing
-	Journal   Journal            // of what is being dealt with; nil for none
-	Random    func() float64     // jitter of reconnects; random if nil
-	NewID     func() string      // ids of stanzas; 128 random bits if nil
+	Features  func() []*feature.Feature // made anew whenever another account or tab begins; All if nil
+	Clock     stream.Clock              // the real one if nil
+	Keeper    Keeper                    // what is kept on this device; nil keeps nothing
+	Journal   Journal                   // of what is being dealt with; nil for none
+	Random    func() float64            // jitter of reconnects; random if nil
+	NewID     func() string             // ids of stanzas; 128 random bits if nil
 	// Offline reports whether there is certainly no network, as far as the browser knows;
 	// nil if nobody can tell.
 	Offline func() bool
@@ -65,7 +65,7 @@ type Client struct {
 // happen.
 func New(config Config) *Client {
 	if config.Features == nil {
-		config.Features = All()
+		config.Features = All
 	}
 	if config.Clock == nil {
 		config.Clock = stream.RealClock

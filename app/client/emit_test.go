@@ -14,7 +14,7 @@ import (
 // logged is a loop of these features, and what it has logged.
 func logged(features ...*feature.Feature) (*loop, *[]string) {
 	var lines []string
-	l := newLoop(New(Config{Features: features, Log: func(format string, args ...any) {
+	l := newLoop(New(Config{Features: func() []*feature.Feature { return features }, Log: func(format string, args ...any) {
 		lines = append(lines, fmt.Sprintf(format, args...))
 	}}))
 	return l, &lines

@@ -266,6 +266,11 @@ func (l *loop) resumable(kept *store.Snapshot) *stream.Snapshot {
 	if !ordered {
 		sn.ID = ""
 	}
+	stanzas := uint64(0)
+	for _, run := range sn.Order {
+		stanzas += run.To - run.From + 1
+	}
+	l.incomplete = stanzas > uint64(len(sn.Queue))
 	return sn
 }
 
@@ -286,7 +291,7 @@ func (l *loop) unconfirmed() (rows []state.MessageRow) {
 			continue
 		}
 		if m := chat.Timeline.ByID(l.state.Account(), id); m != nil && m.Delivery == state.Queued {
-			rows = append(rows, state.MessageRow{Conv: conv, Message: *m})
+			rows = append(rows, state.MessageRow{Conv: conv, Message: *m, At: m.At.UnixMicro()})
 		}
 	}
 	return rows

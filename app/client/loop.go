@@ -15,9 +15,10 @@ import (
 	"natter/framing"
 )
 
-// loop is what the one goroutine owns. It is the feature.Client the features see.
+// loop is what the one goroutine owns.
 type loop struct {
 	c        *Client
+	era      *era
 	features []*feature.Feature
 	messages handlers
 	presence handlers
@@ -33,7 +34,8 @@ type loop struct {
 	// received is the last stanza of the stream that was dealt with, and stored the last one of
 	// which the stream was told that it is committed.
 	received, stored uint64
-	doubtful         map[string]bool // of the outbox: whether the server has them is not known, see Settle
+	incomplete       bool            // of what the stream had on its way when its page ended, not all was kept
+	doubtful         map[string]bool // of the outbox: whether the server has them is not known, see settle
 	session          *connect.Session
 	hidden           bool
 	// redelivers is set from a resume until what was under way to the lost socket has come.
@@ -50,26 +52,39 @@ type loop struct {
 }
 
 func newLoop(c *Client) *loop {
-	l := &loop{
-		c:        c,
-		features: c.config.Features,
-		messages: handlers{},
-		presence: handlers{},
-		requests: handlers{},
-		state:    c.State(),
+	l := &loop{c: c, state: c.State()}
+	l.renew()
+	if c.config.Journal != nil {
+		l.poison = c.config.Journal.Poison()
 	}
+	return l
+}
+
+// era is the feature.Client of the features that are made together: they remember what is true
+// for as long as one tab leads for one account, and no longer.
+type era struct{ *loop }
+
+// After forgets f when the era is over.
+func (e *era) After(d time.Duration, f func()) (stop func()) {
+	return e.loop.After(d, func() {
+		if e.loop.era == e {
+			f()
+		}
+	})
+}
+
+// renew begins an era.
+func (l *loop) renew() {
+	l.era, l.features = &era{l}, l.c.config.Features()
+	l.messages, l.presence, l.requests, l.disco = handlers{}, handlers{}, handlers{}, nil
 	for _, f := range l.features {
 		l.messages.add(f.Messages)
 		l.presence.add(f.Presences)
 		l.requests.add(f.Requests)
 		l.disco = append(l.disco, f.Disco...)
 	}
-	if c.config.Journal != nil {
-		l.poison = c.config.Journal.Poison()
-	}
 	slices.Sort(l.disco)
 	l.disco = slices.Compact(l.disco)
-	return l
 }
 
 // handlers are those of all features.
@@ -159,7 +174,7 @@ func (l *loop) feature(in state.Intent) {
 	known := false
 	for _, f := range l.features {
 		if f.Do != nil {
-			l.guard(f.Name, func() { known = f.Do(l, in) || known })
+			l.guard(f.Name, func() { known = f.Do(l.era, in) || known })
 		}
 	}
 	if !known {
@@ -200,7 +215,7 @@ func (l *loop) happened(ev stream.Event) {
 			l.unqueue(st)
 			for _, f := range l.features {
 				if f.Acknowledged != nil {
-					l.guard(f.Name, func() { f.Acknowledged(l, st) })
+					l.guard(f.Name, func() { f.Acknowledged(l.era, st) })
 				}
 			}
 		}
@@ -215,11 +230,16 @@ func (l *loop) happened(ev stream.Event) {
 			}
 		}
 		for _, st := range ev.Stanzas {
-			for _, f := range l.features {
-				if f.Lost != nil {
-					l.guard(f.Name, func() { f.Lost(l, st, ev.Err) })
-				}
-			}
+			l.tellLost(st, ev.Err)
+		}
+	}
+}
+
+// tellLost tells the features that a stanza may be lost or, with an error, is.
+func (l *loop) tellLost(st *framing.Element, err error) {
+	for _, f := range l.features {
+		if f.Lost != nil {
+			l.guard(f.Name, func() { f.Lost(l.era, st, err) })
 		}
 	}
 }
@@ -249,8 +269,11 @@ func (l *loop) Emit(ev state.Event) {
 		ev := l.unobserved[0]
 		for _, f := range l.features {
 			if f.Observe != nil {
-				l.guard(f.Name, func() { f.Observe(l, ev) })
+				l.guard(f.Name, func() { f.Observe(l.era, ev) })
 			}
+		}
+		if ev, ok := ev.(state.CaughtUp); ok {
+			l.settle(ev)
 		}
 	}
 }
@@ -259,6 +282,8 @@ func (l *loop) Emit(ev state.Event) {
 // new.
 func (l *loop) change(ev state.Event) state.Event {
 	switch m := ev.(type) {
+	case state.Cleared:
+		l.renew()
 	case state.MessageAdded:
 		if l.known(m) {
 			return nil
@@ -309,19 +334,42 @@ func (l *loop) unqueue(st *framing.Element) {
 	}
 }
 
-// Settle takes out of the outbox what is not retried of what was doubtful.
-func (l *loop) Settle(again []stream.Again) {
-	if l.stream == nil {
+// settle retries what is doubtful, now that more is known of it, and takes the rest of it out of
+// the outbox. If the archive will be read again, nothing is decided.
+func (l *loop) settle(ev state.CaughtUp) {
+	if l.stream == nil || ev.Failed && !ev.GaveUp && len(l.doubtful) > 0 {
 		return
 	}
+	var again []stream.Again
+	for _, o := range l.state.Outbox() {
+		if !l.doubtful[o.ID] {
+			continue
+		}
+		l.change(state.StanzaLeft{ID: o.ID})
+		st, err := framing.Parse(o.XML, framing.DefaultLimits)
+		switch {
+		case err != nil: // not written by us
+		case ev.Failed:
+			l.tellLost(st, feature.ErrUnknown)
+		case l.retries(st):
+			again = append(again, stream.Again{Stanza: st, Since: time.UnixMicro(o.Since)})
+		}
+	}
+	clear(l.doubtful)
 	l.streamDirty, l.meant = true, true
 	for _, q := range l.stream.Settle(l.loss, again) {
 		l.queued(q)
 	}
-	for id := range l.doubtful {
-		l.change(state.StanzaLeft{ID: id})
+}
+
+// retries reports whether a feature wants a doubtful stanza to be sent again.
+func (l *loop) retries(st *framing.Element) (again bool) {
+	for _, f := range l.features {
+		if f.Retry != nil {
+			l.guard(f.Name, func() { again = f.Retry(l.era, st) || again })
+		}
 	}
-	clear(l.doubtful)
+	return again
 }
 
 func (l *loop) Request(iq *framing.Element, done func(*framing.Element, error)) {
@@ -378,7 +426,7 @@ func (l *loop) Disco() []string { return l.disco }
 func (l *loop) Decorate(st *framing.Element) {
 	for _, f := range l.features {
 		if f.Decorate != nil {
-			f.Decorate(l, st)
+			f.Decorate(l.era, st)
 		}
 	}
 }

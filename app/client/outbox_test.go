@@ -145,3 +145,34 @@ func TestSec57_Sec61_TheStreamOfAnEarlierBuild(t *testing.T) {
 		})
 	})
 }
+
+// A presence is not in the outbox. One that had not left when the page ended is sent by the next
+// page, although it goes on with the same stream.
+func TestPresence_OutlivesThePage(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
+		befriend(ada.person, grace)
+		shows := func(want state.Show) {
+			t.Helper()
+			grace.until(string(want), func(s *state.State) bool { return s.Contact(d.account).Presence().Show == want })
+		}
+		shows(state.Available)
+		ada = d.offline(ada)
+		ada.Do(state.SetPresence{Presence: state.Presence{Show: state.Away}})
+		eventually(t, "it is on the disk", func() bool {
+			return storetest.Of[*state.Account](d.kept().Rows)[0].OwnPresence.Show == state.Away && d.kept().Stream.Unsent == 1
+		})
+		ada.die()
+		d.network.mend()
+		ada = d.page().back()
+		shows(state.Away)
+		eventually(t, "the server has it all", func() bool { return len(d.kept().Stream.Order) == 0 })
+		ada = ada.reload().back()
+		ada.says(grace, "hello")
+		grace.hears(ada.person, "hello")
+		if n := count(ada.wire.sent(0), "<presence"); n != 0 {
+			t.Errorf("nothing was lost, and %d presences were sent", n)
+		}
+	})
+}

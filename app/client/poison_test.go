@@ -56,7 +56,7 @@ func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
 		d.change = func(pg *page, c *client.Config) {
 			c.Journal = &notes
 			c.Log = func(format string, args ...any) { t.Logf(format, args...) }
-			c.Features = append(client.All(), &feature.Feature{Name: "test", Messages: map[framing.Name]feature.Handler{
+			c.Features = and(&feature.Feature{Name: "test", Messages: map[framing.Name]feature.Handler{
 				{Space: test, Local: "panic"}: func(feature.Client, *feature.Stanza) {
 					panicked.Add(1)
 					panic("a mistake")
@@ -115,7 +115,7 @@ func TestSec18_M15_PoisonousAnswer(t *testing.T) {
 		d.change = func(pg *page, c *client.Config) {
 			c.Journal = &notes
 			c.Log = func(format string, args ...any) { t.Logf(format, args...) }
-			c.Features = append(client.All(), &feature.Feature{Name: "test", Start: func(c feature.Client) {
+			c.Features = and(&feature.Feature{Name: "test", Start: func(c feature.Client) {
 				iq := framing.New(framing.NSClient, "iq").Set("type", "get").Set("to", d.account.Domain()).
 					Add(framing.New("http://jabber.org/protocol/disco#info", "query"))
 				c.Request(iq, func(_ *framing.Element, err error) {
@@ -138,4 +138,9 @@ func TestSec18_M15_PoisonousAnswer(t *testing.T) {
 			t.Errorf("answered %d times", n)
 		}
 	})
+}
+
+// and is all features and one more.
+func and(more *feature.Feature) func() []*feature.Feature {
+	return func() []*feature.Feature { return append(client.All(), more) }
 }

@@ -149,7 +149,7 @@ func (l *loop) receiveIQ(st *feature.Stanza) {
 		l.Refuse(st, "cancel", "service-unavailable")
 		return
 	}
-	l.guard("iq handler", func() { handlers[0](l, st) })
+	l.guard("iq handler", func() { handlers[0](l.era, st) })
 }
 
 // trusted reports whether requests from j are answered: our own account and
@@ -199,6 +199,6 @@ payloads:
 
 func (l *loop) call(handlers handlers, st *feature.Stanza, name framing.Name) {
 	for _, h := range handlers[name] {
-		l.guard(name.Space+" "+name.Local, func() { h(l, st) })
+		l.guard(name.Space+" "+name.Local, func() { h(l.era, st) })
 	}
 }

@@ -207,6 +207,8 @@ func (l *loop) online(ev stream.Online) {
 		ev.Session.Features, ev.Session.Carbons = l.session.Features, l.session.Carbons
 	}
 	l.session, l.redelivers = ev.Session, ev.Resumed
+	lost := l.incomplete
+	l.incomplete = false
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{
 		Phase:     state.Online,
 		Endpoint:  ev.Session.Endpoint,
@@ -215,7 +217,7 @@ func (l *loop) online(ev stream.Online) {
 	if ev.Resumed {
 		for _, f := range l.features {
 			if f.Resumed != nil {
-				l.guard(f.Name, func() { f.Resumed(l) })
+				l.guard(f.Name, func() { f.Resumed(l.era, lost) })
 			}
 		}
 		return
@@ -224,7 +226,7 @@ func (l *loop) online(ev stream.Online) {
 	l.Emit(state.SessionStarted{Me: ev.Session.JID})
 	for _, f := range l.features {
 		if f.Start != nil {
-			l.guard(f.Name, func() { f.Start(l) })
+			l.guard(f.Name, func() { f.Start(l.era) })
 		}
 	}
 	if !slices.ContainsFunc(l.features, func(f *feature.Feature) bool { return f.CatchesUp }) {

@@ -193,6 +193,7 @@ func (l *loop) drop() {
 		l.stream, l.end, l.session = nil, nil, nil
 	}
 	l.giveUp()
+	l.renew()
 	l.leads = false
 }
 

@@ -1,16 +1,19 @@
 // Package feature says what an extension is: a struct of optional functions.
 //
+// What a feature remembers itself lasts for as long as one tab leads for one account: after
+// that the client calls New again, and no timer of the feature from before calls it.
+//
 // All functions run on the client's loop, one at a time, and must not wait. To request
 // something from the server, call Client.Request and continue in its callback, which runs
 // on the loop too. Features do not import each other; they share the state only.
 package feature
 
 import (
+	"errors"
 	"time"
 
 	"natter/app/jid"
 	"natter/app/state"
-	"natter/app/stream"
 	"natter/framing"
 )
 
@@ -38,18 +41,25 @@ type Feature struct {
 	Start func(Client)
 
 	// CatchesUp is set by the feature that emits state.CaughtUp some time after Start. Without one
-	// the client does: there is no more to come than what the server has stored.
+	// the client does: there is no more to come than what the server has stored, and nothing
+	// more comes to be known of what was Lost.
 	CatchesUp bool
 
-	// Resumed is called when a stream was resumed, of this page or of another one.
-	Resumed func(Client)
+	// Resumed is called when a stream was resumed, of this page or of another one. With lost,
+	// the other page may have sent presences and IQs that have not arrived.
+	Resumed func(c Client, lost bool)
 
 	// Acknowledged is called when the server has a stanza of ours.
 	Acknowledged func(Client, *framing.Element)
 
 	// Lost is called for a stanza of which nobody knows whether the server has it. With an
-	// error it can never be sent, and must not be retried.
+	// error it is not sent again, and must not be retried.
 	Lost func(Client, *framing.Element, error)
+
+	// Retry is called for a message that was Lost, when the archive has told what the server
+	// has. It reports whether the message has to be sent again, and may add to it. Messages
+	// sent since then wait for this.
+	Retry func(Client, *framing.Element) bool
 
 	// Observe is called after an event has been applied to the state, for all features in turn
 	// before the next event: what one of them emits here comes after it. A feature can wait
@@ -60,6 +70,10 @@ type Feature struct {
 	// the same intent. Only the tab that leads calls it; state.Shown is what any other shows.
 	Do func(Client, state.Intent) bool
 }
+
+// ErrUnknown is the error of Lost when the archive cannot be read: it will not be known whether
+// the server has the stanza.
+var ErrUnknown = errors.New("the server does not say whether it has this")
 
 // Handler handles one stanza. No stanza can end the stream.
 type Handler func(Client, *Stanza)
@@ -73,10 +87,6 @@ type Client interface {
 
 	// Send queues a stanza. It is sent when there is a connection.
 	Send(*framing.Element) error
-
-	// Settle retries these Lost stanzas, in this order. Messages sent since then wait for
-	// this call.
-	Settle(again []stream.Again)
 
 	// Request queues an IQ get or set and calls done on the loop with the answer.
 	// err is a *framing.StanzaError when the answer is an error.

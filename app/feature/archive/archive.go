@@ -34,15 +34,7 @@ func (a *archive) feature() *feature.Feature {
 		Start: func(c feature.Client) { a.catchUp(c, state.Part{Archive: c.State().Account()}) },
 		Do:    a.do,
 		Observe: func(c feature.Client, ev state.Event) {
-			switch ev := ev.(type) {
-			case state.Cleared:
-				a.wait()
-				a.retry()
-				*a = *newArchive()
-			case state.Applied:
-				a.retry() // that is for the tab that leads now
-				a.busy = false
-			case state.ConnectionChanged:
+			if ev, ok := ev.(state.ConnectionChanged); ok {
 				a.wait()
 				if ev.Connection.Phase == state.Online {
 					a.wait = c.After(soon, func() { a.again(c, lasted-soon) })

@@ -104,9 +104,11 @@ func enter(t *testing.T, account jid.JID, endpoint string, room jid.JID) *occupa
 			Pins:   noPins{},
 			NewID:  rand.Text,
 		},
-		Features: []*feature.Feature{roster.New(), chat.New(), presence.New(), archive.NewInRooms(), in},
-		Random:   func() float64 { return 0.05 },
-		Log:      func(format string, args ...any) { t.Errorf(format, args...) },
+		Features: func() []*feature.Feature {
+			return []*feature.Feature{roster.New(), chat.New(), presence.New(), archive.NewInRooms(), in}
+		},
+		Random: func() float64 { return 0.05 },
+		Log:    func(format string, args ...any) { t.Errorf(format, args...) },
 	})
 	o.Watch(change)
 	ctx, cancel := context.WithCancel(context.Background())

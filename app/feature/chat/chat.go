@@ -8,7 +8,6 @@ package chat
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +28,6 @@ const longSubject = 500
 
 // New returns the feature.
 func New() *feature.Feature {
-	t := &sender{}
 	return &feature.Feature{
 		Name: "chat (RFC 6121)",
 		Messages: map[framing.Name]feature.Handler{
@@ -38,9 +36,9 @@ func New() *feature.Feature {
 		Acknowledged: func(c feature.Client, st *framing.Element) {
 			markDelivery(c, st, state.Acked, "")
 		},
-		Lost:    t.onLost,
-		Observe: t.observe,
-		Do:      t.do,
+		Lost:  onLost,
+		Retry: needsResend,
+		Do:    do,
 	}
 }
 
@@ -113,7 +111,7 @@ func onlyText(message *framing.Element, local string) (string, bool) {
 	return found.Text(), true
 }
 
-func (t *sender) do(c feature.Client, in state.Intent) bool {
+func do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
 	case state.StartChat, state.ReadChat, state.KeepDraft, state.DeleteMessage:
 		feature.Emit(c, state.Shown(in, c.State()))
@@ -183,6 +181,9 @@ func refusal(err error) string {
 	if errors.Is(err, stream.ErrStale) {
 		return staleProblem
 	}
+	if errors.Is(err, feature.ErrUnknown) {
+		return "The connection was lost, and the server does not say whether this has arrived."
+	}
 	return "There is no connection."
 }
 
@@ -217,55 +218,13 @@ func markDelivery(c feature.Client, st *framing.Element, how state.FactKind, pro
 	}
 }
 
-// sender has the messages of which nobody knows whether the server has them.
-type sender struct{ unconfirmed []*framing.Element }
-
-func (t *sender) onLost(c feature.Client, st *framing.Element, err error) {
-	switch {
-	case !st.Is(framing.NSClient, "message") || st.Child(framing.NSClient, "body") == nil:
-	case err != nil:
-		markDelivery(c, st, state.GaveUp, refusal(err))
-	default:
-		t.unconfirmed = append(slices.DeleteFunc(t.unconfirmed, func(old *framing.Element) bool {
-			return old.Attr("id") == st.Attr("id") && old.Attr("to") == st.Attr("to")
-		}), st)
-	}
-}
-
-// observe retries unconfirmed messages that the archive does not have.
-func (t *sender) observe(c feature.Client, ev state.Event) {
-	switch ev := ev.(type) {
-	case state.Cleared, state.Applied: // Lost reports again what is unconfirmed
-		t.unconfirmed = nil
-	case state.CaughtUp:
-		t.unconfirmed = slices.DeleteFunc(t.unconfirmed, func(st *framing.Element) bool { return stillQueued(c, st) == nil })
-		if ev.Failed && !ev.GaveUp && len(t.unconfirmed) > 0 {
-			return // the archive is read again
-		}
-		var again []stream.Again
-		for _, st := range t.unconfirmed {
-			switch {
-			case ev.Failed:
-				markDelivery(c, st, state.GaveUp, "The connection was lost, and the server does not say whether this has arrived.")
-			case needsResend(c, st):
-				again = append(again, stream.Again{Stanza: st, Since: stillQueued(c, st).At})
-			}
-		}
-		t.unconfirmed = nil
-		c.Settle(again)
-	}
-}
-
 // convOf returns the conversation of a message that we send.
 func convOf(st *framing.Element) state.ConvID { return state.Direct.With(jid.JID(st.Attr("to"))) }
 
-// stillQueued returns the message of a stanza if it is still marked as queued.
-func stillQueued(c feature.Client, st *framing.Element) *state.Message {
-	m := ours(c, convOf(st), st.Attr("id"))
-	if m == nil || m.Delivery != state.Queued {
-		return nil
+func onLost(c feature.Client, st *framing.Element, err error) {
+	if m := ours(c, convOf(st), st.Attr("id")); err != nil && (m == nil || m.Delivery == state.Queued) {
+		markDelivery(c, st, state.GaveUp, refusal(err))
 	}
-	return m
 }
 
 // ours returns a message of ours, nil if there is none.
@@ -279,10 +238,10 @@ func ours(c feature.Client, conv state.ConvID, id string) *state.Message {
 
 // needsResend reports whether a message has to be sent again, and adds its delay.
 func needsResend(c feature.Client, st *framing.Element) bool {
-	m := stillQueued(c, st)
+	m := ours(c, convOf(st), st.Attr("id"))
 	switch {
-	case m == nil:
-		return false
+	case m == nil || m.Delivery != state.Queued:
+		return false // the archive has it
 	case m.Late:
 		withDelay(st, m.At)
 	case c.Now().Sub(m.At) > stream.Stale:

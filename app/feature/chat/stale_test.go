@@ -7,7 +7,6 @@ import (
 	"natter/app/feature"
 	"natter/app/feature/chat"
 	"natter/app/state"
-	"natter/app/stream"
 	"natter/framing"
 )
 
@@ -19,10 +18,9 @@ const (
 // shaky is a client whose connection comes and goes at a word.
 type shaky struct {
 	feature.Client
-	s     *state.State
-	now   time.Time
-	sent  []*framing.Element
-	again []stream.Again
+	s    *state.State
+	now  time.Time
+	sent []*framing.Element
 }
 
 func (c *shaky) State() *state.State            { return c.s }
@@ -31,7 +29,6 @@ func (c *shaky) Now() time.Time                 { return c.now }
 func (c *shaky) NewID() string                  { return "id" }
 func (c *shaky) Decorate(*framing.Element)      {}
 func (c *shaky) Send(st *framing.Element) error { c.sent = append(c.sent, st); return nil }
-func (c *shaky) Settle(again []stream.Again)    { c.again = again }
 func (c *shaky) phase(p state.Phase) {
 	c.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: p}})
 }
@@ -68,24 +65,20 @@ func TestNothingOldGoesOutWithoutAsking(t *testing.T) {
 				st.Children = st.Children[:2] // body and origin-id
 			}
 			f.Lost(c, &st, nil)
-			c.Emit(state.CaughtUp{})
-			f.Observe(c, state.CaughtUp{})
+			again := f.Retry(c, &st)
 			if !tc.asks {
-				if len(c.again) != 1 || message().Delivery != state.Queued {
-					t.Fatalf("%d leave again, it is %v", len(c.again), message().Delivery)
-				}
-				if since := c.again[0].Since; !since.Equal(message().At) {
-					t.Errorf("as of %s", since)
+				if !again || message().Delivery != state.Queued {
+					t.Fatalf("it leaves again: %v, it is %v", again, message().Delivery)
 				}
 				// The stream asks of what has no delay, should it be old before it leaves.
-				delay := c.again[0].Stanza.Child("urn:xmpp:delay", "delay")
+				delay := st.Child("urn:xmpp:delay", "delay")
 				if tc.phase == state.Online && delay != nil || tc.phase != state.Online && delay.Attr("stamp") != "2026-01-02T12:00:00.000Z" {
 					t.Errorf("as of %v", delay)
 				}
 				return
 			}
-			if len(c.again) != 0 || message().Delivery != state.Failed || message().Problem == "" {
-				t.Fatalf("%d leave again, it is %+v", len(c.again), message())
+			if again || message().Delivery != state.Failed || message().Problem == "" {
+				t.Fatalf("it leaves again: %v, it is %+v", again, message())
 			}
 			asked := *c
 			f.Do(c, state.RetryMessage{Conv: grace, ID: "id"})
@@ -94,8 +87,7 @@ func TestNothingOldGoesOutWithoutAsking(t *testing.T) {
 			}
 			*c = asked
 			f.Do(c, state.DeleteMessage{Conv: grace, ID: "id"})
-			f.Observe(c, state.CaughtUp{})
-			if message() != nil || len(c.sent) != 1 || len(c.again) != 0 {
+			if message() != nil || len(c.sent) != 1 || f.Retry(c, &st) {
 				t.Errorf("Delete: %v, %+v", c.sent, message())
 			}
 		})

@@ -35,13 +35,6 @@ func New() *feature.Feature {
 				st.Add(framing.New(NS, "active"))
 			}
 		},
-		Observe: func(_ feature.Client, ev state.Event) {
-			if _, ok := ev.(state.Cleared); ok {
-				for conv := range s.stops {
-					s.clearTimeout(conv)
-				}
-			}
-		},
 		Do: func(c feature.Client, in state.Intent) bool {
 			typing, ok := in.(state.Typing)
 			if ok {

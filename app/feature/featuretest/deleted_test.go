@@ -13,6 +13,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"natter/app/client"
+	"natter/app/feature"
 	"natter/app/state"
 	"natter/framing"
 )
@@ -40,9 +41,9 @@ func TestADeletedFeatureLeavesAClientThatWorks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for i, story := range stories {
-				features := client.All()
+				features := client.All
 				if deleted >= 0 {
-					features = slices.Delete(features, deleted, deleted+1)
+					features = func() []*feature.Feature { return slices.Delete(client.All(), deleted, deleted+1) }
 				}
 				var unknown atomic.Int32
 				s := newStage(t, features, func(format string, args ...any) {

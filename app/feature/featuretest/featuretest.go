@@ -68,11 +68,12 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 		t.Fatal(err)
 	}
 	story := txtar.Parse(raw)
-	features := make([]*feature.Feature, 0, len(makers)+1)
-	for _, f := range makers {
-		features = append(features, f())
-	}
-	s := newStage(t, features, t.Errorf)
+	s := newStage(t, func() (all []*feature.Feature) {
+		for _, f := range makers {
+			all = append(all, f())
+		}
+		return all
+	}, t.Errorf)
 	for i, step := range story.Files {
 		got, judged := "", true
 		name, query, _ := strings.Cut(step.Name, " ")
@@ -159,20 +160,20 @@ type stage struct {
 	sent   []string
 }
 
-func newStage(t *testing.T, features []*feature.Feature, log func(format string, args ...any)) *stage {
+func newStage(t *testing.T, features func() []*feature.Feature, log func(format string, args ...any)) *stage {
 	s := &stage{t: t, clock: &clock{now: Noon}, did: make(chan struct{}, 1)}
-	features = append(features, &feature.Feature{
+	recorder := &feature.Feature{
 		Name:    "recorder",
 		Observe: s.record,
 		Do: func(_ feature.Client, in state.Intent) bool {
 			s.did <- struct{}{}
 			return in == nothing
 		},
-	})
+	}
 	ids := 0
 	s.client = client.New(client.Config{
 		Connector: s,
-		Features:  features,
+		Features:  func() []*feature.Feature { return append(features(), recorder) },
 		Clock:     s.clock,
 		Random:    func() float64 { return 0.5 },
 		NewID:     func() string { ids++; return fmt.Sprintf("id%d", ids) },

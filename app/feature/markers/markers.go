@@ -73,8 +73,6 @@ type reader struct{ told map[state.ConvID]string }
 // contacts who may see our presence: a marker tells that we are online.
 func (r *reader) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
-	case state.Cleared:
-		r.told = nil
 	case state.ChatRead:
 		peer := ev.Conv.JID()
 		m := lastMarkable(c.State().Chat(ev.Conv))

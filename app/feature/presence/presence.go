@@ -25,19 +25,22 @@ func New() *feature.Feature {
 			{Space: framing.NSClient, Local: "presence"}: receive,
 			{Space: framing.NSClient, Local: "error"}:    bounced,
 		},
-		Start: func(c feature.Client) {
-			p := c.State().OwnPresence
-			if p.Show == state.Unavailable {
-				p.Show = state.Available
-			}
-			sendPresence(c, p)
-		},
+		Start:        announce,
 		Acknowledged: func(c feature.Client, st *framing.Element) { subs.confirmed(c, st) },
 		Lost:         subs.lost,
 		Resumed:      subs.resumed,
 		Observe:      subs.observe,
 		Do:           do,
 	}
+}
+
+// announce sends our presence.
+func announce(c feature.Client) {
+	p := c.State().OwnPresence
+	if p.Show == state.Unavailable {
+		p.Show = state.Available
+	}
+	sendPresence(c, p)
 }
 
 func receive(c feature.Client, st *feature.Stanza) {
@@ -138,8 +141,6 @@ type leaving struct {
 
 func (s *subscriptions) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
-	case state.Cleared, state.Applied: // this page has sent nothing of what is pending now
-		s.sent, s.doubt = map[leaving]bool{}, nil
 	case state.RosterLoaded:
 		s.doubt = nil
 		if c.State().Unsaved() == 0 {
@@ -160,7 +161,10 @@ func (s *subscriptions) observe(c feature.Client, ev state.Event) {
 }
 
 // resumed waits for the roster, which package roster requests if something is pending.
-func (s *subscriptions) resumed(c feature.Client) {
+func (s *subscriptions) resumed(c feature.Client, lost bool) {
+	if lost {
+		announce(c)
+	}
 	s.doubt = map[jid.JID]bool{}
 	if c.State().Unsaved() == 0 {
 		return

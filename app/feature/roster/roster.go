@@ -105,8 +105,6 @@ func nothing() *way { return &way{map[jid.JID]bool{}} }
 
 func (l *list) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
-	case state.Cleared, state.Applied: // earlier requests were those of another stream
-		l.under = nothing()
 	case state.RosterLoaded:
 		if c.State().Unsaved() == 0 {
 			return
@@ -120,7 +118,7 @@ func (l *list) observe(c feature.Client, ev state.Event) {
 }
 
 // resumed fetches the roster if a change is pending that this page has not requested.
-func (l *list) resumed(c feature.Client) {
+func (l *list) resumed(c feature.Client, _ bool) {
 	if c.State().Unsaved() == 0 {
 		return
 	}
