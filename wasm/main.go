@@ -42,7 +42,7 @@ func main() {
 	config := client.Config{
 		Connector: connector,
 		Keeper:    keep,
-		Journal:   browser.OpenJournal(),
+		CrashLog:  browser.OpenCrashLog(),
 		Offline:   browser.Offline,
 		Build:     browser.Build(),
 		Yield:     browser.Breathe,

@@ -35,7 +35,7 @@ type Config struct {
 	Features  func() []*feature.Feature // made anew whenever another account or tab begins; All if nil
 	Clock     stream.Clock              // the real one if nil
 	Keeper    Keeper                    // what is kept on this device; nil keeps nothing
-	Journal   Journal                   // of what is being dealt with; nil for none
+	CrashLog  CrashLog                  // nil for none
 	Random    func() float64            // jitter of reconnects; random if nil
 	NewID     func() string             // ids of stanzas; 128 random bits if nil
 	// Offline reports whether there is certainly no network, as far as the browser knows;
@@ -241,7 +241,7 @@ func (c *Client) Run(ctx context.Context) error {
 // burst is published, drawn and committed once.
 func (c *Client) turn(ev stream.Event) {
 	began := c.config.Clock.Now()
-	c.l.paged = false
+	c.l.gotPage = false
 	for more := true; more; {
 		if more = ev != nil; more {
 			c.l.happened(ev)
@@ -252,7 +252,7 @@ func (c *Client) turn(ev stream.Event) {
 			f()
 		}
 		// A page of an archive ends the turn: the next one is work enough for a turn of its own.
-		if c.l.paged || c.config.Clock.Now().Sub(began) > sliceTime {
+		if c.l.gotPage || c.config.Clock.Now().Sub(began) > sliceTime {
 			c.commands.signal()
 			break
 		}

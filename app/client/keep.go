@@ -52,14 +52,14 @@ type Keeper interface {
 
 // keeping is the loop's part of it.
 type keeping struct {
-	committing // see commit.go
-	store      store.Store
-	request    connect.Request
-	edges      map[state.ConvID]state.Key // the first message read of each conversation; what was missed may come before it
-	unwatch    func()                     // see watch
-	unwanted   bool                       // see letGo
-	fresh      bool                       // this sign-in has made the tables
-	onScreen   state.ConvID               // the conversation to show first
+	committing     // see commit.go
+	store          store.Store
+	request        connect.Request
+	edges          map[state.ConvID]state.Key // the first message read of each conversation; what was missed may come before it
+	unwatch        func()                     // see watch
+	forgetOnSignIn bool                       // see letGo: this sign-in is without Remember, and something is kept
+	createdTables  bool                       // by this sign-in
+	onScreen       state.ConvID               // the conversation to show first
 }
 
 // serverSetting is where the endpoint that the person typed is kept.
@@ -196,14 +196,14 @@ func (l *loop) comeBack(in state.Return) {
 	}
 	l.request, l.onScreen = connect.Request{Account: in.Account, Remember: true}, in.Open
 	l.meet(in.Account, l.takeOver)
-	l.out = in.Out
+	l.signedOutHere = in.Out
 	if l.link == nil {
 		l.takeOver()
 		return
 	}
 	l.requestLead(IfNone, func() {
 		l.onLead = l.inherit
-		if l.out {
+		if l.signedOutHere {
 			l.submit(state.SignOut{})
 		} else {
 			l.open()
@@ -359,7 +359,7 @@ func (l *loop) knows(account jid.JID) bool {
 // not want to be remembered any more. In the other tabs the account is signed out. This
 // one goes on in memory, with what waits to be sent.
 func (l *loop) letGo() {
-	if !l.unwanted {
+	if !l.forgetOnSignIn {
 		return
 	}
 	request := l.request

@@ -41,21 +41,21 @@ type loop struct {
 	// redelivers is set from a resume until what was under way to the lost socket has come.
 	redelivers bool
 	lost       time.Time      // the connection, the last time
-	paged      bool           // a page of an archive has come in this turn
+	gotPage    bool           // a page of an archive has come in this turn
 	leaving    sync.WaitGroup // sessions that are being closed
 
 	keeping                  // what is kept on this device, see keep.go
 	tabs                     // the other tabs of this browser, see tabs.go
 	awaits     jid.JID       // see await
 	unobserved []state.Event // what features have yet to observe, the first of them just now
-	poison     []uint64      // see Journal
+	poison     []uint64      // see CrashLog
 }
 
 func newLoop(c *Client) *loop {
 	l := &loop{c: c, state: c.State()}
 	l.renew()
-	if c.config.Journal != nil {
-		l.poison = c.config.Journal.Poison()
+	if c.config.CrashLog != nil {
+		l.poison = c.config.CrashLog.Poison()
 	}
 	return l
 }
@@ -291,7 +291,7 @@ func (l *loop) change(ev state.Event) state.Event {
 	case state.ArchivePage:
 		ev = l.news(m)
 	case state.ArchiveRead:
-		l.paged = true
+		l.gotPage = true
 	case state.Filed:
 		l.readElsewhere(m)
 	}

@@ -379,7 +379,7 @@ func (l *loop) hearLeader(msg message) {
 // join begins to follow a leader: the store has all it had committed when it said so.
 func (l *loop) join(msg message) {
 	l.leader, l.seq = msg.From, msg.Seq
-	if !l.out && !msg.All && l.store != nil && l.load() == nil {
+	if !l.signedOutHere && !msg.All && l.store != nil && l.load() == nil {
 		l.leader = ""
 		l.hello() // it will have to tell all
 		return
@@ -399,7 +399,7 @@ func (l *loop) mirror(msg message) {
 	if done := msg.Committed[l.tab]; done > 0 {
 		l.pending = slices.DeleteFunc(l.pending, func(w pendingIntent) bool { return w.n <= done })
 	}
-	if l.out {
+	if l.signedOutHere {
 		return
 	}
 	l.Emit(state.Applied{Rows: msg.Rows})
@@ -455,7 +455,7 @@ func (l *loop) show(in state.Intent) {
 	switch in.(type) {
 	case state.SignOut:
 		l.noteOut() // whatever becomes of this tab
-		l.out = true
+		l.signedOutHere = true
 		l.Emit(state.Cleared{})
 		l.Emit(state.ConnectionChanged{})
 	default:

@@ -7,35 +7,35 @@ import (
 	"natter/framing"
 )
 
-// Journal is told what is being dealt with, by something that outlives this program
-// should it die of it: a stack that overflows, or an exception of the page in the
-// wrong place, cannot be recovered from.
-type Journal interface {
-	// Handling takes the print of what the server has sent, 0 when it is done with. It
-	// is called for each stanza.
-	Handling(print uint64)
-	// Poison returns the prints of what programs on this page have died of.
+// CrashLog outlives the program, and knows which stanza it was handling when it died: a stack
+// that overflows, or an exception of the page in the wrong place, cannot be recovered from. Both
+// methods that are called for each stanza take less than a microsecond.
+type CrashLog interface {
+	// Begin notes the hash of the stanza that is handled from now on, End that none is.
+	Begin(hash uint64)
+	End()
+	// Poison returns the hashes of the stanzas that programs on this page have died of.
 	Poison() []uint64
 }
 
 var errPoison = errors.New("the page has stopped over this answer before")
 
-// handle deals with what the server has sent, unless the program has died of it before.
-// The server would send it to every program that takes up the stream, and all would.
+// handle calls f for a stanza and reports true, unless the program has died of the stanza before:
+// the server sends it to every program that resumes the stream, and all would die.
 func (l *loop) handle(st *framing.Element, f func()) bool {
-	j := l.c.config.Journal
-	if j == nil {
+	log := l.c.config.CrashLog
+	if log == nil {
 		f()
 		return true
 	}
-	p := fingerprint(st)
-	if slices.Contains(l.poison, p) {
+	hash := fingerprint(st)
+	if slices.Contains(l.poison, hash) {
 		l.c.config.Log("left out, since the page has stopped over it: %s from %q", st.Name.Local, st.Attr("from"))
 		return false
 	}
-	j.Handling(p)
+	log.Begin(hash)
 	f()
-	j.Handling(0)
+	log.End()
 	return true
 }
 

@@ -16,30 +16,32 @@ import (
 	"natter/framing"
 )
 
-// journal outlives the pages that die.
-type journal struct {
+// crashLog is a client.CrashLog: it outlives the pages that die.
+type crashLog struct {
 	mu       sync.Mutex
 	handling uint64
 	poison   []uint64
 }
 
-func (j *journal) Handling(print uint64) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.handling = print
+func (l *crashLog) Begin(hash uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.handling = hash
 }
 
-func (j *journal) Poison() []uint64 {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return slices.Clone(j.poison)
+func (l *crashLog) End() { l.Begin(0) }
+
+func (l *crashLog) Poison() []uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.poison)
 }
 
 // dies ends a page in the middle of what it is handling.
-func (j *journal) dies(pg *page) {
-	j.mu.Lock()
-	j.poison = append(j.poison, j.handling)
-	j.mu.Unlock()
+func (l *crashLog) dies(pg *page) {
+	l.mu.Lock()
+	l.poison = append(l.poison, l.handling)
+	l.mu.Unlock()
 	pg.mu.Lock()
 	defer pg.mu.Unlock()
 	pg.kill()
@@ -51,10 +53,10 @@ func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
 	const test = "natter:test"
 	everywhere(t, func(t *testing.T, p *place) {
 		var died, panicked atomic.Int32
-		var notes journal
+		var notes crashLog
 		d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}
 		d.change = func(pg *page, c *client.Config) {
-			c.Journal = &notes
+			c.CrashLog = &notes
 			c.Log = func(format string, args ...any) { t.Logf(format, args...) }
 			c.Features = and(&feature.Feature{Name: "test", Messages: map[framing.Name]feature.Handler{
 				{Space: test, Local: "panic"}: func(feature.Client, *feature.Stanza) {
@@ -110,10 +112,10 @@ func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
 func TestSec18_M15_PoisonousAnswer(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		var answered, leftOut atomic.Int32
-		var notes journal
+		var notes crashLog
 		d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}
 		d.change = func(pg *page, c *client.Config) {
-			c.Journal = &notes
+			c.CrashLog = &notes
 			c.Log = func(format string, args ...any) { t.Logf(format, args...) }
 			c.Features = and(&feature.Feature{Name: "test", Start: func(c feature.Client) {
 				iq := framing.New(framing.NSClient, "iq").Set("type", "get").Set("to", d.account.Domain()).

@@ -37,7 +37,7 @@ func (l *loop) signIn(in state.SignIn) {
 		Remember: in.Remember && l.c.config.Keeper != nil,
 	}
 	if !l.request.Remember {
-		if l.unwanted = l.knows(account); !l.unwanted {
+		if l.forgetOnSignIn = l.knows(account); !l.forgetOnSignIn {
 			l.run(l.request, nil)
 			return
 		}
@@ -60,7 +60,7 @@ func (l *loop) signIn(in state.SignIn) {
 func (l *loop) begun() {
 	request := l.request
 	l.begin()
-	l.fresh = !l.knows(request.Account)
+	l.createdTables = !l.knows(request.Account)
 	// What waits to be sent since the last time. Whether the stream of then is ours is
 	// for the password to show.
 	sn := l.resumable(l.open())
@@ -270,7 +270,7 @@ func (l *loop) offline(ev stream.Offline) {
 	switch {
 	case l.state.Connection.Phase == state.SigningIn:
 		l.leave()
-		if l.fresh {
+		if l.createdTables {
 			l.forget()
 		} else {
 			l.close()

@@ -70,12 +70,12 @@ type tabs struct {
 	awaited  bool               // somebody has said await
 
 	// Of a mirror:
-	leader     string // the term it follows, "" while it knows of none
-	signing    bool   // a sign-in waits for the leader to give up the lead
-	out        bool   // the person has signed out here, the leader has yet to
-	awaiting   bool   // nobody is signed in here, see await
-	unanswered int    // looks for the leader since it was heard
-	stopLook   func()
+	leader        string // the term it follows, "" while it knows of none
+	signing       bool   // a sign-in waits for the leader to give up the lead
+	signedOutHere bool   // the person has signed out here, the leader has yet to
+	awaiting      bool   // nobody is signed in here, see await
+	unanswered    int    // looks for the leader since it was heard
+	stopLook      func()
 }
 
 // takeLead is how long somebody who signs in waits for the leader to give up the lead.
@@ -155,7 +155,7 @@ func (l *loop) takeOver() {
 		<-l.ran // the stream of when this tab has led before
 	}
 	l.begin()
-	if l.out {
+	if l.signedOutHere {
 		l.signOut()
 		return
 	}
@@ -182,7 +182,7 @@ func (l *loop) takeOver() {
 func (l *loop) inherit() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	l.out = l.out || l.c.config.Keeper.SignedOut(ctx, l.request.Account)
+	l.signedOutHere = l.signedOutHere || l.c.config.Keeper.SignedOut(ctx, l.request.Account)
 	l.takeOver()
 }
 
@@ -278,10 +278,10 @@ func (l *loop) ended(p *state.Problem) {
 	switch {
 	case l.signing:
 		return // whoever signs in has the lead next
-	case p != nil && (l.out || l.awaiting):
+	case p != nil && (l.signedOutHere || l.awaiting):
 		return // nobody has signed out yet: this tab does when it has the lead; or waits on
 	}
-	out, account := l.out || l.awaiting, l.request.Account
+	out, account := l.signedOutHere || l.awaiting, l.request.Account
 	l.awaits = ""
 	l.leave()
 	l.close()

@@ -60,25 +60,24 @@ func Unsent(count func() int) {
 	global.Get("natter").Set("unsent", js.FuncOf(func(js.Value, []js.Value) any { return count() }))
 }
 
-// Journal implements client.Journal: web/boot.js writes down what was being dealt with
-// if the program dies.
-type Journal struct{ handling js.Value }
+// CrashLog implements client.CrashLog: web/boot.js keeps what is noted here if the program dies.
+type CrashLog struct{ handling js.Value }
 
-// OpenJournal returns the page's journal.
-func OpenJournal() Journal { return Journal{global.Get("natter").Get("handling")} }
+// OpenCrashLog returns the page's crash log.
+func OpenCrashLog() CrashLog { return CrashLog{global.Get("natter").Get("handling")} }
 
-// Handling implements client.Journal. It takes less than a microsecond, for which the
-// number is in an array: the name of a property would take longer.
-func (j Journal) Handling(print uint64) { j.handling.SetIndex(0, print) }
+// Begin and End note a number in an array: as a property with a name it would take longer.
+func (l CrashLog) Begin(hash uint64) { l.handling.SetIndex(0, hash) }
+func (l CrashLog) End()              { l.handling.SetIndex(0, 0) }
 
-// Poison implements client.Journal.
-func (Journal) Poison() (prints []uint64) {
+// Poison implements client.CrashLog.
+func (CrashLog) Poison() (hashes []uint64) {
 	for _, s := range strings.Fields(TabStorage.Load(PoisonKey)) {
 		if n, err := strconv.ParseUint(s, 10, 64); err == nil {
-			prints = append(prints, n)
+			hashes = append(hashes, n)
 		}
 	}
-	return prints
+	return hashes
 }
 
 // task is the browser's task that the program runs in, of which it can only see the end: a
