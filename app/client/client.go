@@ -1,9 +1,9 @@
 // Package client is the loop: one goroutine that owns the state.
 //
-// Everything meets here. What the stream receives goes through the sender rules to
-// the features; what the features make of it becomes a new State; what the person
-// wants goes the other way. Nothing else in the client has a mutex or waits, and
-// whoever looks from outside sees only published States, which never change.
+// The loop hands each stanza that the stream receives to the features, with its sender
+// checked, and makes a new State of the events that they emit. Intents go the other way.
+// Nothing on the loop has a mutex or waits. A reader on another goroutine sees only published
+// States, which never change.
 //
 // The features are listed in features.go, their only registration.
 package client
@@ -176,9 +176,9 @@ func (c *Client) publish(s *state.State) {
 	}
 }
 
-// mailbox holds what others want done on the loop, in their order. It has no bound: who
-// posts must never wait for the loop, least of all in a callback of the page, where nothing
-// else happens until it returns. What fills it is what one person does, and the other tabs.
+// mailbox holds the jobs for the loop, in order. It has no bound: post must never wait for the
+// loop, least of all in a callback of the page, where nothing else happens until it returns.
+// Only one person and the other tabs fill it.
 type mailbox struct {
 	mu    sync.Mutex
 	jobs  []func()

@@ -10,26 +10,24 @@ import (
 	"natter/app/stream"
 )
 
-// A turn of the loop ends with what it meant being on its way to the store, together with
-// how far the stream is. One commit is under way at a time, and the loop goes on
-// meanwhile: what comes in is in the next one. Only when a commit is done the server hears
-// that we have what it sent, the messages of ours that are in it leave, and the other tabs
-// are told (security rows 59 and 61).
+// Each turn of the loop ends with a commit: the rows that differ, and the counts of the stream.
+// One commit is under way at a time. The loop goes on meanwhile, and its changes are in the next
+// one. Only after a commit the stanzas in it are acknowledged to the server, the messages in it
+// leave, and the other tabs get its rows (security rows 59 and 61).
 
-// pace is the least time from the beginning of one commit to that of the next, a frame,
-// but for what the person does: that leaves at once. Where only the counts of the stream
-// have changed, as a chat state does that came or left, they wait for something better to
-// be written with, and no longer than lull.
+// pace is the least time between the beginnings of two commits: a frame. A message of the person
+// does not wait for it. If only the counts of the stream have changed, as by a chat state, the
+// commit waits for lull, unless there is something else to write before.
 const (
 	pace = 16 * time.Millisecond
 	lull = time.Second
-	// headStart is how long a message of ours may take to the disk before it is drawn: then
-	// it leaves first. What a page draws holds up the answer of the disk, and the message
-	// would wait for a frame; most answers come in a fraction of this.
+	// headStart is how long drawing waits for the commit of a message of ours, so that the
+	// message leaves first: drawing would hold up the answer of the disk for a frame. Most
+	// answers come in a fraction of this.
 	headStart = 5 * time.Millisecond
 )
 
-// committing is the loop's part of it.
+// committing is the part of the loop that commits.
 type committing struct {
 	kept        *state.State // what the store holds
 	server      string       // and the endpoint of the person's own it holds
@@ -183,9 +181,9 @@ func (l *loop) committed(c *commit) {
 	l.c.publish(l.state)
 }
 
-// uncommitted ends a turn that cannot be written down, or need not be. While there should be a
-// store, what is received stays unacknowledged, so that the server keeps it. What is sent leaves
-// all the same: the person has been told.
+// uncommitted ends a turn without a commit: there is no store, or it fails, or nobody is signed in
+// yet. While the store fails, received stanzas stay unacknowledged, so that the server keeps
+// them. Messages leave all the same: the person has been warned.
 func (l *loop) uncommitted() {
 	failing := l.store != nil && l.retry != nil
 	if !failing {
@@ -218,7 +216,7 @@ func (l *loop) save() bool {
 }
 
 // giveUp forgets the commit that is under way and those to come: the store is no longer ours
-// to write to. What was handled stays to be acknowledged, by whoever writes it down.
+// to write to.
 func (l *loop) giveUp() {
 	for _, stop := range []func(){l.retry, l.look} {
 		if stop != nil {

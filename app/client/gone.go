@@ -26,9 +26,9 @@ func (l *loop) watch(s store.Store) {
 	})
 }
 
-// rescue writes what is in memory to new tables, after those there were are gone. It
-// does not if nothing signs in to the account here any more: then somebody wanted them
-// gone. A mirror leaves it to the tab that leads. Both are told.
+// rescue writes the state to new tables after the old ones were deleted. It does not if the
+// credential is gone too: then somebody has signed out. A mirror leaves it to the tab that
+// leads. The person is warned in both.
 func (l *loop) rescue(s store.Store) {
 	if l.store != s {
 		return
@@ -63,7 +63,7 @@ func (l *loop) rescue(s store.Store) {
 	l.watch(s)
 }
 
-// lost says of a conversation that what was only in the tables is not here any more.
+// lost returns the event that what was only in the tables of a conversation is gone.
 func lost(c *state.Chat) (ev state.Forgotten, ok bool) {
 	first := c.Timeline.First()
 	if !c.Earlier || first == nil {
@@ -71,7 +71,7 @@ func lost(c *state.Chat) (ev state.Forgotten, ok bool) {
 	}
 	return state.Forgotten{
 		Conv: c.Conv, Before: first.Key, ID: "gone", Gone: true,
-		// What else was said in that second is asked for again.
+		// The rest of that second is requested again.
 		At: first.At.Truncate(time.Second).Add(time.Second),
 	}, true
 }

@@ -13,8 +13,8 @@ import (
 	"natter/framing"
 )
 
-// Keeper keeps on this device what somebody who is remembered comes back to. Its
-// methods may be called on any goroutine.
+// Keeper keeps accounts on this device: their tables and their credentials. Its methods may be
+// called on any goroutine.
 type Keeper interface {
 	// Meet joins the tabs of this browser that show the account. hear is called, on one
 	// goroutine, with what the others say. It is nil if tabs cannot meet here.
@@ -50,7 +50,7 @@ type Keeper interface {
 	Forget(ctx context.Context, request connect.Request, gone bool)
 }
 
-// keeping is the loop's part of it.
+// keeping is the part of the loop that keeps an account on this device.
 type keeping struct {
 	committing     // see commit.go
 	store          store.Store
@@ -65,10 +65,10 @@ type keeping struct {
 // serverSetting is where the endpoint that the person typed is kept.
 const serverSetting = "server"
 
-// window is what a start reads: of more conversations than fit on a screen, more than
-// fits on one. The list needs only the last message of each, which is with it, and the
-// conversation on screen its own; the others come once those are drawn. What waits to be
-// sent is always read.
+// window is how much a start reads: the last messages of so many conversations, both more than
+// fit on a screen. The conversation on screen is read first; the others are read after the list
+// is drawn, which needs only the copy of the last message in each ChatRow. Messages in the outbox
+// are always read.
 var window = store.Window{Chats: 30, Messages: 50}
 
 // retryAfter is the wait after a commit that failed.
@@ -216,13 +216,13 @@ func (l *loop) comeBack(in state.Return) {
 	})
 }
 
-// resumable returns what the stream that was left goes on from. It is not resumed if nobody
-// waits any more for what it has asked, the roster or the archive; nor if the outbox has what
-// it has not: messages of which the archive was to say whether they had arrived.
+// resumable returns the stream that was left, with the outbox. It is not resumed if the roster or
+// the archive had not arrived: nobody waits for these answers any more. Nor if a message of the
+// outbox is not in its queue: the archive has to be read before that is sent.
 //
-// If the tables cannot be read, it has what is nowhere else. What is in their outbox leaves
-// when they can be read again, maybe with the very stream that is kept there: from here
-// too, it would arrive twice.
+// Without tables that can be read, kept is nil, and only messages of this tab that no leader has
+// confirmed are sent. The others leave when the tables can be read again, maybe with the stream
+// that is kept there: if they left from here too, they would arrive twice.
 func (l *loop) resumable(kept *store.Snapshot) *stream.Snapshot {
 	sn, queued := &stream.Snapshot{}, l.unconfirmed()
 	if kept != nil {
@@ -386,8 +386,7 @@ func (l *loop) letGo() {
 // tables. Without network it stays good until it expires, but is no longer here.
 const forgetTimeout, deleteTimeout = 10 * time.Second, 5 * time.Second
 
-// close ends the use of the store, and the company of other tabs. What was committed
-// stays.
+// close closes the store and leaves the other tabs. The tables stay.
 func (l *loop) close() {
 	if l.store != nil {
 		s := l.store

@@ -32,8 +32,8 @@ type request struct {
 	In state.Said `json:"in"`
 }
 
-// message is what tabs say to each other. Who leads is named by its term, who does not
-// by its tab.
+// message goes from one tab to another. From is the term of the tab that leads, or the name of
+// a mirror.
 type message struct {
 	Build int64  `json:"build"`
 	Kind  string `json:"kind"`
@@ -54,7 +54,7 @@ type message struct {
 	Problem   *state.Problem    `json:"problem,omitempty"`
 }
 
-// What tabs say, first to the leader, then as the leader.
+// Kinds of messages: first those to the leader, then those from it.
 const (
 	hello = "hello" // by one that is new, or has lost the leader: tell me all
 	want  = "want"
@@ -449,8 +449,7 @@ func (l *loop) submit(in state.Intent) {
 	l.show(in)
 }
 
-// show lets the person see at once what they have done. What it means to others the
-// leader finds out.
+// show applies at once what the person sees of an intent. The rest is for the leader.
 func (l *loop) show(in state.Intent) {
 	switch in.(type) {
 	case state.SignOut:

@@ -9,8 +9,8 @@ import (
 	"natter/app/store"
 )
 
-// What stays on this device. Only what the archive has is removed from it, and nothing
-// that has not been read. What was not sent stays alone where that goes.
+// A prune removes from this device only messages that the archive has and that have been read.
+// Messages that were not sent stay.
 var (
 	// A conversation with more messages than this …
 	hugeChat = 50_000

@@ -61,11 +61,9 @@ func (l *loop) begun() {
 	request := l.request
 	l.begin()
 	l.createdTables = !l.knows(request.Account)
-	// What waits to be sent since the last time. Whether the stream of then is ours is
-	// for the password to show.
-	sn := l.resumable(l.open())
+	sn := l.resumable(l.open()) // the outbox of the last time is sent
 	if sn != nil {
-		sn.ID = ""
+		sn.ID = "" // but only the password shows that the account is theirs
 	}
 	l.run(request, sn)
 }
@@ -203,7 +201,7 @@ const offlineMessages = 5 * time.Second
 
 func (l *loop) online(ev stream.Online) {
 	if ev.Resumed && l.session != nil {
-		// What was offered at login still holds; a resumed stream says nothing of it.
+		// The features of the login still hold: a resumed stream does not repeat them.
 		ev.Session.Features, ev.Session.Carbons = l.session.Features, l.session.Carbons
 	}
 	l.session, l.redelivers = ev.Session, ev.Resumed
@@ -239,8 +237,8 @@ func (l *loop) online(ev stream.Online) {
 	l.letGo()
 }
 
-// toForm goes back to the sign-in form, for this reason, in all tabs. What is on this
-// device stays and is there again after the sign-in.
+// toForm goes back to the sign-in form in all tabs, and shows why. The tables stay for the next
+// sign-in.
 func (l *loop) toForm(p *state.Problem) {
 	l.send(message{Kind: over, Problem: p})
 	account := l.request.Account
@@ -254,8 +252,8 @@ func (l *loop) toForm(p *state.Problem) {
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Problem: p}})
 }
 
-// offline shows why. A sign-in that fails is over: the form comes back with what
-// was typed, and nothing is tried again behind the person's back.
+// offline shows the problem. A sign-in that fails is over: the form comes back with what
+// was typed, and nothing is retried behind the person's back.
 func (l *loop) offline(ev stream.Offline) {
 	if l.state.Connection.Phase == state.Online {
 		l.lost = l.Now()

@@ -14,7 +14,7 @@ import (
 // Link is how the tabs of one browser that show the same account meet. Its functions do
 // not wait and may be called on any goroutine; what it calls may wait.
 type Link interface {
-	// Send says something to all other tabs. What one tab says arrives in order.
+	// Send sends a message to all other tabs. Messages of one tab arrive in order.
 	Send(message string)
 
 	// Lead asks that this tab be the one that leads: there is never more than one. won
@@ -36,15 +36,14 @@ const (
 	Now                // at once, from whoever leads
 )
 
-// tabs is the loop's part of it. One tab leads: it holds the socket and writes the
-// store. The others are its mirrors: they read the store, hear at the end of each turn
-// of the leader's loop which rows have changed, and tell it what their person wants.
-// When the leader dies the next tab takes over the same stream.
+// tabs is the part of the loop that meets other tabs. One tab leads: it holds the socket and
+// commits to the store. The others are its mirrors: they read the store, get the rows of each
+// commit, and send the intents of their person to the leader as requests. When the leader dies
+// the next tab takes over the same stream.
 //
-// Nothing depends on a tab noticing in time that it no longer leads: the store takes
-// nothing from it (store.ErrTaken), and nothing is acknowledged or sent before the store
-// has taken what it means. What a person wants is confirmed after that, and told to the
-// next leader otherwise.
+// A tab need not notice in time that it no longer leads: the store takes nothing from it
+// (store.ErrTaken), and nothing is acknowledged or sent before a commit. A request is confirmed
+// after its commit; until then the mirror sends it to each next leader.
 type tabs struct {
 	link   Link   // nil if there is no way to meet other tabs; then this one leads
 	tab    string // this tab, for the others
@@ -57,8 +56,8 @@ type tabs struct {
 	last    uint64          // the number of the newest
 	seq     uint64          // of the last news, said or heard
 
-	// What tabs that are gone wanted to the last, until the leader, asked after that, has
-	// answered: it has heard them too.
+	// lastRequests are those that tabs have left behind. They are kept until the leader has
+	// answered a question that was asked after them, probed: then it has heard them too.
 	lastRequests []message
 	probed       bool
 
@@ -221,7 +220,7 @@ func (l *loop) yield(to string) {
 	})
 }
 
-// stolen: another tab leads. What was not committed is no longer ours to commit.
+// stolen is called when another tab has taken the lead. This tab commits nothing any more.
 func (l *loop) stolen() {
 	if l.leads {
 		l.drop()

@@ -98,8 +98,8 @@ type Snapshot struct {
 	Idle     time.Duration // silence after which it disconnects, 0 if unknown; not repeated either
 
 	// Unsent is how many at the end of Order have certainly not been written: those queued after
-	// a restore and before the first session. All others may have been. What an earlier page
-	// has written without storing it is between the two.
+	// a restore and before the first session. All others may have been. Stanzas that an earlier
+	// page has written without storing them are between the two.
 	Unsent int
 
 	// Queue has, for Config.Restore, the stanzas of ours that were stored and not confirmed.
