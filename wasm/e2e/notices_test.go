@@ -73,7 +73,7 @@ func TestNotifications(t *testing.T) {
 		p.until(`() => document.title.startsWith("(1) ")`)
 	}
 	first.until(`() => navigator.serviceWorker.getRegistration().then((r) => r.getNotifications()).then((all) => all.length === 1)`)
-	got := first.eval(`() => navigator.serviceWorker.getRegistration().then((r) => r.getNotifications()).then(([n]) => [n.title, n.body, n.data.peer].join("|"))`).Str()
+	got := first.eval(`() => navigator.serviceWorker.getRegistration().then((r) => r.getNotifications()).then(([n]) => [n.title, n.body, n.data.conv].join("|"))`).Str()
 	if want := name + "|New message|" + string(two.jid); got != want {
 		t.Errorf("told %q, want %q", got, want)
 	}
