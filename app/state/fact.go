@@ -146,50 +146,41 @@ func (c *Chat) readTo(m *Message) bool {
 
 // bring lets messages that have come into memory know what was filed under them.
 func (s *State) bring(c *Chat, messages ...Message) {
-	filed, ok := s.filed.Get(c.Conv)
-	if !ok {
+	if s.filed.Len() == 0 {
 		return
 	}
-	left := filed
 	for i := range messages {
-		m := &messages[i]
-		under := Target{Author: m.Author, ID: m.ID}.key()
-		it := filed.Iterator()
-		for it.Seek(under); !it.Done(); {
-			key, f, _ := it.Next()
-			here := c.Timeline.ByID(m.Author, m.ID)
-			if here == nil || f.Author != m.Author || f.ID != m.ID {
+		under := Target{c.Conv, messages[i].Author, messages[i].ID}
+		for f := range s.filedFrom(under.key()) {
+			m := c.Timeline.ByID(under.Author, under.ID)
+			if f.Target != under || m == nil {
 				break
 			}
-			c.fold(here, f.Fact, s.Rev)
-			left = left.Delete(key)
+			c.fold(m, f.Fact, s.Rev)
+			f.drop(s)
 		}
 	}
-	s.setFiled(c.Conv, left)
 }
 
-func (s *State) setFiled(conv ConvID, filed *tree.Map[string, *Filed]) {
-	if filed.Len() == 0 {
-		s.filed = s.filed.Delete(conv)
-		return
+// filedFrom calls yield for the facts that wait, by their keys from one on.
+func (s *State) filedFrom(key string) func(yield func(*Filed) bool) {
+	it := s.filed.Iterator()
+	return func(yield func(*Filed) bool) {
+		for it.Seek(key); !it.Done(); {
+			if _, f, _ := it.Next(); !yield(f) {
+				return
+			}
+		}
 	}
-	s.filed = s.filed.Set(conv, filed)
 }
 
-func (s *State) filedUnder(conv ConvID) *tree.Map[string, *Filed] {
-	if filed, ok := s.filed.Get(conv); ok {
-		return filed
-	}
-	return tree.New[string, *Filed](order)
+func (t Target) key() string {
+	return string(t.Conv) + "\x00" + string(t.Author) + "\x00" + t.ID + "\x00"
 }
 
-func (t Target) key() string { return string(t.Author) + "\x00" + t.ID + "\x00" }
-
-func (f *Filed) key() string {
-	return f.Target.key() + string(f.Kind) + "\x00" + string(f.By) + "\x00" + strconv.FormatInt(f.At, 10)
+func (f *Filed) Where() (table, key string) {
+	return "facts", f.Target.key() + string(f.Kind) + "\x00" + string(f.By) + "\x00" + strconv.FormatInt(f.At, 10)
 }
-
-func (f *Filed) Where() (table, key string) { return "facts", string(f.Conv) + "\x00" + f.key() }
 
 func (f *Filed) put(s *State) {
 	if c := s.Chat(f.Conv); c != nil {
@@ -200,37 +191,40 @@ func (f *Filed) put(s *State) {
 			return
 		}
 	}
-	// The table outlives the WebSocket message whose memory these strings share.
-	filed, waits := s.filedUnder(f.Conv), Filed{
-		Target{ConvID(strings.Clone(string(f.Conv))), jid.JID(strings.Clone(string(f.Author))), strings.Clone(f.ID)},
-		Fact{f.Kind, jid.JID(strings.Clone(string(f.By))), f.At, strings.Clone(f.Text)},
-	}
-	if same, ok := filed.Get(f.key()); ok && same.Text >= f.Text {
+	_, key := f.Where()
+	if same, ok := s.filed.Get(key); ok && same.Text >= f.Text {
 		return
 	}
-	filed = filed.Set(f.key(), &waits)
-	if filed.Len() > mostFiled {
-		oldest := &waits
-		for it := filed.Iterator(); !it.Done(); {
-			if _, o, _ := it.Next(); o.At < oldest.At {
-				oldest = o
-			}
+	// The table outlives the WebSocket message whose memory these strings share.
+	s.filed = s.filed.Set(strings.Clone(key), &Filed{
+		Target{ConvID(strings.Clone(string(f.Conv))), jid.JID(strings.Clone(string(f.Author))), strings.Clone(f.ID)},
+		Fact{f.Kind, jid.JID(strings.Clone(string(f.By))), f.At, strings.Clone(f.Text)},
+	})
+	oldest, n := f, 0
+	for o := range s.filedFrom(string(f.Conv) + "\x00") {
+		if o.Conv != f.Conv {
+			break
 		}
-		filed = filed.Delete(oldest.key())
+		if n++; o.At < oldest.At {
+			oldest = o
+		}
 	}
-	s.setFiled(waits.Conv, filed)
+	if n > mostFiled {
+		oldest.drop(s)
+	}
 }
 
-func (f *Filed) drop(s *State) { s.setFiled(f.Conv, s.filedUnder(f.Conv).Delete(f.key())) }
+func (f *Filed) drop(s *State) {
+	_, key := f.Where()
+	s.filed = s.filed.Delete(key)
+}
 
 func changedFacts(d *difference, put, drop func(Value)) {
-	tree.Diff(d.before.filed, d.after.filed, func(conv ConvID, _, _ *tree.Map[string, *Filed]) {
-		tree.Diff(d.before.filedUnder(conv), d.after.filedUnder(conv), func(_ string, was, is *Filed) {
-			if is == nil {
-				drop(was)
-				return
-			}
-			put(is)
-		})
+	tree.Diff(d.before.filed, d.after.filed, func(_ string, was, is *Filed) {
+		if is == nil {
+			drop(was)
+			return
+		}
+		put(is)
 	})
 }

@@ -32,13 +32,13 @@ type State struct {
 	told     time.Time // see TimeTold
 	contacts *tree.Map[jid.JID, *Contact]
 	chats    *tree.Map[ConvID, *Chat]
-	coverage *tree.Map[string, *Coverage]                 // by Part.key
-	filed    *tree.Map[ConvID, *tree.Map[string, *Filed]] // facts whose messages are not in memory
-	outbox   *tree.Map[string, *Outgoing]                 // by ID
-	requests int                                          // contacts that wait for an answer
-	unsaved  int                                          // contacts of which something is pending
-	refused  int                                          // contacts of which something was refused
-	sockets  heard                                        // connections there have been on this page
+	coverage *tree.Map[string, *Coverage] // by Part.key
+	filed    *tree.Map[string, *Filed]    // facts whose messages are not in memory
+	outbox   *tree.Map[string, *Outgoing] // by ID
+	requests int                          // contacts that wait for an answer
+	unsaved  int                          // contacts of which something is pending
+	refused  int                          // contacts of which something was refused
+	sockets  heard                        // connections there have been on this page
 }
 
 // Self is what is true of the account as a whole.
@@ -65,7 +65,7 @@ func New() *State {
 		contacts: tree.New[jid.JID, *Contact](order),
 		chats:    tree.New[ConvID, *Chat](order),
 		coverage: tree.New[string, *Coverage](strings.Compare),
-		filed:    tree.New[ConvID, *tree.Map[string, *Filed]](order),
+		filed:    tree.New[string, *Filed](strings.Compare),
 		outbox:   tree.New[string, *Outgoing](strings.Compare),
 	}
 }
