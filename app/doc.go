@@ -86,6 +86,11 @@
 //	stream            queues, counts, sends again after a lost socket: what the outbox has
 //	framing.Append    one message, escaped by construction
 //
+// Nothing on these two ways waits. If a feature must one day (for keys, or for an upload), the
+// place to wait is before client.receive, or between Decorate and the outbox: in a queue of the
+// conversation, so that its order stays and no other conversation waits; and what the feature
+// changes of its own is in the same commit as the message.
+//
 // Several tabs of one browser:
 //
 //	one leads         it holds the socket and a Web Lock, and commits

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sort"
+	"time"
 
 	"natter/app/state"
 	"natter/app/store"
@@ -67,6 +68,9 @@ func (l *loop) known(ev state.MessageAdded) bool {
 	if l.store == nil || chat == nil || !chat.Earlier || m.Delivery == state.Queued || chat.Timeline.Find(m) != nil {
 		return false
 	}
+	if first := chat.Timeline.First(); !m.Mine && first != nil && m.At.UnixMicro()-first.Key.Time > repeated.Microseconds() {
+		return false // all that it could repeat is in memory
+	}
 	rows, err := l.store.Find(context.Background(), ev.Conv,
 		[]store.Wanted{{Archive: m.ArchiveID}, {Author: m.Author, ID: m.ID}})
 	if err != nil {
@@ -74,6 +78,10 @@ func (l *loop) known(ev state.MessageAdded) bool {
 	}
 	return slices.ContainsFunc(state.States(rows), func(old state.Message) bool { return state.Same(&old, m) })
 }
+
+// repeated is the longest time between a message of somebody else and its repetition, see
+// state.Same, with some more for clocks that differ.
+const repeated = 25 * time.Hour
 
 // deepen reads back to where a page of the archive begins, if that is before what is in
 // memory: what is only on the disk would be a hole between the two, which nobody sees. It

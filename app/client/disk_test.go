@@ -64,6 +64,68 @@ func TestADeliveryThatIsOnTheDisk(t *testing.T) {
 	}
 }
 
+// A live message is looked for on the disk only if what it may repeat is not all in memory.
+func TestALiveMessage_ReadsNothing(t *testing.T) {
+	const ada, grace = "ada@localhost", "grace@localhost"
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		last  time.Duration // how old the only message in memory is
+		mine  bool
+		reads int
+	}{
+		"a day and more is in memory": {26 * time.Hour, false, 0},
+		"an hour is":                  {time.Hour, false, 10},
+		"written on another device":   {26 * time.Hour, true, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := state.New().With(state.SessionStarted{Me: ada + "/tab"}).
+				With(state.MessageAdded{Conv: grace, Message: state.Message{ID: "1", Author: grace, Body: "one", At: now.Add(-30 * time.Hour)}}).
+				With(state.MessageAdded{Conv: grace, Message: state.Message{ID: "2", Author: grace, Body: "two", At: now.Add(-tc.last)}})
+			var disk store.Memory
+			s, err := disk.Open(t.Context(), ada)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Commit(t.Context(), store.Changes(nil, all)); err != nil {
+				t.Fatal(err)
+			}
+			kept, err := s.Load(t.Context(), store.Window{Chats: 1, Messages: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := newLoop(New(Config{Clock: fixed{stream.RealClock, now}}))
+			counts := &reads{Store: s}
+			l.store, l.state = counts, state.New().With(kept.Event())
+			author := jid.JID(grace)
+			if tc.mine {
+				author = ada
+			}
+			for i := range 10 {
+				l.Emit(state.MessageAdded{Conv: grace, Message: state.Message{
+					ID: fmt.Sprint("live", i), Author: author, Mine: tc.mine, Delivery: state.OnServer, Body: fmt.Sprint("live ", i), At: now,
+				}})
+			}
+			if counts.n != tc.reads {
+				t.Errorf("%d look-ups, want %d", counts.n, tc.reads)
+			}
+			if n := l.state.Chat(grace).Timeline.Len(); n != 11 {
+				t.Errorf("%d messages are in memory", n)
+			}
+		})
+	}
+}
+
+// reads counts look-ups.
+type reads struct {
+	store.Store
+	n int
+}
+
+func (r *reads) Find(ctx context.Context, conv state.ConvID, wanted []store.Wanted) ([]state.MessageRow, error) {
+	r.n++
+	return r.Store.Find(ctx, conv, wanted)
+}
+
 // What the archive has of messages that came live without its ids, and are on the disk by
 // now, is not shown again. What they do not account for is shown, however much alike it is.
 func TestAPageOfWhatIsOnTheDisk(t *testing.T) {
