@@ -49,7 +49,7 @@ func TestChat(t *testing.T) {
 		t.Run("unread", func(t *testing.T) {
 			ada.says(grace, "one more")
 			grace.hears(ada, "one more")
-			// What grace wrote in between has read the first.
+			// Grace's answer in between counts the first as read.
 			if n := grace.State().Chat(ada.conv()).Unread; n != 1 {
 				t.Errorf("%d unread", n)
 			}
@@ -103,7 +103,7 @@ func TestChat(t *testing.T) {
 			}
 		})
 		t.Run("S12 roster, carbons, presence, archive, in this order", func(t *testing.T) {
-			// What comes in between presence and archive would be in neither.
+			// A message between presence and archive would be in neither.
 			order := -1
 			sent := ada.wire.sent(0)
 			for _, what := range []string{`type="get"`, "urn:xmpp:carbons:2", "<presence ", `<query xmlns="urn:xmpp:mam:2"`} {
@@ -333,7 +333,7 @@ func TestS18_TooLarge(t *testing.T) {
 }
 
 // A bot that sends the same under the same id, or under none, has said it so often: live,
-// and to a device that has only the archive. What came live without any id is not there a
+// and to a device that has only the archive. A live message without any id is not there a
 // second time when the archive has been read.
 func TestDuplicates(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
@@ -364,8 +364,8 @@ func TestDuplicates(t *testing.T) {
 	})
 }
 
-// What comes without a body is there wherever messages are: in each tab, after a reload, in
-// the archive, and where somebody looks for it.
+// A message without a body is wherever messages are: in each tab, after a reload, in the archive,
+// and among the results of a search.
 func TestUnreadable(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		const notice = "This message is encrypted with OMEMO. Natter cannot read it. Ask for it to be sent again without encryption."

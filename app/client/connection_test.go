@@ -81,8 +81,7 @@ func TestM07_ResumeOverALostConnection(t *testing.T) {
 	})
 }
 
-// What the browser says of the network decides what a failure is put down to: in the form and
-// after it.
+// A failure while the browser reports no network is explained by that: in the form and after it.
 func TestOfflineIsSaidAsOffline(t *testing.T) {
 	p := trialPlace(t)
 	network := dig(t, p)
@@ -110,8 +109,8 @@ func TestOfflineIsSaidAsOffline(t *testing.T) {
 	}
 }
 
-// The server forgets the stream while the client is cut off. What was written in
-// the meantime by either side arrives, and nothing twice.
+// The server forgets the stream while the client is cut off. The messages of both sides from that
+// time arrive, and nothing twice.
 func TestM08_M09_NewSessionAfterARestart(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada, grace := p.person(t), p.person(t).here()

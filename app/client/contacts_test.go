@@ -102,7 +102,7 @@ func (c *circle) once(t *testing.T, sent []string) {
 	}
 }
 
-// What is done to contacts without a connection is done when there is one, once.
+// Changes of contacts without a connection are made once when there is one.
 func TestContacts_ChangedOffline(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		for _, restarted := range []bool{false, true} {
@@ -158,8 +158,7 @@ func TestContacts_ChangedOnADeadStream(t *testing.T) {
 	})
 }
 
-// Who is remembered may close the page before there is a connection again, and do all this
-// in a tab without one of its own.
+// The same changes survive the end of the page, and work in a tab without a connection of its own.
 func TestContacts_ChangesOutliveThePage(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		t.Run("reloaded", func(t *testing.T) {
@@ -221,7 +220,7 @@ func (d *device) pends() {
 	eventually(d.t, "what was done is on the disk", func() bool { return state.New().With(d.kept().Event()).Unsaved() == 5 })
 }
 
-// What the server refuses is undone and said, in all tabs, until somebody has read it.
+// A change that the server refuses is undone in all tabs, which say so until somebody has read it.
 func TestContacts_Refused(t *testing.T) {
 	p := trialPlace(t, func(l *trial.Limits) { l.Roster = 1 })
 	d, ada := p.remembering(t)

@@ -126,8 +126,8 @@ func (r *reads) Find(ctx context.Context, conv state.ConvID, wanted []store.Want
 	return r.Store.Find(ctx, conv, wanted)
 }
 
-// What the archive has of messages that came live without its ids, and are on the disk by
-// now, is not shown again. What they do not account for is shown, however much alike it is.
+// The archive's copies of messages that came live without its ids, and are only on the disk by
+// now, are not shown again. Other messages are, however much alike they look.
 func TestAPageOfWhatIsOnTheDisk(t *testing.T) {
 	const ada, grace = "ada@localhost", "grace@localhost"
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -233,8 +233,8 @@ func TestAStartReadsTwice(t *testing.T) {
 	}
 }
 
-// What is said about a message reaches it wherever it is. Nothing is read to find it; one that is
-// on the disk knows it when it is read, and what is forged changes nothing there either.
+// A fact reaches its message wherever that is. Nothing is read to find the message: if it is on
+// the disk, it has the fact when it is read. A forged fact changes nothing there either.
 func TestAWordAboutWhatIsOnTheDisk(t *testing.T) { aWordAbout(t, 400, "") }
 
 func TestAWordAboutOneOf50000(t *testing.T) { aWordAbout(t, 50_000, "for an old one") }
@@ -353,8 +353,8 @@ func aWordAbout(t *testing.T, many int, only string) {
 	}
 }
 
-// What the person has read on another device is counted from there, however far back, and
-// nothing in between is read.
+// Unread messages are counted from where the person has read on another device, however far back,
+// and nothing in between is read.
 func TestReadElsewhereUpToWhatIsOnTheDisk(t *testing.T) {
 	const ada, grace = "ada@localhost", "grace@localhost"
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)

@@ -20,7 +20,7 @@ func logged(features ...*feature.Feature) (*loop, *[]string) {
 	return l, &lines
 }
 
-// What a feature emits while it observes an event comes after that event for all of them.
+// An event that a feature emits while it observes another comes after that for all features.
 func TestEmit_InOrder(t *testing.T) {
 	var seen []string
 	record := func(name string) func(feature.Client, state.Event) {

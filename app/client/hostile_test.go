@@ -14,9 +14,8 @@ import (
 	"natter/framing"
 )
 
-// What a stranger makes up says "forged" and is never to be seen; what is marked
-// "honest" is its twin that must come through. In all of it MALLORY is who sends it,
-// ADA the account it is for, ME her full address, GRACE her friend.
+// Stanzas that a stranger makes up say "forged" and must never be seen. Their twins say "honest"
+// and must arrive. MALLORY is the sender, ADA the account, ME her full address, GRACE her friend.
 var forgeries = []string{
 	// S13: carbons, CVE-2017-5589 and its kin.
 	carbon("received", "", `<message xmlns='jabber:client' type='chat' from='GRACE/desk' to='ME'><body>forged</body></message>`),
@@ -64,7 +63,7 @@ func carbon(kind, more, inner string) string {
 		inner + `</forwarded></` + kind + `></message>`
 }
 
-// What a second account can really send, through real servers.
+// The same through real servers: the stanzas that a second account can really send.
 func TestHostileAccount(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada, grace, mallory := p.person(t).here(), p.person(t).here(), p.person(t).here()

@@ -65,8 +65,8 @@ func TestN08_A08_AnotherAccount(t *testing.T) {
 	}
 }
 
-// What is kept of an account stays its own: what waits to be sent does not leave in another
-// name, and whoever decides to be the other one gets a place of its own.
+// An account keeps its own tables: its outbox does not leave in another name, and the account that
+// the server names instead gets tables of its own.
 func TestN08_AnotherAccountThanRemembered(t *testing.T) {
 	again := make(chan struct{})
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {

@@ -48,8 +48,8 @@ func (p *person) by(peer jid.JID, mine bool) (all []string) {
 	return all
 }
 
-// What was written and not sent is there after the page has died, without a network
-// too, and goes with the message or with the account.
+// A draft survives the death of the page, without a network too. It goes with the message or with
+// the account.
 func TestADraftOutlivesThePage(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -528,7 +528,7 @@ func TestOlderPagesComeFromTheDiskFirst(t *testing.T) {
 	})
 }
 
-// Who was in a tunnel says that all has arrived, also what is only on the disk by now.
+// Receipts that come after a long tunnel reach messages that are only on the disk by now.
 func TestReceiptsReachTheDisk(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -604,7 +604,7 @@ func TestM11_TakenByAnotherTab(t *testing.T) {
 			grace.hears(taker.person, said[2*i])
 			grace.says(taker.person, said[2*i+1])
 			taker.hears(grace, said[2*i+1])
-			// What the other had shown and not yet kept comes once more, after what is new.
+			// Messages that the other had shown and not committed come again, after the new ones.
 			got := slices.Sorted(slices.Values(taker.bodies(grace.account)))
 			if !slices.Equal(got, slices.Sorted(slices.Values(said))) {
 				t.Errorf("it has %q, want %q", got, said)

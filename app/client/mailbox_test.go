@@ -11,7 +11,7 @@ import (
 )
 
 // A callback of the page must not wait for the loop: while it does, nothing else happens that
-// could end the wait. What it wants is done later, in its order.
+// could end the wait. Its jobs are done later, in order.
 func TestNobodyWaitsForTheLoop(t *testing.T) {
 	const many = 10_000
 	c := client.New(client.Config{})

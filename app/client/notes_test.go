@@ -9,8 +9,8 @@ import (
 	"natter/app/state"
 )
 
-// Who writes to oneself finds it on all devices, each message once although servers send
-// and file it both as said and as heard, in order, and with nothing to read.
+// Messages to oneself are on all devices, in order and read, each once, although servers deliver and
+// archive them both as sent and as received.
 func TestNotesToOneself(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		desk := p.person(t).here()

@@ -70,7 +70,7 @@ func TestOutbox_EachMessageIsWrittenOnce(t *testing.T) {
 	}
 }
 
-// What leaves is what was written down, to the letter.
+// The outbox has each message as it leaves, to the letter.
 func TestOutbox_HasWhatLeaves(t *testing.T) {
 	p := trialPlace(t)
 	d, ada := p.remembering(t)

@@ -224,9 +224,9 @@ func TestM07_ResumedByThePeer(t *testing.T) {
 }
 
 // A receipt and a read mark that were under way when a stream was lost for good leave after
-// it, in their order. What the archive has from while we were away gets its receipt, to
-// whatever client of theirs is there, if they may know that we are here; what has long been
-// in it does not.
+// it, in their order. Messages of our absence that come from the archive get their receipts, to
+// whatever client of the sender is there, if the sender may know that we are here. Older ones
+// do not.
 func TestReceiptsAfterALoss(t *testing.T) {
 	const stranger = jid.JID("mallory@peer.test")
 	message := func(from jid.JID, id string) string {

@@ -203,8 +203,8 @@ func (p *person) bodies(peer jid.JID) (all []string) {
 	return all
 }
 
-// wants fails the test if the conversation is not just this. What others have heard
-// already may take a moment to be seen.
+// wants fails the test if the conversation is not just this, after a moment in which the last
+// messages may arrive.
 func (p *person) wants(peer jid.JID, bodies ...string) {
 	p.t.Helper()
 	p.until("as many messages as said", func(*state.State) bool { return len(p.bodies(peer)) >= len(bodies) })

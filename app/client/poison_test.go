@@ -47,8 +47,8 @@ func (l *crashLog) dies(pg *page) {
 	pg.kill()
 }
 
-// A stanza that a page dies of is left out by the next one, and counted. What only makes
-// a feature panic does not end anything.
+// A stanza that a page dies of is left out by the next one, and counted. A stanza that only makes
+// a feature panic ends nothing.
 func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
 	const test = "natter:test"
 	everywhere(t, func(t *testing.T, p *place) {
@@ -77,7 +77,7 @@ func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
 		send("panic")
 		grace.says(ada.person, "before")
 		ada.hears(grace, "before")
-		// What came until then the server need not send again.
+		// The server need not send again the stanzas until then.
 		eventually(t, "it is on the disk", func() bool { return slices.Contains(d.said(grace), "before") })
 		send("poison")
 		grace.says(ada.person, "after")

@@ -25,7 +25,7 @@ func chatter(t *testing.T, n int) (d *device, ada *page, grace *person, all []st
 		grace.says(ada.person, all[i])
 		if i%100 == 19 || i == n-1 {
 			ada.hears(grace, all[i])
-			// What was said within a second cannot be told apart by time.
+			// Messages within a second cannot be told apart by time.
 			second := time.Now().Unix()
 			eventually(t, "the next second", func() bool { return time.Now().Unix() > second })
 		}
@@ -68,8 +68,8 @@ func tail(t *testing.T, what string, got, all []string, least int) {
 	}
 }
 
-// A device without capacity lets go of what is old, says so for as long as it lasts, and
-// keeps what is new. What went comes back from the archive without a hole.
+// A full device prunes old messages, says so for as long as it lasts, and keeps new ones. The
+// pruned ones come back from the archive without a hole.
 func TestSec56_RoomIsMade(t *testing.T) {
 	d, ada, grace, all := chatter(t, 620)
 	d.Capacity(620)
@@ -113,7 +113,7 @@ func TestSec56_RoomIsMade(t *testing.T) {
 	ada.wants(grace.account, all...)
 }
 
-// Who scrolls back on a full device reads what does not stay. It can be done again.
+// Messages that somebody scrolls back to on a full device do not stay, and can be read again.
 func TestSec56_RoomIsMadeTwice(t *testing.T) {
 	d, ada, grace, all := chatter(t, 620)
 	d.Capacity(620)
@@ -145,7 +145,7 @@ func TestSec56_RoomIsMadeTwice(t *testing.T) {
 	ada.wants(grace.account, all...)
 }
 
-// What was not sent and what was not read stays, whatever capacity it takes.
+// Messages that were not sent or not read stay, whatever capacity they take.
 func TestSec56_WhatStays(t *testing.T) {
 	d, ada, grace, _ := chatter(t, 400)
 	d.network.cut()
@@ -193,8 +193,8 @@ func TestSec56_WhatStays(t *testing.T) {
 	}
 }
 
-// What was refused is nowhere else. It stays alone where the rest goes, and is in its place
-// when that comes back.
+// A refused message is nowhere else. It stays where the rest is pruned, and is in its place when
+// that comes back.
 func TestSec56_WhatFailedStays(t *testing.T) {
 	d, ada, grace, all := chatter(t, 400)
 	ada.die()
@@ -288,8 +288,8 @@ func TestAHugeConversationIsCut(t *testing.T) {
 	ada.wants(grace.account, all...)
 }
 
-// The database goes away under a running page. What is in memory goes into a new one,
-// and what was only on the disk comes from the archive again.
+// The database is deleted under a running page. The state goes into a new one, and the messages that
+// were only on the disk come from the archive again.
 func TestTheTablesAreTakenAway(t *testing.T) {
 	d, ada, grace, all := chatter(t, 150)
 	ada = ada.reload().back()

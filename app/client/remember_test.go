@@ -165,8 +165,8 @@ func TestAClockThatIsAheadDeletesNoCredential(t *testing.T) {
 	})
 }
 
-// Whoever was remembered and signs in without wanting to be any more leaves nothing on
-// the device, and loses nothing that was not sent.
+// A sign-in without Remember, to an account that was remembered, leaves nothing on the device, and
+// loses nothing that was not sent.
 func TestSec52_Promise16_NoLongerRemembered(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		for _, apart := range []bool{false, true} {
@@ -331,7 +331,7 @@ func (d *device) breaks(err error) {
 	d.broken = err
 }
 
-// What cannot be read for a moment is not gone.
+// A credential that cannot be read for a moment is not gone.
 func TestSec52_ACredentialThatCannotBeRead(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -355,7 +355,7 @@ func TestSec52_ACredentialThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// Whoever wants to be remembered and is not is told, for as long as it is so.
+// A credential that cannot be kept is a problem that is shown for as long as it is so.
 func TestSec53_ACredentialThatCannotBeKept(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}

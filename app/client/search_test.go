@@ -107,7 +107,7 @@ func TestSearch_Offline(t *testing.T) {
 	})
 }
 
-// Who is not remembered searches what is in memory.
+// A search without a store looks at what is in memory.
 func TestSearch_NotRemembered(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada, grace := p.person(t).here(), p.person(t).here()

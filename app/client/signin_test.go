@@ -159,7 +159,7 @@ func blank(t testing.TB, s *state.State) {
 	}
 }
 
-// Whoever signs in and out all day must not collect goroutines.
+// Signing in and out all day does not collect goroutines.
 func TestSignOutEndsEverything(t *testing.T) {
 	p := trialPlace(t)
 	ada := p.person(t)

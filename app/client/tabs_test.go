@@ -120,7 +120,7 @@ func TestPromise16_AMirrorDoesEverything(t *testing.T) {
 	})
 }
 
-// What a mirror wrote is its own to keep while the one that leads has no room to.
+// A mirror keeps its own messages while the disk of the leader is full.
 func TestPromise16_Promise13_AMirrorBesideAFullDisk(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -144,7 +144,7 @@ func TestPromise16_Promise13_AMirrorBesideAFullDisk(t *testing.T) {
 	})
 }
 
-// What only a mirror has read back to is sent again there, or deleted.
+// A message that only a mirror has in memory is retried there, or deleted.
 func TestPromise16_AMirrorReadsFurtherBack(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		// tabs have a message that could not be sent, which only the mirror shows.
@@ -314,8 +314,8 @@ func TestPromise16_ASuspendedLeader(t *testing.T) {
 	})
 }
 
-// What somebody wrote in a tab they have closed, while the one that leads hangs, is known
-// to those that are left.
+// A message that was written in a tab, while the leader hung, is known to the other tabs after that
+// tab was closed.
 func TestPromise16_AWill(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -333,7 +333,7 @@ func TestPromise16_AWill(t *testing.T) {
 	})
 }
 
-// What the leader says may come twice or not at all: a mirror notices.
+// A mirror notices a message of the leader that comes twice or not at all.
 func TestPromise16_ABadChannel(t *testing.T) {
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
@@ -380,8 +380,8 @@ func TestPromise16_ABadChannel(t *testing.T) {
 	}
 }
 
-// Whoever signs in with the password where another tab leads gets to do it, and if the
-// password is wrong the other one goes on.
+// A sign-in with the password takes the lead from another tab. If the password is wrong, that one
+// goes on.
 func TestPromise16_SignInBesideALeader(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -725,8 +725,8 @@ func TestPromise16_TheLeaderDies(t *testing.T) {
 			eventually(t, "somebody leads", func() bool { l := d.bus.leader(); return l != nil && !l.isDead() })
 			leader = d.bus.leader()
 		}
-		// What somebody has typed into a page that is killed in the same moment nobody
-		// promises. It may be killed when the others have heard of it.
+		// A page may be killed once the others have heard of its messages. Nothing is promised of
+		// one that is typed in the same moment.
 		for _, body := range typed[leader] {
 			leader.onDisk(body)
 		}

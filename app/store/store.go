@@ -1,15 +1,13 @@
-// Package store keeps what is known of an account over the end of the page: an
-// interface, what is read and written, and a version in memory. The rows are those of
-// package state. The one of the browser is in wasm/browser; storetest is the contract of
-// both.
+// Package store keeps an account over the end of the page: the interface of a Store, what it
+// reads and writes, and Memory. The rows are those of package state. The Store of the browser is
+// in wasm/browser; storetest is the contract of both.
 //
-// A Commit is one transaction. That is what the promises of the client stand on: a
-// message is in the outbox before the wire sees it, and what was received is in its
-// table before the server hears that it was (XEP-0198), together with the count that
-// says so.
+// A Commit is one transaction. The promises of the client stand on this: a message is in the
+// outbox before it is written to the socket, and a received one is in its table before it is
+// acknowledged (XEP-0198), together with the count that says so.
 //
-// The store is a cache of the server's archive but for four things: the outbox, what has
-// failed, the drafts and the settings. Losing the rest costs time. There is one database for each
+// The store is a cache of the server's archive but for four things: the outbox, failed messages,
+// the drafts and the settings. Losing the rest costs time. There is one database for each
 // account, so that no question about one finds anything of another.
 package store
 
@@ -66,15 +64,15 @@ type Store interface {
 	Commit(context.Context, *Batch) error
 
 	// Gone is closed when the database was taken away: deleted or upgraded by another
-	// tab, or lost to the browser's clearing up. What is in memory can be written to
-	// a new one: state.Changes(nil).
+	// tab, or lost to the browser's clearing up. The state can be written to a new one:
+	// state.Changes(nil).
 	Gone() <-chan struct{}
 
 	// Delete removes every trace of the account and closes the store, here and in all
 	// other tabs.
 	Delete(context.Context) error
 
-	// Close ends the use of the store. What was committed stays.
+	// Close ends the use of the store. The rows stay.
 	Close() error
 }
 
@@ -108,7 +106,7 @@ type Batch struct {
 }
 
 // Changes is the batch after which a store that holds before holds after; all there is if
-// before is nil. What waits to be sent has to be on the disk itself.
+// before is nil. A message in the outbox has to be on the disk itself.
 func Changes(before, after *state.State) *Batch {
 	b := &Batch{Rows: after.Changes(before)}
 	for _, r := range b.Rows {
@@ -206,7 +204,7 @@ type Stream struct {
 	Since   []int64  `json:"since,omitempty"`
 }
 
-// What a store fails with.
+// Errors of a store.
 var (
 	// ErrQuota: the browser gives us no more room. Nothing of the batch was written;
 	// the same batch can be committed once there is.
