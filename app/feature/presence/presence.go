@@ -44,7 +44,7 @@ func announce(c feature.Client) {
 }
 
 func receive(c feature.Client, st *feature.Stanza) {
-	if st.From.Bare() == c.State().Account() {
+	if st.By.Mine {
 		return // another client of ours
 	}
 	contact := c.State().Contact(st.From)
@@ -63,10 +63,10 @@ func receive(c feature.Client, st *feature.Stanza) {
 		if known && contact.AskText == text || !known && c.State().Requests() >= state.MostRequests {
 			return // a repetition, or one of too many: no event
 		}
-		c.Emit(state.SubscriptionAsked{From: jid.JID(strings.Clone(st.From.Bare().String())), Text: text})
+		c.Emit(state.SubscriptionAsked{From: jid.JID(strings.Clone(string(st.By.JID))), Text: text})
 	case "unsubscribe":
 		if contact != nil && contact.AsksUs {
-			c.Emit(state.SubscriptionWithdrawn{From: st.From.Bare()})
+			c.Emit(state.SubscriptionWithdrawn{From: st.By.JID})
 		}
 	}
 	// subscribed and unsubscribed are ignored: a roster push says the same.
