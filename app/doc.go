@@ -117,11 +117,10 @@
 //
 // What is said about a message is a fact (state/fact.go): that it was received, read, sent back.
 // A feature emits it with the message's author and id, and Message.With says what it changes, and
-// whether that is for them to say. If the message is in memory it knows it at once; else the fact
-// waits in a table of its own until the message comes into memory, from wherever. So nothing is
-// read to find a message, and in whichever order all comes the picture is the same. Only facts
-// whose messages have not been in memory since are in the table, few of each conversation; State
-// has all of them, so that reading messages needs no index.
+// whether that is for them to say. If the message is in memory it knows it at once. Else the
+// fact waits: the store puts it into the row of the message, with which it comes into memory, or
+// into a table of its own while there is no such message. So nothing is read to find a message,
+// and in whichever order all comes the picture is the same.
 //
 // A change touches:
 //

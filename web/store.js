@@ -285,7 +285,7 @@ window.natterStore = (() => {
   // kept. When it fails nothing is.
   async function commit(db, mine, { strict, forget, remove: gone, put }) {
     const tables = new Set([...Object.keys(gone), ...Object.keys(put)]);
-    if (forget.length > 0) tables.add("messages");
+    if (forget.length > 0 || put.facts) tables.add("messages");
     if (tables.size === 0) return;
     if (mine) tables.add("session");
     const tx = db.transaction([...tables], "readwrite", { durability: strict ? "strict" : "relaxed" });
@@ -302,6 +302,7 @@ window.natterStore = (() => {
         const { keyPath } = table;
         for (const row of list) table.delete(Array.isArray(keyPath) ? keyPath.map((part) => row[part]) : row[keyPath]);
       }
+      if (put.facts) put.facts = await attach(tx.objectStore("messages").index("id"), put.facts);
       for (const [name, rows] of Object.entries(put)) {
         const table = tx.objectStore(name);
         for (let i = 0; i < rows.length; i++) {
@@ -322,6 +323,24 @@ window.natterStore = (() => {
       throw error;
     }
     await done;
+  }
+
+  // attach puts facts into the rows of their messages, and returns those that have none here.
+  async function attach(index, facts) {
+    const left = [];
+    for (const fact of facts) {
+      const { peer, author, id, ...said } = fact;
+      const cursor = await result(index.openCursor([peer, author, id], "prev"));
+      if (cursor) await result(cursor.update({ ...cursor.value, waiting: and(cursor.value.waiting || [], said) }));
+      else left.push(fact);
+    }
+    return left;
+  }
+
+  // and is state.Facts.And of Go.
+  function and(facts, fact) {
+    const same = facts.filter((o) => o.kind === fact.kind && o.by === fact.by);
+    return [...facts.filter((o) => same.length < 4 || o !== same[0]), fact];
   }
 
   // stays is state.Message.Stays of Go.

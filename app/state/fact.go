@@ -41,15 +41,16 @@ type Target struct {
 }
 
 // Filed: somebody has said something about a message. Where that is in memory it knows it from
-// now on. Else the fact is filed under it, as a row, until it comes into memory: from the disk,
-// from an archive that is read backwards, or live. Nothing is read to find it.
+// now on. Else the fact is filed under it, as a row, until it comes into memory: from an archive
+// that is read backwards, or live. The store puts it into the row of a message that it has (see
+// Facts.And), from where it comes with the message. Nothing is read to find it.
 type Filed struct {
 	Target
 	Fact
 }
 
-// mostFiled is how many facts of a conversation wait for their messages. Of more the oldest go:
-// somebody may speak of messages that there are not.
+// mostFiled is how many facts of a conversation wait in memory for their messages. Of more the
+// oldest go: somebody may speak of messages that there are not.
 const mostFiled = 500
 
 // apply leaves out what is said by somebody who does not take part in the conversation.
@@ -106,6 +107,24 @@ func (fs *Facts) with(f Fact) *Facts {
 	return &next
 }
 
+// And returns the facts with one more that waits, as a store keeps them: the last four of each
+// kind by each who says it.
+func (fs Facts) And(f Fact) Facts {
+	same := func(o Fact) bool { return o.Kind == f.Kind && o.By == f.By }
+	n := 0
+	for _, o := range fs {
+		if same(o) {
+			n++
+		}
+	}
+	next := slices.Clone(fs)
+	if n >= 4 {
+		at := slices.IndexFunc(next, same)
+		next = slices.Delete(next, at, at+1)
+	}
+	return append(next, f)
+}
+
 // fold lets a message in memory know a fact, and the conversation how far it was read. It reports
 // whether that changes anything.
 func (c *Chat) fold(m *Message, f Fact, rev uint64) bool {
@@ -146,11 +165,13 @@ func (c *Chat) readTo(m *Message) bool {
 
 // bring lets messages that have come into memory know what was filed under them.
 func (s *State) bring(c *Chat, messages ...Message) {
-	if s.filed.Len() == 0 {
-		return
-	}
 	for i := range messages {
 		under := Target{c.Conv, messages[i].Author, messages[i].ID}
+		if here := c.Timeline.Get(messages[i].Key); messages[i].waiting != nil && here != nil {
+			for _, f := range *messages[i].waiting {
+				c.fold(c.Timeline.Get(here.Key), f, s.Rev)
+			}
+		}
 		for f := range s.filedFrom(under.key()) {
 			m := c.Timeline.ByID(under.Author, under.ID)
 			if f.Target != under || m == nil {

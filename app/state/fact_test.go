@@ -25,12 +25,25 @@ func (d *keptRows) write(rows []Row) {
 			delete(d.messages, m.Message.Key)
 		case ok:
 			d.messages[m.Message.Key] = m
+		case !r.Gone && d.attach(r):
 		case r.Gone:
 			delete(d.others, table+" "+key)
 		default:
 			d.others[table+" "+key] = r
 		}
 	}
+}
+
+// attach does with a fact what stores do.
+func (d *keptRows) attach(r Row) bool {
+	f, ok := r.Value.(*Filed)
+	for _, m := range d.messages {
+		if ok && m.Conv == f.Conv && m.Author == f.Author && m.ID == f.ID {
+			m.Waiting = m.Waiting.And(f.Fact)
+			return true
+		}
+	}
+	return false
 }
 
 // before are the last n messages of before a place, all before the zero Key.

@@ -267,6 +267,8 @@ type MessageRow struct {
 	Message
 	At       int64  `json:"at"`
 	Delivery string `json:"delivery,omitempty"` // "" for one that was received
+	// Waiting is what was said about the message since it was last in memory.
+	Waiting Facts `json:"waiting,omitempty"`
 	// Out is set while the message is in the outbox: when it was put there.
 	Out int64 `json:"out,omitempty"`
 }
@@ -287,6 +289,9 @@ func (m *Message) row(conv ConvID) *MessageRow {
 func (m *MessageRow) State() Message {
 	plain := m.Message
 	plain.Rev, plain.heard = 0, 0
+	if len(m.Waiting) > 0 {
+		plain.waiting = &m.Waiting
+	}
 	plain.At, plain.Delivery = time.UnixMicro(m.At).UTC(), OnServer
 	for d, word := range deliveries {
 		if word == m.Delivery {
@@ -375,7 +380,7 @@ func (t Timeline) read(messages []Message) Timeline {
 		if t.Get(m.Key) != nil {
 			continue
 		}
-		m.Rev = 0
+		m.Rev, m.waiting = 0, nil
 		t = t.place(&m)
 	}
 	return t

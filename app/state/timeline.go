@@ -50,7 +50,8 @@ type Message struct {
 	Asks      bool      `json:"asks,omitempty"`    // its author would like to be told when it is read (XEP-0333)
 	Facts     *Facts    `json:"facts,omitempty"`   // what else is said about it
 
-	heard heard
+	heard   heard
+	waiting *Facts // of one that is just read: what was said about it while it was not in memory
 }
 
 // heard is how a message has come live, as far as this page knows: the number of the

@@ -361,6 +361,10 @@ func (db *database) write(b *Batch) {
 			if !r.Gone {
 				db.add(v)
 			}
+		case *state.Filed:
+			if r.Gone || !db.attach(v) {
+				db.put(r)
+			}
 		default:
 			db.put(r)
 		}
@@ -397,6 +401,19 @@ func (db *database) add(m *state.MessageRow) {
 	for _, id := range ids(m.Conv, m.ArchiveID, m.Author, m.ID) {
 		db.ids[id] = append(db.ids[id], m.Message.Key)
 	}
+}
+
+// attach puts a fact into the row of its message, if there is one.
+func (db *database) attach(f *state.Filed) bool {
+	keys := db.ids[ids(f.Conv, "", f.Author, f.ID)[0]]
+	if len(keys) == 0 {
+		return false
+	}
+	newest := slices.MaxFunc(keys, compare)
+	m := unpack[state.MessageRow](db.messages[f.Conv][newest])
+	m.Waiting = m.Waiting.And(f.Fact)
+	db.messages[f.Conv][newest] = pack(m)
+	return true
 }
 
 // remove removes a message, if there is one in this place.

@@ -97,7 +97,8 @@ type Batch struct {
 	// system. Without it they survive the end of the browser, but not a power cut.
 	Strict bool
 
-	// Rows replace those with the same key, or are removed. A state.Floor removes what comes
+	// Rows replace those with the same key, or are removed. A state.Filed about a message that is
+	// here goes into the row of that, as Waiting. A state.Floor removes what comes
 	// before it in its conversation, except for what state.Message.Stays: the caller
 	// narrows the coverage in the same batch. Removals happen before rows are written.
 	Rows     []state.Row

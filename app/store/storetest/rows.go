@@ -214,3 +214,54 @@ func unshared(t *testing.T, open Open) {
 	expect(t, "groups", Of[*state.Contact](sn.Rows)[0].Groups, Of[*state.Contact](full().Rows)[0].Groups)
 	expect(t, "account", string(Of[*state.Account](sn.Rows)[0].Me), ada+"/tab")
 }
+
+// What is said about a message that is here is in its row from then on, and what is said of others
+// waits in a table.
+func facts(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	old, newest, other := said(edith, 1, 0), said(edith, 2, 0), said(grace, 1, 0)
+	old.ID, newest.ID = "twice", "twice"
+	other.Author = edith
+	commit(t, s, store.Batch{Rows: Messages(old, newest, other)})
+	about := func(author jid.JID, id string, by jid.JID, at int64) *state.Filed {
+		f := fact(id, by)
+		f.Author, f.At = author, at
+		return f
+	}
+	early := about(edith, "of later", edith, 1)
+	commit(t, s, store.Batch{Rows: Rows(early, about(ada, "twice", edith, 1), about(edith, other.ID, edith, 1), about(edith, "twice", grace, 1))})
+	for at := range int64(6) {
+		commit(t, s, store.Batch{Rows: Rows(about(edith, "twice", edith, at))})
+	}
+	commit(t, s, store.Batch{Rows: []state.Row{{Value: about(edith, "twice", edith, 5), Gone: true}, {Value: about(ada, "twice", edith, 1), Gone: true}}})
+	newest.Waiting = state.Facts{about(edith, "", grace, 1).Fact}
+	for at := range int64(4) { // the last four of each who says it
+		newest.Waiting = append(newest.Waiting, about(edith, "", edith, at+2).Fact)
+	}
+	look := func() {
+		t.Helper()
+		page, err := s.Messages(t.Context(), edith, state.Key{}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, "messages", page, []state.MessageRow{old, newest})
+		found, err := s.Find(t.Context(), edith, []store.Wanted{{Author: edith, ID: "twice"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, "found", found, []state.MessageRow{newest})
+		rest, err := s.Messages(t.Context(), grace, state.Key{}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, "of another conversation", rest, []state.MessageRow{other})
+		expect(t, "waiting", Of[*state.Filed](load(t, s, store.Window{}).Rows), []*state.Filed{about(edith, other.ID, edith, 1), early})
+	}
+	look()
+	s.Close()
+	s = must(t, open, ada)
+	look()
+	newest.Waiting = nil // it was in memory, and is written anew
+	commit(t, s, store.Batch{Rows: Messages(newest)})
+	look()
+}

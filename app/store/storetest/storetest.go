@@ -43,6 +43,7 @@ func Test(t *testing.T, open Open) {
 		{"outbox", outbox},
 		{"window", window},
 		{"forget", forget},
+		{"facts come with their messages", facts},
 		{"many rows", many},
 		{"row is not shared", unshared},
 		{"sec 54 accounts are apart", accounts},
