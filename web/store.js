@@ -34,7 +34,7 @@ window.natterStore = (() => {
       db.createObjectStore("settings", { keyPath: "name" });
     },
     (db) => {
-      // What was said about messages that are not in memory.
+      // What was said about messages that are not here.
       db.createObjectStore("facts", { keyPath: ["peer", "author", "id", "kind", "by", "at"] });
     },
     (db) => db.createObjectStore("outbox", { keyPath: "id" }),

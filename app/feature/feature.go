@@ -10,6 +10,7 @@ package feature
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"natter/app/jid"
@@ -196,8 +197,11 @@ func (st *Stanza) Then(f func()) {
 // Says is the fact that whoever sent the stanza says about a message of its conversation: about
 // that of an author, by the author's id for it.
 func (st *Stanza) Says(kind state.FactKind, author jid.JID, id, text string) state.Filed {
+	// A fact outlives the WebSocket message whose memory these strings share.
 	return state.Filed{
-		Target: state.Target{Conv: st.Conv, Author: author, ID: id},
-		Fact:   state.Fact{Kind: kind, By: st.By.JID, At: st.At.UnixMicro(), Text: text},
+		Target: state.Target{Conv: clone(st.Conv), Author: clone(author), ID: clone(id)},
+		Fact:   state.Fact{Kind: kind, By: clone(st.By.JID), At: st.At.UnixMicro(), Text: clone(text)},
 	}
 }
+
+func clone[S ~string](s S) S { return S(strings.Clone(string(s))) }

@@ -3,7 +3,6 @@ package state
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"natter/app/jid"
 	"natter/app/state/tree"
@@ -216,11 +215,8 @@ func (f *Filed) put(s *State) {
 	if same, ok := s.filed.Get(key); ok && same.Text >= f.Text {
 		return
 	}
-	// The table outlives the WebSocket message whose memory these strings share.
-	s.filed = s.filed.Set(strings.Clone(key), &Filed{
-		Target{ConvID(strings.Clone(string(f.Conv))), jid.JID(strings.Clone(string(f.Author))), strings.Clone(f.ID)},
-		Fact{f.Kind, jid.JID(strings.Clone(string(f.By))), f.At, strings.Clone(f.Text)},
-	})
+	waits := *f // f may be of another state
+	s.filed = s.filed.Set(key, &waits)
 	oldest, n := f, 0
 	for o := range s.filedFrom(string(f.Conv) + "\x00") {
 		if o.Conv != f.Conv {
