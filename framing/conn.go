@@ -23,6 +23,9 @@ type ConnOptions struct {
 	// answered: what is written until it returns still goes before ours.
 	Closing func(ctx context.Context)
 
+	// Encode writes elements as documents; Element.String if nil.
+	Encode func(*Element) string
+
 	// Trace sees every message, credentials included, before it is parsed or
 	// sent. It must not call back into the Conn.
 	Trace func(out bool, doc string)
@@ -40,6 +43,7 @@ type Conn struct {
 	limits       Limits
 	closeTimeout time.Duration
 	closing      func(ctx context.Context)
+	encode       func(*Element) string
 	trace        func(out bool, doc string)
 	maxWrite     atomic.Int64
 	peer         atomic.Pointer[Element] // the latest header received
@@ -81,6 +85,7 @@ func NewConn(s Socket, o ConnOptions) *Conn {
 		limits:       o.Limits,
 		closeTimeout: o.CloseTimeout,
 		closing:      o.Closing,
+		encode:       o.Encode,
 		trace:        o.Trace,
 		reading:      make(lock, 1),
 		writing:      make(lock, 1),
@@ -89,6 +94,9 @@ func NewConn(s Socket, o ConnOptions) *Conn {
 	}
 	if c.ns == "" {
 		c.ns = NSFraming
+	}
+	if c.encode == nil {
+		c.encode = (*Element).String
 	}
 	if c.closeTimeout == 0 {
 		c.closeTimeout = 2 * time.Second
@@ -327,7 +335,7 @@ func (c *Conn) sendFailure(ctx context.Context, e *StreamError) error {
 		docs = append([]*Element{open.Element(c.ns)}, docs...)
 	}
 	for _, d := range docs {
-		if err := c.send(ctx, d.String()); err != nil {
+		if err := c.send(ctx, c.encode(d)); err != nil {
 			return err
 		}
 	}

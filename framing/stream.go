@@ -505,10 +505,32 @@ func namesStream(tag []byte) bool {
 	return bytes.HasSuffix(name, []byte("stream")) && (len(name) == 6 || name[len(name)-7] == ':')
 }
 
-// AppendWithin appends the element as it stands in a stream whose default
-// namespace is space, which it then need not declare. All else is as with Append.
+// AppendWithin appends the element as it stands in a stream whose header AppendHeader made
+// with the default namespace space, which it then need not declare. All else is as with
+// Append, but that features, stream errors and dialback have the prefixes that the header
+// declares: ejabberd knows them by these alone.
 func (e *Element) AppendWithin(dst []byte, space string) []byte {
-	return e.append(dst, space)
+	prefix := ""
+	switch {
+	case e != nil && e.Name.Space == NSStream:
+		prefix = "stream:"
+	case e != nil && e.Name.Space == NSDialback && space == NSServer:
+		prefix = "db:"
+	}
+	if prefix == "" || !isName(e.Name.Local) {
+		return e.append(dst, space)
+	}
+	dst = append(append(append(dst, '<'), prefix...), e.Name.Local...)
+	dst = append(e.appendAttrs(dst), '>')
+	for _, n := range e.Children {
+		if n.Element != nil {
+			dst = n.Element.append(dst, space)
+			continue
+		}
+		dst = appendEscaped(dst, n.Text, false)
+	}
+	dst = append(append(append(dst, "</"...), prefix...), e.Name.Local...)
+	return append(dst, '>')
 }
 
 // StreamEnd ends a stream of bytes.

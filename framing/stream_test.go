@@ -284,3 +284,36 @@ func TestStreamHeader(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is written within a stream is read back as it was, and has the prefixes by which
+// ejabberd knows it.
+func TestAppendWithin(t *testing.T) {
+	for _, tc := range []struct {
+		space, want string
+		e           *Element
+	}{
+		{NSServer, `<stream:features><dialback xmlns="urn:xmpp:features:dialback"/></stream:features>`,
+			New(NSStream, "features").Add(New("urn:xmpp:features:dialback", "dialback"))},
+		{NSClient, `<stream:error><reset xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`, (&StreamError{Condition: Reset}).Element()},
+		{NSServer, `<db:result from="a&quot;&lt;" type="error">k&amp;<error><gone xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></db:result>`,
+			New(NSDialback, "result").Set("from", `a"<`).Set("type", "error").AddText("k&").Add(New(NSServer, "error").Add(New(NSStanzaError, "gone")))},
+		{NSClient, `<result xmlns="jabber:server:dialback"/>`, New(NSDialback, "result")}, // not declared there
+		{NSServer, `<message to="b"><body>x</body></message>`, New(NSServer, "message").Set("to", "b").Add(New(NSServer, "body").AddText("x"))},
+		{NSServer, "", New(NSStream, "no name")},
+	} {
+		got := string(tc.e.AppendWithin(nil, tc.space))
+		if got != tc.want {
+			t.Errorf("wrote %s, not %s", got, tc.want)
+		}
+		if got == "" {
+			continue
+		}
+		r := NewStreamReader(strings.NewReader(string(Open{}.AppendHeader(nil, tc.space))+got), Limits{})
+		if _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+		if e, err := r.Next(); err != nil || e.String() != tc.e.String() {
+			t.Errorf("read back %s, %v", e, err)
+		}
+	}
+}

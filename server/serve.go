@@ -291,7 +291,7 @@ func (r *running) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 type serving struct {
 	addr    net.Addr
 	servers []*http.Server
-	others  []net.Listener // of our servers
+	others  []io.Closer // listeners for the domains' own servers
 	failed  chan error
 }
 
@@ -348,11 +348,7 @@ func (r *running) listen(s *settings) (*serving, error) {
 		err = open(s.Metrics.Listen, r.front.Metrics(), false, false)
 	}
 	if err == nil && s.Federation.Listen != "" {
-		l, failed := net.Listen("tcp", s.Federation.Listen)
-		if err = failed; err == nil {
-			v.others = append(v.others, l)
-			go r.outgoing(l)
-		}
+		err = v.listenToServers(r, s)
 	}
 	if err != nil {
 		for _, l := range all {
@@ -375,6 +371,26 @@ func (r *running) listen(s *settings) (*serving, error) {
 		}()
 	}
 	return v, nil
+}
+
+// listenToServers starts what the domains' own servers come to.
+func (v *serving) listenToServers(r *running, s *settings) error {
+	l, err := net.Listen("tcp", s.Federation.Listen)
+	if err != nil {
+		return err
+	}
+	v.others = append(v.others, l)
+	if s.Federation.Names != "" {
+		names, err := net.ListenPacket("udp", s.Federation.Names)
+		if err != nil {
+			_ = l.Close()
+			return err
+		}
+		v.others = append(v.others, names)
+		go func() { _ = gateway.ServeNames(names, uint16(l.Addr().(*net.TCPAddr).Port)) }() // until it is closed
+	}
+	go r.outgoing(l)
+	return nil
 }
 
 func (v *serving) close() error {

@@ -27,12 +27,9 @@ func ejabberdConfig(s *Server, dir string) map[string]string {
 	federation, listener, inetrc := "s2s_access: none\n", "", "{lookup,[\"file\",\"native\"]}.\n"
 	if f := s.federation; f != nil {
 		modules += "  mod_s2s_dialback: {}\n"
-		federation = fmt.Sprintf("s2s_access: all\ns2s_use_starttls: false\noutgoing_s2s_port: %s\noutgoing_s2s_families: [ipv4]\n"+
-			"s2s_dns_timeout: 1\ns2s_dns_retries: 1\n", portOf(f.Outgoing))
+		federation = "s2s_access: all\ns2s_use_starttls: false\noutgoing_s2s_families: [ipv4]\n"
 		listener = fmt.Sprintf("  -\n    port: %s\n    ip: \"127.0.0.1\"\n    module: ejabberd_s2s_in\n", portOf(s.Servers))
-		for _, other := range f.Others {
-			inetrc += fmt.Sprintf("{host,{127,0,0,1},[%q]}.\n", other)
-		}
+		inetrc += fmt.Sprintf("{resolv_conf,\"\"}.\n{nameserver,{127,0,0,1},%s}.\n", portOf(f.Names))
 	}
 	config := strings.NewReplacer("s2s_access: none\n", federation, "LISTENERS\n", listener, "TCPPORT", portOf(s.TCP), "TLSPORT", portOf(s.TLS), "PROXIED", portOf(s.Proxied),
 		"/xmpp-websocket: ejabberd_http_ws", websocket, "DIR", dir, "DOMAIN", s.Domain, "WEBPORT", fmt.Sprint(s.webPort), "WSPORT", fmt.Sprint(s.wsPort),

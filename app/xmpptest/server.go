@@ -157,7 +157,7 @@ func Start(kind Kind, dir string, off ...Off) (*Server, error) {
 type Federation struct {
 	Domain   string            // in the place of the usual
 	Outgoing string            // 127.0.0.1:port that gets its streams to others
-	Others   []string          // the domains it can reach
+	Names    string            // for ejabberd: 127.0.0.1:port of the name server that says so
 	Modules  map[string]string // for Prosody: the text of mod_NAME.lua by name
 }
 

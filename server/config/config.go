@@ -150,6 +150,10 @@ type Federation struct {
 	// Loopback host:port to which those servers send what is for others.
 	Listen string `json:"listen"`
 
+	// Loopback host:port that answers questions of DNS over UDP: all servers are here, at
+	// listen. It is for ejabberd, which has no other way to be told.
+	Names string `json:"names"`
+
 	// File with at least 32 secret bytes, for natters that stand beside each other: all have
 	// the same, so that each answers for what another has said in a dialback. Without it
 	// a random one is taken.
@@ -423,6 +427,7 @@ func (f *File) Restart(before *File) error {
 		{"tls.http", tls(before).HTTP, tls(f).HTTP},
 		{"tls.acme", tls(before).ACME, tls(f).ACME},
 		{"federation.listen", before.Federation.Listen, f.Federation.Listen},
+		{"federation.names", before.Federation.Names, f.Federation.Names},
 		{"metrics", before.Metrics, f.Metrics},
 		{"log.format", before.Log.Format, f.Log.Format},
 	} {

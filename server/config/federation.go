@@ -112,6 +112,8 @@ func (f *File) federationProblem() (key, problem string) {
 		return "federation.listen", "no domain has federation"
 	case f.Federation.Listen != "" && !site.Loopback(f.Federation.Listen):
 		return "federation.listen", fmt.Sprintf("%q must be host:port of this machine only: whoever reaches it speaks for your domains", f.Federation.Listen)
+	case f.Federation.Names != "" && (len(federated) == 0 || !site.Loopback(f.Federation.Names)):
+		return "federation.names", fmt.Sprintf("%q must be host:port of this machine only, beside federation.listen", f.Federation.Names)
 	}
 	return "", ""
 }

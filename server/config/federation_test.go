@@ -20,7 +20,7 @@ const federatedFile = `{
 			"ips": ["192.0.2.1"], "services": ["rooms.example.org"], "elsewhere": ["wss://two.example.org/s2s"]
 		}
 	}],
-	"federation": {"listen": "127.0.0.1:5270"}
+	"federation": {"listen": "127.0.0.1:5270", "names": "127.0.0.1:5353"}
 }`
 
 func TestParse_Federation(t *testing.T) {
@@ -50,7 +50,8 @@ func TestParse_Federation(t *testing.T) {
 func TestParse_FederationMistakes(t *testing.T) {
 	for _, tc := range []struct{ old, new, key string }{
 		{`"listen": "127.0.0.1:5270"`, `"listen": "0.0.0.0:5270"`, "federation.listen"},
-		{`"listen": "127.0.0.1:5270"`, ``, "federation.listen"},
+		{`"listen": "127.0.0.1:5270", `, ``, "federation.listen"},
+		{`127.0.0.1:5353`, `0.0.0.0:53`, "federation.names"},
 		{`wss://s2s.example.org/s2s`, `ws://s2s.example.org/s2s`, "domains[0].federation.websocket"},
 		{`wss://s2s.example.org/s2s`, `/s2s`, "domains[0].federation.websocket"},
 		{`wss://s2s.example.org/s2s`, `wss://chat.example.org/ws`, "domains[0].federation.websocket"},

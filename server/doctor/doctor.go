@@ -15,6 +15,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"natter/app/connect/discover"
@@ -96,6 +97,8 @@ type visit struct {
 	Options
 	domain string // A-labels
 	report *Report
+
+	certificateAsked atomic.Bool // by what was connected to last
 }
 
 // Examine goes all ways into domain. It fails if that is not a domain.
@@ -118,7 +121,7 @@ func Examine(ctx context.Context, domain string, o Options) (*Report, error) {
 	if o.Origin == "" {
 		o.Origin = "https://" + host
 	}
-	v := &visit{o, host, &Report{Domain: host}}
+	v := &visit{Options: o, domain: host, report: &Report{Domain: host}}
 	v.pages(ctx)
 	v.streams(ctx, clients)
 	v.streams(ctx, servers)

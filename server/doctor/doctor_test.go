@@ -29,6 +29,7 @@ type world struct {
 	ca    *xmpptest.Authority
 	zone  string
 	ports map[string]string
+	asks  tls.ClientAuthType // for certificates of those who connect
 }
 
 func newWorld() *world {
@@ -57,6 +58,7 @@ func (w *world) web(t *testing.T, address string, h http.Handler, names ...strin
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.TLS = w.ca.ServerTLS(names...)
+	s.TLS.ClientAuth = w.asks
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)
@@ -318,11 +320,18 @@ func TestTCP(t *testing.T) {
 	if r := examine(t, w.options(t)); r.Servers || !strings.Contains(text(r), "the stream ends before it offers anything") {
 		t.Errorf("%s", text(r))
 	}
-	// With a WebSocket for servers the closed port is no fault.
-	w = newWorld()
-	w.web(t, "example.org:443", mux(good()), "example.org")
-	if r := examine(t, w.options(t)); !r.Servers || strings.Contains(text(r), "bad server") {
-		t.Errorf("%s", text(r))
+	// With a WebSocket for servers the closed port is no fault. How they can show there who
+	// they are depends on who ends TLS.
+	for asked, want := range map[tls.ClientAuthType]string{
+		tls.NoClientCert:      "servers come in by dialback alone",
+		tls.RequestClientCert: "sign in with theirs (EXTERNAL)",
+	} {
+		w = newWorld()
+		w.asks = asked
+		w.web(t, "example.org:443", mux(good()), "example.org")
+		if r := examine(t, w.options(t)); !r.Servers || strings.Contains(text(r), "bad server") || !strings.Contains(text(r), want) {
+			t.Errorf("%s", text(r))
+		}
 	}
 }
 

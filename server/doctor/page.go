@@ -152,8 +152,13 @@ func (v *visit) fetch(ctx context.Context, address, accept string) (*http.Respon
 }
 
 func (v *visit) client(redirect func(*http.Request, []*http.Request) error) *http.Client {
+	v.certificateAsked.Store(false)
+	config := &tls.Config{RootCAs: v.Roots, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		v.certificateAsked.Store(true)
+		return new(tls.Certificate), nil
+	}}
 	return &http.Client{CheckRedirect: redirect, Transport: &http.Transport{
-		DialContext: v.dial, TLSClientConfig: &tls.Config{RootCAs: v.Roots}, DisableKeepAlives: true,
+		DialContext: v.dial, TLSClientConfig: config, DisableKeepAlives: true,
 	}}
 }
 
@@ -217,7 +222,13 @@ func (v *visit) endpoint(ctx context.Context, who, address string) bool {
 	}
 	var conn *websocket.Conn
 	v.step(ctx, who, "open the WebSocket", address+", subprotocol xmpp", func(ctx context.Context, s *Step) {
-		conn = v.upgrade(ctx, s, who, address, u.Path)
+		if conn = v.upgrade(ctx, s, who, address, u.Path); conn == nil || who != "server" {
+			return
+		}
+		s.Got += "; a certificate is asked for: servers can sign in with theirs (EXTERNAL)"
+		if !v.certificateAsked.Load() {
+			s.Got = "101; no certificate is asked for, as where a proxy ends TLS: servers come in by dialback alone"
+		}
 	})
 	if conn == nil {
 		return false
@@ -227,7 +238,11 @@ func (v *visit) endpoint(ctx context.Context, who, address string) bool {
 	if who == "server" {
 		ns = framing.NSFramingServer
 	}
-	opened := v.step(ctx, who, "open the stream", "<open to='"+v.domain+"'/>", func(ctx context.Context, s *Step) {
+	asked := "<open to='" + v.domain + "'/>"
+	if who == "server" {
+		asked = "<open from='" + nobody + "' to='" + v.domain + "'/>"
+	}
+	opened := v.step(ctx, who, "open the stream", asked, func(ctx context.Context, s *Step) {
 		v.talk(ctx, s, who, ns, conn)
 	})
 	_ = conn.Write(ctx, websocket.MessageText, []byte(framing.Close(ns, "").String()))
@@ -264,10 +279,17 @@ func (v *visit) upgrade(ctx context.Context, s *Step, who, address, path string)
 	return conn
 }
 
+// nobody is the domain of a server that only looks (RFC 6761 §6.4). A stream between servers
+// says from which one it is.
+const nobody = "doctor.invalid"
+
 // talk opens the stream and reads what the server offers.
 func (v *visit) talk(ctx context.Context, s *Step, who, ns string, conn *websocket.Conn) {
-	open := framing.Open{To: v.domain, Version: "1.0", Lang: "en"}.Element(ns)
-	if err := conn.Write(ctx, websocket.MessageText, []byte(open.String())); err != nil {
+	header := framing.Open{To: v.domain, Version: "1.0", Lang: "en"}
+	if who == "server" {
+		header.From = nobody
+	}
+	if err := conn.Write(ctx, websocket.MessageText, []byte(header.Element(ns).String())); err != nil {
 		s.fail(reason(err))
 		return
 	}

@@ -31,7 +31,7 @@ type town struct {
 }
 
 // found starts a server for a domain and its gateway.
-func found(t *testing.T, kind xmpptest.Kind, domain string, others []string, known names, change ...func(*FederationConfig)) *town {
+func found(t *testing.T, kind xmpptest.Kind, domain string, known names, change ...func(*FederationConfig)) *town {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("a real server takes its time, and this is -short")
@@ -42,7 +42,7 @@ func found(t *testing.T, kind xmpptest.Kind, domain string, others []string, kno
 	}
 	l := listenHere(t)
 	s, err := xmpptest.StartFederated(kind, t.TempDir(), xmpptest.Federation{
-		Domain: domain, Outgoing: l.Addr().String(), Others: others,
+		Domain: domain, Outgoing: l.Addr().String(), Names: namesOf(t, l),
 		Modules: map[string]string{"s2s_natter": string(module)},
 	})
 	var missing *xmpptest.NotInstalledError
@@ -64,6 +64,18 @@ func found(t *testing.T, kind xmpptest.Kind, domain string, others []string, kno
 	})
 	_, ws := start(t, Config{Domains: []Domain{{Name: domain, Backends: []Backend{{Address: s.TCP}}}}})
 	return &town{s, f, ws}
+}
+
+// namesOf is a name server by which all servers are where l is.
+func namesOf(t *testing.T, l net.Listener) string {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	go func() { _ = ServeNames(conn, uint16(l.Addr().(*net.TCPAddr).Port)) }()
+	return conn.LocalAddr().String()
 }
 
 // frames keeps the dialogue of WebSockets, without what is secret in it.
@@ -131,8 +143,8 @@ func befriend(t *testing.T, ada, grace *person) {
 // talk, and see each other.
 func TestFederation_Prosody(t *testing.T) {
 	known, said := names{}, &frames{}
-	a := found(t, xmpptest.KindProsody, "a.test", []string{"b.test"}, known, said.of("a.test"))
-	b := found(t, xmpptest.KindProsody13, "b.test", []string{"a.test"}, known)
+	a := found(t, xmpptest.KindProsody, "a.test", known, said.of("a.test"))
+	b := found(t, xmpptest.KindProsody13, "b.test", known)
 	talk(t, a, b)
 	said.show(t, "Prosody 0.12 and 13")
 	for _, f := range []*federated{a.federated, b.federated} {
@@ -166,7 +178,7 @@ func TestFederation_XMPPProxy(t *testing.T) {
 		return
 	}
 	known, said := names{}, &frames{}
-	a := found(t, xmpptest.KindProsody, "a.test", nil, known, said.of("a.test"), withCertificate("a.test"))
+	a := found(t, xmpptest.KindProsody, "a.test", known, said.of("a.test"), withCertificate("a.test"))
 
 	dir := t.TempDir()
 	cert, key := xmpptest.Ours().Issue("b.test")

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -236,6 +237,7 @@ func receiving(t *testing.T, change ...func(*FederationConfig)) (*federated, cha
 				p.say(e, "valid")
 			}
 		}
+		p.send(framing.StreamEnd)
 	})
 	return federate(t, "b.test", b.addr, names{}, change...), heard
 }
@@ -649,5 +651,278 @@ func TestSec97_DialbackWithAnotherKey(t *testing.T) {
 	}
 	if !b.log.says("dialback failed") {
 		t.Error("the log does not say so")
+	}
+}
+
+// afar is a WebSocket of another server that does what its script says.
+func afar(t *testing.T, script func(c *framing.Conn)) (wss string) {
+	t.Helper()
+	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := native.Accept(w, r, native.Options{})
+		if err != nil {
+			return
+		}
+		c := framing.NewConn(s, framing.ConnOptions{Server: true, Namespace: framing.NSFramingServer})
+		defer c.Drop()
+		script(c)
+	}))
+	web.TLS = xmpptest.Ours().ServerTLS()
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	return "wss://localhost:" + portOf(web.Listener.Addr()) + "/s2s"
+}
+
+// answer reads the header of a stream and answers it with features.
+func answer(c *framing.Conn) error {
+	e, err := c.Read(context.Background())
+	if err != nil {
+		return err
+	}
+	h, err := framing.ReadOpen(e, framing.NSFramingServer)
+	if err != nil {
+		return err
+	}
+	_ = c.Write(context.Background(), framing.Open{From: h.To, To: h.From, ID: "far1", Version: "1.0"}.Element(framing.NSFramingServer))
+	return c.Write(context.Background(), framing.New(framing.NSStream, "features").Add(framing.New(nsDialbackFeature, "dialback")))
+}
+
+// R01, R02, R05: a server that is sent elsewhere goes there, over wss alone, and not in circles.
+func TestR01_R02_R05_ServerSentElsewhere(t *testing.T) {
+	good := afar(t, func(c *framing.Conn) {
+		if answer(c) == nil {
+			_, _ = c.Read(context.Background())
+		}
+	})
+	for name, tc := range map[string]struct {
+		to   func(own string) string
+		good bool
+	}{
+		"elsewhere": {func(string) string { return good }, true},
+		"ws":        {func(string) string { return "ws" + strings.TrimPrefix(good, "wss") }, false},
+		"hidden ws": {func(string) string { return "ws://evil.test/?wss:" }, false},
+		"https":     {func(string) string { return "https" + strings.TrimPrefix(good, "wss") }, false},
+		"itself":    {func(own string) string { return own }, false},
+		"nonsense":  {func(string) string { return "elsewhere" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			own := ""
+			own = afar(t, func(c *framing.Conn) {
+				_, _ = c.Read(context.Background())
+				_ = c.Redirect(context.Background(), tc.to(own))
+			})
+			a := federate(t, "a.test", "127.0.0.1:1", names{"b.test": own})
+			_, h, e := initiate(t, a.tcp, "a.test", "b.test")
+			if failed := framing.ReadStreamError(e); (failed == nil) != tc.good || tc.good && h.ID != "far1" {
+				t.Errorf("our server got %+v, %s", h, e)
+			}
+		})
+	}
+}
+
+// Sec97: what the other server says unasked ends the stream, and nothing of it reaches ours.
+func TestSec97_UnsolicitedFromAfar(t *testing.T) {
+	for name, doc := range map[string]*framing.Element{
+		"result": framing.New(framing.NSDialback, "result").Set("from", "b.test").Set("to", "a.test").Set("type", "valid"),
+		"verify": framing.New(framing.NSDialback, "verify").Set("from", "b.test").Set("to", "a.test").Set("id", "1").Set("type", "valid"),
+		"key":    framing.New(framing.NSDialback, "result").Set("from", "b.test").Set("to", "a.test").AddText("key"),
+		"stanza": framing.New(framing.NSServer, "message").Set("from", "x@b.test").Set("to", "ada@a.test"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan error, 1)
+			far := afar(t, func(c *framing.Conn) {
+				if answer(c) != nil {
+					return
+				}
+				_ = c.Write(context.Background(), doc)
+				_, err := c.Read(context.Background())
+				ended <- err
+			})
+			a := federate(t, "a.test", "127.0.0.1:1", names{"b.test": far})
+			p, _, _ := initiate(t, a.tcp, "a.test", "b.test")
+			if failed := framing.ReadStreamError(p.next()); failed == nil || failed.Condition != framing.RemoteConnectionFailed {
+				t.Errorf("our server got %v", failed)
+			}
+			var failed *framing.StreamError
+			if err := <-ended; !errors.As(err, &failed) {
+				t.Errorf("the other got %v", err)
+			}
+		})
+	}
+}
+
+// When natter stops, servers are sent elsewhere after what ours still has to say.
+func TestV18_FederationDrained(t *testing.T) {
+	const two = "wss://two.b.test/s2s"
+	f, heard := receiving(t, func(c *FederationConfig) { c.Domains[0].Elsewhere = []string{two} })
+	w := f.server(t)
+	w.join()
+	<-heard
+	drained := make(chan error, 1)
+	go func() { drained <- f.Drain(t.Context(), 0) }()
+	if e := w.expect("close"); e.Attr("see-other-uri") != two {
+		t.Errorf("closed with %s", e)
+	}
+	w.write(framing.Close(framing.NSFramingServer, "").String())
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+	if _, response, err := websocket.Dial(t.Context(), f.wss, &websocket.DialOptions{
+		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: trusting()}}, Subprotocols: []string{"xmpp"},
+	}); err == nil || response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a newcomer got %v", err)
+	}
+}
+
+// A key that one gateway has made is known by another with the same secret, and by none with
+// another.
+func TestSec97_KeysOfGateways(t *testing.T) {
+	made := func(secret string) *Federation {
+		f, err := NewFederation(FederationConfig{Domains: []Domain{{Name: "a.test", Backends: []Backend{{Address: "127.0.0.1:1"}}}}, Secret: []byte(secret)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	one, same, other := made("one secret"), made("one secret"), made("")
+	verify := func(from, to, id string) *framing.Element {
+		return framing.New(framing.NSDialback, "verify").Set("from", from).Set("to", to).Set("id", id).AddText(one.key("a.test", "b.test", "7"))
+	}
+	for _, tc := range []struct {
+		f    *Federation
+		e    *framing.Element
+		ours bool
+	}{
+		{one, verify("a.test", "b.test", "7"), true},
+		{same, verify("a.test", "b.test", "7"), true},
+		{other, verify("a.test", "b.test", "7"), false},
+		{one, verify("a.test", "b.test", "8"), false},
+		{one, verify("a.test", "c.test", "7"), false},
+		{one, verify("b.test", "a.test", "7"), false},
+	} {
+		if got := tc.f.isOurs(tc.e); got != tc.ours {
+			t.Errorf("%s is ours: %v", tc.e, got)
+		}
+	}
+}
+
+// What a server is asked to remember has a bound, and so has what it may say before it has
+// shown who it is.
+func TestSec96_ServersAreBounded(t *testing.T) {
+	t.Run("domains", func(t *testing.T) {
+		d := newDialogue()
+		for i := range maxPairs {
+			e := framing.New(framing.NSDialback, "result").Set("from", fmt.Sprintf("%d.test", i)).Set("to", "b.test")
+			if wrong := d.initiates(e); wrong != nil {
+				t.Fatalf("%d: %v", i, wrong)
+			}
+		}
+		e := framing.New(framing.NSDialback, "result").Set("from", "more.test").Set("to", "b.test")
+		if wrong := d.initiates(e); wrong == nil || wrong.Condition != framing.ResourceConstraint {
+			t.Errorf("one more: %v", wrong)
+		}
+	})
+	t.Run("bytes", func(t *testing.T) {
+		f, _ := receiving(t, func(c *FederationConfig) { c.Limits.BytesBefore = 1000 })
+		w := f.server(t)
+		w.write(openBetween)
+		w.expect("open")
+		w.expect("features")
+		w.write(`<result xmlns="jabber:server:dialback" from="a.test" to="b.test">` + strings.Repeat("k", 1000) + `</result>`)
+		w.broken(framing.PolicyViolation)
+	})
+	t.Run("time", func(t *testing.T) {
+		f, _ := receiving(t, func(c *FederationConfig) { c.Limits.Login = 50 * time.Millisecond })
+		w := f.server(t)
+		w.write(openBetween)
+		w.expect("open")
+		w.expect("features")
+		w.broken(framing.ConnectionTimeout)
+	})
+	t.Run("streams", func(t *testing.T) {
+		f, _ := receiving(t, func(c *FederationConfig) { c.Limits.Streams = 1 })
+		f.server(t).join()
+		if s, err := native.Dial(t.Context(), f.wss, native.Options{TLSConfig: trusting()}); err == nil {
+			_ = s.Close(1000, "")
+			t.Error("a second stream was let in")
+		}
+	})
+}
+
+// A socket that is lost is lost on the other side too.
+func TestSec92_ServerLost(t *testing.T) {
+	lost := make(chan struct{})
+	b := newBackend(t, func(p *peer) {
+		p.receives("b7")
+		e := p.next()
+		p.say(e, "valid")
+		<-lost // and it is gone
+	})
+	f := federate(t, "b.test", b.addr, names{})
+	w := f.server(t)
+	w.join()
+	close(lost)
+	w.ends(1013)
+	ended := make(chan error, 1)
+	b = newBackend(t, func(p *peer) {
+		p.receives("b7")
+		_, err := p.stay()
+		ended <- err
+	})
+	f = federate(t, "b.test", b.addr, names{})
+	w = f.server(t)
+	w.write(openBetween)
+	w.expect("open")
+	w.expect("features")
+	_ = w.socket.Close(1000, "")
+	if err := <-ended; err == framing.ErrClosed {
+		t.Error("our server was told that the stream had ended in good order")
+	}
+}
+
+// ejabberd is told that all servers are here.
+func TestServeNames(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	go func() { _ = ServeNames(conn, 5270) }()
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", conn.LocalAddr().String())
+	}}
+	_, all, err := resolver.LookupSRV(t.Context(), "xmpp-server", "tcp", "b.test")
+	if err != nil || len(all) != 1 || *all[0] != (net.SRV{Target: "localhost.", Port: 5270}) {
+		t.Errorf("%v, %v", all, err)
+	}
+	if _, all, err := resolver.LookupSRV(t.Context(), "xmpps-server", "tcp", "b.test"); err == nil {
+		t.Errorf("with TLS from the first byte: %v", all)
+	}
+	if answer := name([]byte("nonsense"), 1); answer != nil {
+		t.Errorf("nonsense is answered with %q", answer)
+	}
+}
+
+// Messages stand alone, and have the prefixes by which servers that read no namespaces know
+// them.
+func TestW02_PrefixesBetweenServers(t *testing.T) {
+	for _, tc := range []struct {
+		e    *framing.Element
+		want string
+	}{
+		{framing.New(framing.NSStream, "features").Add(framing.New(nsDialbackFeature, "dialback")),
+			`<stream:features xmlns="jabber:server" xmlns:stream="http://etherx.jabber.org/streams"><dialback xmlns="urn:xmpp:features:dialback"/></stream:features>`},
+		{framing.New(framing.NSDialback, "result").Set("to", "b.test").AddText("key"),
+			`<db:result xmlns="jabber:server" xmlns:db="jabber:server:dialback" to="b.test">key</db:result>`},
+		{framing.New(framing.NSStream, "features"), `<stream:features xmlns="jabber:server" xmlns:stream="http://etherx.jabber.org/streams"></stream:features>`},
+		{framing.New(framing.NSServer, "iq"), `<iq xmlns="jabber:server"/>`},
+		{framing.Close(framing.NSFramingServer, ""), `<close xmlns="urn:ietf:params:xml:ns:xmpp-framing-server"/>`},
+	} {
+		got := standalone(tc.e)
+		if got != tc.want {
+			t.Errorf("wrote %s", got)
+		}
+		if e, err := framing.Parse(got, framing.Limits{}); err != nil || e.String() != tc.e.String() {
+			t.Errorf("read back %s, %v", e, err)
+		}
 	}
 }

@@ -18,12 +18,6 @@ const nsDialbackFeature = "urn:xmpp:features:dialback"
 // false if there is none, and the other has been told why.
 func (l *link) accept(ctx context.Context, socket framing.Socket) bool {
 	far := l.attach(socket)
-	login := time.AfterFunc(l.f.lim.Login, func() {
-		if !l.said.inUse() {
-			l.fail(framing.ConnectionTimeout, "no server has shown who it is", "slow-login")
-		}
-	})
-	context.AfterFunc(ctx, func() { login.Stop() })
 	first, cancel := context.WithTimeout(ctx, l.f.lim.Handshake)
 	e, err := far.Read(first)
 	cancel()
@@ -57,6 +51,12 @@ func (l *link) accept(ctx context.Context, socket framing.Socket) bool {
 		return false
 	}
 	l.log = l.log.With("domain", l.domain.Name)
+	login := time.AfterFunc(l.f.lim.Login, func() {
+		if !l.said.inUse() {
+			l.fail(framing.ConnectionTimeout, "no server has shown who it is", "slow-login")
+		}
+	})
+	context.AfterFunc(ctx, func() { login.Stop() })
 	c := caller{framing.NSServer, l.client, l.local, l.f.lim, l.f.c.Roots, l.log, l.f.c.Meter.Dialled}
 	near, err := c.reach(ctx, l.domain, framing.Open{To: open.To, From: open.From, Lang: open.Lang, Version: "1.0"})
 	if err != nil {

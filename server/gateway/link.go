@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -86,7 +87,7 @@ func (l *link) attach(socket framing.Socket) *framing.Conn {
 	far := framing.NewConn(&tolerant{Socket: socket, note: l.tolerated}, framing.ConnOptions{
 		Server: l.direction == "in", Namespace: framing.NSFramingServer,
 		CloseTimeout: l.f.lim.Close, Limits: framing.Limits{Bytes: l.f.lim.BytesAfter},
-		Closing: l.closing,
+		Closing: l.closing, Encode: standalone,
 		Trace: func(out bool, doc string) {
 			if !out {
 				l.mu.Lock()
@@ -102,6 +103,19 @@ func (l *link) attach(socket framing.Socket) *framing.Conn {
 	l.socket, l.far = socket, far
 	l.mu.Unlock()
 	return far
+}
+
+// standalone writes an element as a message, with the prefixes that it would have on TCP:
+// behind xmpp-proxy, which reads no XML, ejabberd knows it by these alone.
+func standalone(e *framing.Element) string {
+	doc := string(e.AppendWithin(nil, framing.NSServer))
+	for prefix, space := range map[string]string{"<stream:": framing.NSStream, "<db:": framing.NSDialback} {
+		if strings.HasPrefix(doc, prefix) {
+			name := strings.IndexAny(doc, " >")
+			return doc[:name] + ` xmlns="` + framing.NSServer + `" xmlns:` + strings.Trim(prefix, "<:") + `="` + space + `"` + doc[name:]
+		}
+	}
+	return e.String()
 }
 
 func (l *link) tolerated(exception string) {
