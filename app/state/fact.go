@@ -109,19 +109,16 @@ func (fs *Facts) with(f Fact) *Facts {
 // And returns the facts with one more that waits, as a store keeps them: the last four of each
 // kind by each who says it.
 func (fs Facts) And(f Fact) Facts {
-	same := func(o Fact) bool { return o.Kind == f.Kind && o.By == f.By }
-	n := 0
-	for _, o := range fs {
-		if same(o) {
-			n++
+	same, next := 0, append(slices.Clone(fs), f)
+	for i, o := range slices.Backward(next) {
+		if o.Kind != f.Kind || o.By != f.By {
+			continue
+		}
+		if same++; same > 4 {
+			return slices.Delete(next, i, i+1)
 		}
 	}
-	next := slices.Clone(fs)
-	if n >= 4 {
-		at := slices.IndexFunc(next, same)
-		next = slices.Delete(next, at, at+1)
-	}
-	return append(next, f)
+	return next
 }
 
 // fold lets a message in memory know a fact, and the conversation how far it was read. It reports
@@ -166,10 +163,15 @@ func (c *Chat) readTo(m *Message) bool {
 func (s *State) bring(c *Chat, messages ...Message) {
 	for i := range messages {
 		under := Target{c.Conv, messages[i].Author, messages[i].ID}
-		if here := c.Timeline.Get(messages[i].Key); messages[i].waiting != nil && here != nil {
-			for _, f := range *messages[i].waiting {
-				c.fold(c.Timeline.Get(here.Key), f, s.Rev)
+		if waiting := messages[i].waiting; waiting != nil {
+			for _, f := range *waiting {
+				if m := c.Timeline.Get(messages[i].Key); m != nil {
+					c.fold(m, f, s.Rev)
+				}
 			}
+		}
+		if s.filed.Len() == 0 {
+			continue
 		}
 		for f := range s.filedFrom(under.key()) {
 			m := c.Timeline.ByID(under.Author, under.ID)
