@@ -926,3 +926,98 @@ func TestW02_PrefixesBetweenServers(t *testing.T) {
 		}
 	}
 }
+
+// The frames that xmpp-proxy 1.1.0 sends in front of Prosody 13, as they were seen (make
+// federation PEER=xmpp-proxy): it replaces text, so that what its header declares for db is
+// wrong, and ends with the <close/> of clients.
+func TestW01_XMPPProxyFrames(t *testing.T) {
+	a, _, heard := neighbours(t)
+	cert, err := tls.X509KeyPair(xmpptest.Ours().Issue("b.test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := trusting()
+	config.Certificates = []tls.Certificate{cert}
+	s, err := native.Dial(t.Context(), a.wss, native.Options{TLSConfig: config, Header: http.Header{"Origin": {strings.TrimSuffix("https"+strings.TrimPrefix(a.wss, "wss"), "/s2s")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{t, s}
+	const open = `<open version='1.0' id='' xmlns:stream='http://etherx.jabber.org/streams' xmlns='urn:ietf:params:xml:ns:xmpp-framing-server' to='a.test' xml:lang='en' from='b.test' xmlns:db='urn:ietf:params:xml:ns:xmpp-framing-server:dialback'/>`
+	w.write(open)
+	w.expect("open")
+	if e := w.expect("features"); e.Child(nsSASL, "mechanisms") == nil {
+		t.Fatalf("offered %s", e)
+	}
+	w.write(`<auth mechanism='EXTERNAL' xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>Yi50ZXN0</auth>`)
+	w.expect("success")
+	if e := <-heard; !e.Is(framing.NSDialback, "result") || e.Attr("from") != "b.test" {
+		t.Errorf("our server got %s", e)
+	}
+	w.write(open)
+	w.expect("open")
+	w.expect("features")
+	w.write(`<message id='6WCH' to='ada@a.test/aFRw' xml:lang='en' from='grace@b.test/Natter' type='chat' xmlns='jabber:server'><body>hello from b.test</body></message>`)
+	if e := <-heard; e.Child(framing.NSServer, "body").Text() != "hello from b.test" {
+		t.Errorf("our server got %s", e)
+	}
+	w.write(`<close xmlns="urn:ietf:params:xml:ns:xmpp-framing" />`)
+	w.expect("close")
+}
+
+// Who shows a certificate for one domain does not sign in as another, nor by another way.
+func TestW01_ExternalRefused(t *testing.T) {
+	a, _, heard := neighbours(t)
+	cert, err := tls.X509KeyPair(xmpptest.Ours().Issue("b.test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := trusting()
+	config.Certificates = []tls.Certificate{cert}
+	begin := func(t *testing.T) *wire {
+		s, err := native.Dial(t.Context(), a.wss, native.Options{TLSConfig: config})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &wire{t, s}
+		w.write(`<open xmlns="urn:ietf:params:xml:ns:xmpp-framing-server" to="a.test" from="b.test" version="1.0"/>`)
+		w.expect("open")
+		w.expect("features")
+		return w
+	}
+	auth := func(mechanism, initial string) string {
+		return framing.New(nsSASL, "auth").Set("mechanism", mechanism).AddText(initial).String()
+	}
+	for name, tc := range map[string]struct{ doc, condition string }{
+		"another domain": {auth("EXTERNAL", "ZXZpbC50ZXN0"), "invalid-authzid"},
+		"no base64":      {auth("EXTERNAL", "&&"), "incorrect-encoding"},
+		"PLAIN":          {auth("PLAIN", "AGEAYg=="), "invalid-mechanism"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := begin(t)
+			for range 3 {
+				w.write(tc.doc)
+				if e := w.expect("failure"); e.Child(nsSASL, tc.condition) == nil {
+					t.Errorf("refused with %s", e)
+				}
+			}
+			w.broken(framing.PolicyViolation)
+		})
+	}
+	t.Run("another domain after it", func(t *testing.T) { // CVE-2018-10847
+		w := begin(t)
+		w.write(auth("EXTERNAL", "="))
+		w.expect("success")
+		<-heard
+		w.write(`<open xmlns="urn:ietf:params:xml:ns:xmpp-framing-server" to="a.test" from="evil.test" version="1.0"/>`)
+		w.broken(framing.PolicyViolation)
+	})
+	t.Run("dialback instead", func(t *testing.T) {
+		w := begin(t)
+		w.write(`<db:verify xmlns:db="jabber:server:dialback" from="b.test" to="a.test" id="7">key of 7</db:verify>`)
+		if e := w.expect("verify"); e.Attr("type") != "valid" {
+			t.Errorf("answered with %s", e)
+		}
+		<-heard
+	})
+}
