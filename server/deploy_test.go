@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -249,9 +250,14 @@ func TestDeploy_Configurations(t *testing.T) {
 	}
 	_, several, found := strings.Cut(read(t, "../doc/hosting.md"), "\n## Several domains\n")
 	several, _, end := strings.Cut(several, "\n## ")
-	if at := strings.Index(several, "{"); !found || !end || at < 0 {
+	logo := filepath.Join(t.TempDir(), "logo.svg")
+	if err := os.WriteFile(logo, []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var shown json.RawMessage // the rest is text
+	if at := strings.Index(several, "{"); !found || !end || at < 0 || json.NewDecoder(strings.NewReader(several[at:])).Decode(&shown) != nil {
 		t.Error("hosting.md shows no configuration of several domains")
-	} else if f, err := config.Parse([]byte(several[at:])); err != nil || len(f.Configs()) != 2 {
+	} else if f, err := config.Parse(bytes.Replace(shown, []byte("/etc/natter/klatsch.svg"), []byte(logo), 1)); err != nil || len(f.Configs()) != 2 {
 		t.Errorf("that of hosting.md: %v", err)
 	}
 }
@@ -294,6 +300,13 @@ func TestDeploy_Dashboard(t *testing.T) {
 	m.Dialled("127.0.0.1:5222", nil)
 	m.Authenticated(time.Second)
 	m.SentElsewhere("example.org")
+	between := serverMeter{m.set}
+	between.Opened("in")
+	between.Closed("in", "done")
+	between.Refused("full")
+	between.Relayed(true, 1)
+	between.Authenticated("in", "dialback")
+	between.Found("reached")
 	var more bytes.Buffer
 	m.set.WritePrometheus(&more)
 	told += more.String()
