@@ -59,6 +59,9 @@ func (r *running) federate(c *gateway.FederationConfig) (*gateway.Federation, er
 	c.Log = r.log
 	c.LogOf = func(request *http.Request) *slog.Logger { return front.Log(request.Context()) }
 	c.Meter = serverMeter{r.meter.set}
+	if len(c.Secret) == 0 {
+		c.Secret = r.secret // what was begun before the configuration was read again goes on
+	}
 	if r.certs != nil {
 		c.Certificate = r.certs.For
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -113,12 +114,13 @@ type running struct {
 	pages  atomic.Pointer[pages]
 
 	gateways gateways
-	meter    meter // of all of them
+	meter    meter  // of all of them
+	secret   []byte // for keys between servers, unless the file has one
 }
 
 // serve runs until ctx is done and everyone has been let go.
 func serve(ctx context.Context, s *settings, bundle fs.FS, c call) error {
-	r := &running{bundle: bundle}
+	r := &running{bundle: bundle, secret: []byte(rand.Text())}
 	r.log, r.level = front.NewLog(s.Log, c.problems)
 	r.front = front.New(r.log)
 	r.gate = r.front.NewGate()

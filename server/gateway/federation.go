@@ -134,6 +134,13 @@ func (f *Federation) ours(name string) *domain {
 	return nil
 }
 
+// serves reports whether name is one of the domains, and not only below one: there others
+// may have a server.
+func (f *Federation) serves(name string) bool {
+	host, err := discover.Host(name)
+	return err == nil && f.domains[host] != nil
+}
+
 // Streams returns how many there are.
 func (f *Federation) Streams() int {
 	f.mu.Lock()

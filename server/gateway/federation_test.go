@@ -338,6 +338,15 @@ func TestW02_HeadersBetweenServers(t *testing.T) {
 	}
 }
 
+// Below a domain of ours others may have a server.
+func TestW02_ServerBelowADomainOfOurs(t *testing.T) {
+	f, _ := receiving(t)
+	w := f.server(t)
+	w.write(strings.Replace(openBetween, "a.test", "other.b.test", 1))
+	w.expect("open")
+	w.expect("features")
+}
+
 // W05: one WebSocket carries one stream.
 func TestW05_SecondHeaderBetweenServers(t *testing.T) {
 	f, _ := receiving(t)

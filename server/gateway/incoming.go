@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"natter/app/connect/discover"
 	"natter/framing"
 )
 
@@ -43,7 +44,7 @@ func (l *link) accept(ctx context.Context, socket framing.Socket) bool {
 	case l.domain == nil:
 		l.fail(framing.HostUnknown, "", "unknown-domain")
 		return false
-	case l.f.ours(open.From) != nil:
+	case l.f.serves(open.From):
 		l.fail(framing.InvalidFrom, "that is a domain of ours", framing.InvalidFrom)
 		return false
 	case framing.MajorVersion(open.Version) < 1:
@@ -125,13 +126,17 @@ func (l *link) certified() error {
 	if len(l.tls.PeerCertificates) == 0 {
 		return errors.New("no certificate came")
 	}
+	name, err := discover.Host(l.pair.from)
+	if err != nil {
+		return err
+	}
 	leaf, between := l.tls.PeerCertificates[0], x509.NewCertPool()
 	for _, above := range l.tls.PeerCertificates[1:] {
 		between.AddCert(above)
 	}
 	// Authorities issue certificates for servers, which open streams as well.
 	usage := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	_, err := leaf.Verify(x509.VerifyOptions{DNSName: l.pair.from, Roots: l.f.c.Roots, Intermediates: between, KeyUsages: usage})
+	_, err = leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: l.f.c.Roots, Intermediates: between, KeyUsages: usage})
 	return err
 }
 

@@ -239,12 +239,12 @@ func (l *link) check(e *framing.Element, initiating bool) *framing.StreamError {
 		return nil
 	}
 	from, to := domainOf(e.Attr("from")), domainOf(e.Attr("to"))
-	switch ours := l.f.ours(from) != nil; {
-	case l.direction == "in" && ours:
+	switch {
+	case l.direction == "in" && l.f.serves(from):
 		return &framing.StreamError{Condition: framing.InvalidFrom, Text: "that is a domain of ours"}
 	case l.direction == "in" && l.f.ours(to) == nil:
 		return &framing.StreamError{Condition: framing.HostUnknown}
-	case l.direction == "out" && !ours:
+	case l.direction == "out" && l.f.ours(from) == nil:
 		return &framing.StreamError{Condition: framing.InvalidFrom, Text: "natter does not speak for that domain"}
 	}
 	return nil
