@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"natter/app/xmpptest"
@@ -101,11 +102,23 @@ func TestFixedEndpoint(t *testing.T) {
 	t.Parallel()
 	s := xmpptest.Prosody(t)
 	account := s.Account(t, "", password)
+	logo, err := filepath.Abs("../../web/icons/icon-192.png")
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := visit(t, configured(t, map[string]any{
-		"branding": map[string]any{"name": "Prosody chat"},
+		"branding": map[string]any{"name": "Prosody chat", "welcome": "Hello.", "logo": logo, "colour": "#b00020"},
 		"domains":  []map[string]any{{"name": s.Domain, "websocket": s.WSS}},
 	}))
 	p.find("heading", "Prosody chat")
+	if look := p.eval(`async () => {
+		const logo = document.getElementById("signin-logo");
+		await logo.decode();
+		return [document.getElementById("signin-lead").textContent, logo.naturalWidth, logo.src.endsWith("/logo.png"),
+			getComputedStyle(document.getElementById("signin-button")).backgroundColor].join(" ")
+	}`).Str(); !strings.HasPrefix(look, "Hello. 192 true oklch(0.5 0.12 2") {
+		t.Errorf("the page looks like %q", look)
+	}
 	if p.there("button", "Advanced") {
 		t.Error("a page that may connect nowhere else offers another server")
 	}
