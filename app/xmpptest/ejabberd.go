@@ -226,31 +226,37 @@ var errConflict = errors.New("it is there already")
 
 // api calls one of ejabberd's administration commands.
 func (s *Server) api(ctx context.Context, command string, args map[string]string) error {
+	_, err := s.ask(ctx, command, args)
+	return err
+}
+
+// ask is api for a command that answers.
+func (s *Server) ask(ctx context.Context, command string, args map[string]string) (answer []byte, err error) {
 	body, err := json.Marshal(args)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	url := fmt.Sprintf("http://127.0.0.1:%d/api/%s", s.wsPort, command)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	client := s.HTTPClient()
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
+	answer, err = io.ReadAll(resp.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if resp.StatusCode == http.StatusConflict {
-		return errConflict
+		return nil, errConflict
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s: %s", command, resp.Status, answer)
+		return nil, fmt.Errorf("%s: %s: %s", command, resp.Status, answer)
 	}
-	return nil
+	return answer, nil
 }

@@ -172,6 +172,10 @@ func setUp(kind Kind, dir string, federation *Federation, off ...Off) (*Server, 
 	if err != nil {
 		return nil, err
 	}
+	return l.setUp(kind, dir, federation, off...)
+}
+
+func (l launcher) setUp(kind Kind, dir string, federation *Federation, off ...Off) (*Server, error) {
 	probe := l.probe
 	if l.private {
 		probe = filepath.Join(Root(), probe)
@@ -179,7 +183,7 @@ func setUp(kind Kind, dir string, federation *Federation, off ...Off) (*Server, 
 	if _, err := os.Stat(probe); err != nil {
 		return nil, &NotInstalledError{l.name}
 	}
-	dir, err = filepath.Abs(dir)
+	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -274,6 +278,13 @@ func (s *Server) Start() error {
 	}
 	s.killed = false
 	return nil
+}
+
+// PID returns the process of a server that runs.
+func (s *Server) PID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running.cmd.Process.Pid
 }
 
 // Stop asks the server to end, which tells its clients, and waits until it has.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -62,6 +63,9 @@ func to(s *xmpptest.Server, b Backend) Config {
 	return Config{Domains: domains}
 }
 
+// clientTLS trusts our servers.
+func clientTLS() *tls.Config { return &tls.Config{RootCAs: xmpptest.Ours().Pool()} }
+
 // person is Natter's core, signed in.
 type person struct {
 	*client.Client
@@ -76,7 +80,7 @@ func signIn(t testing.TB, service string, account jid.JID) *person {
 		Connector: &connect.Connector{
 			Find: &discover.Finder{},
 			Dial: func(ctx context.Context, url string) (framing.Socket, error) {
-				return native.Dial(ctx, url, native.Options{})
+				return native.Dial(ctx, url, native.Options{TLSConfig: clientTLS()})
 			},
 			Crypto: sasl.Standard{},
 			Pins:   pins{},
@@ -107,6 +111,7 @@ func (p *person) until(t testing.TB, what string, ok func(*state.State) bool) {
 	for !ok(p.State()) {
 		select {
 		case <-p.changed:
+		case <-time.After(50 * time.Millisecond): // another who waits may have had the word
 		case <-late:
 			t.Fatalf("%s waited in vain: %s; %+v", p.jid, what, p.State().Connection)
 		}
