@@ -13,10 +13,12 @@
 package native
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -183,16 +185,24 @@ func newSocket(conn *websocket.Conn, o Options) *socket {
 	return s
 }
 
+// SetReadLimit changes Options.ReadLimit of a socket that Dial or Accept returned. It holds for
+// messages that begin from here on.
+func SetReadLimit(s framing.Socket, n int64) { s.(*socket).conn.SetReadLimit(n) }
+
 // pump reads messages into the queue until the connection ends.
 func (s *socket) pump(ctx context.Context) {
 	defer close(s.pumped)
 	defer s.drop()
 	for {
-		kind, data, err := s.conn.Read(ctx)
+		kind, r, err := s.conn.Reader(ctx)
 		if err == nil && kind != websocket.MessageText {
 			s.finish(framing.ErrBinary)
 			s.closeWithin(websocket.StatusUnsupportedData, "text only, RFC 7395 3.2")
 			return
+		}
+		message := ""
+		if err == nil {
+			message, err = readAll(r)
 		}
 		if err != nil && strings.Contains(err.Error(), "unmasked frame") { // the library has no name for it
 			s.finish(framing.ErrUnmasked)
@@ -204,8 +214,26 @@ func (s *socket) pump(ctx context.Context) {
 			_ = s.conn.CloseNow()
 			return
 		}
-		s.push(string(data))
+		s.push(message)
 	}
+}
+
+// buffers are for messages while they arrive. A string of its own is made of one only when all of
+// it is there, so that floods of messages that are too long leave little behind.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func readAll(r io.Reader) (string, error) {
+	b := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if b.Cap() <= 64<<10 {
+			b.Reset()
+			buffers.Put(b)
+		}
+	}()
+	if _, err := b.ReadFrom(r); err != nil {
+		return "", err
+	}
+	return b.String(), nil
 }
 
 // closeError is what a failed read means to the other layers.

@@ -100,6 +100,12 @@ func TestV02_V10_V15_Relay(t *testing.T) {
 			t.Errorf("%s became\n%s", want, got)
 		}
 	}
+	// Who has signed in may say more at once than a stranger.
+	long := `<message xmlns="jabber:client"><body>` + strings.Repeat("x", DefaultLimits.BytesAfter-100) + `</body></message>`
+	w.write(long)
+	if got := w.expect("message").Child(framing.NSClient, "body").Text(); len(got) != DefaultLimits.BytesAfter-100 {
+		t.Errorf("of a long message %d bytes arrived", len(got))
+	}
 }
 
 // V18: who closes first, and what the server still has to say.

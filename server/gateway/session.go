@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"natter/framing"
+	"natter/framing/native"
 )
 
 const (
@@ -371,6 +372,7 @@ func (s *session) relocate(enabled *framing.Element) {
 
 func (s *session) signedIn() {
 	if !s.authenticated.Swap(true) {
+		native.SetReadLimit(s.socket, 2*int64(s.g.lim.BytesAfter))
 		s.g.c.Meter.Authenticated(time.Since(s.started))
 	}
 }
