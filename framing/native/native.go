@@ -114,12 +114,14 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (framing.Socket, 
 
 // ping asks the peer for a sign of life, now and then, until the socket has ended.
 func (s *socket) ping(o Options) {
-	time.AfterFunc(o.Ping, func() {
-		select {
-		case <-s.pumped:
-			return
-		default:
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.pumped:
+		return
+	default:
+	}
+	s.next = time.AfterFunc(o.Ping, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), o.Pong)
 		defer cancel()
 		if err := s.conn.Ping(ctx); err != nil {
@@ -153,6 +155,7 @@ type socket struct {
 	mu      sync.Mutex
 	queue   []string
 	size    int
+	next    *time.Timer   // of the next ping, nil without
 	end     error         // what Read returns after the queue
 	closing bool          // nobody may read any more, so the pump must not wait
 	changed chan struct{} // closed and replaced at every change
@@ -191,7 +194,7 @@ func SetReadLimit(s framing.Socket, n int64) { s.(*socket).conn.SetReadLimit(n) 
 
 // pump reads messages into the queue until the connection ends.
 func (s *socket) pump(ctx context.Context) {
-	defer close(s.pumped)
+	defer s.over()
 	defer s.drop()
 	for {
 		kind, r, err := s.conn.Reader(ctx)
@@ -215,6 +218,17 @@ func (s *socket) pump(ctx context.Context) {
 			return
 		}
 		s.push(message)
+	}
+}
+
+// over notes that nothing is read any more. The timer would keep all there is of a socket until it
+// is due.
+func (s *socket) over() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.pumped)
+	if s.next != nil {
+		s.next.Stop()
 	}
 }
 
