@@ -194,6 +194,7 @@ type chatter struct {
 
 func talking(t *testing.T, all []*person) *chatter {
 	k := &chatter{t: t, all: all, said: make([]int, len(all)), last: 200}
+	t.Cleanup(func() { k.end() }) // also where the test has failed meanwhile
 	for i, p := range all {
 		other := all[i^1]
 		k.over.Go(func() {
