@@ -542,6 +542,29 @@ func TestSec90_Caps(t *testing.T) {
 	}
 }
 
+// G05: what stands between a client and a server passes on the subprotocol, holds nothing
+// back, and asks for signs of life sooner than a proxy before it loses patience. Whose pages
+// may connect, TestSec87_Origins shows.
+func TestG05_BetweenClientAndServer(t *testing.T) {
+	const patience = time.Minute // nginx' proxy_read_timeout and Apache's ProxyTimeout
+	if l := DefaultLimits; l.Ping+l.Pong >= patience || l.KeepAlive > patience {
+		t.Errorf("signs of life come too late: %+v", l)
+	}
+	url, _ := scripted(t, func(p *peer) {
+		p.login()
+		p.send("<message><body>alone</body></message>") // and then silence
+		p.stay()
+	})
+	c, _, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{Subprotocols: []string{"mqtt", "xmpp"}})
+	if err != nil || c.Subprotocol() != "xmpp" {
+		t.Fatalf("%v, subprotocol %q", err, c.Subprotocol())
+	}
+	_ = c.CloseNow()
+	w := dial(t, url, nil)
+	w.login()
+	w.expect("message")
+}
+
 // Sec91: who is no trusted proxy has no say in whose address it is.
 func TestSec91_ForwardedFor(t *testing.T) {
 	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
