@@ -266,11 +266,6 @@ func (l *loop) resumable(kept *store.Snapshot) *stream.Snapshot {
 	if !ordered {
 		sn.ID = ""
 	}
-	stanzas := uint64(0)
-	for _, run := range sn.Order {
-		stanzas += run.To - run.From + 1
-	}
-	l.incomplete = stanzas > uint64(len(sn.Queue))
 	return sn
 }
 

@@ -34,7 +34,6 @@ type loop struct {
 	// received is the last stanza of the stream that was dealt with, and stored the last one of
 	// which the stream was told that it is committed.
 	received, stored uint64
-	incomplete       bool            // of what the stream had on its way when its page ended, not all was kept
 	doubtful         map[string]bool // of the outbox: whether the server has them is not known, see settle
 	session          *connect.Session
 	hidden           bool

@@ -205,8 +205,6 @@ func (l *loop) online(ev stream.Online) {
 		ev.Session.Features, ev.Session.Carbons = l.session.Features, l.session.Carbons
 	}
 	l.session, l.redelivers = ev.Session, ev.Resumed
-	lost := l.incomplete
-	l.incomplete = false
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{
 		Phase:     state.Online,
 		Endpoint:  ev.Session.Endpoint,
@@ -215,7 +213,7 @@ func (l *loop) online(ev stream.Online) {
 	if ev.Resumed {
 		for _, f := range l.features {
 			if f.Resumed != nil {
-				l.guard(f.Name, func() { f.Resumed(l.era, lost) })
+				l.guard(f.Name, func() { f.Resumed(l.era, ev.Lost) })
 			}
 		}
 		return

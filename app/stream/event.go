@@ -10,12 +10,12 @@ import (
 // Event reports something that happened to a Stream.
 type Event interface{ event() }
 
-// Online reports a session. With Resumed the stream was resumed: nothing was lost and
-// nothing has to be requested again. Otherwise it is a new stream. The Conn of the session
-// belongs to the stream.
+// Online reports a session. With Resumed the stream was resumed, and nothing has to be requested
+// again: nothing was lost or, with Lost, only stanzas that an earlier page had queued and not
+// stored. Otherwise it is a new stream. The Conn of the session belongs to the stream.
 type Online struct {
-	Session *connect.Session
-	Resumed bool
+	Session       *connect.Session
+	Resumed, Lost bool
 }
 
 // Redelivered reports that a resumed stream has received all stanzas that the lost socket

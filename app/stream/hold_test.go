@@ -144,7 +144,7 @@ func TestRestore_WhatWasNotStored(t *testing.T) {
 	bubble(t, Config{Restore: sn, Hold: true}, func(t *testing.T, w *world) {
 		before := w.s.Snapshot(0)
 		sv := w.next().resumed(2)
-		w.happened("trying", "resumed", "acknowledged m1", "reordered", "redelivered")
+		w.happened("trying", "resumed with a loss", "acknowledged m1", "reordered", "redelivered")
 		w.s.Commit(before)
 		sv.got()
 		sn = w.kept()

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -206,7 +207,9 @@ func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
 	}
 
 	if sess.Resumed {
-		l.emit(Online{Session: sess, Resumed: true})
+		arrived := min(int64(l.confirmedBy(sess.ResumedH)), int64(len(l.queue)))
+		lost := slices.ContainsFunc(l.queue[arrived:], func(en entry) bool { return en.st == nil })
+		l.emit(Online{Session: sess, Resumed: true, Lost: lost})
 		if !l.afterResume(sess.ResumedH) {
 			return
 		}

@@ -234,16 +234,25 @@ func (l *loop) countTooHigh(h uint32) {
 	}, ErrMiscounted)
 }
 
-// confirmUpTo confirms the stanzas of a lost session by the server's count. After a
-// restore the count may include stanzas that we do not know, see maxUnrecorded.
-func (l *loop) confirmUpTo(h uint32) bool {
+// confirmedBy returns how many stanzas of the queue a count of the server confirms after a lost
+// session. After a restore the count may include stanzas that we do not know, see maxUnrecorded.
+func (l *loop) confirmedBy(h uint32) uint32 {
 	n := h - l.acked
 	if more := int64(n) - int64(l.sent); more > 0 && more <= int64(l.unrecorded) {
-		n = uint32(l.sent)
-		defer func() { l.acked = h }()
+		return uint32(l.sent)
 	}
+	return n
+}
+
+// confirmUpTo confirms the stanzas of a lost session by the server's count.
+func (l *loop) confirmUpTo(h uint32) bool {
+	n := l.confirmedBy(h)
 	l.unrecorded = 0
-	return l.confirm(n)
+	if !l.confirm(n) {
+		return false
+	}
+	l.acked = h
+	return true
 }
 
 // afterResume confirms what the server has handled and sends the rest of the queue again,

@@ -180,6 +180,9 @@ func describe(ev Event) string {
 	}
 	switch ev := ev.(type) {
 	case Online:
+		if ev.Lost {
+			return "resumed with a loss"
+		}
 		if ev.Resumed {
 			return "resumed"
 		}
