@@ -231,11 +231,11 @@ func (DeclineContacts) traits() Trait { return Told }
 func (DismissRefusal) traits() Trait  { return Told }
 func (SetPresence) traits() Trait     { return Told }
 
-func (in StartChat) shown(*State) []Event { return []Event{ChatStarted{in.Conv}} }
+func (in StartChat) shown(*State) []Event { return []Event{ChatStarted(in)} }
 
 func (in ReadChat) shown(*State) []Event { return []Event{ChatRead(in)} }
 
-func (in KeepDraft) shown(*State) []Event { return []Event{DraftChanged{in.Conv, in.Text}} }
+func (in KeepDraft) shown(*State) []Event { return []Event{DraftChanged(in)} }
 
 func (in SendMessage) shown(s *State) (events []Event) {
 	body, chat := in.Text(), s.Chat(in.Conv)
@@ -282,7 +282,7 @@ func (in RetryMessage) shown(s *State) []Event {
 }
 
 func (in DeleteMessage) shown(*State) []Event {
-	return []Event{MessageRemoved{Conv: in.Conv, ID: in.ID}}
+	return []Event{MessageRemoved(in)}
 }
 
 func (in AddContact) shown(s *State) []Event {

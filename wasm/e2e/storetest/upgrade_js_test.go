@@ -124,7 +124,16 @@ func TestADatabaseOfBeforeRowsGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	was := state.New().With(sn.Event())
+	all, err := s.Messages(t.Context(), grace, state.Key{}, 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := all[slices.IndexFunc(all, func(m state.MessageRow) bool { return m.Mine && m.ID != "" && m.Delivery == "server" })]
+	if was.Chat(grace).Timeline.ByID(ada, old.ID) != nil {
+		t.Fatalf("%s is in memory", old.ID)
+	}
 	now := was.
+		With(state.Filed{Target: state.Target{Conv: grace, Author: ada, ID: old.ID}, Fact: state.Fact{Kind: state.Receipt, By: grace}}).
 		With(state.Filed{Target: state.Target{Conv: grace, Author: ada, ID: "queued"}, Fact: state.Fact{Kind: state.Acked, By: ada}}).
 		With(state.Filed{Target: state.Target{Conv: grace, Author: ada, ID: "of long ago"}, Fact: state.Fact{Kind: state.Receipt, By: grace}}).
 		With(state.MessageRemoved{Conv: grace, ID: "failed"}).
@@ -140,6 +149,13 @@ func TestADatabaseOfBeforeRowsGoesOn(t *testing.T) {
 		if len(got[table]) != len(want[table])-gone {
 			t.Errorf("%s: %d rows of %d, want %d to go", table, len(got[table]), len(want[table]), gone)
 		}
+	}
+	read, err := s.Find(t.Context(), grace, []store.Wanted{{Author: ada, ID: old.ID}})
+	if err != nil || len(read) != 1 {
+		t.Fatalf("%+v, %v", read, err)
+	}
+	if m := now.With(state.HistoryRead{Conv: grace, Messages: state.States(read)}).Chat(grace).Timeline.ByID(ada, old.ID); m.Delivery != state.Delivered {
+		t.Errorf("it is read as %+v", m)
 	}
 	if len(got["facts"]) != 1 {
 		t.Errorf("there are the facts %v", got["facts"])
