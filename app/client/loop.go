@@ -40,6 +40,7 @@ type loop struct {
 	// redelivers is set from a resume until what was under way to the lost socket has come.
 	redelivers bool
 	lost       time.Time      // the connection, the last time
+	restored   time.Time      // when the stream of an earlier page was taken up, zero if none was
 	gotPage    bool           // a page of an archive has come in this turn
 	leaving    sync.WaitGroup // sessions that are being closed
 

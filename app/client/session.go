@@ -70,7 +70,10 @@ func (l *loop) begun() {
 
 // run starts the stream of a session, from where it was left if that is known.
 func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
-	l.request = request
+	l.request, l.restored = request, time.Time{}
+	if restore != nil {
+		l.restored = l.Now()
+	}
 	ctx, end := context.WithCancel(context.Background())
 	l.end = end
 	fence, kept := l.fence, false
@@ -205,10 +208,15 @@ func (l *loop) online(ev stream.Online) {
 		ev.Session.Features, ev.Session.Carbons = l.session.Features, l.session.Carbons
 	}
 	l.session, l.redelivers = ev.Session, ev.Resumed
+	before := l.lost
+	if before.IsZero() {
+		before = l.restored
+	}
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{
 		Phase:     state.Online,
 		Endpoint:  ev.Session.Endpoint,
 		Delegated: ev.Session.Delegated,
+		Lost:      before,
 	}})
 	if ev.Resumed {
 		for _, f := range l.features {

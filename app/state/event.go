@@ -353,6 +353,9 @@ func (s *State) Heard(ev MessageAdded) Message {
 	default:
 		m.heard = over(s.sockets, direct)
 	}
+	if lost := s.Connection.Lost; m.heard != 0 && !lost.IsZero() && m.At.Sub(lost) < repeats {
+		m.heard |= afterLoss
+	}
 	return m
 }
 

@@ -267,6 +267,7 @@ type Connection struct {
 	// Delegated is set when the endpoint's host is neither the account's domain
 	// nor below it (RFC 7395 §6): the person is shown the host.
 	Delegated bool
+	Lost      time.Time // when the connection before this one was lost, the zero time if there was none
 }
 
 // Elsewhere reports whether another tab has the account, and nothing is kept of what is

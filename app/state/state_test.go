@@ -290,6 +290,7 @@ func TestDuplicates(t *testing.T) {
 	older := func(all ...Message) Event { return ArchivePage{Conv: grace, Messages: all, Older: true} }
 	online := ConnectionChanged{Connection{Phase: Online}}
 	lost := ConnectionChanged{Connection{Phase: Waiting}}
+	again := ConnectionChanged{Connection{Phase: Online, Lost: from("", "", 0).At}}
 	ok := func(minutes time.Duration) Message { return from("1", "ok", minutes*time.Minute) }
 	sent := func(m Message) Message { m.Delivery = OnServer; return m }
 	const uuid = "0f3f8a3e-77a5-4b61-a0a5-0c4f0c1a5b3d"
@@ -336,8 +337,16 @@ func TestDuplicates(t *testing.T) {
 		{"filed twice by ejabberd, read backwards", 1, []Event{older(at(from(uuid, "hi", 12*time.Minute), "1795877590973046")), older(at(from(uuid, "hi", 0), "1795877576088450"))}},
 		{"on one stream of ejabberd", 2, []Event{live(at(from(uuid, "hi", 0), "1795877576088450")), live(at(from(uuid, "hi", 0), "1795877590973046"))}},
 		{"filed again by ejabberd for each of the connections lost before", 1, []Event{
-			live(at(from(uuid, "hi", 0), "1795877576088450")), lost, online,
+			live(at(from(uuid, "hi", 0), "1795877576088450")), lost, again,
 			live(at(from(uuid, "hi", 5*time.Minute), "1795877590973046")), live(at(from(uuid, "hi", 6*time.Minute), "1795877590973047"))}},
+		{"heard for the first time after a loss, and filed again by ejabberd for another", 1, []Event{lost, again,
+			live(at(from(uuid, "hi", time.Minute), "1795877576088450")), live(at(from(uuid, "hi", time.Minute), "1795877590973046"))}},
+		{"the same, once without the archive's id", 1, []Event{lost, again,
+			live(at(from(uuid, "hi", time.Minute), "1795877576088450")), live(from(uuid, "hi", 5*time.Minute))}},
+		{"on a stream of ejabberd that has lasted since a loss", 2, []Event{lost, again,
+			live(at(from(uuid, "hi", time.Hour), "1795877576088450")), live(at(from(uuid, "hi", time.Hour), "1795877590973046"))}},
+		{"a bot on ejabberd, after a loss", 2, []Event{lost, again, live(at(ok(1), "1795877576088450")), live(at(ok(1), "1795877590973046"))}},
+		{"another server, after a loss", 2, []Event{lost, again, live(at(from(uuid, "hi", 0), "x")), live(at(from(uuid, "hi", 0), "y"))}},
 		{"filed again by ejabberd after an hour of losses", 1, []Event{page(at(from(uuid, "hi", 0), "1795877576088450"), at(from(uuid, "hi", time.Hour), "1795881176088450"))}},
 		{"ejabberd and days between", 2, []Event{page(at(from(uuid, "hi", 0), "1795877576088450"), at(from(uuid, "hi", 48*time.Hour), "1796050376088450"))}},
 		{"a bot on ejabberd", 2, []Event{page(at(ok(0), "1795877576088450"), at(ok(5), "1795877590973046"))}},

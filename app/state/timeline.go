@@ -55,16 +55,20 @@ type Message struct {
 }
 
 // heard is how a message has come live, as far as this page knows: the number of the
-// connection, a bit for each of the ways, and a bit for a message that was filed again.
-// Zero is no way.
+// connection, a bit for each of the ways, and a bit for a message that came not long after
+// an earlier connection was lost. Zero is no way.
 type heard uint64
 
 const (
 	direct heard = 1 << iota
 	carbon
-	refiled
+	afterLoss
 	ways = direct | carbon
 )
+
+// repeats is for how long after a loss ejabberd delivers again what lost connections may have
+// had: each of them is given up five minutes after it was lost, and they wait for each other.
+const repeats = 30 * time.Minute
 
 // over returns a way over the connection with this number.
 func over(connection, way heard) heard { return connection<<3 | way }
@@ -73,10 +77,9 @@ func (h heard) connection() heard { return h >> 3 }
 
 // both reports whether two stanzas have come the same way over one connection. They are
 // two messages then, whatever they say: a server does not repeat itself on a stream that
-// has not been interrupted. ejabberd does if it has filed the message again before: each
-// connection that was lost may have had it, and each of them gives it to this one.
+// has not been interrupted. But see refiled.
 func (h heard) both(o heard) bool {
-	return h&o&ways != 0 && h&refiled == 0 && h.connection() == o.connection()
+	return h&o&ways != 0 && h.connection() == o.connection()
 }
 
 // Words are what a message says in one text, to look for something in it and to show a part
@@ -309,7 +312,7 @@ func Same(old, m *Message) bool {
 	if m.Mine && random(m.ID) {
 		return true // it is we who have sent it again
 	}
-	if old.Body != m.Body || old.Subject != m.Subject || old.heard.both(m.heard) {
+	if old.Body != m.Body || old.Subject != m.Subject || old.heard.both(m.heard) && !refiled(old, m) {
 		return false
 	}
 	most := 24 * time.Hour
@@ -326,6 +329,16 @@ func Same(old, m *Message) bool {
 		most = 10 * time.Minute
 	}
 	return apart(old.At, m.At) <= most
+}
+
+// refiled reports whether two stanzas of one connection may be one message: each of the
+// connections that ejabberd has lost may have had it, and when it gives them up it files the
+// message again for each and gives it to this one.
+func refiled(old, m *Message) bool {
+	if (old.heard|m.heard)&afterLoss == 0 || !random(m.ID) || old.ArchiveID == "" && m.ArchiveID == "" {
+		return false
+	}
+	return (old.ArchiveID == "" || ejabberd(old.ArchiveID)) && (m.ArchiveID == "" || ejabberd(m.ArchiveID))
 }
 
 // random reports whether an id is none that is counted up or written into a program.
@@ -503,10 +516,7 @@ func (t Timeline) merge(old, m *Message, archived bool, rev uint64) Timeline {
 	if m.heard.connection() == learned.heard.connection() {
 		learned.heard |= m.heard
 	} else if m.heard != 0 {
-		learned.heard = m.heard | learned.heard&refiled
-	}
-	if m.ArchiveID != "" && copied(old, m) {
-		learned.heard |= refiled
+		learned.heard = m.heard
 	}
 	if learned.Mine && m.ArchiveID != "" && (learned.Delivery == Queued || learned.Delivery == Failed && !learned.Bounced) {
 		learned.Delivery, learned.Problem = OnServer, ""
