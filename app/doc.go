@@ -82,9 +82,9 @@
 //	view              Do(state.SendMessage)
 //	feature/chat      Emit(MessageAdded, queued): on screen at once
 //	features          Decorate: each adds its payload
-//	client.commit     the outbox is on the disk before the wire sees it
-//	stream            queues, counts, sends again after a lost socket: what the outbox has
-//	framing.Append    one message, escaped by construction
+//	stream.Send       framing.Append, once: escaped by construction; gives it its number
+//	client.commit     the outbox, which has it as it leaves, is on the disk before the wire sees it
+//	stream.Commit     now it is written, counted, and written again after a lost socket
 //
 // Nothing on these two ways waits. If a feature must one day (for keys, or for an upload), the
 // place to wait is before client.receive, or between Decorate and the outbox: in a queue of the
