@@ -389,7 +389,7 @@ func (v *serving) listenToServers(r *running, s *settings) error {
 			return err
 		}
 		v.others = append(v.others, names)
-		go func() { _ = gateway.ServeNames(names, uint16(l.Addr().(*net.TCPAddr).Port)) }() // until it is closed
+		go func() { _ = gateway.ServeNames(names, l.Addr().(*net.TCPAddr).AddrPort()) }() // until it is closed
 	}
 	go r.outgoing(l)
 	return nil

@@ -74,7 +74,7 @@ func namesOf(t *testing.T, l net.Listener) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	go func() { _ = ServeNames(conn, uint16(l.Addr().(*net.TCPAddr).Port)) }()
+	go func() { _ = ServeNames(conn, l.Addr().(*net.TCPAddr).AddrPort()) }()
 	return conn.LocalAddr().String()
 }
 
@@ -145,12 +145,49 @@ func TestFederation_Prosody(t *testing.T) {
 	known, said := names{}, &frames{}
 	a := found(t, xmpptest.KindProsody, "a.test", known, said.of("a.test"))
 	b := found(t, xmpptest.KindProsody13, "b.test", known)
-	talk(t, a, b)
+	ada, grace := talk(t, a, b)
 	said.show(t, "Prosody 0.12 and 13")
+
+	// Sockets that are lost are opened anew.
+	a.mu.Lock()
+	for l := range a.links {
+		go l.drop()
+	}
+	a.mu.Unlock()
+	eventually(t, "the streams are gone", func() bool { return a.Streams() == 0 && b.Streams() == 0 })
+	ada.say(grace.jid, "are you still there?")
+	grace.hears(t, ada.jid, "are you still there?")
+	grace.say(ada.jid, "yes")
+	ada.hears(t, grace.jid, "yes")
+
+	// What cannot be delivered comes back to its author.
+	ada.say("nobody@nowhere.test", "hello?")
+	ada.until(t, "told that it did not arrive", func(s *state.State) bool {
+		c := s.Chat("nobody@nowhere.test")
+		return c != nil && len(c.Timeline.Newest(1)) == 1 && c.Timeline.Newest(1)[0].Bounced
+	})
+	if !a.log.says("nowhere.test has no WebSocket for servers") {
+		t.Error("the log does not say why")
+	}
 	for _, f := range []*federated{a.federated, b.federated} {
 		if !f.log.says("by=dialback") || f.log.says("by=external") {
 			t.Error("the streams were not authenticated by dialback")
 		}
+	}
+}
+
+// Prosody with ejabberd, of either age.
+func TestFederation_Ejabberd(t *testing.T) {
+	for _, kinds := range [][2]xmpptest.Kind{
+		{xmpptest.KindProsody13, xmpptest.KindEjabberd24},
+		{xmpptest.KindEjabberd, xmpptest.KindProsody},
+	} {
+		t.Run(string(kinds[0])+" and "+string(kinds[1]), func(t *testing.T) {
+			known := names{}
+			a := found(t, kinds[0], "a.test", known)
+			b := found(t, kinds[1], "b.test", known)
+			talk(t, a, b)
+		})
 	}
 }
 
@@ -169,12 +206,16 @@ module:hook("s2sout-pre-connect", function (event) trust(event.session); end);
 `
 
 // The same with xmpp-proxy at one side, the other implementation of XEP-0468, which
-// authenticates by certificate alone. Who has built it runs this (make federation
-// PEER=xmpp-proxy); what it sends is in TestTolerated, which needs none.
+// authenticates by certificate alone. It takes five minutes to build, so that only a machine
+// which has it runs this (make federation PEER=xmpp-proxy builds it); what it sends, all
+// machines replay in TestW01_XMPPProxyFrames.
 func TestFederation_XMPPProxy(t *testing.T) {
 	binary := os.Getenv("XMPP_PROXY")
-	if binary == "" {
-		t.Log("XMPP_PROXY does not say where xmpp-proxy is")
+	if cache, err := os.UserCacheDir(); err == nil && binary == "" {
+		binary = filepath.Join(cache, "natter-test", "xmpp-proxy", "bin", "xmpp-proxy")
+	}
+	if _, err := os.Stat(binary); err != nil {
+		t.Log("xmpp-proxy has not been built here: make federation PEER=xmpp-proxy")
 		return
 	}
 	known, said := names{}, &frames{}

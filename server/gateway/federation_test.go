@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/net/dns/dnsmessage"
 
 	"natter/app/connect/discover"
 	"natter/app/xmpptest"
@@ -895,19 +897,35 @@ func TestServeNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	go func() { _ = ServeNames(conn, 5270) }()
-	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", conn.LocalAddr().String())
-	}}
-	_, all, err := resolver.LookupSRV(t.Context(), "xmpp-server", "tcp", "b.test")
-	if err != nil || len(all) != 1 || *all[0] != (net.SRV{Target: "localhost.", Port: 5270}) {
-		t.Errorf("%v, %v", all, err)
+	go func() { _ = ServeNames(conn, netip.MustParseAddrPort("127.0.0.1:5270")) }()
+	ask, err := net.Dial("udp", conn.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, all, err := resolver.LookupSRV(t.Context(), "xmpps-server", "tcp", "b.test"); err == nil {
-		t.Errorf("with TLS from the first byte: %v", all)
-	}
-	if answer := name([]byte("nonsense"), 1); answer != nil {
-		t.Errorf("nonsense is answered with %q", answer)
+	defer ask.Close()
+	_ = ask.SetDeadline(time.Now().Add(time.Minute))
+	for name, want := range map[string]string{"_XMPP-server._tcp.b.test.": "127.0.0.1.:5270", "_xmpps-server._tcp.b.test.": ""} {
+		m := dnsmessage.Message{Header: dnsmessage.Header{ID: 7}, Questions: []dnsmessage.Question{
+			{Name: dnsmessage.MustNewName(name), Type: dnsmessage.TypeSRV, Class: dnsmessage.ClassINET}}}
+		packed, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = ask.Write([]byte("nonsense")) // gets no answer
+		_, _ = ask.Write(packed)
+		buf := make([]byte, 512)
+		n, err := ask.Read(buf)
+		if err != nil || m.Unpack(buf[:n]) != nil || m.ID != 7 || !m.Response {
+			t.Fatalf("%v: %+v", err, m)
+		}
+		got := ""
+		for _, r := range m.Answers {
+			srv := r.Body.(*dnsmessage.SRVResource)
+			got += fmt.Sprintf("%s:%d", srv.Target, srv.Port)
+		}
+		if got != want || (m.RCode == dnsmessage.RCodeNameError) != (want == "") {
+			t.Errorf("%s is at %q, %v", name, got, m.RCode)
+		}
 	}
 }
 
