@@ -458,7 +458,7 @@ func TestToleratedNothingElse(t *testing.T) {
 }
 
 // Frames that are not masked are refused with 1002, and the log says whose they were.
-func TestH05_UnmaskedFramesBetweenServers(t *testing.T) {
+func TestUnmaskedFramesBetweenServers(t *testing.T) {
 	f, _ := receiving(t)
 	conn, err := tls.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(f.wss, "wss://"), "/s2s"), trusting())
 	if err != nil {
@@ -480,7 +480,7 @@ func TestH05_UnmaskedFramesBetweenServers(t *testing.T) {
 	if err != nil || n < 4 || buf[0] != 0x88 || int(buf[2])<<8|int(buf[3]) != 1002 {
 		t.Errorf("answered with % x, %v", buf[:n], err)
 	}
-	eventually(t, "the log says why", func() bool { return f.log.says("does not mask its frames") })
+	eventually(t, "the log says why", func() bool { return f.log.says("does not mask its frames") && f.log.says("reason=unmasked") })
 }
 
 // A page of another origin is no server.

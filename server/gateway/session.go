@@ -423,6 +423,8 @@ func kindOf(err error) string {
 		return "closed"
 	case errors.Is(err, framing.ErrBinary):
 		return "binary"
+	case errors.Is(err, framing.ErrUnmasked):
+		return "unmasked"
 	case errors.As(err, &closed) && closed.Code == 1009:
 		return "too-large"
 	case errors.As(err, &closed):
