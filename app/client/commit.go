@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"natter/app/state"
@@ -84,16 +85,25 @@ func (l *loop) commit() {
 		if l.link != nil {
 			l.tell(l.state, l.granted())
 		}
-		if wait := lull - now.Sub(l.began); l.streamDirty && !l.meant && !l.urgent && wait > 0 && wait <= lull {
-			l.lookIn(wait)
-			return
-		}
 		if !l.streamDirty {
 			l.urgent, l.meant = false, false
 			return
 		}
 	}
+	if wait := lull - now.Sub(l.began); onlyCounts(b) && !l.meant && !l.urgent && wait > 0 && wait <= lull {
+		l.lookIn(wait)
+		return
+	}
 	l.start(b)
+}
+
+// onlyCounts reports whether a batch says no more than the counts of the stream do: that the
+// server has stanzas of the outbox.
+func onlyCounts(b *store.Batch) bool {
+	return len(b.Settings) == 0 && !slices.ContainsFunc(b.Rows, func(r state.Row) bool {
+		_, out := r.Value.(*state.Outgoing)
+		return !out || !r.Gone
+	})
 }
 
 // lookIn has the loop look again whether a commit is due.
