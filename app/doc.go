@@ -10,7 +10,8 @@
 //	  legible/          what strangers wrote, safe to show
 //	  steps/            counts the work on what strangers wrote, for tests that bound it
 //	  state/            the shared language: State, Event, Intent, Row; pure functions;
-//	                    plan.go says how an archive is read, coverage.go what of it is here
+//	                    plan.go says how an archive is read, coverage.go what of it is here, span.go
+//	                    what of a conversation is in memory
 //	    tree/           ordered maps that never change, and what differs between two
 //	  connect/          from an address to a bound stream: discover, dial, redirect, negotiate
 //	    discover/       from a domain to WebSocket endpoints (host-meta)
@@ -121,6 +122,10 @@
 // fact waits: the store puts it into the row of the message, with which it comes into memory, or
 // into a table of its own while there is no such message. So nothing is read to find a message,
 // and in whichever order all comes the picture is the same.
+//
+// In memory are the ends of conversations, and what is around the place where the person looks
+// (state.Look). A jump reads only around its target; the rest leaves again (state.Released). Between
+// two such spans is a hole, which nobody reads across.
 //
 // A change touches:
 //

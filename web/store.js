@@ -94,6 +94,8 @@ window.natterStore = (() => {
       lead: () => lead(db, (mine = newName())),
       load: (text) => load(db, JSON.parse(text)),
       messages: (text) => messages(db, JSON.parse(text)),
+      after: (text) => after(db, JSON.parse(text)),
+      count: (text) => count(db, JSON.parse(text)),
       ends: (text) => ends(db, JSON.parse(text)),
       nth: (text) => nth(db, JSON.parse(text)),
       find: (text) => find(db, JSON.parse(text)),
@@ -204,6 +206,19 @@ window.natterStore = (() => {
   async function messages(db, { peer, time, seq, n }) {
     const range = time || seq ? before(peer, time, seq) : all(peer);
     return JSON.stringify(await newest(db.transaction("messages").objectStore("messages"), range, n));
+  }
+
+  async function after(db, { peer, time, seq, n }) {
+    const table = db.transaction("messages").objectStore("messages");
+    const range = time || seq ? IDBKeyRange.bound([peer, time, seq], [peer, []], true) : all(peer);
+    return JSON.stringify(n > 0 ? await result(table.getAll(range, n)) : []);
+  }
+
+  async function count(db, { peer, after, before }) {
+    const table = db.transaction("messages").objectStore("messages");
+    const [from, to] = [after, before].map(({ time, seq }) => [peer, time, seq]);
+    if (indexedDB.cmp(from, to) >= 0) return "0"; // no such range can be made
+    return JSON.stringify(await result(table.count(IDBKeyRange.bound(from, to, true, true))));
   }
 
   // ends answers in parts too.

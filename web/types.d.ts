@@ -195,6 +195,8 @@ interface Tables {
   load(text: string): Promise<string[]>;
   messages(text: string): Promise<string>;
   ends(text: string): Promise<string[]>;
+  after(text: string): Promise<string>;
+  count(text: string): Promise<string>;
   nth(text: string): Promise<string>;
   find(text: string): Promise<string>;
   search(text: string): Promise<string>;

@@ -260,7 +260,7 @@ func (p *person) scrollBack(peer jid.JID) {
 			if g := s.Older(state.Direct.With(peer)); g != nil {
 				gap = *g
 			}
-			return gap, s.Chat(state.Direct.With(peer)).Earlier, s.Chat(state.Direct.With(peer)).Timeline.Len()
+			return gap, s.Chat(state.Direct.With(peer)).Earlier(), s.Chat(state.Direct.With(peer)).Timeline.Len()
 		}
 		s := p.until("a page", func(s *state.State) bool { gap, _, _ := above(s); return !gap.Fill.Loading })
 		if s.Whole(state.Direct.With(peer)) {

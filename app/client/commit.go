@@ -168,6 +168,7 @@ func (l *loop) committed(c *commit) {
 	switch {
 	case err == nil:
 		l.kept, l.server = c.state, c.server
+		l.releaseAll()
 		if p := l.state.Storage; p != nil && p.Kind != notRemembered.Kind {
 			l.Emit(state.StorageChanged{})
 		}

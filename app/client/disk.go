@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -10,53 +11,139 @@ import (
 	"natter/app/store"
 )
 
-// news leaves out of a page of the archive what is on disk and not in memory, where the
-// timeline cannot recognise it.
-func (l *loop) news(page state.ArchivePage) state.ArchivePage {
-	chat := l.deepen(page)
-	if l.store == nil || chat == nil || !chat.Earlier {
-		return page
+const (
+	// backPage is how many messages are read on either side of a place.
+	backPage = 200
+	// mostRead is how many are read at most of what an archive's page is among.
+	mostRead = 1000
+	// lookedAt and others are how many messages of a conversation may be in memory before it
+	// is released: of the one that the person looks at, and of all others.
+	lookedAt, others = 1500, 200
+)
+
+// lookAt has in memory what is around the place that the person looks at, and lets go of what was
+// around the one before.
+func (l *loop) lookAt(in state.Look) {
+	before := l.looking
+	l.looking = in
+	if in.Conv != before.Conv {
+		l.release(before.Conv)
 	}
+	chat := l.state.Chat(in.Conv)
+	if l.store == nil || chat == nil || !chat.Timeline.Holes() {
+		return
+	}
+	switch tail := chat.Timeline.Tail(); {
+	case in.At != (state.Key{}):
+		l.readAround(in.Conv, in.At, in.At, backPage)
+	case in.Unread && chat.ReadTo == (state.Key{}):
+		l.readBefore(in.Conv, tail, min(chat.Unread+backPage, mostRead))
+	case in.Unread:
+		l.looking.At = chat.ReadTo
+		l.readAround(in.Conv, chat.ReadTo, chat.ReadTo, backPage)
+	case len(chat.Timeline.Newest(window.Messages)) < window.Messages:
+		l.readBefore(in.Conv, tail, window.Messages)
+	}
+	l.release(in.Conv)
+}
+
+// earliest returns where the span begins that the person looks at, Lowest if the store has nothing
+// before it.
+func (l *loop) earliest(conv state.ConvID) state.Key {
+	chat := l.state.Chat(conv)
+	if l.store == nil || chat == nil {
+		return state.Lowest
+	}
+	if at := l.looking.At; l.looking.Conv == conv && at != (state.Key{}) {
+		if from, _, here := chat.Timeline.Span(at); here {
+			return from
+		}
+	}
+	return chat.Timeline.Tail()
+}
+
+// readAround reads what the store has from one place to another, and so many messages on either side.
+// It asks for nothing that is in memory.
+func (l *loop) readAround(conv state.ConvID, from, to state.Key, beside int) {
+	t := l.state.Chat(conv).Timeline
+	if above := t.Before(from, beside); len(above) < beside {
+		if low, _, here := t.Span(from); !here {
+			l.readBefore(conv, from, beside)
+		} else if low != state.Lowest {
+			l.readBefore(conv, low, beside-len(above))
+		}
+	}
+	for n := 0; n < mostRead; n += beside {
+		t = l.state.Chat(conv).Timeline
+		_, high, here := t.Span(from)
+		if !here {
+			return // it could not be read
+		}
+		if high == state.Highest || to.Before(high) && len(t.From(to, beside)) == beside {
+			return
+		}
+		if !l.readAfter(conv, high, beside) {
+			return
+		}
+		from = high
+	}
+}
+
+// readBefore reads up to n messages, the last of them at a place or before it.
+func (l *loop) readBefore(conv state.ConvID, to state.Key, n int) bool {
+	rows, err := l.store.Messages(context.Background(), conv, state.Key{Time: to.Time, Seq: to.Seq + 1}, n)
+	if err != nil {
+		l.trouble(err)
+		return false
+	}
+	l.Emit(state.HistoryRead{Conv: conv, Messages: state.States(rows), Earlier: len(rows) == n, To: to})
+	return true
+}
+
+// readAfter reads up to n messages after a place that is in memory.
+func (l *loop) readAfter(conv state.ConvID, from state.Key, n int) bool {
+	rows, err := l.store.After(context.Background(), conv, from, n)
+	if err != nil {
+		l.trouble(err)
+		return false
+	}
+	ev := state.HistoryRead{Conv: conv, Messages: state.States(rows), From: from}
+	if len(rows) == n {
+		ev.To = rows[n-1].Message.Key
+	}
+	l.Emit(ev)
+	return true
+}
+
+// recognise has in memory what the store has of a page of the archive, and what is around it.
+// There the timeline recognises it, and knows where it stands.
+func (l *loop) recognise(page state.ArchivePage) {
+	chat := l.state.Chat(page.Conv)
+	if l.store == nil || chat == nil || !chat.Timeline.Holes() || len(page.Messages) == 0 {
+		return
+	}
+	first, last := page.Messages[0].At.UnixMicro(), page.Messages[len(page.Messages)-1].At.UnixMicro()
+	if from, to := (state.Key{Time: first}), (state.Key{Time: max(first, last)}); !chat.Timeline.Whole(from, to) || !chat.Timeline.Above(from) {
+		l.readAround(page.Conv, from, to, backPage)
+	}
+	t := l.state.Chat(page.Conv).Timeline
 	var wanted []store.Wanted
 	for i := range page.Messages {
-		if m := &page.Messages[i]; chat.Timeline.Find(m) == nil {
+		if m := &page.Messages[i]; t.Find(m) == nil {
 			wanted = append(wanted, store.Wanted{Archive: m.ArchiveID}, store.Wanted{Author: m.Author, ID: m.ID})
 		}
 	}
 	rows, err := l.store.Find(context.Background(), page.Conv, wanted)
 	if err != nil || len(rows) == 0 {
-		return page
+		return
 	}
-	known := state.States(rows)
-	page.Messages = slices.DeleteFunc(slices.Clone(page.Messages), func(m state.Message) bool {
-		for k := range known {
-			if !state.Same(&known[k], &m) {
-				continue
-			}
-			if known[k].ArchiveID != "" && !state.Misdated(&known[k], &m) {
-				return true
-			}
-			// One of the page is the archive's copy of it, and no other: in memory it learns
-			// which, and when it was sent.
-			l.readTo(page.Conv, known[k].Key)
-		}
-		return false
-	})
-	return page
-}
-
-// readTo reads back to a place, and reports whether that is in memory then.
-func (l *loop) readTo(conv state.ConvID, at state.Key) bool {
-	for at.Before(l.edges[conv]) {
-		n, err := l.readPage(conv, backPage)
-		if err != nil {
-			l.trouble(err)
-		}
-		if n == 0 {
-			return false
+	l.Emit(state.HistoryRead{Conv: page.Conv, Messages: state.States(rows), Alone: true})
+	for _, m := range rows {
+		if m.ArchiveID == "" {
+			// Others that are much like it may be meant as well.
+			l.readAround(page.Conv, m.Message.Key, m.Message.Key, backPage)
 		}
 	}
-	return true
 }
 
 // known reports whether a message that comes live is on disk and not in memory. Servers
@@ -65,10 +152,10 @@ func (l *loop) readTo(conv state.ConvID, at state.Key) bool {
 func (l *loop) known(ev state.MessageAdded) bool {
 	heard, chat := l.state.Heard(ev), l.state.Chat(ev.Conv)
 	m := &heard
-	if l.store == nil || chat == nil || !chat.Earlier || m.Delivery == state.Queued || chat.Timeline.Find(m) != nil {
+	if l.store == nil || chat == nil || !chat.Timeline.Holes() || m.Delivery == state.Queued || chat.Timeline.Find(m) != nil {
 		return false
 	}
-	if first := chat.Timeline.First(); !m.Mine && first != nil && m.At.UnixMicro()-first.Key.Time > repeated.Microseconds() {
+	if tail := chat.Timeline.Tail(); !m.Mine && m.At.UnixMicro()-tail.Time > repeated.Microseconds() {
 		return false // all that it could repeat is in memory
 	}
 	rows, err := l.store.Find(context.Background(), ev.Conv,
@@ -83,29 +170,10 @@ func (l *loop) known(ev state.MessageAdded) bool {
 // state.Same, with some more for clocks that differ.
 const repeated = 25 * time.Hour
 
-// deepen reads back to where a page of the archive begins, if that is before what is in
-// memory: what is only on the disk would be a hole between the two, which nobody sees. It
-// returns the conversation.
-func (l *loop) deepen(page state.ArchivePage) *state.Chat {
-	for {
-		chat := l.state.Chat(page.Conv)
-		if chat == nil || !chat.Earlier || len(page.Messages) == 0 {
-			return chat
-		}
-		first := chat.Timeline.First()
-		if first != nil && first.Key.Time < page.Messages[0].At.UnixMicro() {
-			return chat
-		}
-		if n, err := l.readPage(page.Conv, backPage); n == 0 || err != nil {
-			return l.state.Chat(page.Conv)
-		}
-	}
-}
-
-// recall reads back to a message of ours that the person has seen in another tab, and wants to
-// send once more or to delete.
+// recall has in memory a message of ours that the person has seen in another tab, and wants to send
+// once more or to delete.
 func (l *loop) recall(conv state.ConvID, id string) {
-	if chat := l.state.Chat(conv); l.store == nil || chat == nil || !chat.Earlier || chat.Timeline.ByID(l.state.Account(), id) != nil {
+	if chat := l.state.Chat(conv); l.store == nil || chat == nil || !chat.Timeline.Holes() || chat.Timeline.ByID(l.state.Account(), id) != nil {
 		return
 	}
 	rows, err := l.store.Find(context.Background(), conv, []store.Wanted{{Author: l.state.Account(), ID: id}})
@@ -113,39 +181,31 @@ func (l *loop) recall(conv state.ConvID, id string) {
 		l.trouble(err)
 		return
 	}
-	if len(rows) > 0 {
-		l.readTo(conv, rows[0].Message.Key)
-	}
+	l.Emit(state.HistoryRead{Conv: conv, Messages: state.States(rows), Alone: true})
 }
 
 // readElsewhere counts what is left unread where the person has read, on another device, up to a
-// message that is on the disk and not in memory. What is between the two is counted and not read.
+// message after which not all is in memory. What is between the two is counted and not read.
 func (l *loop) readElsewhere(ev state.Filed) {
 	chat := l.state.Chat(ev.Conv)
-	if l.store == nil || ev.Kind != state.ReadMark || ev.By != l.state.Account() || chat == nil || !chat.Earlier ||
-		chat.Unread == 0 || chat.Timeline.ByID(ev.Author, ev.ID) != nil {
+	if l.store == nil || ev.Kind != state.ReadMark || ev.By != l.state.Account() || chat == nil || !chat.Timeline.Holes() || chat.Unread == 0 {
 		return
 	}
-	rows, err := l.store.Find(context.Background(), ev.Conv, []store.Wanted{{Author: ev.Author, ID: ev.ID}})
-	first := chat.Timeline.First()
-	if err != nil || len(rows) == 0 || first == nil || !chat.ReadTo.Before(rows[0].Message.Key) {
+	var at state.Key
+	if m := chat.Timeline.ByID(ev.Author, ev.ID); m != nil {
+		at = m.Key
+	} else if rows, err := l.store.Find(context.Background(), ev.Conv, []store.Wanted{{Author: ev.Author, ID: ev.ID}}); err != nil || len(rows) == 0 {
+		return
+	} else {
+		at = rows[0].Message.Key
+	}
+	unread, from, to := chat.Timeline.Later(at)
+	if from == to || !chat.ReadTo.Before(at) {
 		return
 	}
-	unread := 0
-	for _, m := range chat.Timeline.From(first.Key, chat.Timeline.Len()) {
-		if !m.Mine {
-			unread++
-		}
+	if kept, err := l.store.Count(context.Background(), ev.Conv, from, to); err == nil {
+		l.state = l.state.With(state.ReadElsewhere{Conv: ev.Conv, To: at, Unread: unread + kept})
 	}
-	// How many of the newest on the disk come after a place, up to most.
-	after := func(k state.Key, most int) int {
-		return sort.Search(most, func(n int) bool {
-			m, err := l.store.Nth(context.Background(), ev.Conv, n+1)
-			return err != nil || m == nil || !k.Before(m.Message.Key)
-		})
-	}
-	unread += after(rows[0].Message.Key, chat.Timeline.Len()+chat.Unread) - after(first.Key, chat.Timeline.Len()) - 1
-	l.state = l.state.With(state.ReadElsewhere{Conv: ev.Conv, To: rows[0].Message.Key, Unread: unread})
 }
 
 // readEnds reads the ends of the conversations in which something was said last. It
@@ -157,7 +217,7 @@ func (l *loop) readEnds() {
 	}
 	var ends []end
 	for c := range l.state.Chats {
-		if last := c.Timeline.Last(); c.Earlier && last != nil && c.Timeline.Len() < window.Messages {
+		if last := c.Timeline.Last(); c.Timeline.Holes() && last != nil && c.Timeline.Len() < window.Messages {
 			ends = append(ends, end{c, last.Key})
 		}
 	}
@@ -172,56 +232,40 @@ func (l *loop) readEnds() {
 		return // what fails here is tried again by who asks
 	}
 	for i, rows := range pages {
-		ev := state.HistoryRead{Conv: convs[i], Messages: state.States(rows), Earlier: len(rows) == window.Messages}
-		if len(rows) > 0 {
-			l.edges[ev.Conv] = rows[0].Message.Key
-		}
-		l.Emit(ev)
+		l.Emit(state.HistoryRead{Conv: convs[i], Messages: state.States(rows), Earlier: len(rows) == window.Messages})
 	}
 }
 
-// readOlder reads the page before what is in memory from the store, if it has one.
-func (l *loop) readOlder(conv state.ConvID) bool {
-	n, _ := l.readPage(conv, window.Messages)
-	return n > 0
+// releaseAll lets go of what has been committed of conversations that have grown in memory.
+func (l *loop) releaseAll() {
+	if l.released == nil {
+		l.released = state.New()
+	}
+	for _, conv := range l.state.ChatsSince(l.released) {
+		l.release(conv)
+	}
+	l.released = l.state
 }
 
-// readPage reads up to n messages before what is in memory and returns how many there
-// were.
-func (l *loop) readPage(conv state.ConvID, n int) (int, error) {
-	chat := l.state.Chat(conv)
-	if l.store == nil || chat == nil || !chat.Earlier {
-		return 0, nil
+// release lets go of what can be read again of a conversation, if there is much of it.
+func (l *loop) release(conv state.ConvID) {
+	chat, most, ev := l.state.Chat(conv), others, state.Released{Conv: conv}
+	if conv == l.looking.Conv {
+		most = lookedAt
 	}
-	rows, err := l.store.Messages(context.Background(), conv, l.edges[conv], n)
-	if err != nil {
-		return 0, err
-	}
-	if len(rows) > 0 {
-		l.edges[conv] = rows[0].Message.Key
-	}
-	l.Emit(state.HistoryRead{Conv: conv, Messages: state.States(rows), Earlier: len(rows) == n})
-	return len(rows), nil
-}
-
-// What reach reads in one turn of the loop, and how much above the place it goes to.
-const (
-	backPage  = 200
-	backAbove = 30
-)
-
-// reach reads until a place is in memory, a page in each turn. All that comes after
-// it is in memory then too: a conversation has no hole.
-func (l *loop) reach(conv state.ConvID, to state.Key) {
-	chat := l.state.Chat(conv)
-	if chat == nil || len(chat.Timeline.Before(to, backAbove)) == backAbove {
+	if l.store == nil || chat == nil || chat.Timeline.Len() <= most {
 		return
 	}
-	n, err := l.readPage(conv, backPage)
-	switch {
-	case err != nil:
-		l.trouble(err)
-	case n > 0:
-		l.After(0, func() { l.reach(conv, to) })
+	if conv == l.looking.Conv {
+		if ev.At = l.looking.At; ev.At == (state.Key{}) {
+			ev.At = chat.Timeline.Last().Key
+		}
 	}
+	if ev.Upto = math.MaxUint64; l.link == nil || l.leads {
+		if l.kept == nil {
+			return
+		}
+		ev.Upto = l.kept.Rev
+	}
+	l.Emit(ev)
 }

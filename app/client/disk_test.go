@@ -217,8 +217,8 @@ func TestAStartReadsTwice(t *testing.T) {
 			want = 1 // said long ago
 		}
 		chat := l.state.Chat(conv(i))
-		if got := chat.Timeline.Len(); got != want || !chat.Earlier {
-			t.Errorf("of %s there are %d messages, want %d; more before them: %v", peer(i), got, want, chat.Earlier)
+		if got := chat.Timeline.Len(); got != want || !chat.Earlier() {
+			t.Errorf("of %s there are %d messages, want %d; more before them: %v", peer(i), got, want, chat.Earlier())
 		}
 		n := 60 - want
 		for _, m := range chat.Timeline.Newest(want) {
@@ -228,8 +228,9 @@ func TestAStartReadsTwice(t *testing.T) {
 			n++
 		}
 	}
-	if n, err := l.readPage(conv(9), window.Messages); n != 10 || err != nil || l.state.Chat(conv(9)).Timeline.Len() != 60 {
-		t.Errorf("before that there are %d, %v", n, err)
+	l.do(state.LoadOlder{Conv: conv(9)})
+	if n := l.state.Chat(conv(9)).Timeline.Newest(100); len(n) != 60 {
+		t.Errorf("with what comes before that there are %d", len(n))
 	}
 }
 
@@ -337,8 +338,8 @@ func aWordAbout(t *testing.T, many int, only string) {
 					t.Errorf("it is %+v, seen to %v", m, c.SeenTo)
 				}
 			}
-			for range 6 {
-				l.readOlder(grace)
+			for range 2 {
+				l.do(state.LoadOlder{Conv: grace})
 			}
 			check(l.state.Chat(grace))
 			l.save()
@@ -410,6 +411,11 @@ func (c *counting) Nth(ctx context.Context, conv state.ConvID, n int) (*state.Me
 func (c *counting) Ends(ctx context.Context, convs []state.ConvID, n int) ([][]state.MessageRow, error) {
 	c.ends++
 	return c.Store.Ends(ctx, convs, n)
+}
+
+func (c *counting) After(ctx context.Context, conv state.ConvID, after state.Key, n int) ([]state.MessageRow, error) {
+	c.pages++
+	return c.Store.After(ctx, conv, after, n)
 }
 
 func (c *counting) Messages(ctx context.Context, conv state.ConvID, before state.Key, n int) ([]state.MessageRow, error) {

@@ -59,14 +59,13 @@ func (l *loop) rescue(s store.Store) {
 		}
 	}
 	l.store, l.kept, l.server, l.streamDirty = s, nil, "", true
-	l.edges = map[state.ConvID]state.Key{}
 	l.watch(s)
 }
 
 // lost returns the event that what was only in the tables of a conversation is gone.
 func lost(c *state.Chat) (ev state.Forgotten, ok bool) {
-	first := c.Timeline.First()
-	if !c.Earlier || first == nil {
+	first := c.Timeline.Get(c.Timeline.Tail())
+	if first == nil {
 		return ev, false
 	}
 	return state.Forgotten{

@@ -55,11 +55,12 @@ type keeping struct {
 	committing     // see commit.go
 	store          store.Store
 	request        connect.Request
-	edges          map[state.ConvID]state.Key // the first message read of each conversation; what was missed may come before it
-	unwatch        func()                     // see watch
-	forgetOnSignIn bool                       // see letGo: this sign-in is without Remember, and something is kept
-	createdTables  bool                       // by this sign-in
-	onScreen       state.ConvID               // the conversation to show first
+	looking        state.Look   // where the person looks
+	released       *state.State // when releaseAll was done last
+	unwatch        func()       // see watch
+	forgetOnSignIn bool         // see letGo: this sign-in is without Remember, and something is kept
+	createdTables  bool         // by this sign-in
+	onScreen       state.ConvID // the conversation to show first
 }
 
 // serverSetting is where the endpoint that the person typed is kept.
@@ -120,43 +121,13 @@ func (l *loop) load() *store.Snapshot {
 	}
 	before := l.state
 	l.Emit(snapshot.Event())
-	for c := range before.Chats {
-		if ev := l.readBack(c, l.state.Chat(c.Conv)); ev != nil {
-			l.Emit(ev)
-		}
-	}
-	l.kept = l.state
-	l.edges = map[state.ConvID]state.Key{}
-	for c := range l.state.Chats {
-		if first := c.Timeline.First(); first != nil {
-			l.edges[c.Conv] = first.Key
-		}
-	}
+	l.kept, l.released = l.state, l.state
 	if before.Me == "" {
 		l.c.publish(l.state) // the list is on screen before more is read
 	}
 	l.readEnds()
+	l.lookAt(l.looking)
 	return snapshot
-}
-
-// readBack reads as far back as is in memory of a conversation.
-func (l *loop) readBack(old, c *state.Chat) state.Event {
-	first := old.Timeline.First()
-	if c == nil || first == nil || !c.Earlier || c.Timeline.Len() == 0 {
-		return nil
-	}
-	ev := state.HistoryRead{Conv: c.Conv, Earlier: true}
-	for edge := c.Timeline.First().Key; ev.Earlier && first.Key.Before(edge); {
-		rows, err := l.store.Messages(context.Background(), c.Conv, edge, window.Messages)
-		if err != nil {
-			break // it is on disk still
-		}
-		ev.Messages = append(state.States(rows), ev.Messages...)
-		if ev.Earlier = len(rows) == window.Messages; ev.Earlier {
-			edge = rows[0].Message.Key
-		}
-	}
-	return ev
 }
 
 func (l *loop) trouble(err error) {

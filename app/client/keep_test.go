@@ -131,7 +131,7 @@ func TestReadPositionsOutliveThePage(t *testing.T) {
 		if n := ada.State().Chat(grace.conv()).Timeline.Len(); n != 50 {
 			t.Errorf("%d messages are in memory", n)
 		}
-		ada.Do(state.LoadBack{Conv: grace.conv(), To: was.ReadTo})
+		ada.Do(state.Look{Conv: grace.conv(), Unread: true})
 		ada.until("where reading stopped", func(s *state.State) bool {
 			m := s.Chat(grace.conv()).Timeline.Get(was.ReadTo)
 			return m != nil && m.Body == "seen"
@@ -466,12 +466,12 @@ func TestSec59_Sec61_Promise3_DyingAnywhere(t *testing.T) {
 				theirs := ada.by(grace.account, false)
 				return len(theirs) > 0 && theirs[len(theirs)-1] == "hers, the last"
 			})
-			for ada.State().Chat(grace.conv()).Earlier {
+			for ada.State().Chat(grace.conv()).Earlier() {
 				n := len(ada.bodies(grace.account))
 				ada.Do(state.LoadOlder{Conv: grace.conv()})
 				ada.until("older ones", func(s *state.State) bool {
 					c := s.Chat(grace.conv())
-					return !c.Earlier || c.Timeline.Len() > n
+					return !c.Earlier() || c.Timeline.Len() > n
 				})
 			}
 			same("of hers there is", ada.by(grace.account, false), hers)
@@ -511,8 +511,8 @@ func TestOlderPagesComeFromTheDiskFirst(t *testing.T) {
 		since := ada.wire.now()
 		for shown := 50; shown < onDisk; {
 			ada.Do(state.LoadOlder{Conv: grace.conv()})
-			shown = min(shown+50, onDisk)
-			ada.until("a page from the disk", func(s *state.State) bool { return s.Chat(grace.conv()).Timeline.Len() >= shown })
+			was := shown
+			shown = ada.until("a page from the disk", func(s *state.State) bool { return s.Chat(grace.conv()).Timeline.Len() > was }).Chat(grace.conv()).Timeline.Len()
 			if got := ada.bodies(grace.account); !slices.Equal(got, all[len(all)-shown:]) {
 				t.Fatalf("then %q", got)
 			}
@@ -553,6 +553,7 @@ func TestReceiptsReachTheDisk(t *testing.T) {
 		eventually(t, "all are marked on the disk", func() bool {
 			return !slices.ContainsFunc(d.rows(grace.person), func(m state.MessageRow) bool { return m.Delivery != "delivered" })
 		})
+		ada.Do(state.LoadOlder{Conv: state.Direct.With(hers.account)})
 		ada.wants(hers.account, all...)
 	})
 }

@@ -106,7 +106,8 @@ func (l *loop) events() <-chan stream.Event {
 func (l *loop) do(in state.Intent) {
 	switch wanted := in.(type) {
 	case state.LoadOlder:
-		if l.readOlder(wanted.Conv) {
+		if at := l.earliest(wanted.Conv); at != state.Lowest {
+			l.lookAt(state.Look{Conv: wanted.Conv, At: at})
 			return
 		}
 	case state.SendMessage:
@@ -130,8 +131,8 @@ func (l *loop) perform(in state.Intent) {
 		l.signIn(in)
 	case state.Return:
 		l.comeBack(in)
-	case state.LoadBack:
-		l.reach(in.Conv, in.To)
+	case state.Look:
+		l.lookAt(in)
 	case state.GivePassword:
 		if l.stream != nil {
 			l.given.Store(&in.Password)
@@ -150,9 +151,8 @@ func (l *loop) perform(in state.Intent) {
 			l.comeBack(state.Return{Account: l.state.Account()}) // another tab had taken over
 		}
 	case state.LoadOlder:
-		for l.readOlder(in.Conv) {
-			// Another tab has more of it in memory. No hole may come between the page
-			// that is asked for and what is here.
+		if chat := l.state.Chat(in.Conv); l.store != nil && chat != nil && chat.Earlier() {
+			l.readAfter(in.Conv, state.Key{}, 1) // what another tab has in memory begins there
 		}
 		l.feature(in)
 	case state.SendMessage:
@@ -289,7 +289,7 @@ func (l *loop) change(ev state.Event) state.Event {
 			return nil
 		}
 	case state.ArchivePage:
-		ev = l.news(m)
+		l.recognise(m)
 	case state.ArchiveRead:
 		l.gotPage = true
 	case state.Filed:

@@ -403,6 +403,7 @@ func (l *loop) mirror(msg message) {
 		return
 	}
 	l.Emit(state.Applied{Rows: msg.Rows})
+	l.releaseAll()
 }
 
 // leaveTabs tells the one that leads that this tab, which does not, is no longer there.

@@ -236,10 +236,10 @@ func TestSec56_WhatFailedStays(t *testing.T) {
 	t.Log("what is missing around it is not hidden")
 	d.Capacity(0)
 	ada = ada.reload().back()
-	for ada.State().Chat(grace.conv()).Earlier {
+	for ada.State().Chat(grace.conv()).Earlier() {
 		n := ada.State().Chat(grace.conv()).Timeline.Len()
 		ada.Do(state.LoadOlder{Conv: grace.conv()})
-		ada.until("more", func(s *state.State) bool { c := s.Chat(grace.conv()); return !c.Earlier || c.Timeline.Len() > n })
+		ada.until("more", func(s *state.State) bool { c := s.Chat(grace.conv()); return !c.Earlier() || c.Timeline.Len() > n })
 	}
 	if got := ada.bodies(grace.account); !slices.Equal(got, d.said(grace)) {
 		t.Errorf("in memory %q", got)

@@ -81,7 +81,7 @@ func TestSearch_Offline(t *testing.T) {
 
 	hit := ada.search("paris", 1)
 	h := hit[len(hit)-1].Hits[0]
-	ada.Do(state.LoadBack{Conv: h.Conv, To: h.Message.Key})
+	ada.Do(state.Look{Conv: h.Conv, At: h.Message.Key})
 	ada.until("it is in memory", func(s *state.State) bool {
 		c := s.Chat(h.Conv)
 		return c.Timeline.Get(h.Message.Key) != nil && len(c.Timeline.Before(h.Message.Key, 30)) == 30

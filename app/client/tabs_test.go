@@ -370,6 +370,10 @@ func TestPromise16_ABadChannel(t *testing.T) {
 	if got := grace.by(d.account, false); !slices.Equal(got, ours) {
 		t.Errorf("she has %q", got)
 	}
+	if mirror.State().Chat(grace.conv()).Earlier() { // it has begun anew from the disk
+		mirror.Do(state.LoadOlder{Conv: grace.conv()})
+		mirror.until("what is on the disk", func(s *state.State) bool { return !s.Chat(grace.conv()).Earlier() })
+	}
 	if got := mirror.by(grace.account, false); !slices.Equal(got, hers) {
 		t.Errorf("the mirror has %q", got)
 	}

@@ -257,7 +257,7 @@ func (s *State) Gaps(id ConvID) []Gap {
 // Whole reports whether a conversation is in memory to its beginning.
 func (s *State) Whole(id ConvID) bool {
 	c := s.Chat(id)
-	return (c == nil || !c.Earlier) && s.Older(id) == nil
+	return (c == nil || !c.Earlier()) && s.Older(id) == nil
 }
 
 // Older returns the gap that ends where what is here of a conversation begins, nil if

@@ -411,8 +411,8 @@ func (ev ChatRead) apply(s *State) {
 	s.setChat(&read)
 }
 
-// ReadElsewhere: the person has read, on another device, up to a message that is on the disk and
-// not in memory.
+// ReadElsewhere: the person has read, on another device, up to a message, and what comes after that
+// is not all in memory.
 type ReadElsewhere struct {
 	Conv   ConvID
 	To     Key
@@ -480,7 +480,9 @@ type Forgotten struct {
 func (ev Forgotten) apply(s *State) {
 	c := s.chat(ev.Conv)
 	c.forget(ev.Before, s.Rev)
-	c.Earlier = c.Earlier && !ev.Gone
+	if ev.Gone {
+		c.Timeline.holes = newHoles()
+	}
 	s.setChat(c)
 	part := Part{s.Account(), c.Conv.JID()}
 	if room := (Part{Archive: c.Conv.JID()}); len(s.Coverage(room).Ranges) > 0 {
@@ -552,11 +554,9 @@ func (c *Chat) readBy(answer *Message) {
 	if !c.ReadTo.Before(at) {
 		return
 	}
-	c.Unread, c.ReadTo = 0, at
-	for _, m := range c.Timeline.From(at, c.Timeline.Len()) {
-		if !m.Mine {
-			c.Unread++
-		}
+	c.ReadTo = at
+	if later, from, to := c.Timeline.Later(at); from == to {
+		c.Unread = later
 	}
 }
 

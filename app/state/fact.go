@@ -149,13 +149,10 @@ func (c *Chat) readTo(m *Message) bool {
 	if !c.ReadTo.Before(m.Key) {
 		return false
 	}
-	left := 0
-	for _, later := range c.Timeline.From(m.Key, c.Timeline.Len()) {
-		if !later.Mine && later.Key != m.Key {
-			left++
-		}
+	if left, from, to := c.Timeline.Later(m.Key); from == to {
+		c.Unread = min(c.Unread, left)
 	}
-	c.ReadTo, c.Unread = m.Key, min(c.Unread, left)
+	c.ReadTo = m.Key
 	return true
 }
 

@@ -109,7 +109,7 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 		s, committed := signedIn(), New()
 		commit := func() { disk.write(s.Changes(committed)); committed = s }
 		readAll := func() {
-			if c := s.Chat(grace); c != nil && c.Earlier {
+			if c := s.Chat(grace); c != nil && c.Earlier() {
 				page, _ := disk.before(c.Timeline.First().Key, 1000)
 				s = s.With(HistoryRead{Conv: grace, Messages: page})
 			}

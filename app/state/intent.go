@@ -45,7 +45,7 @@ var intents = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
-		StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, LoadBack{}, LoadMissing{},
+		StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -166,11 +166,13 @@ type ReadChat struct{ Conv ConvID }
 // LoadOlder asks for the page of the archive before what is held.
 type LoadOlder struct{ Conv ConvID }
 
-// LoadBack asks for all that this device has of a conversation from a place on, and a
-// little of what comes before. It is a tab's own.
-type LoadBack struct {
-	Conv ConvID
-	To   Key
+// Look says which place of a conversation is in front of the person, the end if none is given,
+// or, with Unread, the first message that has not been read. What this device has around it is to
+// be in memory. It is a tab's own.
+type Look struct {
+	Conv   ConvID
+	At     Key
+	Unread bool
 }
 
 // LoadMissing asks for what is missing in a gap of a conversation, page by page.
@@ -221,7 +223,7 @@ func (Typing) traits() Trait          { return Fleeting }
 func (SetDiscreet) traits() Trait     { return Told }
 func (ReadChat) traits() Trait        { return Told }
 func (LoadOlder) traits() Trait       { return Told }
-func (LoadBack) traits() Trait        { return Own }
+func (Look) traits() Trait            { return Own }
 func (LoadMissing) traits() Trait     { return Told }
 func (AddContact) traits() Trait      { return Told }
 func (RenameContact) traits() Trait   { return Told }

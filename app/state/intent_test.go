@@ -17,7 +17,7 @@ func TestPromise16_IntentsAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := map[string]bool{"SignIn": true, "Return": true, "LoadBack": true}
+	own := map[string]bool{"SignIn": true, "Return": true, "Look": true}
 	count := 0
 	for _, d := range file.Decls {
 		f, ok := d.(*ast.FuncDecl)

@@ -212,7 +212,7 @@ func (*ChatRow) drop(*State)                  {}
 
 func (c *ChatRow) put(s *State) {
 	chat, old := c.Chat, s.chat(c.Conv)
-	chat.Timeline, chat.Earlier, chat.Typing, chat.Draft = old.Timeline, old.Earlier, old.Typing, old.Draft
+	chat.Timeline, chat.Typing, chat.Draft = old.Timeline, old.Typing, old.Draft
 	chat.Floor, chat.Floored = old.Floor, old.Floored
 	if chat.SeenTo.Before(old.SeenTo) {
 		chat.SeenTo = old.SeenTo // the other tab does not have the message in memory
@@ -225,7 +225,7 @@ func (c *ChatRow) put(s *State) {
 func (c *Chat) row() ChatRow {
 	kept := *c
 	kept.Rev, kept.Timeline, kept.Typing, kept.Draft = 0, Timeline{}, false, ""
-	kept.Floor, kept.Floored, kept.Earlier = Key{}, 0, false
+	kept.Floor, kept.Floored = Key{}, 0
 	return ChatRow{Chat: kept, Low: c.Timeline.low, High: c.Timeline.high}
 }
 
@@ -314,11 +314,11 @@ func (m *MessageRow) Where() (table, key string) {
 	return "messages", fmt.Sprint(m.Conv, " ", m.Time, " ", m.Seq)
 }
 
-// put puts a message in the place another tab has given it. What comes before all that is in
-// memory is left to the disk if there is more of it there: between the two would be a hole.
+// put puts a message in the place another tab has given it. One that belongs in a hole is left
+// to the disk.
 func (m *MessageRow) put(s *State) {
 	c, plain := s.chat(m.Conv), m.State()
-	if first := c.Timeline.First(); c.Earlier && first != nil && m.Before(first.Key) {
+	if _, _, here := c.Timeline.Span(m.Message.Key); !here {
 		return
 	}
 	if shown := c.Timeline.ByID(m.Author, m.ID); shown != nil && shown.Mine && shown.Key != m.Message.Key && shown.Delivery == Queued {
@@ -354,36 +354,6 @@ func changedMessages(d *difference, put, drop func(Value)) {
 			}
 		}
 	})
-}
-
-// HistoryRead: messages that were kept on disk are in memory now. They have the keys
-// they were kept with; one that is here already stays as it is.
-type HistoryRead struct {
-	Conv     ConvID
-	Messages []Message
-	Earlier  bool // there are more before these
-}
-
-func (ev HistoryRead) apply(s *State) {
-	c := s.chat(ev.Conv)
-	c.Timeline = c.Timeline.read(ev.Messages)
-	s.bring(c, ev.Messages...)
-	c.Earlier = ev.Earlier
-	s.setChat(c)
-}
-
-// read adds messages under the keys they have had before. They do not count as
-// changed: the disk knows them.
-func (t Timeline) read(messages []Message) Timeline {
-	for _, m := range messages {
-		t.low, t.high = min(t.low, m.Seq), max(t.high, m.Seq)
-		if t.Get(m.Key) != nil {
-			continue
-		}
-		m.Rev, m.waiting = 0, nil
-		t = t.place(&m)
-	}
-	return t
 }
 
 // Seqs returns the lowest Seq given to a message of an older page and the highest

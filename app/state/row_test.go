@@ -129,9 +129,14 @@ func TestRestoredSeqsGoOn(t *testing.T) {
 		all = append(all, *m)
 	}
 	s = s.With(HistoryRead{Conv: grace, Messages: all[:3], Earlier: true})
-	expect(t, s, "zero", "one", "two", "three", "four", "five")
-	if !s.Chat(grace).Earlier {
+	expect(t, s, "one", "two", "three", "four", "five")
+	if !s.Chat(grace).Earlier() {
 		t.Error("there is more on disk")
+	}
+	s = s.With(HistoryRead{Conv: grace, To: all[0].Key})
+	expect(t, s, "zero", "one", "two", "three", "four", "five")
+	if s.Chat(grace).Earlier() {
+		t.Error("there is nothing more on disk")
 	}
 }
 

@@ -117,8 +117,6 @@ type Chat struct {
 	// come from the archive again.
 	Floor   Key    `json:"-"`
 	Floored uint64 `json:"-"` // the Rev at which that was last said
-	// Earlier is set while the store has messages before the first of Timeline.
-	Earlier bool `json:"-"`
 }
 
 // Seen reports whether a message of ours has arrived and the peer has seen it.
@@ -126,13 +124,14 @@ func (c *Chat) Seen(m *Message) bool {
 	return m.Mine && (m.Delivery == OnServer || m.Delivery == Delivered) && !c.SeenTo.Before(m.Key)
 }
 
-// Timeline is the ordered messages of one conversation. The zero value is not
+// Timeline is the ordered messages of one conversation that are in memory. The zero value is not
 // usable; a Chat always has one.
 type Timeline struct {
-	rows *tree.Map[Key, *Message]
-	ids  *tree.Map[string, *Message]
-	low  int64 // the lowest Seq given to older pages
-	high int64 // the highest Seq given
+	rows  *tree.Map[Key, *Message]
+	holes *tree.Map[Key, *Key] // where each begins, by where it ends; see span.go
+	ids   *tree.Map[string, *Message]
+	low   int64 // the lowest Seq given to older pages
+	high  int64 // the highest Seq given
 
 	// removed is what was taken back, newest first; people do not take back much. It may have been
 	// read from the disk and removed between two states, and then neither has it.
@@ -147,12 +146,12 @@ type removal struct {
 
 func newTimeline() Timeline {
 	return Timeline{
-		rows: tree.New[Key, *Message](Key.compare),
-		ids:  tree.New[string, *Message](strings.Compare),
+		rows: tree.New[Key, *Message](Key.compare), holes: newHoles(),
+		ids: tree.New[string, *Message](strings.Compare),
 	}
 }
 
-// Len returns how many messages there are.
+// Len returns how many messages are in memory.
 func (t Timeline) Len() int { return t.rows.Len() }
 
 // Last returns the newest message, nil if there is none.
@@ -181,8 +180,12 @@ func (t Timeline) Get(k Key) *Message {
 	return m
 }
 
-// Before returns up to n messages that come before k, oldest first.
+// Before returns up to n messages that come before k, oldest first, none from beyond a hole.
 func (t Timeline) Before(k Key, n int) []*Message {
+	from, _, here := t.Span(k)
+	if !here {
+		return nil
+	}
 	it := t.rows.Iterator()
 	it.Seek(k)
 	if it.Done() {
@@ -191,7 +194,7 @@ func (t Timeline) Before(k Key, n int) []*Message {
 	var page []*Message
 	for !it.Done() && len(page) < n {
 		at, m, ok := it.Prev()
-		if !ok {
+		if !ok || at.Before(from) {
 			break
 		}
 		if at.Before(k) {
@@ -204,14 +207,18 @@ func (t Timeline) Before(k Key, n int) []*Message {
 	return page
 }
 
-// From returns up to n messages from k on, k included.
+// From returns up to n messages from k on, k included, none from beyond a hole.
 func (t Timeline) From(k Key, n int) []*Message {
+	_, to, here := t.Span(k)
+	if !here {
+		return nil
+	}
 	it := t.rows.Iterator()
 	it.Seek(k)
 	var page []*Message
 	for !it.Done() && len(page) < n {
-		_, m, ok := it.Next()
-		if !ok {
+		at, m, _ := it.Next()
+		if to.Before(at) {
 			break
 		}
 		page = append(page, m)
@@ -219,7 +226,7 @@ func (t Timeline) From(k Key, n int) []*Message {
 	return page
 }
 
-// Newest returns up to n messages, the newest last.
+// Newest returns up to n messages, the newest last, none from beyond a hole.
 func (t Timeline) Newest(n int) []*Message {
 	last := t.Last()
 	if last == nil {
@@ -550,6 +557,9 @@ func (t Timeline) put(m *Message) Timeline {
 // later one has it.
 func (t Timeline) place(m *Message) Timeline {
 	t.rows = t.rows.Set(m.Key, m)
+	if t.Holes() {
+		t = t.filled(m.Key, m.Key)
+	}
 	if m.ID != "" {
 		newest := t.ByID(m.Author, m.ID)
 		if newest != nil && newest.Key != m.Key {
@@ -570,6 +580,16 @@ func (t Timeline) remove(m *Message, rev uint64) Timeline {
 	t = t.displace(m)
 	t.removed = &removal{m.Key, rev, t.removed}
 	return t
+}
+
+// wasRemoved reports whether a message was taken back, which the disk may not know yet.
+func (t Timeline) wasRemoved(k Key) bool {
+	for r := t.removed; r != nil; r = r.before {
+		if r.key == k {
+			return true
+		}
+	}
+	return false
 }
 
 // displace undoes place.

@@ -216,6 +216,32 @@ func (s *memory) Messages(ctx context.Context, conv state.ConvID, before state.K
 	return s.db.page(conv, before, max(n, 0)), nil
 }
 
+func (s *memory) After(ctx context.Context, conv state.ConvID, after state.Key, n int) ([]state.MessageRow, error) {
+	leave, err := s.enter(ctx, "read messages")
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	page := slices.DeleteFunc(s.db.page(conv, state.Key{}, -1), func(m state.MessageRow) bool {
+		return after != (state.Key{}) && compare(m.Message.Key, after) <= 0
+	})
+	return page[:min(max(n, 0), len(page))], nil
+}
+
+func (s *memory) Count(ctx context.Context, conv state.ConvID, after, before state.Key) (n int, err error) {
+	leave, err := s.enter(ctx, "count messages")
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	for k := range s.db.messages[conv] {
+		if compare(after, k) < 0 && compare(k, before) < 0 {
+			n++
+		}
+	}
+	return n, nil
+}
+
 func (s *memory) Ends(ctx context.Context, convs []state.ConvID, n int) ([][]state.MessageRow, error) {
 	leave, err := s.enter(ctx, "read ends")
 	if err != nil {

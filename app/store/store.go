@@ -35,6 +35,12 @@ type Store interface {
 	// first. The zero Key means the end.
 	Messages(ctx context.Context, conv state.ConvID, before state.Key, n int) ([]state.MessageRow, error)
 
+	// After is Messages for those after a place. The zero Key means the beginning.
+	After(ctx context.Context, conv state.ConvID, after state.Key, n int) ([]state.MessageRow, error)
+
+	// Count returns how many messages of a conversation are between two places.
+	Count(ctx context.Context, conv state.ConvID, after, before state.Key) (int, error)
+
 	// Ends returns the newest n messages, oldest first, of each of some conversations, in
 	// one read and in the order given.
 	Ends(ctx context.Context, convs []state.ConvID, n int) ([][]state.MessageRow, error)

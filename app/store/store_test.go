@@ -281,10 +281,10 @@ func TestColdStartHasTheList(t *testing.T) {
 	save(t, s, store.Changes(nil, was))
 	now := load(t, s, store.Window{})
 	edith := now.Chat("edith@localhost")
-	if edith == nil || edith.Timeline.Len() != 1 || edith.Timeline.Last().Body != "five" || !edith.Earlier || edith.Unread != 1 {
+	if edith == nil || edith.Timeline.Len() != 1 || edith.Timeline.Last().Body != "five" || !edith.Earlier() || edith.Unread != 1 {
 		t.Errorf("a conversation that was not read: %+v", edith)
 	}
-	if c := now.Chat(grace); c.Timeline.Len() != 1 || c.Timeline.Last().Delivery != state.Queued || !c.Earlier {
+	if c := now.Chat(grace); c.Timeline.Len() != 1 || c.Timeline.Last().Delivery != state.Queued || !c.Earlier() {
 		t.Errorf("the one with the outbox has %d messages", c.Timeline.Len())
 	}
 	older, err := s.Messages(t.Context(), grace, now.Chat(grace).Timeline.First().Key, 50)
@@ -292,7 +292,7 @@ func TestColdStartHasTheList(t *testing.T) {
 		t.Fatal(err)
 	}
 	now = now.With(state.HistoryRead{Conv: grace, Messages: state.States(older), Earlier: len(older) == 50})
-	if c := now.Chat(grace); c.Timeline.Len() != 4 || c.Timeline.First().Body != "one" || c.Earlier {
+	if c := now.Chat(grace); c.Timeline.Len() != 4 || c.Timeline.First().Body != "one" || c.Earlier() {
 		t.Errorf("after reading the rest: %d messages", c.Timeline.Len())
 	}
 }

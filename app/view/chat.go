@@ -158,7 +158,7 @@ func (d *desk) together(a, b *state.Message) bool {
 // top is what stands above the oldest message on the page.
 func (c *chat) top(first *state.Message) app.UI {
 	top := app.Div().Class("log-top")
-	if oldest := c.Chat.Timeline.First(); oldest != nil && oldest.Key != first.Key {
+	if t := c.Chat.Timeline; len(t.Before(first.Key, 1)) > 0 || !t.Above(first.Key) {
 		return top.Body(bones())
 	}
 	if c.Desk.s.Whole(c.Conv) {

@@ -154,4 +154,5 @@ func (d *desk) happened(sig Signal) {
 	} else if !slices.Contains(ofPage, sig.Do) {
 		d.platform.Log("unknown command: " + string(sig.Do))
 	}
+	d.looks()
 }

@@ -31,9 +31,10 @@ type desk struct {
 	window  window
 	unfold  map[state.Key]int // how often more was wanted of a long message
 	seek    seek
-	sight   string // the data-key of the first message in sight
-	opened  string // the draft the open conversation began with
-	news    string // what screen readers are told
+	looked  state.Look // what was said of it last
+	sight   string     // the data-key of the first message in sight
+	opened  string     // the draft the open conversation began with
+	news    string     // what screen readers are told
 	told    state.Key
 
 	drafts  map[state.ConvID]string // what was written here; the state may not have it yet
@@ -102,6 +103,7 @@ func (d *desk) refresh() {
 		d.follow(old.Chat(d.open), c)
 	}
 	d.read()
+	d.looks()
 }
 
 // forget drops everything of an account that has signed out.

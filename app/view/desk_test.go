@@ -29,6 +29,7 @@ type bench struct {
 	*desk
 	state    *state.State
 	did      []string
+	at       state.Look                 // where the person looks
 	late     map[time.Duration][]func() // by how late
 	away     bool
 	narrow   bool
@@ -49,6 +50,10 @@ type bench struct {
 
 func (b *bench) State() *state.State { return b.state }
 func (b *bench) Do(in state.Intent) {
+	if at, ok := in.(state.Look); ok {
+		b.at = at
+		return
+	}
 	b.did = append(b.did, fmt.Sprintf("%T%+v", in, in)[len("state."):])
 }
 func (b *bench) Watch(func()) (stop func()) { return func() {} }
@@ -729,18 +734,20 @@ func TestUnread_MoreThanInMemory(t *testing.T) {
 			b.state = restored(chat, rows[450:])
 			b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
 			b.sig("open", grace, "")
-			b.wants(t, fmt.Sprintf("LoadBack{Conv:grace@example.org To:%+v}", key))
+			if want := (state.Look{Conv: grace, Unread: true}); b.at != want {
+				t.Errorf("%+v is looked at", b.at)
+			}
 			b.edgeAt("top", true)
 			b.edgeAt("bottom", true)
 			b.wants(t)
 			if html := b.html(); strings.Contains(html, "data-key") || strings.Contains(html, "unread-mark") || !strings.Contains(html, "bones") {
 				t.Error("something is shown that is not the place")
 			}
-			b.play(state.HistoryRead{Conv: grace, Messages: rows[250:450], Earlier: true})
+			b.play(state.HistoryRead{Conv: grace, Messages: rows[250:450], Earlier: true, To: rows[450].Key})
 			if !b.seek.on {
 				t.Error("found too early")
 			}
-			b.play(state.HistoryRead{Conv: grace, Messages: rows[:250]})
+			b.play(state.HistoryRead{Conv: grace, Messages: rows[:250], To: rows[250].Key})
 			if b.seek.on || b.window.unread != rows[read+1].Key || b.settling.Scroll != "new" {
 				t.Errorf("the divider is at %+v, scrolled to %q", b.window.unread, b.settling.Scroll)
 			}
@@ -839,8 +846,14 @@ func TestSearch(t *testing.T) {
 		b.play(state.ConnectionChanged{Connection: state.Connection{Phase: state.Waiting}})
 		b.tell(state.Found{Hits: []state.Hit{hit}, Done: true})
 		b.happened(Signal{Do: "hit", Conv: grace, Text: keyText(hit.Message.Key), Number: 1})
-		b.wants(t, fmt.Sprintf("LoadBack{Conv:grace@example.org To:%+v}", hit.Message.Key))
-		b.play(state.HistoryRead{Conv: grace, Messages: older[150:], Earlier: true})
+		if want := (state.Look{Conv: grace, At: hit.Message.Key}); b.at != want {
+			t.Errorf("%+v is looked at", b.at)
+		}
+		b.play(state.HistoryRead{Conv: grace, Messages: older[200:201], Alone: true})
+		if !b.seek.on {
+			t.Error("it is shown without what is around it")
+		}
+		b.play(state.HistoryRead{Conv: grace, Messages: older[150:300], Earlier: true, To: older[299].Key})
 		rows, end := b.window.rows(b.s.Chat(grace))
 		if b.seek.on || rows[above].Key != hit.Message.Key || end || b.settling.Scroll != "found" || b.settling.Focus != "found" {
 			t.Fatalf("begins with %s, settling %+v", rows[0].Body, b.settling)
@@ -848,6 +861,13 @@ func TestSearch(t *testing.T) {
 		if html := b.html(); strings.Count(html, `id="found"`) != 1 || !strings.Contains(html, "aria-current") {
 			t.Error("it is not marked")
 		}
+		for range 10 {
+			b.edgeAt("bottom", false)
+		}
+		if rows, end := b.window.rows(b.s.Chat(grace)); end || rows[len(rows)-1].Body != "older 299" {
+			t.Errorf("%s is shown beyond a hole", rows[len(rows)-1].Body)
+		}
+		b.play(state.HistoryRead{Conv: grace, Messages: older[300:], From: older[299].Key})
 		for range 10 {
 			b.edgeAt("bottom", false)
 		}

@@ -74,22 +74,25 @@ func firstUnread(c *state.Chat) state.Key {
 	return first
 }
 
+// mostUnread is how many unread messages are looked through for the first of them, where it is not
+// known where reading stopped.
+const mostUnread = 1000
+
 // unreadAbove reports whether the first unread message is on the disk and not in memory.
 func unreadAbove(c *state.Chat) bool {
-	first := c.Timeline.First()
-	if c.Unread == 0 || !c.Earlier || first == nil {
+	if c.Unread == 0 || !c.Timeline.Holes() {
 		return false
 	}
 	if c.ReadTo != (state.Key{}) {
-		return c.ReadTo.Before(first.Key)
+		return !c.Timeline.After(c.ReadTo)
 	}
-	theirs := 0
-	for _, m := range c.Timeline.Newest(c.Timeline.Len()) {
+	newest, theirs := c.Timeline.Newest(mostUnread), 0
+	for _, m := range newest {
 		if !m.Mine {
 			theirs++
 		}
 	}
-	return theirs <= c.Unread
+	return theirs <= c.Unread && len(newest) < mostUnread && c.Timeline.Tail() != state.Lowest
 }
 
 // seek is a place that the open conversation is to be shown at, while it is being read
@@ -107,14 +110,29 @@ const above = 25
 func (d *desk) seekTo(c *state.Chat, key state.Key) {
 	d.seek = seek{true, key}
 	d.jump(window{}, "")
-	if d.sought(c) {
+	if !d.sought(c) {
+		d.lookAt(state.Look{Conv: c.Conv, At: key, Unread: key == (state.Key{})})
+	}
+}
+
+// lookAt says where the person looks, if that is somewhere else than before.
+func (d *desk) lookAt(at state.Look) {
+	if at != d.looked {
+		d.looked = at
+		d.model.Do(at)
+	}
+}
+
+// looks says where the window is.
+func (d *desk) looks() {
+	if d.open == "" || d.seek.on {
 		return
 	}
-	to := key
-	if key == (state.Key{}) {
-		to = c.ReadTo
+	at := state.Look{Conv: d.open}
+	if !d.window.atEnd {
+		at.At = d.window.from
 	}
-	d.model.Do(state.LoadBack{Conv: c.Conv, To: to})
+	d.lookAt(at)
 }
 
 // sought reports whether the place is there, and then shows it.
@@ -124,7 +142,7 @@ func (d *desk) sought(c *state.Chat) bool {
 	switch {
 	case d.s.Storage != nil || unread && !unreadAbove(c):
 		d.begin(c)
-	case unread || c.Earlier && len(c.Timeline.Before(key, above)) < above:
+	case unread || !c.Timeline.After(key) || len(c.Timeline.Before(key, above)) < above && c.Timeline.Begins(key) != state.Lowest:
 		return false
 	case c.Timeline.Get(key) == nil:
 		d.jump(newWindow(c), "end")
@@ -145,16 +163,17 @@ func (d *desk) sought(c *state.Chat) bool {
 // rows returns the messages on the page, and whether the newest is among them.
 func (w *window) rows(c *state.Chat) (rows []*state.Message, end bool) {
 	rows = c.Timeline.From(w.from, most+1)
+	end = len(rows) > 0 && len(rows) <= most && rows[len(rows)-1] == c.Timeline.Last()
 	burst := w.atEnd && w.drawn != (state.Key{}) && len(rows) > fresh && w.drawn.Before(rows[len(rows)-many].Key)
-	if len(rows) <= most && !burst {
+	if end && !burst {
 		return rows, true
 	}
-	if w.atEnd {
+	if w.atEnd || len(rows) == 0 {
 		rows = c.Timeline.Newest(fresh)
 		w.from = rows[0].Key
 		return rows, true
 	}
-	return rows[:most], false
+	return rows[:min(most, len(rows))], false
 }
 
 // older moves the window towards the beginning, as far as it can without what is in
@@ -264,7 +283,7 @@ func (d *desk) toEnd(c *state.Chat) {
 func (w *window) showEnd(c *state.Chat) {
 	w.atEnd = true
 	if newest := c.Timeline.Newest(fresh); len(newest) > 0 && w.from.Before(newest[0].Key) {
-		if rows := c.Timeline.From(w.from, most+1); len(rows) > most {
+		if rows := c.Timeline.From(w.from, most+1); len(rows) > most || len(rows) == 0 || rows[len(rows)-1] != c.Timeline.Last() {
 			w.from = newest[0].Key
 		}
 	}
@@ -298,7 +317,10 @@ func (d *desk) edge(which string, atEnd bool) {
 // failed: then the person decides.
 func (d *desk) older(conv state.ConvID) {
 	c, gap := d.s.Chat(conv), d.s.Older(conv)
-	if c.Earlier || gap != nil && !gap.Fill.Loading && gap.Fill.Failed == "" {
+	switch {
+	case !c.Timeline.Above(d.window.from):
+		d.model.Do(state.Look{Conv: conv, At: d.window.from})
+	case gap != nil && !gap.Fill.Loading && gap.Fill.Failed == "":
 		d.model.Do(state.LoadOlder{Conv: conv})
 	}
 }

@@ -118,6 +118,25 @@ func (s *database) Messages(ctx context.Context, conv state.ConvID, before state
 	return page, err
 }
 
+func (s *database) After(ctx context.Context, conv state.ConvID, after state.Key, n int) ([]state.MessageRow, error) {
+	var page []state.MessageRow
+	err := s.ask(ctx, "after", into(&page), struct {
+		Conv state.ConvID `json:"peer"`
+		state.Key
+		N int `json:"n"`
+	}{conv, after, n})
+	return page, err
+}
+
+func (s *database) Count(ctx context.Context, conv state.ConvID, after, before state.Key) (n int, err error) {
+	err = s.ask(ctx, "count", into(&n), struct {
+		Conv   state.ConvID `json:"peer"`
+		After  state.Key    `json:"after"`
+		Before state.Key    `json:"before"`
+	}{conv, after, before})
+	return n, err
+}
+
 func (s *database) Ends(ctx context.Context, convs []state.ConvID, n int) ([][]state.MessageRow, error) {
 	if len(convs) == 0 {
 		return nil, ctx.Err()

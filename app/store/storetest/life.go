@@ -91,6 +91,8 @@ func closing(t *testing.T, open Open) {
 	for name, f := range map[string]func() error{
 		"load":     func() error { _, err := s.Load(t.Context(), store.Window{}); return err },
 		"messages": func() error { _, err := s.Messages(t.Context(), grace, state.Key{}, 1); return err },
+		"after":    func() error { _, err := s.After(t.Context(), grace, state.Key{}, 1); return err },
+		"count":    func() error { _, err := s.Count(t.Context(), grace, state.Key{}, state.Key{Time: 1}); return err },
 		"ends":     func() error { _, err := s.Ends(t.Context(), []state.ConvID{grace}, 1); return err },
 		"find":     func() error { _, err := s.Find(t.Context(), grace, []store.Wanted{{Archive: "x"}}); return err },
 		"nth":      func() error { _, err := s.Nth(t.Context(), grace, 1); return err },

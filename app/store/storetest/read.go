@@ -37,6 +37,48 @@ func pages(t *testing.T, open Open) {
 	}
 }
 
+func after(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	commit(t, s, store.Batch{Rows: Messages(
+		said(grace, 3, 1), said(grace, 1, -2), said(grace, 1, -10), said(edith, 1, 0), said(grace, 2, 5), said(grace, 3, 0),
+		said(grace, 1, 7), said(edith, 9, 9))})
+	const all = "1.-10 1.-2 1.7 2.5 3.0 3.1"
+	for _, tc := range []struct {
+		after state.Key
+		n     int
+		want  string
+	}{
+		{state.Key{}, 100, all},
+		{state.Key{}, 2, "1.-10 1.-2"},
+		{state.Key{}, 0, ""},
+		{state.Key{Time: 1e6, Seq: -10}, 2, "1.-2 1.7"},
+		{state.Key{Time: 1e6, Seq: 8}, 100, "2.5 3.0 3.1"},
+		{state.Key{Time: 3e6}, 5, "3.1"},
+		{state.Key{Time: 3e6, Seq: 1}, 5, ""},
+		{state.Key{Time: 1 << 60}, 1, ""},
+	} {
+		page, err := s.After(t.Context(), grace, tc.after, tc.n)
+		if err != nil || bodies(page) != tc.want {
+			t.Errorf("%d after %v: %q, want %q (%v)", tc.n, tc.after, bodies(page), tc.want, err)
+		}
+	}
+	for _, tc := range []struct {
+		after, before state.Key
+		want          int
+	}{
+		{state.Key{}, state.Key{Time: 1 << 60}, 6},
+		{state.Key{Time: 1e6, Seq: -10}, state.Key{Time: 3e6, Seq: 1}, 4},
+		{state.Key{Time: 1e6, Seq: -9}, state.Key{Time: 1e6, Seq: 8}, 2},
+		{state.Key{Time: 3e6}, state.Key{Time: 3e6, Seq: 1}, 0},
+		{state.Key{Time: 3e6}, state.Key{Time: 3e6}, 0},
+		{state.Key{Time: 3e6}, state.Key{Time: 1e6}, 0},
+	} {
+		if n, err := s.Count(t.Context(), grace, tc.after, tc.before); err != nil || n != tc.want {
+			t.Errorf("%d between %v and %v, want %d (%v)", n, tc.after, tc.before, tc.want, err)
+		}
+	}
+}
+
 func ends(t *testing.T, open Open) {
 	s := must(t, open, ada)
 	commit(t, s, store.Batch{Rows: Messages(

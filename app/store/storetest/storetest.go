@@ -35,7 +35,7 @@ func Test(t *testing.T, open Open) {
 		{"rows are removed", remove},
 		{"pages", pages},
 		{"names that look alike", alike},
-		{"ends", ends}, {"nth", nth},
+		{"after", after}, {"ends", ends}, {"nth", nth},
 		{"find", find},
 		{"search", search},
 		{"search goes through all in slices", inSlices},

@@ -516,7 +516,7 @@ func (a *reader) here(s *state.State, peer jid.JID) (texts []string) {
 		places[r.Message.Key] = r.Body
 	}
 	if c := s.Chat(state.Direct.With(peer)); c != nil {
-		for _, m := range c.Timeline.Newest(c.Timeline.Len()) {
+		for m := range c.Timeline.All {
 			places[m.Key] = m.Body
 		}
 	}

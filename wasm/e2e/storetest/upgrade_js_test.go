@@ -62,7 +62,7 @@ func TestSec57_ADatabaseOfBeforeRows(t *testing.T) {
 	now := state.New().With(sn.Event())
 	chat := now.Chat(grace)
 	if now.Me != ada+"/tab" || !now.Discreet || now.Unsaved() != 3 || now.Refusals() != 1 || chat.Unread != 2 ||
-		chat.Draft != "half a sen" || now.Chat("new@localhost").Draft != "how do I" || !chat.Earlier || chat.Timeline.Len() != 50 {
+		chat.Draft != "half a sen" || now.Chat("new@localhost").Draft != "how do I" || !chat.Earlier() || chat.Timeline.Len() != 50 {
 		t.Errorf("the state is %+v, the conversation %+v", now, chat)
 	}
 	for id, delivery := range map[string]state.Delivery{"bounced": state.Failed, "failed": state.Failed, "queued": state.Queued, "got": state.Delivered} {
@@ -70,7 +70,7 @@ func TestSec57_ADatabaseOfBeforeRows(t *testing.T) {
 			t.Errorf("%s is %+v", id, m)
 		}
 	}
-	for chat := now.Chat(grace); chat.Earlier; chat = now.Chat(grace) { // slice by slice, as somebody scrolls back
+	for chat := now.Chat(grace); chat.Earlier(); chat = now.Chat(grace) { // slice by slice, as somebody scrolls back
 		page, err := s.Messages(t.Context(), grace, chat.Timeline.First().Key, 100)
 		if err != nil {
 			t.Fatal(err)

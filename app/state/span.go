@@ -1,0 +1,254 @@
+package state
+
+import (
+	"math"
+
+	"natter/app/state/tree"
+)
+
+// Of a conversation, memory has the end and what was read around other places. A hole is where
+// the store may have messages that are not in memory, and a span what is between two holes. What
+// reads on from a message ends where its span does, so that nobody takes two messages for
+// neighbours that are not.
+
+// Lowest and Highest are the places before and after all messages.
+var Lowest, Highest = Key{Time: math.MinInt64}, Key{Time: math.MaxInt64}
+
+func newHoles() *tree.Map[Key, *Key] { return tree.New[Key, *Key](Key.compare) }
+
+// Span returns the places between which all that the store has is in memory, around one. It is
+// false in a hole.
+func (t Timeline) Span(k Key) (from, to Key, ok bool) {
+	from, to, ok = Lowest, Highest, true
+	after := Key{k.Time, k.Seq + 1}
+	it := t.holes.Iterator()
+	if it.Seek(after); !it.Done() {
+		_, begins, _ := it.Next()
+		to, ok = *begins, !begins.Before(k)
+	}
+	if it.Seek(after); it.Done() {
+		it.Last()
+	} else {
+		it.Prev()
+	}
+	if !it.Done() {
+		from, _, _ = it.Prev()
+	}
+	return from, to, ok
+}
+
+// All calls yield for each message in memory, whatever may be between them.
+func (t Timeline) All(yield func(*Message) bool) {
+	for it := t.rows.Iterator(); !it.Done(); {
+		if _, m, _ := it.Next(); !yield(m) {
+			return
+		}
+	}
+}
+
+// Holes reports whether the store may have messages that are not in memory.
+func (t Timeline) Holes() bool { return t.holes.Len() > 0 }
+
+// Whole reports whether all that the store has from one place to another is in memory.
+func (t Timeline) Whole(from, to Key) bool {
+	_, high, ok := t.Span(from)
+	return ok && !high.Before(to)
+}
+
+// After reports whether what comes right after a place is in memory, and Above the same of what
+// comes right before it.
+func (t Timeline) After(k Key) bool {
+	_, to, ok := t.Span(k)
+	return ok && k.Before(to)
+}
+
+func (t Timeline) Above(k Key) bool {
+	from, _, ok := t.Span(k)
+	return ok && from.Before(k)
+}
+
+// Earlier reports whether the store may have messages before the first in memory.
+func (c *Chat) Earlier() bool { return !c.Timeline.After(Lowest) }
+
+// Begins returns where the span of a place begins: Lowest if nothing that the store has comes
+// before it.
+func (t Timeline) Begins(k Key) Key {
+	from, _, _ := t.Span(k)
+	return from
+}
+
+// Tail returns where the span at the end of the conversation begins.
+func (t Timeline) Tail() Key { return t.Begins(Highest) }
+
+// Later returns how many messages of others in memory come after a place, and between which
+// places there may be more: none if the two are the same.
+func (t Timeline) Later(k Key) (n int, from, to Key) {
+	later := t.From(Key{k.Time, k.Seq + 1}, t.Len())
+	_, from, here := t.Span(k)
+	switch {
+	case !here:
+		from, to = k, t.Tail()
+	case from == Highest:
+		from = Key{}
+	default:
+		to = t.Tail()
+	}
+	if from != to {
+		later = append(later, t.From(to, t.Len())...)
+	}
+	for _, m := range later {
+		if !m.Mine {
+			n++
+		}
+	}
+	return n, from, to
+}
+
+// filled returns the timeline when all that the store has from one place to another is in memory.
+func (t Timeline) filled(from, to Key) Timeline {
+	it := t.holes.Iterator()
+	for it.Seek(Key{from.Time, from.Seq + 1}); !it.Done(); {
+		ends, begins, _ := it.Next()
+		if !begins.Before(to) {
+			break
+		}
+		t.holes = t.holes.Delete(ends)
+		if begins.Before(from) {
+			t.holes = t.holes.Set(from, begins)
+		}
+		if to.Before(ends) {
+			t.holes = t.holes.Set(ends, &to)
+		}
+	}
+	return t
+}
+
+// release takes out of memory what is between two places that are in memory, and does not stay.
+func (t Timeline) release(from, to Key, stays func(*Message) bool) Timeline {
+	var gone, left []*Message
+	it := t.rows.Iterator()
+	for it.Seek(Key{from.Time, from.Seq + 1}); !it.Done(); {
+		k, m, _ := it.Next()
+		if !k.Before(to) {
+			break
+		}
+		if stays(m) {
+			left = append(left, m)
+		} else {
+			gone = append(gone, m)
+		}
+	}
+	if len(gone) == 0 {
+		return t
+	}
+	old := t.holes.Iterator()
+	for old.Seek(Key{from.Time, from.Seq + 1}); !old.Done(); {
+		ends, _, _ := old.Next()
+		if to.Before(ends) {
+			break
+		}
+		t.holes = t.holes.Delete(ends)
+	}
+	t.holes = t.holes.Set(to, &from)
+	for _, m := range gone {
+		t = t.displace(m)
+	}
+	for _, m := range left {
+		t = t.filled(m.Key, m.Key)
+	}
+	return t
+}
+
+// HistoryRead: messages that were kept on disk are in memory now. They have the keys
+// they were kept with; one that is here already stays as it is.
+type HistoryRead struct {
+	Conv     ConvID
+	Messages []Message // oldest first
+	// They are all from one place to another, these included; zero is the beginning and the end.
+	// With Earlier they begin with the first of them, and Alone they say nothing of what is between
+	// them.
+	From, To       Key
+	Earlier, Alone bool
+}
+
+func (ev HistoryRead) apply(s *State) {
+	c := s.chat(ev.Conv)
+	if c.Timeline.Len() == 0 && (ev.Earlier || ev.Alone) {
+		c.Timeline.holes = newHoles().Set(Highest, &Lowest)
+	}
+	from, to := ev.From, ev.To
+	if to == (Key{}) {
+		to = Highest
+	}
+	switch {
+	case ev.Earlier && len(ev.Messages) > 0:
+		from = ev.Messages[0].Key
+	case ev.Earlier:
+		from = to
+	case from == (Key{}):
+		from = Lowest
+	}
+	if !ev.Alone {
+		c.Timeline = c.Timeline.filled(from, to)
+	}
+	c.Timeline = c.Timeline.read(ev.Messages)
+	s.bring(c, ev.Messages...)
+	s.setChat(c)
+}
+
+// read adds messages under the keys they have had before. They do not count as
+// changed: the disk knows them.
+func (t Timeline) read(messages []Message) Timeline {
+	for _, m := range messages {
+		t.low, t.high = min(t.low, m.Seq), max(t.high, m.Seq)
+		if t.Get(m.Key) != nil || t.wasRemoved(m.Key) {
+			continue
+		}
+		m.Rev, m.waiting = 0, nil
+		t = t.place(&m)
+	}
+	return t
+}
+
+const (
+	// keptEnd is how many messages of the end of a conversation stay in memory, and keptAround
+	// how many on either side of where the person looks.
+	keptEnd    = 50
+	keptAround = 400
+)
+
+// Released: of a conversation the end stays in memory, and what is around a place, if one is
+// given. All else can be read again.
+type Released struct {
+	Conv ConvID
+	At   Key
+	Upto uint64 // the Rev up to which messages are in the store
+}
+
+func (ev Released) apply(s *State) {
+	c := s.Chat(ev.Conv)
+	if c == nil {
+		return
+	}
+	changed := *c
+	t := c.Timeline
+	stays := func(m *Message) bool {
+		return m.Rev > ev.Upto || m.Delivery == Queued || m.Key == c.Seam
+	}
+	newest := t.Newest(keptEnd)
+	if len(newest) == 0 {
+		return
+	}
+	tail := newest[0].Key
+	low := tail
+	if around := append(t.Before(ev.At, keptAround), t.From(ev.At, keptAround)...); ev.At != (Key{}) && len(around) > 0 {
+		if last := around[len(around)-1].Key; last.Before(tail) {
+			changed.Timeline = t.release(last, tail, stays)
+		}
+		if first := around[0].Key; first.Before(low) {
+			low = first
+		}
+	}
+	changed.Timeline = changed.Timeline.release(Lowest, low, stays)
+	s.setChat(&changed)
+}
