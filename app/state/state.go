@@ -9,8 +9,7 @@
 package state
 
 import (
-	"cmp"
-	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -136,7 +135,10 @@ func (s *State) Outbox() (all []*Outgoing) {
 		_, o, _ := it.Next()
 		all = append(all, o)
 	}
-	slices.SortFunc(all, func(a, b *Outgoing) int { return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.N, b.N)) })
+	sort.Slice(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return a.Since < b.Since || a.Since == b.Since && a.N < b.N
+	})
 	return all
 }
 

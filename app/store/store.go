@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"natter/app/jid"
 	"natter/app/state"
@@ -177,8 +178,9 @@ func (sn *Snapshot) Outbox() (rows []state.MessageRow) {
 			}
 		}
 	}
-	slices.SortFunc(rows, func(a, b state.MessageRow) int {
-		return cmp.Or(cmp.Compare(a.Out, b.Out), cmp.Compare(a.Conv, b.Conv), compare(a.Message.Key, b.Message.Key))
+	sort.Slice(rows, func(i, j int) bool {
+		a, b := &rows[i], &rows[j]
+		return cmp.Or(cmp.Compare(a.Out, b.Out), cmp.Compare(a.Conv, b.Conv), compare(a.Message.Key, b.Message.Key)) < 0
 	})
 	return rows
 }

@@ -1,10 +1,10 @@
 package stream
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
+	"sort"
 	"time"
 
 	"natter/app/jid"
@@ -77,9 +77,9 @@ func (l *loop) finishRequest(r *request, reply *framing.Element, err error) {
 
 // pending returns the requests in the order they were made.
 func (l *loop) pendingRequests() []*request {
-	return slices.SortedFunc(maps.Values(l.requests), func(a, b *request) int {
-		return cmp.Compare(a.number, b.number)
-	})
+	all := slices.Collect(maps.Values(l.requests))
+	sort.Slice(all, func(i, j int) bool { return all[i].number < all[j].number })
+	return all
 }
 
 // matchReply finds the request for an IQ of type result or error. The id alone is not
