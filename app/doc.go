@@ -157,6 +157,7 @@
 //	event         something that happened; it changes the state
 //	fact          what somebody says about a message: that they have it, or have read it
 //	feature       one extension (XEP), one folder
+//	hole          where the store may have messages of a conversation that are not in memory
 //	intent        something that the person wants
 //	lead          to hold the stream and to commit, for all tabs of an account
 //	mirror        a tab that does not lead, and shows the state of the one that does
@@ -167,5 +168,6 @@
 //	retry         to do the same once more after a failure
 //	room          a MUC room (XEP-0045), never disk space: that is capacity
 //	row           one kept struct, as the disk and other tabs read it
+//	span          messages in memory with no hole between them
 //	stream        a bound XMPP stream, which survives its sockets; a session is one socket of it
 package app
