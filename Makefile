@@ -128,7 +128,8 @@ RUNS ?= 5
 bench/page: bundle
 	$(GO) run ./wasm/e2e/bench -bundle dist -runs $(RUNS) -rows "$(ROWS)"
 
-# The page beside nginx and Caddy, by wrk: apt-get install nginx caddy wrk.
+# The page beside nginx and Caddy, by wrk, and the gateway beside nginx, Prosody's own WebSocket and
+# xmpp-proxy: apt-get install nginx caddy wrk; doc/scale.md says how to get xmpp-proxy.
 bench-server: embedded
 	$(GO) run ./server/bench
 

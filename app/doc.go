@@ -54,7 +54,7 @@
 //	  trial/            a small XMPP server in memory
 //	  doctor/           goes the way into a domain and says what to change
 //	  deploy/           examples: systemd, container, proxies, Grafana; doc/hosting.md tells of them
-//	  bench/            the page beside nginx and Caddy (make bench-server)
+//	  bench/            the page and the gateway beside others (make bench-server)
 //	  dnstest/          a name server for tests
 //
 // Imports; the way from the wire to the screen is from left to right:

@@ -1,7 +1,10 @@
-// Command bench measures natter's page beside nginx and Caddy on this machine: requests a second
-// with wrk, for index.html and for app.wasm, as gzip and as brotli (make bench-server).
+//go:build linux
+
+// Command bench measures natter beside others on this machine (make bench-server): the page beside
+// nginx and Caddy, requests a second with wrk, for index.html and for app.wasm, as gzip and as
+// brotli; and the gateway beside what else leads WebSockets to Prosody (streams).
 //
-// All serve the same files, compressed beforehand, over plain HTTP with 32 connections. The
+// Files: all serve the same files, compressed beforehand, over plain HTTP with 32 connections. The
 // rounds go around, so that what else the machine does meets all alike, and of each the best
 // counts. nginx of Debian has no brotli.
 package main
@@ -29,13 +32,45 @@ import (
 )
 
 func main() {
-	rounds := flag.Int("rounds", 3, "measure each so often; the best counts")
-	span := flag.Duration("time", 3*time.Second, "let each measurement take this long")
+	rounds := flag.Int("rounds", 3, "measure files so often; the best counts")
+	span := flag.Duration("time", 3*time.Second, "let each measurement of files take this long")
+	only := flag.String("only", "files streams", "measure these")
+	var c crowd
+	flag.IntVar(&c.idle, "idle", 10_000, "clients that say nothing; fewer if a process may not have as many connections")
+	flag.IntVar(&c.active, "active", 1000, "clients that ask once a second")
+	flag.DurationVar(&c.span, "talk", 30*time.Second, "let these talk for so long")
+	cache, _ := os.UserCacheDir()
+	proxy := flag.String("xmpp-proxy", filepath.Join(cache, "natter-test/xmpp-proxy/bin/xmpp-proxy"), "where xmpp-proxy is; doc/scale.md says how it gets there")
 	flag.Parse()
-	if err := run(context.Background(), *rounds, *span); err != nil {
+	if err := run(context.Background(), *rounds, *span, *only, c, *proxy); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// run makes a folder and the server, and measures in it.
+func run(ctx context.Context, rounds int, span time.Duration, only string, c crowd, proxy string) error {
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // nginx serves as nobody
+		return err
+	}
+	binary := filepath.Join(dir, "natter")
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", binary, "./server").CombinedOutput(); err != nil {
+		return fmt.Errorf("%w %s", err, out)
+	}
+	if strings.Contains(only, "files") {
+		if err := measureFiles(ctx, rounds, span, dir, binary); err != nil {
+			return err
+		}
+	}
+	if strings.Contains(only, "streams") {
+		return streams(ctx, c, dir, binary, proxy)
+	}
+	return nil
 }
 
 // server is one of those that are compared.
@@ -53,7 +88,8 @@ type result struct {
 	p50, p99 string
 }
 
-func run(ctx context.Context, rounds int, span time.Duration) error {
+// measureFiles prints the table of files.
+func measureFiles(ctx context.Context, rounds int, span time.Duration, dir, binary string) error {
 	bundle, err := site.ReadBundle(web.Bundle())
 	if err != nil {
 		return err
@@ -64,18 +100,10 @@ func run(ctx context.Context, rounds int, span time.Duration) error {
 			wasm = a.Path
 		}
 	}
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // nginx serves as nobody
-		return err
-	}
 	if err := copyFiles(filepath.Join(dir, "www")); err != nil {
 		return err
 	}
-	servers, err := start(dir)
+	servers, err := start(dir, binary)
 	defer func() {
 		for _, s := range servers {
 			_ = s.cmd.Process.Signal(syscall.SIGTERM)
@@ -103,8 +131,7 @@ func run(ctx context.Context, rounds int, span time.Duration) error {
 			}
 		}
 	}
-	load, _ := os.ReadFile("/proc/loadavg") // none elsewhere
-	fmt.Printf("%d processors, %s, load %s\n\n", runtime.NumCPU(), processor(), strings.Join(strings.Fields(string(load))[:3], " "))
+	machine()
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "file\tcoding\tserver\trequests/s\tp50\tp99")
 	for _, path := range []string{"index.html", wasm} {
@@ -139,19 +166,12 @@ func copyFiles(to string) error {
 
 // start runs all three and waits until they answer. What it returns is running, also with an
 // error.
-func start(dir string) (servers []*server, err error) {
+func start(dir, binary string) (servers []*server, err error) {
 	ports := [3]string{}
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+		if ports[i], err = free(); err != nil {
 			return nil, err
 		}
-		ports[i] = l.Addr().String()
-		l.Close()
-	}
-	binary := filepath.Join(dir, "natter")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", binary, "./server").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%w %s", err, out)
 	}
 	files := map[string]string{
 		"natter.json": `{"listen": "` + ports[0] + `", "anyServer": true}`,
@@ -233,9 +253,25 @@ func wrk(ctx context.Context, url, coding string, span time.Duration) (result, e
 	return result{n, first(middle), first(high)}, err
 }
 
+// machine prints what this ran on.
+func machine() {
+	load, _ := os.ReadFile("/proc/loadavg")
+	fmt.Printf("\n%d processors, %s, load %s\n\n", runtime.NumCPU(), processor(), strings.Join(strings.Fields(string(load))[:3], " "))
+}
+
+// free returns an address that nobody listens on.
+func free() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
 // processor is the name of the machine's.
 func processor() string {
-	info, _ := os.ReadFile("/proc/cpuinfo") // none elsewhere
+	info, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(info)) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
 			return strings.TrimSpace(value)
