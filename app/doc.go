@@ -53,7 +53,7 @@
 //	  site/             serves the bundle: headers, config.json, host-meta
 //	  trial/            a small XMPP server in memory
 //	  doctor/           goes the way into a domain and says what to change
-//	  deploy/           examples: systemd, container, proxies, Grafana; doc/hosting.md tells of them
+//	  deploy/           examples: systemd, container, proxies, Grafana; doc/hosting.md and scale.md tell of them
 //	  bench/            the page and the gateway beside others (make bench-server)
 //	  dnstest/          a name server for tests
 //

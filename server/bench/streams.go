@@ -38,12 +38,10 @@ type crowd struct {
 type front struct {
 	name string
 	url  string // "" for TCP
-	pids func() []int
 
 	ownMemory, allMemory float64 // KB for each idle client: of the front, and with Prosody's
 	ownCPU, allCPU       float64 // µs for each stanza
 	p50, p99             time.Duration
-	behind               *front // what it is compared with, for allMemory and allCPU
 }
 
 // streams measures the gateway beside Prosody's own mod_websocket, nginx in front of that, and
