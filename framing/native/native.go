@@ -13,12 +13,14 @@
 package native
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -94,7 +96,8 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (framing.Socket, 
 		http.Error(w, "WebSocket subprotocol xmpp only", http.StatusBadRequest)
 		return nil, fmt.Errorf("native: accept: %w", framing.ErrSubprotocol)
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	taken := &takeover{ResponseWriter: w}
+	conn, err := websocket.Accept(taken, r, &websocket.AcceptOptions{
 		Subprotocols:   []string{subprotocol},
 		OriginPatterns: o.Origins,
 		OnPingReceived: func(context.Context, []byte) bool {
@@ -109,7 +112,24 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (framing.Socket, 
 	}
 	s := newSocket(conn, o)
 	s.accepted = true
+	s.mu.Lock()
+	s.wire = taken.conn
+	s.mu.Unlock()
 	return s, nil
+}
+
+// takeover remembers the connection that a WebSocket takes over. The library reads to the end of a
+// frame before it closes, with no bound: one that says it has 2^62 bytes would keep its connection
+// for ever.
+type takeover struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+func (t *takeover) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
+	t.conn = c
+	return c, rw, err
 }
 
 // ping asks the peer for a sign of life, now and then, until the socket has ended.
@@ -155,6 +175,7 @@ type socket struct {
 	mu      sync.Mutex
 	queue   []string
 	size    int
+	wire    net.Conn      // what was accepted; nil if it was dialled
 	next    *time.Timer   // of the next ping, nil without
 	end     error         // what Read returns after the queue
 	closing bool          // nobody may read any more, so the pump must not wait
@@ -364,7 +385,14 @@ func (s *socket) closeWithin(code websocket.StatusCode, reason string) {
 	s.closing = true
 	s.wake()
 	s.mu.Unlock()
-	late := time.AfterFunc(s.closeTimeout, s.drop)
+	late := time.AfterFunc(s.closeTimeout, func() {
+		s.drop()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.wire != nil {
+			_ = s.wire.Close()
+		}
+	})
 	defer late.Stop()
 	_ = s.conn.Close(code, reason) // fails when the other side was first, or is gone
 }
