@@ -216,7 +216,7 @@ func (l *loop) online(ev stream.Online) {
 		Phase:     state.Online,
 		Endpoint:  ev.Session.Endpoint,
 		Delegated: ev.Session.Delegated,
-		Lost:      before,
+		Lost:      before.Round(0),
 	}})
 	if ev.Resumed {
 		for _, f := range l.features {

@@ -366,13 +366,15 @@ func TestPromise16_ABadChannel(t *testing.T) {
 		}
 	}
 	ada.until("all of hers", func(*state.State) bool { return len(ada.by(grace.account, false)) == len(hers) })
+	for _, pg := range []*page{ada, mirror} {
+		if pg.State().Chat(grace.conv()).Earlier() { // it has begun anew from the disk
+			pg.Do(state.LoadOlder{Conv: grace.conv()})
+			pg.until("what is on the disk", func(s *state.State) bool { return !s.Chat(grace.conv()).Earlier() })
+		}
+	}
 	agree(t, ada, mirror)
 	if got := grace.by(d.account, false); !slices.Equal(got, ours) {
 		t.Errorf("she has %q", got)
-	}
-	if mirror.State().Chat(grace.conv()).Earlier() { // it has begun anew from the disk
-		mirror.Do(state.LoadOlder{Conv: grace.conv()})
-		mirror.until("what is on the disk", func(s *state.State) bool { return !s.Chat(grace.conv()).Earlier() })
 	}
 	if got := mirror.by(grace.account, false); !slices.Equal(got, hers) {
 		t.Errorf("the mirror has %q", got)

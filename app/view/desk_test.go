@@ -223,6 +223,19 @@ func TestOpen(t *testing.T) {
 	})
 }
 
+// A conversation without a message has no window: near both of its ends nothing happens.
+func TestEdge_OfNoMessages(t *testing.T) {
+	b := sit(t)
+	b.sig("open", grace, "")
+	b.play(state.ChatStarted{Conv: grace})
+	for _, end := range []string{"top", "bottom"} {
+		b.edgeAt(end, true)
+	}
+	if rows, end := b.window.rows(b.s.Chat(grace)); len(rows) != 0 || !end {
+		t.Errorf("%d rows, at the end %v", len(rows), end)
+	}
+}
+
 // The page opens with the conversation that was open when it was left.
 func TestPlace(t *testing.T) {
 	b := sit(t)

@@ -162,8 +162,12 @@ func (d *desk) sought(c *state.Chat) bool {
 
 // rows returns the messages on the page, and whether the newest is among them.
 func (w *window) rows(c *state.Chat) (rows []*state.Message, end bool) {
+	last := c.Timeline.Last()
+	if last == nil {
+		return nil, true
+	}
 	rows = c.Timeline.From(w.from, most+1)
-	end = len(rows) > 0 && len(rows) <= most && rows[len(rows)-1] == c.Timeline.Last()
+	end = len(rows) > 0 && len(rows) <= most && rows[len(rows)-1] == last
 	burst := w.atEnd && w.drawn != (state.Key{}) && len(rows) > fresh && w.drawn.Before(rows[len(rows)-many].Key)
 	if end && !burst {
 		return rows, true
