@@ -315,14 +315,14 @@ func (q *pair) verdict(tell func(format string, args ...any)) (sum Verdict) {
 	return sum
 }
 
-// misses reports whether something is missing, and goes on to be when a connection has
-// lasted for as long as it takes the client to look for it, and nothing more comes of that.
+// misses reports whether something is missing or out of order, and goes on to be when a connection
+// has lasted for as long as it takes the client to look for it, and nothing more comes of that.
 func (q *pair) misses() bool {
 	late := q.late()
 	for before := ""; ; time.Sleep(5 * time.Second) {
 		verdict := q.verdict(func(string, ...any) {})
-		if verdict.Lost == 0 || time.Now().After(late) {
-			return verdict.Lost > 0
+		if wrong := verdict.Lost > 0 || verdict.Reordered > 0; !wrong || time.Now().After(late) {
+			return wrong
 		}
 		now := fmt.Sprint(verdict, q.people[0].to.brought(), q.people[1].to.brought())
 		if more := time.Now().Add(time.Minute); now != before && more.After(late) {
@@ -335,7 +335,7 @@ func (q *pair) misses() bool {
 // judge prints the line, and fails the test unless it is a good one.
 func (q *pair) judge(what string) {
 	q.t.Helper()
-	if q.place.server != nil && q.misses() {
+	if q.misses() && q.place.server != nil {
 		for i := range q.people {
 			q.audit(i)
 		}
