@@ -22,6 +22,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"natter/app/xmpptest"
 	"natter/framing"
 	"natter/framing/native"
 	"natter/server/config"
@@ -124,7 +125,7 @@ func TestDeploy_Proxies(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			path, dir, plain, secure := program(t, tc.program), t.TempDir(), free(t), free(t)
+			path, dir, plain, secure := program(t, tc.program), t.TempDir(), xmpptest.FreeAddress(t), xmpptest.FreeAddress(t)
 			_, plainPort, _ := net.SplitHostPort(plain)
 			_, securePort, _ := net.SplitHostPort(secure)
 			whole := strings.Replace(tc.around, "EXAMPLE", strings.NewReplacer(tc.replace...).Replace(read(t, "deploy/"+tc.example)), 1)
@@ -384,8 +385,8 @@ func TestDeploy_Container(t *testing.T) {
 	if err := os.MkdirAll(etc, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	listen := free(t)
-	text := strings.NewReplacer("127.0.0.1:8080", listen, "127.0.0.1:9090", free(t)).Replace(read(t, "deploy/natter.json"))
+	listen := xmpptest.FreeAddress(t)
+	text := strings.NewReplacer("127.0.0.1:8080", listen, "127.0.0.1:9090", xmpptest.FreeAddress(t)).Replace(read(t, "deploy/natter.json"))
 	if err := os.WriteFile(filepath.Join(etc, "natter.json"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func TestW03_ServeFederation(t *testing.T) {
 	cert, key := f.ca.Issue("chat.example.org", "s2s.example.org", "example.org", "rooms.example.org")
 	f.write(f.cert, string(cert))
 	f.write(f.key, string(key))
-	servers, resolver := free(t), free(t)
+	servers, resolver := xmpptest.FreeAddress(t), xmpptest.FreeAddress(t)
 	c := map[string]any{
 		"listen": f.mainListen, "publicURL": "https://chat.example.org/", "hostMeta": true,
 		"tls":     map[string]any{"files": []any{map[string]any{"cert": f.cert, "key": f.key}}},
@@ -247,9 +247,9 @@ func TestW01_W03_TwoNatters(t *testing.T) {
 	type program struct{ config, domain string }
 	var programs []program
 	for _, domain := range []string{"a.test", "b.test"} {
-		listen := free(t)
+		listen := xmpptest.FreeAddress(t)
 		at[domain+":443"], at["s2s."+domain+":443"] = listen, listen
-		n := &neighbour{t, domain, free(t), make(chan *framing.Element, 10)}
+		n := &neighbour{t, domain, xmpptest.FreeAddress(t), make(chan *framing.Element, 10)}
 		servers = append(servers, n)
 		cert, key := ca.Issue(domain, "chat."+domain, "s2s."+domain)
 		certFile, keyFile, config := filepath.Join(dir, domain+".pem"), filepath.Join(dir, domain+".key"), filepath.Join(dir, domain+".json")
@@ -299,9 +299,10 @@ func TestW01_W03_TwoNatters(t *testing.T) {
 		t.Errorf("b.test heard nothing\n%s\n%s", logs["a.test"], logs["b.test"])
 	}
 	for domain, direction := range map[string]string{"a.test": "out", "b.test": "in"} {
-		if !strings.Contains(logs[domain].String(), "direction="+direction) || !strings.Contains(logs[domain].String(), "by=external") {
-			t.Errorf("the log of %s does not say how:\n%s", domain, logs[domain])
-		}
+		until(t, "the log of "+domain+" says how", func() bool {
+			log := logs[domain].String()
+			return strings.Contains(log, "direction="+direction) && strings.Contains(log, "by=external")
+		})
 	}
 }
 

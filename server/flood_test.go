@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"natter/app/xmpptest"
 )
 
 // TestMain is natter itself where a test asks for a process of its own.
@@ -125,7 +127,7 @@ func TestPromise21_StaticServerStands(t *testing.T) {
 		t.Skip("takes ten seconds")
 	}
 	f := newFiles(t)
-	plain := free(t)
+	plain := xmpptest.FreeAddress(t)
 	f.write(f.config, strings.Replace(read(t, f.config), `"tls": {`, `"tls": {"http": "`+plain+`", `, 1))
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, large(t)); err != nil {

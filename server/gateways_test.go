@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"natter/app/xmpptest"
 	"natter/framing"
 	"natter/framing/native"
 )
@@ -51,7 +52,7 @@ func backend(t *testing.T) (addr string) {
 // A domain with backends has its WebSocket here. Reading the configuration again leaves
 // its clients alone, and SIGTERM sends them to another natter.
 func TestServe_Gateway(t *testing.T) {
-	first, second, figures := free(t), free(t), free(t)
+	first, second, figures := xmpptest.FreeAddress(t), xmpptest.FreeAddress(t), xmpptest.FreeAddress(t)
 	server := backend(t)
 	file := func(listen, metrics string, elsewhere ...string) string {
 		f := &files{t: t}

@@ -49,18 +49,8 @@ const sites = `{
   "metrics": {"listen": "%s"}
 }`
 
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func newFiles(t *testing.T) *files {
-	f := &files{t: t, dir: t.TempDir(), ca: xmpptest.NewAuthority(), metrics: free(t), mainListen: free(t)}
+	f := &files{t: t, dir: t.TempDir(), ca: xmpptest.NewAuthority(), metrics: xmpptest.FreeAddress(t), mainListen: xmpptest.FreeAddress(t)}
 	f.config, f.cert, f.key = filepath.Join(f.dir, "natter.json"), filepath.Join(f.dir, "cert.pem"), filepath.Join(f.dir, "key.pem")
 	cert, key := f.ca.Issue("chat.example.org", "chat.example.net", "example.net")
 	f.write(f.cert, string(cert))
@@ -407,7 +397,7 @@ func TestSec84_DownloadsEnd(t *testing.T) {
 func TestSec85_GatewayLog(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "natter.json")
 	text := fmt.Sprintf(`{"listen": %q, "gateway": {"nativeClients": true}, "log": {"requests": true, "level": "debug"},
-		"domains": [{"name": "example.org", "websocket": "/xmpp-websocket", "backends": [{"address": "127.0.0.1:1"}]}]}`, free(t))
+		"domains": [{"name": "example.org", "websocket": "/xmpp-websocket", "backends": [{"address": "127.0.0.1:1"}]}]}`, xmpptest.FreeAddress(t))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

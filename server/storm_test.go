@@ -21,6 +21,7 @@ import (
 	"natter/app/connect"
 	"natter/app/connect/sasl"
 	"natter/app/jid"
+	"natter/app/xmpptest"
 	"natter/framing"
 	"natter/framing/native"
 )
@@ -278,7 +279,7 @@ func TestPromise22_WebSocketsStand(t *testing.T) {
 		}, byGateway, 8, n / 4},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			at := free(t)
+			at := xmpptest.FreeAddress(t)
 			cmd := exec.Command(os.Args[0])
 			cmd.Env = append(os.Environ(), "NATTER_TEST_BUNDLE="+dir, "ADDR="+at)
 			if tc.config != nil {

@@ -563,6 +563,16 @@ func (p *process) kill() {
 	}
 }
 
+// FreeAddress returns an address of 127.0.0.1 for a program that a test starts: see freePorts.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	ports, err := freePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", ports[0])
+}
+
 // freePorts returns ports of 127.0.0.1 that nobody listens on. They are below those that
 // a system gives to connections (RFC 6335 §6: from 49152, Linux from 32768), so that no
 // connection takes one while the server is still starting, or starts again.

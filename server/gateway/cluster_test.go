@@ -149,10 +149,10 @@ func haproxy(t *testing.T) (service string, natters []string) {
 	dir := t.TempDir()
 	cert, key := xmpptest.Ours().Issue()
 	pem, file := filepath.Join(dir, "both.pem"), filepath.Join(dir, "haproxy.cfg")
-	at := free(t)
+	at := xmpptest.FreeAddress(t)
 	change := []string{":443 ", at + " ", "/etc/haproxy/certs/", pem, "maxconn 100000", "maxconn 1000"}
 	for _, there := range []string{"10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.3:8080"} {
-		natters = append(natters, free(t))
+		natters = append(natters, xmpptest.FreeAddress(t))
 		change = append(change, there, natters[len(natters)-1])
 	}
 	for name, text := range map[string]string{pem: string(cert) + string(key), file: strings.NewReplacer(change...).Replace(string(example))} {
@@ -168,16 +168,6 @@ func haproxy(t *testing.T) (service string, natters []string) {
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	_, port, _ := net.SplitHostPort(at)
 	return "wss://localhost:" + port + "/xmpp-websocket", slices.Clip(natters)
-}
-
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // chatter is what people say to each other, two and two: who hears the other's latest message says

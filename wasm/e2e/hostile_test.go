@@ -64,6 +64,13 @@ func TestHostileContent(t *testing.T) {
 
 	t.Log("every message is there, as it was written")
 	want := append(append([]string{"Go!"}, payloads...), "the end")
+	// Of many that come at once the page has the newest only, until somebody scrolls up.
+	p.until(`(n) => {
+		const log = document.querySelector("[role=log]");
+		const there = e2e.bodies().length >= n;
+		if (!there) log.scrollTop = 0;
+		return there;
+	}`, 100)
 	got := p.bodies()
 	for i := range min(len(got), len(want)) {
 		shown, wrote := got[len(got)-1-i], want[len(want)-1-i]

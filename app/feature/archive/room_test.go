@@ -230,6 +230,10 @@ func TestSec66_Room(t *testing.T) {
 		grace.says(room, 70, 190)
 		ada.back()
 		ada.until("what was missed", settled(170))
+		ada.until("what was said to her alone", func(s *state.State) bool { // a busy ejabberd files it later
+			c := s.Chat(state.Direct.With(friend))
+			return c != nil && c.Timeline.Len() >= 120
+		})
 		ada.has(state.Room.With(room), 20, 190)
 		ada.has(state.Direct.With(friend), 0, 120)
 

@@ -324,6 +324,9 @@ func (q *pair) misses() bool {
 		if wrong := verdict.Lost > 0 || verdict.Reordered > 0; !wrong || time.Now().After(late) {
 			return wrong
 		}
+		for i, p := range q.people { // a page that died with all it had knows the newest page of the archive
+			p.Do(state.LoadOlder{Conv: state.Direct.With(q.people[1-i].account)})
+		}
 		now := fmt.Sprint(verdict, q.people[0].to.brought(), q.people[1].to.brought())
 		if more := time.Now().Add(time.Minute); now != before && more.After(late) {
 			late = more
