@@ -174,9 +174,6 @@ func (p *Plan) Next(s *State) (Ask, bool) {
 			}
 			return Ask{Backward: true, Max: PageSize}, true
 		case review:
-			if p.pages >= mostPages {
-				return Ask{}, false
-			}
 			if p.from != ranges.end().ID {
 				return Ask{After: p.from, Start: p.since, Max: PageSize}, true
 			}
