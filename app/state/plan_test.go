@@ -241,6 +241,37 @@ func FuzzPlan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, sessions uint8) { live(t, seed, int(sessions%60)) })
 }
 
+// A review has to get to the end of what has not settled at once: nothing of half an hour has, and
+// the next review begins where it began.
+func TestReview_OfVeryMany(t *testing.T) {
+	m := &mam{random: rand.New(rand.NewPCG(1, 1)), now: noon, s: signedIn()}
+	var late []Message
+	for i := range 1200 { // 240 pages of this archive
+		m.next++
+		id := fmt.Sprintf("a%06d", m.next)
+		said := Message{ID: "m" + id, ArchiveID: id, Author: mia, At: noon.Add(time.Duration(i) * time.Second), Body: id}
+		if i%100 == 50 {
+			late = append(late, said)
+		} else {
+			m.filed = append(m.filed, said)
+		}
+		if i%20 == 19 && !m.catchUp(t, true) {
+			t.Fatal("a catch-up does not come to its end")
+		}
+	}
+	m.late = late
+	m.file(func(Message) bool { return true })
+	if got := len(m.missing()); got < 10 {
+		t.Fatalf("only %d were filed late", got)
+	}
+	if !m.carry(t, NewReview(m.s, Part{Archive: ada}), true) {
+		t.Fatal("the review does not come to its end")
+	}
+	if lost := m.missing(); lost != nil {
+		t.Errorf("not found: %q", lost)
+	}
+}
+
 // What a build has read that understood less is read once more.
 func TestCoverageOfAnOlderGeneration(t *testing.T) {
 	m := &mam{random: rand.New(rand.NewPCG(1, 1)), now: noon, s: signedIn()}
