@@ -55,7 +55,7 @@ quick:
 XMPP_PROXY ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/natter-test/xmpp-proxy/bin/xmpp-proxy
 
 federation: $(if $(PEER),$(XMPP_PROXY))
-	XMPP_PROXY=$(if $(PEER),$(XMPP_PROXY)) $(GO) test -count=1 -v -timeout 5m -run '^TestFederation_$(if $(PEER),XMPPProxy,Prosody)$$' ./server/gateway
+	XMPP_PROXY=$(if $(PEER),$(XMPP_PROXY)) $(GO) test -count=1 -v -timeout 5m $(if $(PEER),-tags xmppproxy) -run '^TestFederation_$(if $(PEER),XMPPProxy,Prosody)$$' ./server/gateway
 
 $(XMPP_PROXY):
 	cargo install --locked --root $(dir $(@D)) --no-default-features --features $(PROXYFEATURES) $(if $(XMPP_PROXY_SOURCE),--path $(XMPP_PROXY_SOURCE),xmpp-proxy@1.1.0)
@@ -100,6 +100,7 @@ $(STATICCHECK):
 check: $(STATICCHECK) scripts
 	@test -z "$$(gofmt -l .)" || { echo "gofmt these:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags xmppproxy ./server/gateway
 	$(JS) $(GO) vet ./framing/... ./app/... ./wasm/...
 	$(STATICCHECK) ./...
 	$(JS) $(STATICCHECK) ./wasm/...

@@ -166,6 +166,15 @@ func (g *Gateway) Drain(ctx context.Context, over time.Duration) error {
 	g.mu.Unlock()
 	g.log.Info("draining", "streams", len(all))
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return moveAll(ctx, over, all, empty)
+}
+
+// moveAll moves streams away, spread over a while, and returns when empty is closed. When ctx
+// ends first the rest is dropped, and the context's error is returned.
+func moveAll[S interface {
+	move(context.Context)
+	drop()
+}](ctx context.Context, over time.Duration, all []S, empty <-chan struct{}) error {
 	pause := time.NewTicker(max(1, over/time.Duration(max(1, len(all)))))
 	defer pause.Stop()
 	for _, s := range all {

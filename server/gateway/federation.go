@@ -274,24 +274,7 @@ func (f *Federation) Drain(ctx context.Context, over time.Duration) error {
 		f.empty = empty
 	}
 	f.mu.Unlock()
-	pause := time.NewTicker(max(1, over/time.Duration(max(1, len(all)))))
-	defer pause.Stop()
-	for _, l := range all {
-		go l.move(ctx)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-		}
-	}
-	select {
-	case <-empty:
-		return nil
-	case <-ctx.Done():
-	}
-	for _, l := range all {
-		l.drop()
-	}
-	return ctx.Err()
+	return moveAll(ctx, over, all, empty)
 }
 
 // deafToServers is a FederationMeter for nobody.

@@ -8,12 +8,20 @@ import (
 	"natter/app/store"
 )
 
-func pages(t *testing.T, open Open) {
+// all is what conversations writes of grace's, in order.
+const all = "1.-10 1.-2 1.7 2.5 3.0 3.1"
+
+// conversations returns a store with messages of two conversations, written in no order.
+func conversations(t *testing.T, open Open) store.Store {
 	s := must(t, open, ada)
 	commit(t, s, store.Batch{Rows: Messages(
 		said(grace, 3, 1), said(grace, 1, -2), said(grace, 1, -10), said(edith, 1, 0), said(grace, 2, 5), said(grace, 3, 0),
 		said(grace, 1, 7), said(edith, 9, 9))})
-	const all = "1.-10 1.-2 1.7 2.5 3.0 3.1"
+	return s
+}
+
+func pages(t *testing.T, open Open) {
+	s := conversations(t, open)
 	for _, tc := range []struct {
 		before state.Key
 		n      int
@@ -38,11 +46,7 @@ func pages(t *testing.T, open Open) {
 }
 
 func after(t *testing.T, open Open) {
-	s := must(t, open, ada)
-	commit(t, s, store.Batch{Rows: Messages(
-		said(grace, 3, 1), said(grace, 1, -2), said(grace, 1, -10), said(edith, 1, 0), said(grace, 2, 5), said(grace, 3, 0),
-		said(grace, 1, 7), said(edith, 9, 9))})
-	const all = "1.-10 1.-2 1.7 2.5 3.0 3.1"
+	s := conversations(t, open)
 	for _, tc := range []struct {
 		after state.Key
 		n     int
