@@ -21,7 +21,7 @@ const (
 )
 
 // Connect finds the endpoints of the account's domain and makes a session on the
-// first that works. After a failure the next endpoint is tried, unless the error is about
+// first that works; the place that the last session was redirected to comes before them. After a failure the next endpoint is tried, unless the error is about
 // the account: another endpoint would say the same, and a wrong password must not be
 // tried twice. The error is the *Error of the last endpoint; those before it are in its
 // Attempts.
@@ -29,18 +29,25 @@ func (c *Connector) Connect(ctx context.Context, req Request) (*Session, error) 
 	if err := c.check(req); err != nil {
 		return nil, err
 	}
+	var failed []*Error
 	if req.Redirect != nil {
-		return result(c.connectRedirected(ctx, req))
+		s, err := c.connectRedirected(ctx, req)
+		if err == nil {
+			return s, nil
+		}
+		if failed = append(failed, err); ctx.Err() != nil || err.Phase == Redirected || noOtherEndpoint(err) {
+			return nil, err
+		}
 	}
 	domain := req.Account.Domain()
 	endpoints, failure := c.find(ctx, domain, req.Server)
 	if failure != nil {
+		failure.Attempts = failed
 		return nil, failure
 	}
 	if req.Resume != nil {
 		prefer(endpoints, req.Resume.At)
 	}
-	var failed []*Error
 	for _, endpoint := range endpoints {
 		s, err := c.connectFrom(ctx, req, endpoint)
 		if err == nil {
@@ -98,14 +105,6 @@ func (c *Connector) find(ctx context.Context, domain, own string) ([]string, *Er
 		endpoints = append(endpoints, e.URL)
 	}
 	return endpoints, nil
-}
-
-// result returns a nil *Error as a nil error.
-func result(s *Session, err *Error) (*Session, error) {
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
 }
 
 // noOtherEndpoint reports whether a failure is about the account or about this client, so

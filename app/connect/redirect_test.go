@@ -288,6 +288,19 @@ func TestR01_R04_Moments(t *testing.T) {
 			t.Errorf("at %s after %v", s.Endpoint, n.hosts())
 		}
 	})
+	t.Run("R05 the other place does not answer", func(t *testing.T) {
+		n := newNetwork(t, map[string]func(*wire){endpoint: serve})
+		req := account
+		req.Redirect, req.Server = sentTo(other), endpoint
+		s, err := n.connector().Connect(context.Background(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = s.Conn.Close(context.Background())
+		if s.Endpoint != endpoint || !slices.Equal(n.hosts(), []string{other, endpoint}) {
+			t.Errorf("at %s after %v", s.Endpoint, n.hosts())
+		}
+	})
 	t.Run("R02 mid-session downgrade", func(t *testing.T) {
 		n := newNetwork(t, nil)
 		req := account

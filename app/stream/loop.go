@@ -87,7 +87,8 @@ type loop struct {
 	handledTimer timer // runs while stanzas that are not committed prevent a resume
 	finishTimer  timer // from the end of a closed stream to the end of Run
 	connectDue   bool  // connect as soon as possible
-	redirect     error // the end of a session whose server redirected us
+	redirect     error // the end of the session whose server redirected us last; nil when nothing was there, redirectsAtOnce times
+	follows      int   // attempts that followed redirect since the last session
 }
 
 func newLoop(s *Stream) *loop {
@@ -184,7 +185,7 @@ func (l *loop) delivered() {
 
 // online starts a session.
 func (l *loop) online(sess *connect.Session, tried *connect.Resume) {
-	l.phase = online
+	l.phase, l.follows = online, 0
 	l.me, l.sessionStart, l.lostAt = sess.JID, l.now(), time.Time{}
 	l.lastRead, l.lastWritten = l.sessionStart, l.sessionStart
 	l.link = l.open(sess)

@@ -51,7 +51,9 @@ func (l *loop) connectIfReady() {
 	l.handledTimer.clear()
 	l.connectDue, l.phase = false, connecting
 	redirect := l.redirect
-	l.redirect = nil
+	if l.follows++; l.follows == redirectsAtOnce {
+		l.redirect = nil
+	}
 	l.emit(Trying{})
 	l.wg.Add(1)
 	go func() {
@@ -82,6 +84,9 @@ func (l *loop) connected(sess *connect.Session, err error, tried *connect.Resume
 	case l.phase == ended:
 	case err != nil:
 		l.failures++
+		if e := new(connect.Error); errors.As(err, &e) && e.Phase == connect.Redirected {
+			l.redirect = nil // it leads where we do not go
+		}
 		l.offline(err, connect.Retry(err), l.wait())
 	default:
 		l.online(sess, tried)
@@ -126,7 +131,7 @@ func (l *loop) endSession(cause error, farewell *framing.StreamError) {
 		l.waitBase = closedWait
 		again = connect.Retry(e)
 		if stream.Condition == framing.SeeOtherHost {
-			l.redirect = e
+			l.redirect, l.follows = e, 0
 		}
 		// Prosody and ejabberd send this condition when they believe that our count is
 		// wrong.
@@ -136,7 +141,7 @@ func (l *loop) endSession(cause error, farewell *framing.StreamError) {
 		}
 	case errors.As(cause, &redirect):
 		l.waitBase = closedWait
-		l.redirect = e
+		l.redirect, l.follows = e, 0
 	case errors.Is(cause, framing.ErrClosed):
 		l.waitBase = closedWait
 		over = true // the server closed the stream, so it cannot be resumed

@@ -117,12 +117,36 @@ func TestE06_SeeOtherHost(t *testing.T) {
 			if c.redirect == "" {
 				t.Fatal("not redirected")
 			}
+			for range redirectsAtOnce - 1 {
+				c.fail(&connect.Error{Phase: connect.Dial})
+				w.pass(longWait)
+				if c = w.next(); c.redirect == "" {
+					t.Fatal("the place that the server named is forgotten after one failure")
+				}
+			}
 			c.fail(&connect.Error{Phase: connect.Dial})
 			w.pass(longWait)
 			if c = w.next(); c.redirect != "" {
 				t.Fatal("a redirect that leads nowhere is followed for ever")
 			}
 		})
+	})
+}
+
+// A place that the server named is still the way after a loss there, so that a gateway
+// that was stopped for good does not keep the person offline.
+func TestR05_ALossAtTheOtherPlace(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		sv := w.managed()
+		sv.read()
+		sv.say(`<close xmlns="urn:ietf:params:xml:ns:xmpp-framing" see-other-uri="wss://b.example.org/ws"/>`)
+		sv.got(closed)
+		sv.hangUp(1000)
+		w.next().resumed(0).cut()
+		w.pass(longWait)
+		if c := w.next(); c.redirect != "wss://b.example.org/ws" || c.from != endpoint {
+			t.Fatalf("sent to %q from %q", c.redirect, c.from)
+		}
 	})
 }
 

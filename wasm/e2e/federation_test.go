@@ -89,12 +89,7 @@ func TestW03_PagesOfTwoServers(t *testing.T) {
 				go f.Carry(c)
 			}
 		}()
-		free, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := fmt.Sprintf("localhost:%d", free.Addr().(*net.TCPAddr).Port)
-		_ = free.Close()
+		addr := strings.Replace(xmpptest.FreeAddress(t), "127.0.0.1", "localhost", 1)
 		page = natter(t, "-config", configFile(t, map[string]any{
 			"domains": []map[string]any{{"name": domain, "websocket": "/ws", "backends": []map[string]any{{"address": s.TCP}}}},
 		}), "-addr", addr)

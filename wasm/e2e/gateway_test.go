@@ -3,9 +3,8 @@
 package e2e
 
 import (
-	"fmt"
-	"net"
 	"slices"
+	"strings"
 	"testing"
 
 	"natter/app/xmpptest"
@@ -19,12 +18,7 @@ func TestV19_ThroughTheGateway(t *testing.T) {
 	xmpptest.All(t, func(t *testing.T, s *xmpptest.Server) {
 		var addr [2]string
 		for i := range addr {
-			l, err := net.Listen("tcp4", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			addr[i] = fmt.Sprintf("localhost:%d", l.Addr().(*net.TCPAddr).Port)
-			_ = l.Close()
+			addr[i] = strings.Replace(xmpptest.FreeAddress(t), "127.0.0.1", "localhost", 1)
 		}
 		config := func(elsewhere ...string) string {
 			return configFile(t, map[string]any{
