@@ -63,7 +63,7 @@ func (l *loop) stanza(el *framing.Element, to jid.JID, at time.Time) *feature.St
 	st.By = state.Author{JID: st.From.Bare(), Mine: l.own(st.From.Bare())}
 	kind, other := state.Direct, st.From
 	if st.Type == "groupchat" {
-		kind, st.By.JID = state.Room, st.From
+		kind, st.By.JID = state.Groupchat, st.From
 	}
 	if st.By.Mine {
 		other = st.To

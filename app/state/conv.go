@@ -10,9 +10,9 @@ import (
 type Kind int
 
 const (
-	Direct  Kind = iota // a person, by their bare address
-	Room                // all who are in a room (XEP-0045), by the room's bare address
-	Private             // one occupant of a room, by the room's address with their nick
+	Direct    Kind = iota // a person, by their bare address
+	Groupchat             // all who are in a room (XEP-0045), by the room's bare address
+	Private               // one occupant of a room, by the room's address with their nick
 )
 
 // ConvID names a conversation of an account: in the state, on the disk and in the page. All but
@@ -23,7 +23,7 @@ type ConvID string
 // With returns the conversation of this kind with an address.
 func (k Kind) With(j jid.JID) ConvID {
 	switch k {
-	case Room:
+	case Groupchat:
 		return ConvID(j.Bare() + "/")
 	case Private:
 		return ConvID(j)
@@ -37,14 +37,14 @@ func (id ConvID) Kind() Kind {
 	case -1:
 		return Direct
 	case len(id) - 1:
-		return Room
+		return Groupchat
 	}
 	return Private
 }
 
 // JID returns the address that the conversation is held with: what is sent goes there.
 func (id ConvID) JID() jid.JID {
-	if id.Kind() == Room {
+	if id.Kind() == Groupchat {
 		return jid.JID(id[:len(id)-1])
 	}
 	return jid.JID(id)

@@ -16,7 +16,7 @@ func TestConvID(t *testing.T) {
 	}{
 		{Direct, "grace@localhost/phone", "grace@localhost"},
 		{Direct, "irc.localhost", "irc.localhost"},
-		{Room, "club@rooms.localhost/grace", "club@rooms.localhost"},
+		{Groupchat, "club@rooms.localhost/grace", "club@rooms.localhost"},
 		{Direct, "club@rooms.localhost", "club@rooms.localhost"},
 		{Private, "club@rooms.localhost/grace", "club@rooms.localhost/grace"},
 		{Private, "club@rooms.localhost/a/", "club@rooms.localhost/a/"},

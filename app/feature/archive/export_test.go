@@ -22,7 +22,7 @@ func NewInRooms() *feature.Feature {
 		},
 	}
 	f.Messages[framing.Name{Space: framing.NSClient, Local: "body"}] = func(c feature.Client, st *feature.Stanza) {
-		if st.Conv.Kind() == state.Room && st.Page != nil {
+		if st.Conv.Kind() == state.Groupchat && st.Page != nil {
 			st.Page.Add(st.Conv, state.Message{
 				ID: st.ID, ArchiveID: st.ArchiveID, Author: st.From, At: st.At, Body: st.Child(framing.NSClient, "body").Text(),
 			})

@@ -216,12 +216,12 @@ func TestSec66_Room(t *testing.T) {
 		ada := enter(t, account, s.WS, room)
 		settled := func(n int) func(*state.State) bool {
 			return func(s *state.State) bool {
-				c := s.Chat(state.Room.With(room))
+				c := s.Chat(state.Groupchat.With(room))
 				return s.CaughtUp && archive.CaughtUp(s, account) && archive.CaughtUp(s, room) && c != nil && c.Timeline.Len() >= n
 			}
 		}
 		ada.until("the newest page", settled(50))
-		ada.has(state.Room.With(room), 20, 70)
+		ada.has(state.Groupchat.With(room), 20, 70)
 
 		ada.leave()
 		for i := range 120 { // our own archive takes several pages, too
@@ -234,17 +234,17 @@ func TestSec66_Room(t *testing.T) {
 			c := s.Chat(state.Direct.With(friend))
 			return c != nil && c.Timeline.Len() >= 120
 		})
-		ada.has(state.Room.With(room), 20, 190)
+		ada.has(state.Groupchat.With(room), 20, 190)
 		ada.has(state.Direct.With(friend), 0, 120)
 
-		for n := 170; !ada.State().Whole(state.Room.With(room)); n = ada.State().Chat(state.Room.With(room)).Timeline.Len() {
-			ada.Do(state.LoadOlder{Conv: state.Room.With(room)})
+		for n := 170; !ada.State().Whole(state.Groupchat.With(room)); n = ada.State().Chat(state.Groupchat.With(room)).Timeline.Len() {
+			ada.Do(state.LoadOlder{Conv: state.Groupchat.With(room)})
 			ada.until("an older page", func(s *state.State) bool {
-				return settled(n+1)(s) || s.Whole(state.Room.With(room))
+				return settled(n+1)(s) || s.Whole(state.Groupchat.With(room))
 			})
 		}
-		ada.has(state.Room.With(room), 0, 190)
-		if gaps := ada.State().Gaps(state.Room.With(room)); len(gaps) > 0 {
+		ada.has(state.Groupchat.With(room), 0, 190)
+		if gaps := ada.State().Gaps(state.Groupchat.With(room)); len(gaps) > 0 {
 			t.Errorf("there are gaps left: %+v", gaps)
 		}
 		if ranges := ada.State().Coverage(state.Part{Archive: room}).Ranges; len(ranges) != 1 || !ranges[0].Start {
@@ -283,7 +283,7 @@ func TestS13_RoomOfOthers(t *testing.T) {
 	})
 	ada := enter(t, "ada@localhost", peer.URL, room)
 	s := ada.until("what the room has to say", func(s *state.State) bool { return archive.CaughtUp(s, room) })
-	if c := s.Chat(state.Room.With(room)); c == nil || c.Timeline.Len() != 1 || c.Timeline.Last().Body != "to all" {
+	if c := s.Chat(state.Groupchat.With(room)); c == nil || c.Timeline.Len() != 1 || c.Timeline.Last().Body != "to all" {
 		t.Errorf("in the room: %+v", c)
 	}
 	if c := s.Chat(grace); c != nil {
