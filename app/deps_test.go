@@ -40,12 +40,16 @@ var rules = []struct {
 		yet: []string{"natter/app/legible", "natter/app/steps"},
 		why: "what cleans text knows nothing but text",
 	}, {
+		who: []string{"natter/app/text"}, not: []string{"."},
+		yet: []string{"natter/app/jid", "natter/app/legible", "natter/app/steps"},
+		why: "what a body says depends on the body alone",
+	}, {
 		who: []string{"natter/app/state"}, not: []string{"natter/..."},
 		yet: []string{"natter/app/jid", "natter/app/legible", "natter/app/steps", "natter/app/state/tree"},
 		why: "the shared language knows neither XML nor network",
 	}, {
 		who: []string{"natter/app/view/..."}, not: []string{"."},
-		yet: []string{"natter/app/state", "natter/app/jid", "natter/app/legible", "natter/app/steps", "natter/app/view/...", "github.com/maxence-charriere/go-app/..."},
+		yet: []string{"natter/app/state", "natter/app/jid", "natter/app/legible", "natter/app/steps", "natter/app/text", "natter/app/view/...", "github.com/maxence-charriere/go-app/..."},
 		why: "what draws cannot see a stanza, so it cannot misread one",
 	}, {
 		who: []string{"natter/app/...", "natter/framing/..."}, but: []string{"natter/app/view/..."}, deep: true,

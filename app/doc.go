@@ -8,6 +8,7 @@
 //	app/
 //	  jid/              addresses: strict for what is typed, lenient for what arrives
 //	  legible/          what strangers wrote, safe to show
+//	  text/             what a body says: blocks, spans, links
 //	  steps/            counts the work on what strangers wrote, for tests that bound it
 //	  state/            the shared language: State, Event, Intent, Row; pure functions;
 //	                    plan.go says how an archive is read, coverage.go what of it is here, span.go
@@ -59,10 +60,11 @@
 //
 // Imports; the way from the wire to the screen is from left to right:
 //
-//	connect ◀── stream ◀── client ──▶ feature/*, store  view ──▶ go-app
+//	connect ◀── stream ◀── client ──▶ feature/*, store  view ──▶ go-app, text
 //	   │          │                       │              │
 //	   ▼          ▼                       ▼              ▼
 //	framing ◀─────┴───────────────────────┘──────────▶ state ──▶ jid, legible ──▶ steps
+//	                                                   text ──▶ jid, legible
 //
 //	wasm ──▶ client, connect, view, wasm/browser       server ──▶ framing, connect, web
 //	wasm/browser implements small interfaces that the others declare

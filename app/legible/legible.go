@@ -25,30 +25,48 @@ func Short(s string, most int) string {
 	if len(s) <= most && tidy(s) {
 		return s
 	}
-	b := make([]byte, 0, min(len(s), 4*most)) // most characters take less
-	var last rune                             // of b
-	var n int
-	space := false
+	c := Shortener{Most: most}
+	return c.Add(s)
+}
+
+// Shortener does what Short does for a text that comes in parts. White space at the end of a part
+// is at the beginning of what is added next.
+type Shortener struct {
+	Most int // characters
+
+	last  rune // of what has been returned
+	n     int
+	space bool
+	full  bool
+}
+
+// Add returns what there is to add for another part of the text.
+func (c *Shortener) Add(s string) string {
+	if c.full {
+		return ""
+	}
+	b := make([]byte, 0, min(len(s)+1, 4*c.Most)) // most characters take less
 	for _, r := range s {
 		steps.Add(1)
 		switch {
 		case blank(r):
-			space = len(b) > 0
+			c.space = c.n > 0
 			continue
 		case Joins(r):
-			if space || !joinable(last, r) {
+			if c.space || !joinable(c.last, r) {
 				continue
 			}
-		case Unseen(r), (len(b) == 0 || space) && unicode.Is(unicode.M, r):
+		case Unseen(r), (c.n == 0 || c.space) && unicode.Is(unicode.M, r):
 			continue
 		}
-		if n++; n > most || space && n == most {
+		if c.n++; c.n > c.Most || c.space && c.n == c.Most {
+			c.full = true
 			return string(append(b, "…"...))
 		}
-		if space {
-			b, n, space = append(b, ' '), n+1, false
+		if c.space {
+			b, c.n, c.space = append(b, ' '), c.n+1, false
 		}
-		b, last = append(b, string(r)...), r
+		b, c.last = append(b, string(r)...), r
 	}
 	return string(b)
 }

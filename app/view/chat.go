@@ -7,6 +7,7 @@ import (
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"natter/app/state"
+	"natter/app/text"
 )
 
 // chat is the open conversation.
@@ -275,21 +276,21 @@ func (r *message) Render() app.UI {
 	case onlyEmoji(m.Body):
 		class += " big"
 	}
-	shown, more := folded(m.Body, r.Screens)
+	shown, more := folded(m.Body, r.Screens, text.Rules{Plain: true})
 	meta := []app.UI{app.Time().DateTime(m.At.UTC().Format("2006-01-02T15:04:05Z")).Title(r.Desk.moment(m.At)).Text(r.Desk.clock(m.At))}
 	if m.Mine {
 		meta = append(meta, mark(r.Mark))
 	}
 	said := []app.UI{app.Span().Class("sr").Text(author + ": ")}
 	if oneLine(m.Subject) != "" {
-		about, _ := folded(m.Subject, 1) // it is a line
-		said = append(said, app.Div().Class("text subject").Body(text(about)...))
+		about, _ := folded(m.Subject, 1, text.Rules{Plain: true}) // it is a line
+		said = append(said, app.Div().Class("text subject").Body(draw(about)...))
 	}
 	if m.Notice {
 		said = append(said, app.Span().Class("sr").Text("Note by Natter: ")) // whom its look does not tell
 	}
 	if m.Body != "" {
-		said = append(said, app.Div().Class("text").Body(text(shown)...))
+		said = append(said, app.Div().Class("text").Body(draw(shown)...))
 	}
 	if more {
 		said = append(said, app.Button().Type("button").Class("more").DataSet("do", string(doUnfold)).DataSet("text", keyText(m.Key)).Text("Show more"))
@@ -314,25 +315,6 @@ func (r *message) Render() app.UI {
 		row = row.ID("found").TabIndex(-1)
 	}
 	return row.Body(body...)
-}
-
-// text is what is shown of a body, with its links.
-func text(shown []token) []app.UI {
-	var out []app.UI
-	for _, t := range shown {
-		switch {
-		case t.Peer != "":
-			out = append(out, app.Button().Type("button").Class("link").DataSet("do", string(doLink)).DataSet("text", t.Text).Text(t.Text))
-		case t.Href != "":
-			out = append(out, app.A().Class("link").Href(t.Href).Target("_blank").Rel("noopener noreferrer nofollow").Text(t.Text))
-		default:
-			out = append(out, app.Text(t.Text))
-		}
-		if t.Host != "" {
-			out = append(out, app.Span().Class("link-host").Text(" (goes to "+t.Host+")"))
-		}
-	}
-	return out
 }
 
 // progress says how far a message of ours has come: a key of marks, "" for one of theirs.

@@ -8,6 +8,7 @@ import (
 
 	"natter/app/state"
 	"natter/app/steps"
+	"natter/app/text"
 )
 
 // linear shows that what f does grows with the text and not with its square: no more
@@ -28,12 +29,8 @@ func linear(f *testing.F, each int, do func(text string)) {
 	})
 }
 
-func FuzzLinear_tokens(f *testing.F) {
-	linear(f, 8, func(text string) { tokens(text) })
-}
-
 func FuzzLinear_folded(f *testing.F) {
-	linear(f, 2, func(text string) { folded(text, 1) })
+	linear(f, 2, func(body string) { folded(body, 1, text.Rules{}) })
 }
 
 func FuzzLinear_snippet(f *testing.F) {

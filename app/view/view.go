@@ -13,7 +13,7 @@
 //   - Nothing here may use Style, a style attribute or app.Raw: the page's policy
 //     refuses them. What CSS classes cannot say, web/natter.js does.
 //   - Everything a stranger wrote is text: through plain for names, through
-//     tokens for bodies.
+//     app/text and draw for bodies.
 package view
 
 import (
