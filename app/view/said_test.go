@@ -23,7 +23,7 @@ func drawnText(t *testing.T, from jid.JID, body string) string {
 
 func TestText_NothingReordersIt(t *testing.T) {
 	for _, body := range []string{"safe\u202egpj.exe", "\u202dsafegpj\u202e.exe"} {
-		if html := drawnText(t, grace, body); !strings.Contains(html, "> safegpj.exe </div>") {
+		if html := drawnText(t, grace, body); !strings.Contains(html, ">safegpj.exe</div>") {
 			t.Errorf("%q is drawn as %s", body, html)
 		}
 	}
