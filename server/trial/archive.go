@@ -2,31 +2,30 @@ package trial
 
 import (
 	"sort"
-	"strconv"
 	"time"
 
 	"natter/app/jid"
 	"natter/framing"
 )
 
-// archive is what an account has sent and received, oldest first (XEP-0313).
+// archive is what an account has sent and received, or what was said in a room,
+// oldest first (XEP-0313).
 type archive struct{ entries []entry }
 
 type entry struct {
 	id   string
 	at   time.Time
-	with jid.JID // the other side
+	with jid.JID // the other side; in a room the author's own address
 	m    *framing.Element
 	size int
 }
 
-// archive keeps a message for an account and returns its <stanza-id/> (XEP-0359).
-// The account's oldest messages give way.
-func (s *Server) archive(a *account, m *framing.Element, peer jid.JID) *framing.Element {
-	id := framing.New(nsStanzaID, "stanza-id").Set("by", a.jid.String()).Set("id", s.o.NewID())
+// record keeps a message in an archive, that of owner, and returns its <stanza-id/>
+// (XEP-0359). The archive's oldest messages give way.
+func (s *Server) record(r *archive, owner jid.JID, m *framing.Element, peer jid.JID) *framing.Element {
+	id := s.stanzaID(owner)
 	e := entry{id: id.Attr("id"), at: s.o.Now(), with: peer, m: with(m, id)}
 	e.size = len(e.m.String())
-	r := &a.archive
 	r.entries = append(r.entries, e)
 	s.stored += e.size
 	drop := 0
@@ -37,6 +36,10 @@ func (s *Server) archive(a *account, m *framing.Element, peer jid.JID) *framing.
 	clear(r.entries[:drop]) // the array lives on
 	r.entries = r.entries[drop:]
 	return id
+}
+
+func (s *Server) stanzaID(by jid.JID) *framing.Element {
+	return framing.New(nsStanzaID, "stanza-id").Set("by", by.String()).Set("id", s.o.NewID())
 }
 
 // dropBefore forgets what is older than t and returns the bytes that gives back.
@@ -63,56 +66,63 @@ func (r *archive) metadata() *framing.Element {
 	return e.Add(end("start", r.entries[0]), end("end", r.entries[len(r.entries)-1]))
 }
 
-// history answers a query of the archive, a page at a time (XEP-0313 §4,
-// XEP-0059).
+// history answers a query of the account's archive.
 func (s *Server) history(x *session, iq, q *framing.Element) {
-	if iq.Attr("type") == "get" {
-		x.send(result(iq).Add(framing.New(nsArchive, "query").Add(queryForm())))
-		return
-	}
-	wanted, condition := readQuery(q)
+	answer, condition := s.pages(&x.account.archive, iq, q, x.account.jid, func(e entry) *framing.Element { return e.m })
 	if condition != "" {
 		x.refuse(iq, condition)
 		return
 	}
+	x.archived = x.archived || iq.Attr("type") == "set"
+	x.send(result(iq).Add(answer))
+}
+
+// pages sends what a query of an archive asks for, a page at a time, each message as
+// shown has it, and returns what is to be answered then (XEP-0313 §4). Else it
+// returns the condition to refuse the query with.
+func (s *Server) pages(r *archive, iq, q *framing.Element, owner jid.JID, shown func(entry) *framing.Element) (*framing.Element, string) {
+	if iq.Attr("type") == "get" {
+		return framing.New(nsArchive, "query").Add(queryForm()), ""
+	}
+	wanted, condition := readQuery(q)
+	if condition != "" {
+		return nil, condition
+	}
 	var all []entry
-	for _, e := range x.account.archive.entries {
+	for _, e := range r.entries {
 		if wanted.matches(e) {
 			all = append(all, e)
 		}
 	}
-	p, ok := wanted.page(all, s.lim.Page)
+	id := func(i int) string { return all[i].id }
+	p, ok := wanted.cut(len(all), s.lim.Page, id)
 	if !ok {
-		x.refuse(iq, "item-not-found")
-		return
+		return nil, "item-not-found"
 	}
-	x.archived = true
-	for _, e := range p.entries {
+	for _, e := range all[p.from:p.to] {
 		found := framing.New(nsArchive, "result").Set("id", e.id).Set("queryid", q.Attr("queryid")).
 			Add(framing.New(nsForward, "forwarded").Add(
-				framing.New(nsDelay, "delay").Set("stamp", stamp(e.at)), e.m))
-		x.send(framing.New(framing.NSClient, "message").
-			Set("from", x.account.jid.String()).Set("to", x.jid.String()).Add(found))
+				framing.New(nsDelay, "delay").Set("stamp", stamp(e.at)), shown(e)))
+		s.post(framing.New(framing.NSClient, "message").
+			Set("from", owner.String()).Set("to", iq.Attr("from")).Add(found))
 	}
-	fin := framing.New(nsArchive, "fin").Add(p.set(len(all)))
+	fin := framing.New(nsArchive, "fin").Add(p.set(len(all), id))
 	if p.complete {
 		fin.Set("complete", "true")
 	}
-	x.send(result(iq).Add(fin))
+	return fin, ""
 }
 
 // query is what part of the archive is asked for.
 type query struct {
-	with          jid.JID
-	start, end    time.Time
-	before, after string // ids
-	backwards     bool   // the page before an id, or the last one
-	max           int    // -1 if not said
+	with       jid.JID
+	start, end time.Time
+	paging
 }
 
 // readQuery reads a query, or returns the condition to refuse it with.
 func readQuery(q *framing.Element) (query, string) {
-	w := query{max: -1}
+	var w query
 	for _, f := range q.Child(nsForm, "x").Elements() {
 		value := f.Child(nsForm, "value").Text()
 		var err error
@@ -131,18 +141,9 @@ func readQuery(q *framing.Element) (query, string) {
 			return w, "bad-request"
 		}
 	}
-	set := q.Child(nsPaging, "set")
-	if m := set.Child(nsPaging, "max"); m != nil {
-		n, err := strconv.Atoi(m.Text())
-		if err != nil || n < 0 {
-			return w, "bad-request"
-		}
-		w.max = n
-	}
-	w.after = set.Child(nsPaging, "after").Text()
-	if b := set.Child(nsPaging, "before"); b != nil {
-		w.backwards = true
-		w.before = b.Text()
+	var ok bool
+	if w.paging, ok = readPaging(q.Child(nsPaging, "set")); !ok {
+		return w, "bad-request"
 	}
 	return w, ""
 }
@@ -157,74 +158,8 @@ func (w query) matches(e entry) bool {
 		(w.end.IsZero() || !e.at.After(w.end))
 }
 
-// page is what one answer carries.
-type page struct {
-	entries  []entry
-	first    int  // index of the first of them in all that matches
-	complete bool // there is nothing beyond, in the direction of reading
-}
-
-// page cuts the answer out of all that matches. It fails when an id is not there.
-func (w query) page(all []entry, most int) (page, bool) {
-	from, to := 0, len(all)
-	if w.after != "" {
-		i := index(all, w.after)
-		if i < 0 {
-			return page{}, false
-		}
-		from = i + 1
-	}
-	if w.before != "" {
-		i := index(all, w.before)
-		if i < 0 {
-			return page{}, false
-		}
-		to = max(from, i)
-	}
-	n := most
-	if w.max >= 0 {
-		n = min(n, w.max)
-	}
-	if to-from <= n {
-		return page{all[from:to], from, true}, true
-	}
-	if w.backwards {
-		from = to - n
-	}
-	return page{all[from : from+n], from, false}, true
-}
-
-func index(all []entry, id string) int {
-	for i, e := range all {
-		if e.id == id {
-			return i
-		}
-	}
-	return -1
-}
-
-// set describes the page (XEP-0059 §2.1).
-func (p page) set(total int) *framing.Element {
-	set := framing.New(nsPaging, "set")
-	if len(p.entries) > 0 {
-		set.Add(
-			framing.New(nsPaging, "first").Set("index", strconv.Itoa(p.first)).AddText(p.entries[0].id),
-			framing.New(nsPaging, "last").AddText(p.entries[len(p.entries)-1].id),
-		)
-	}
-	return set.Add(framing.New(nsPaging, "count").AddText(strconv.Itoa(total)))
-}
-
 func queryForm() *framing.Element {
-	field := func(name, kind, value string) *framing.Element {
-		f := framing.New(nsForm, "field").Set("var", name).Set("type", kind)
-		if value != "" {
-			f.Add(framing.New(nsForm, "value").AddText(value))
-		}
-		return f
-	}
-	return framing.New(nsForm, "x").Set("type", "form").Add(
-		field("FORM_TYPE", "hidden", nsArchive),
+	return form("form", nsArchive,
 		field("with", "jid-single", ""),
 		field("start", "text-single", ""),
 		field("end", "text-single", ""),

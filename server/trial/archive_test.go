@@ -39,7 +39,7 @@ func (c *client) ask(form, set string) (texts, ids []string, fin *framing.Elemen
 	}
 }
 
-func field(name, value string) string {
+func filter(name, value string) string {
 	return `<field var='` + name + `'><value>` + value + `</value></field>`
 }
 
@@ -72,13 +72,13 @@ func TestArchive(t *testing.T) {
 		{"page before that begins it", "", "<max>3</max><before>" + ids[2] + "</before>", greeting + " 0", true},
 		{"between two", "", "<after>" + ids[2] + "</after><before>" + ids[5] + "</before>", "2 3", true},
 		{"count only", "", "<max>0</max>", "", false},
-		{"with", field("with", "bob@localhost"), "", "0 3 6", true},
-		{"with, a page", field("with", "bob@localhost"), "<max>2</max><before/>", "3 6", false},
-		{"with a client", field("with", "grace@localhost/phone"), "", "1 2 4 5 7 8", true},
-		{"with another client", field("with", "grace@localhost/desk"), "", "", true},
-		{"start", field("start", "2026-01-02T03:11:05Z"), "", "6 7 8", true},
-		{"end", field("end", "2026-01-02T03:06:05.000Z"), "", greeting + " 0 1", true},
-		{"start and end", field("start", "2026-01-02T03:06:05Z") + field("end", "2026-01-02T05:07:05+02:00"), "", "1 2", true},
+		{"with", filter("with", "bob@localhost"), "", "0 3 6", true},
+		{"with, a page", filter("with", "bob@localhost"), "<max>2</max><before/>", "3 6", false},
+		{"with a client", filter("with", "grace@localhost/phone"), "", "1 2 4 5 7 8", true},
+		{"with another client", filter("with", "grace@localhost/desk"), "", "", true},
+		{"start", filter("start", "2026-01-02T03:11:05Z"), "", "6 7 8", true},
+		{"end", filter("end", "2026-01-02T03:06:05.000Z"), "", greeting + " 0 1", true},
+		{"start and end", filter("start", "2026-01-02T03:06:05Z") + filter("end", "2026-01-02T05:07:05+02:00"), "", "1 2", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			texts, got, fin := ada.ask(tc.form, tc.set)
@@ -94,8 +94,8 @@ func TestArchive(t *testing.T) {
 	for _, tc := range []struct{ name, form, set, want string }{
 		{"unknown id", "", "<after>nothing</after>", "<item-not-found"},
 		{"unknown id before", "", "<before>nothing</before>", "<item-not-found"},
-		{"unknown field", field("x", "y"), "", "<feature-not-implemented"},
-		{"bad date", field("start", "yesterday"), "", "<bad-request"},
+		{"unknown field", filter("x", "y"), "", "<feature-not-implemented"},
+		{"bad date", filter("start", "yesterday"), "", "<bad-request"},
 		{"bad max", "", "<max>-1</max>", "<bad-request"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -66,6 +66,7 @@ func (c *conn) begin(resource string) (*session, string) {
 		conn:     c,
 		client:   c.client,
 		directed: make(map[jid.JID]struct{}),
+		rooms:    make(map[jid.JID]struct{}),
 	}
 	c.account.sessions[full.Resource()] = x
 	c.session = x

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"regexp"
 	"strconv"
 	"time"
 
@@ -8,7 +9,10 @@ import (
 	"natter/framing"
 )
 
-const greeting = "I am echo. Write to me and I answer with your words."
+const (
+	greeting = "I am echo. Write to me and I answer with your words."
+	welcome  = "This is the lounge. Name me, echo, and I answer."
+)
 
 // demo makes the accounts somebody can try things with: two people who know each
 // other, and echo, whom both know. It runs before the server is used.
@@ -40,6 +44,21 @@ func (s *Server) introduce() {
 	for _, a := range []*account{ada, grace} {
 		s.route(x, x.message(a.jid.String(), greeting))
 	}
+	s.openLounge(x)
+}
+
+// openLounge makes the room of the demo, with echo in it.
+func (s *Server) openLounge(echo *session) {
+	r := s.newRoom("lounge@"+s.conference, s.accounts["ada"].jid)
+	r.name, r.description = "Lounge", "Where ada, grace and echo meet"
+	r.persistent, r.openSubject = true, true
+	r.affiliations[s.accounts["grace"].jid] = admin
+	r.affiliations[echo.account.jid] = member
+	s.route(echo, framing.New(framing.NSClient, "presence").Set("from", echo.jid.String()).
+		Set("to", r.jid.WithResource("echo").String()).Add(framing.New(nsMUC, "x")))
+	s.route(echo, echo.signal(r.jid.String()).Set("type", "groupchat").
+		Add(framing.New(framing.NSClient, "subject").AddText("Everybody is welcome")))
+	s.route(echo, echo.message(r.jid.String(), welcome).Set("type", "groupchat"))
 }
 
 // stand makes a session of an account that is online without a connection.
@@ -49,6 +68,7 @@ func (s *Server) stand(a *account, resource string) *session {
 		account:  a,
 		jid:      a.jid.WithResource(resource),
 		directed: make(map[jid.JID]struct{}),
+		rooms:    make(map[jid.JID]struct{}),
 		presence: framing.New(framing.NSClient, "presence"),
 	}
 	a.sessions[resource] = x
@@ -62,8 +82,9 @@ func acquaint(a, b *account, nameA, nameB string) {
 	b.roster[a.jid] = &contact{jid: a.jid, name: nameA, sub: both, listed: true}
 }
 
-// echo is what echo does with what it is sent: it repeats messages, says that it
-// has received them when asked to, and lets itself be added as a contact.
+// echo is what echo does with what it is sent: it repeats messages, in rooms those that
+// name it, says that it has received them when asked to, and lets itself be added as a
+// contact.
 func (s *Server) echo(x *session, st *framing.Element) {
 	switch st.Name.Local {
 	case "message":
@@ -94,10 +115,17 @@ func (s *Server) echo(x *session, st *framing.Element) {
 
 func (s *Server) repeatMessage(x *session, m *framing.Element) {
 	body := m.Child(framing.NSClient, "body")
-	if k := kind(m); k != "chat" && k != "normal" || body == nil {
+	if body == nil {
 		return
 	}
 	to := m.Attr("from")
+	switch kind(m) {
+	case "groupchat":
+		s.answerInRoom(x, m, body.Text())
+		return
+	case "headline", "error":
+		return
+	}
 	if m.Child(nsReceipts, "request") != nil && m.Attr("id") != "" {
 		s.route(x, x.signal(to).Add(framing.New(nsReceipts, "received").Set("id", m.Attr("id"))))
 	}
@@ -105,13 +133,32 @@ func (s *Server) repeatMessage(x *session, m *framing.Element) {
 		s.route(x, x.signal(to).Add(framing.New(nsMarkers, "displayed").Set("id", m.Attr("id"))))
 	}
 	s.route(x, x.signal(to).Add(framing.New(nsStates, "composing")))
-	answer := x.message(to, body.Text())
-	if s.o.EchoPause <= 0 {
-		s.route(x, answer)
+	s.answer(x, x.message(to, body.Text()))
+}
+
+var echosName = regexp.MustCompile(`(?i)\becho\b`)
+
+// answerInRoom repeats what somebody else says in a room, if echo is named in it, as a
+// reply to them (XEP-0461).
+func (s *Server) answerInRoom(x *session, m *framing.Element, text string) {
+	author := jid.JID(m.Attr("from"))
+	if author.Resource() == "echo" || m.Child(nsDelay, "delay") != nil || !echosName.MatchString(text) {
 		return
 	}
-	// Timers that end together fire in any order; the answers keep theirs.
-	s.answers = append(s.answers, answer)
+	room := author.Bare().String()
+	s.route(x, x.signal(room).Set("type", "groupchat").Add(framing.New(nsStates, "composing")))
+	s.answer(x, x.message(room, author.Resource()+": "+text).Set("type", "groupchat").Add(
+		framing.New(nsReply, "reply").Set("to", author.String()).Set("id", m.Child(nsStanzaID, "stanza-id").Attr("id"))))
+}
+
+// answer sends what echo says, after a pause. Timers that end together fire in any
+// order; the answers keep theirs.
+func (s *Server) answer(x *session, m *framing.Element) {
+	if s.o.EchoPause <= 0 {
+		s.route(x, m)
+		return
+	}
+	s.answers = append(s.answers, m)
 	time.AfterFunc(s.o.EchoPause, func() {
 		s.do(func() {
 			next := s.answers[0]

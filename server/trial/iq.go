@@ -103,7 +103,7 @@ var server = service{
 	{Space: nsVersion, Local: "query"}:   get(version),
 	{Space: nsTime, Local: "time"}:       get(clock),
 	{Space: nsInfo, Local: "query"}:      get(serverInfo),
-	{Space: nsItems, Local: "query"}:     get(noItems),
+	{Space: nsItems, Local: "query"}:     get(serverItems),
 	{Space: nsCarbons, Local: "enable"}:  set(carbonsOn),
 	{Space: nsCarbons, Local: "disable"}: set(carbonsOff),
 	{Space: nsSession, Local: "session"}: set(nothing),
@@ -130,9 +130,13 @@ func preferences(_ *Server, x *session, iq, _ *framing.Element) {
 }
 
 func version(_ *Server, x *session, iq, _ *framing.Element) {
-	x.send(result(iq).Add(framing.New(nsVersion, "query").Add(
+	x.send(result(iq).Add(versionOfUs()))
+}
+
+func versionOfUs() *framing.Element {
+	return framing.New(nsVersion, "query").Add(
 		framing.New(nsVersion, "name").AddText("Natter trial server"),
-		framing.New(nsVersion, "version").AddText("1"))))
+		framing.New(nsVersion, "version").AddText("1"))
 }
 
 func clock(s *Server, x *session, iq, _ *framing.Element) {
@@ -156,12 +160,26 @@ func info(x *session, iq, q *framing.Element, category, kind, name string, featu
 		x.refuse(iq, "item-not-found")
 		return
 	}
+	x.send(result(iq).Add(described(category, kind, name, features...)))
+}
+
+func described(category, kind, name string, features ...string) *framing.Element {
 	answer := framing.New(nsInfo, "query").Add(
 		framing.New(nsInfo, "identity").Set("category", category).Set("type", kind).Set("name", name))
 	for _, f := range features {
 		answer.Add(framing.New(nsInfo, "feature").Set("var", f))
 	}
-	x.send(result(iq).Add(answer))
+	return answer
+}
+
+// serverItems names the service that has the rooms.
+func serverItems(s *Server, x *session, iq, q *framing.Element) {
+	if q.Attr("node") != "" {
+		x.refuse(iq, "item-not-found")
+		return
+	}
+	x.send(result(iq).Add(framing.New(nsItems, "query").Add(
+		framing.New(nsItems, "item").Set("jid", s.conference.String()).Set("name", conferenceName))))
 }
 
 func noItems(_ *Server, x *session, iq, q *framing.Element) {

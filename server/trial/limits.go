@@ -13,12 +13,17 @@ type Limits struct {
 	Sessions    int // of one account, those waiting for a resume included
 	Devices     int // of one account that have tokens; the one that expires first gives way
 	Roster      int // contacts of one account
-	Archived    int // messages of one account; older ones give way
+	Archived    int // messages of one account or room; older ones give way
 	Stored      int // bytes of all archives; the sender's oldest messages give way
 	Offline     int // messages waiting for one account
 	Queue       int // stanzas sent and not acknowledged (XEP-0198)
 	Outbox      int // elements waiting for a client that does not read
 	Page        int // archive results in one answer
+	Rooms       int
+	Made        int // rooms of one account's making
+	Occupants   int // clients in one room
+	Joined      int // rooms one session is in
+	Note        int // bytes of what a room keeps of somebody: a presence, a subject, a field of a form
 
 	BytesBefore int // of one element before authentication (XEP-0478)
 	BytesAfter  int // and after
@@ -58,6 +63,11 @@ var DefaultLimits = Limits{
 	Queue:       500,
 	Outbox:      1_000,
 	Page:        50,
+	Rooms:       500,
+	Made:        20,
+	Occupants:   200,
+	Joined:      250,
+	Note:        4 << 10,
 
 	BytesBefore: 64 << 10,
 	BytesAfter:  256 << 10,
@@ -89,6 +99,7 @@ func (l Limits) withDefaults() Limits {
 		{&d.Accounts, &l.Accounts}, {&d.Connections, &l.Connections}, {&d.PerAddress, &l.PerAddress},
 		{&d.Sessions, &l.Sessions}, {&d.Devices, &l.Devices}, {&d.Roster, &l.Roster}, {&d.Archived, &l.Archived}, {&d.Stored, &l.Stored},
 		{&d.Offline, &l.Offline}, {&d.Queue, &l.Queue}, {&d.Outbox, &l.Outbox}, {&d.Page, &l.Page},
+		{&d.Rooms, &l.Rooms}, {&d.Made, &l.Made}, {&d.Occupants, &l.Occupants}, {&d.Joined, &l.Joined}, {&d.Note, &l.Note},
 		{&d.BytesBefore, &l.BytesBefore}, {&d.BytesAfter, &l.BytesAfter}, {&d.Depth, &l.Depth}, {&d.Iterations, &l.Iterations},
 		{&d.Failures, &l.Failures}, {&d.LoginRetries, &l.LoginRetries}, {&d.BindRetries, &l.BindRetries},
 	} {

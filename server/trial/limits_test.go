@@ -103,6 +103,11 @@ func TestSec96_Archive(t *testing.T) {
 					total += e.size
 				}
 			}
+			for _, r := range f.rooms {
+				for _, e := range r.archive.entries {
+					total += e.size
+				}
+			}
 			if total != f.stored || f.stored > f.lim.Stored {
 				t.Errorf("%d bytes are stored, %d counted", total, f.stored)
 			}

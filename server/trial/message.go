@@ -29,7 +29,7 @@ func (s *Server) message(x *session, m *framing.Element, to jid.JID) {
 	if a != x.account {
 		sent := m
 		if keep(m) {
-			sent = with(m, s.archive(x.account, m, to))
+			sent = with(m, s.record(&x.account.archive, x.account.jid, m, to))
 		}
 		if copies(m) {
 			s.carbons(x.account, "sent", sent, x)
@@ -66,7 +66,7 @@ func (s *Server) deliver(x *session, a *account, m *framing.Element, to jid.JID)
 		return "resource-constraint"
 	}
 	if kept {
-		m = with(m, s.archive(a, m, jid.JID(m.Attr("from"))))
+		m = with(m, s.record(&a.archive, a.jid, m, jid.JID(m.Attr("from"))))
 	}
 	if len(targets) == 0 {
 		if kept {
@@ -123,12 +123,15 @@ func (a *account) listening(most bool) []*session {
 	return all
 }
 
-// keep reports whether a message is worth storing: a conversation's, and more
-// than a sign of typing. Its sender has the last word (XEP-0334).
+// keep reports whether a message of a conversation is worth storing.
 func keep(m *framing.Element) bool {
-	if k := kind(m); k != "chat" && k != "normal" {
-		return false
-	}
+	k := kind(m)
+	return (k == "chat" || k == "normal") && says(m)
+}
+
+// says reports whether a message is more than a sign of typing. Its sender has the
+// last word (XEP-0334).
+func says(m *framing.Element) bool {
 	if m.Child(nsHints, "no-store") != nil || m.Child(nsHints, "no-permanent-store") != nil {
 		return false
 	}

@@ -29,4 +29,10 @@ const (
 	nsMarkers  = "urn:xmpp:chat-markers:0"                // XEP-0333
 	nsOffline  = "msgoffline"                             // XEP-0160
 	nsOccupant = "urn:xmpp:occupant-id:0"                 // XEP-0421
+	nsReply    = "urn:xmpp:reply:0"                       // XEP-0461
+	nsMUC      = "http://jabber.org/protocol/muc"         // XEP-0045
+	nsUser     = "http://jabber.org/protocol/muc#user"
+	nsRoomInfo = "http://jabber.org/protocol/muc#roominfo"
+	nsSelfPing = "http://jabber.org/protocol/muc#self-ping-optimization" // XEP-0410
+	nsHats     = "urn:xmpp:hats:0"                                       // XEP-0317
 )

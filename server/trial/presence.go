@@ -74,6 +74,9 @@ func (s *Server) unavailable(x *session, p *framing.Element) {
 		s.pass(x, addressed(p, x.jid, to), to)
 	}
 	clear(x.directed)
+	for r := range x.rooms {
+		s.leave(s.rooms[r], x.jid, p)
+	}
 }
 
 // broadcast sends presence to all who may see it: those subscribed, and all

@@ -1,8 +1,8 @@
 // Package trial is a small XMPP server that lives in memory: what `natter`
 // without configuration signs in to, and the clean partner of the tests. It
 // speaks RFC 7395, RFC 6120 and RFC 6121 with SCRAM, SASL2, Bind 2, tokens
-// (XEP-0484), rosters, carbons, an archive and Stream Management, for one domain,
-// over WebSocket only.
+// (XEP-0484), rosters, carbons, archives, rooms (XEP-0045) and Stream Management, for
+// one domain, over WebSocket only.
 //
 // It is meant for trying things out on one machine. Everything is lost when it
 // stops; nothing leaves it, for there is no federation, no registration, no upload.
@@ -47,7 +47,7 @@ const (
 // accounts.
 type Options struct {
 	Domain   string // "localhost" if empty
-	Demo     bool   // with the accounts ada, grace and echo
+	Demo     bool   // with the accounts ada, grace and echo, and the room lounge
 	Crowd    int    // with Demo: so many contacts more of ada's, online and silent
 	Public   bool   // serve addresses that are not loopback too, and those not with SCRAM-SHA-1
 	Conflict Conflict
@@ -64,16 +64,18 @@ type Options struct {
 
 // Server is the trial server. It is an http.Handler, made by New.
 type Server struct {
-	domain jid.JID
-	o      Options
-	lim    Limits
-	log    *slog.Logger
+	domain     jid.JID
+	conference jid.JID // the service that has the rooms
+	o          Options
+	lim        Limits
+	log        *slog.Logger
 
 	mechanisms []string
-	secret     []byte // makes the salts of accounts that do not exist
+	secret     []byte // makes the salts of accounts that do not exist, and occupant ids
 
 	mu       sync.Mutex
 	accounts map[string]*account // by local part
+	rooms    map[jid.JID]*room
 	conns    map[*conn]struct{}
 	streams  map[string]*session // those that can be resumed, by SM-ID
 	failures map[string]*bucket  // failed logins by remote address
@@ -116,16 +118,18 @@ func New(o Options) *Server {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		domain:   jid.JID(o.Domain),
-		o:        o,
-		lim:      o.Limits.withDefaults(),
-		log:      o.Log,
-		secret:   make([]byte, 32),
-		accounts: make(map[string]*account),
-		conns:    make(map[*conn]struct{}),
-		streams:  make(map[string]*session),
-		failures: make(map[string]*bucket),
-		empty:    make(chan struct{}),
+		domain:     jid.JID(o.Domain),
+		conference: "rooms." + jid.JID(o.Domain),
+		o:          o,
+		lim:        o.Limits.withDefaults(),
+		log:        o.Log,
+		secret:     make([]byte, 32),
+		accounts:   make(map[string]*account),
+		rooms:      make(map[jid.JID]*room),
+		conns:      make(map[*conn]struct{}),
+		streams:    make(map[string]*session),
+		failures:   make(map[string]*bucket),
+		empty:      make(chan struct{}),
 	}
 	rand.Read(s.secret)
 	s.mechanisms = mechanisms

@@ -21,6 +21,7 @@ type session struct {
 	presence   *framing.Element // the latest that made it available, nil if it is not
 	priority   int
 	directed   map[jid.JID]struct{} // who was sent presence and must hear of its end
+	rooms      map[jid.JID]struct{} // it is in
 	interested bool                 // has asked for the roster, so is told of changes
 	carbons    bool
 	archived   bool // has read the archive, so needs no waiting messages
@@ -96,6 +97,9 @@ func (s *Server) sweep() {
 	}
 	for _, a := range s.accounts {
 		s.stored -= a.archive.dropBefore(now.Add(-s.lim.Retention))
+	}
+	for _, r := range s.rooms {
+		s.stored -= r.archive.dropBefore(now.Add(-s.lim.Retention))
 	}
 	for remote, b := range s.failures {
 		b.fill(now)

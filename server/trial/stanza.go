@@ -48,11 +48,12 @@ func clean(e *framing.Element, x *session) *framing.Element {
 }
 
 // forged reports whether a payload claims to come from this server: its ids
-// (XEP-0359 §5), its times (XEP-0203 §5) or the occupants of rooms it does not
-// have (XEP-0421).
+// (XEP-0359 §5), its times (XEP-0203 §5) or its names for the occupants of rooms
+// (XEP-0421 §4).
 func forged(p *framing.Element, x *session) bool {
 	ours := func(address string) bool {
-		return jid.JID(address).Bare().Domain() == x.s.domain.String()
+		domain := jid.JID(jid.JID(address).Domain())
+		return domain == x.s.domain || domain == x.s.conference
 	}
 	switch {
 	case p.Is(nsStanzaID, "stanza-id"):
@@ -74,6 +75,10 @@ func (s *Server) route(x *session, st *framing.Element) {
 		}
 		to = normal
 	}
+	if jid.JID(to.Domain()) == s.conference {
+		s.muc(st, to)
+		return
+	}
 	switch st.Name.Local {
 	case "message":
 		s.message(x, st, to)
@@ -89,10 +94,13 @@ var errorTypes = map[string]string{
 	"bad-request":             "modify",
 	"conflict":                "cancel",
 	"feature-not-implemented": "cancel",
+	"forbidden":               "auth",
 	"item-not-found":          "cancel",
 	"jid-malformed":           "modify",
 	"not-acceptable":          "modify",
 	"not-allowed":             "cancel",
+	"not-authorized":          "auth",
+	"registration-required":   "auth",
 	"remote-server-not-found": "cancel",
 	"resource-constraint":     "wait",
 	"service-unavailable":     "cancel",

@@ -1,0 +1,291 @@
+package trial
+
+import (
+	"slices"
+
+	"natter/app/jid"
+	"natter/framing"
+)
+
+// affiliation is how somebody stands with a room for long (XEP-0045 §5.2).
+type affiliation int
+
+const (
+	outcast affiliation = iota - 1
+	none
+	member
+	admin
+	owner
+)
+
+func (a affiliation) String() string {
+	return [...]string{"outcast", "none", "member", "admin", "owner"}[a+1]
+}
+
+// role is what an occupant may do while in the room (XEP-0045 §5.1).
+type role int
+
+const (
+	absent role = iota
+	visitor
+	participant
+	moderator
+)
+
+func (r role) String() string {
+	return [...]string{"none", "visitor", "participant", "moderator"}[r]
+}
+
+// occupant is somebody who is in a room, with one or several clients.
+type occupant struct {
+	nick    string
+	person  jid.JID // bare
+	role    role
+	clients []seat // the one whose presence is seen is the last
+}
+
+// seat is a client of an occupant.
+type seat struct {
+	client   jid.JID // full
+	presence *framing.Element
+}
+
+func (o *occupant) seat(client jid.JID) int {
+	return slices.IndexFunc(o.clients, func(c seat) bool { return c.client == client })
+}
+
+func (o *occupant) presence() *framing.Element { return o.clients[len(o.clients)-1].presence }
+
+func (r *room) affiliation(of jid.JID) affiliation { return r.affiliations[of.Bare()] }
+
+// entry returns the condition that keeps somebody out, "" if they may come in. A
+// password is another matter.
+func (r *room) entry(who jid.JID) string {
+	switch a := r.affiliation(who); {
+	case a == outcast:
+		return "forbidden"
+	case r.locked && a < owner:
+		return "item-not-found"
+	case r.membersOnly && a < member:
+		return "registration-required"
+	}
+	return ""
+}
+
+// roleOf is the role somebody has who comes in (XEP-0045 §5.1.2).
+func (r *room) roleOf(who jid.JID) role {
+	switch a := r.affiliation(who); {
+	case a >= admin:
+		return moderator
+	case a == member || !r.moderated:
+		return participant
+	}
+	return visitor
+}
+
+// roomPresence lets a client in or out, or changes its nick or presence.
+func (s *Server) roomPresence(r *room, p *framing.Element, to jid.JID) {
+	from := jid.JID(p.Attr("from"))
+	var o *occupant
+	if r != nil {
+		o = r.clients[from]
+	}
+	wanted := p.Child(nsMUC, "x")
+	switch k := p.Attr("type"); {
+	case k == "unavailable" && o != nil:
+		s.leave(r, from, p)
+	case k != "":
+	case to.IsBare():
+		s.turnAway(p, "jid-malformed") // XEP-0045 §7.2.1: a nick is needed
+	case len(p.String()) > s.lim.Note:
+		s.turnAway(p, "not-acceptable")
+	case o == nil && wanted == nil:
+		// A client that thinks it is in has missed that it is not.
+		s.turnAway(p, "not-acceptable")
+	case o == nil || wanted != nil:
+		s.join(r, p, to, wanted)
+	default:
+		s.update(r, o, p)
+	}
+}
+
+// turnAway refuses presence with an error that names the protocol (XEP-0045 §7.2).
+func (s *Server) turnAway(p *framing.Element, condition string) {
+	s.post(with(errorReply(p, condition), framing.New(nsMUC, "x")))
+}
+
+// join lets a client in: it sees who is there, they see it, and then it sees itself,
+// what was said lately, and the subject (XEP-0045 §7.1). One that is in already sees
+// all this again.
+func (s *Server) join(r *room, p *framing.Element, to jid.JID, wanted *framing.Element) {
+	from := jid.JID(p.Attr("from"))
+	var codes []string
+	if r == nil {
+		made, condition := s.create(to.Bare(), from)
+		if condition != "" {
+			s.turnAway(p, condition)
+			return
+		}
+		r, codes = made, append(codes, "201")
+	}
+	o := r.occupants[to.Resource()]
+	if condition := s.admission(r, o, from, wanted); condition != "" {
+		s.turnAway(p, condition)
+		return
+	}
+	if o == nil {
+		o = &occupant{nick: to.Resource(), person: from.Bare(), role: r.roleOf(from)}
+		r.occupants[o.nick] = o
+	}
+	if r.clients[from] == nil {
+		r.clients[from] = o
+		o.clients = append(o.clients, seat{client: from})
+		if x := s.session(from); x != nil {
+			x.rooms[r.jid] = struct{}{}
+		}
+	}
+	for _, other := range r.occupants {
+		if other != o {
+			s.post(addressed(r.sight(other, other.presence(), change{}, r.trusts(o)), r.address(other), from))
+		}
+	}
+	if nick := jid.JID(p.Attr("to")).Resource(); nick != o.nick {
+		codes = append(codes, "210")
+	}
+	if r.nonAnonymous {
+		codes = append(codes, "100")
+	}
+	if r.archived {
+		codes = append(codes, "170")
+	}
+	s.update(r, o, p, codes...)
+	s.recent(r, from, wanted.Child(nsMUC, "history"))
+}
+
+// admission returns the condition that keeps a client out of a room, "" if it may
+// come in with that nick, which o has already.
+func (s *Server) admission(r *room, o *occupant, from jid.JID, wanted *framing.Element) string {
+	now := r.clients[from]
+	a := r.affiliation(from)
+	switch {
+	case r.entry(from) != "":
+		return r.entry(from)
+	case r.password != "" && wanted.Child(nsMUC, "password").Text() != r.password && a < owner:
+		return "not-authorized"
+	case o != nil && o.person != from.Bare(), now != nil && now != o:
+		return "conflict"
+	case now != nil:
+		return ""
+	case len(r.clients) >= s.lim.Occupants, a < admin && len(r.occupants) >= r.mostOccupants:
+		return "service-unavailable"
+	}
+	if x := s.session(from); x != nil && len(x.rooms) >= s.lim.Joined {
+		return "resource-constraint"
+	}
+	return ""
+}
+
+// update takes a client's presence for that of its occupant and shows it to all, those
+// codes to the client alone.
+func (s *Server) update(r *room, o *occupant, p *framing.Element, codes ...string) {
+	from := jid.JID(p.Attr("from"))
+	i := o.seat(from)
+	o.clients = append(slices.Delete(o.clients, i, i+1), seat{from, s.reflected(r, o, p)})
+	s.present(r, o, o.presence(), change{}, codes...)
+}
+
+// leave lets a client out. If it was the last of its occupant, all see that leave.
+func (s *Server) leave(r *room, client jid.JID, p *framing.Element) {
+	o := r.clients[client]
+	p = s.reflected(r, o, p)
+	if len(o.clients) == 1 {
+		s.takeOut(r, o, p, change{})
+		return
+	}
+	s.forget(r, client)
+	gone := *o
+	gone.role = absent
+	s.post(addressed(r.sight(&gone, p, change{codes: []string{"110"}}, true), r.address(o), client))
+	i := o.seat(client)
+	o.clients = slices.Delete(o.clients, i, i+1)
+	if i == len(o.clients) {
+		s.present(r, o, o.presence(), change{})
+	}
+}
+
+// takeOut takes an occupant out of the room with all its clients, and the room away if
+// it is not to stay without anybody.
+func (s *Server) takeOut(r *room, o *occupant, p *framing.Element, why change) {
+	o.role = absent
+	s.present(r, o, p, why)
+	for _, c := range o.clients {
+		s.forget(r, c.client)
+	}
+	delete(r.occupants, o.nick)
+	if len(r.occupants) == 0 && !r.persistent {
+		s.close(r)
+	}
+}
+
+func (s *Server) forget(r *room, client jid.JID) {
+	delete(r.clients, client)
+	if x := s.session(client); x != nil {
+		delete(x.rooms, r.jid)
+	}
+}
+
+// session returns the session of a full address, nil if there is none here.
+func (s *Server) session(j jid.JID) *session {
+	if a := s.find(j); a != nil {
+		return a.sessions[j.Resource()]
+	}
+	return nil
+}
+
+// change is what presence says beside how an occupant is now.
+type change struct {
+	codes []string // of status
+}
+
+// present sends presence of an occupant to all in the room: to a room of n clients n
+// stanzas. The client it came from, the last one, sees those codes as well.
+func (s *Server) present(r *room, o *occupant, p *framing.Element, c change, codes ...string) {
+	from := r.address(o)
+	open, closed := r.sight(o, p, c, true), r.sight(o, p, c, false)
+	for _, other := range r.occupants {
+		if other == o {
+			continue
+		}
+		seen := closed
+		if r.trusts(other) {
+			seen = open
+		}
+		for _, client := range other.clients {
+			s.post(addressed(seen, from, client.client))
+		}
+	}
+	s.fanout += len(r.clients) - 1
+	for i, client := range o.clients {
+		c := change{append([]string{"110"}, c.codes...)}
+		if i == len(o.clients)-1 {
+			c.codes = append(c.codes, codes...)
+		}
+		s.post(addressed(r.sight(o, p, c, true), from, client.client))
+	}
+}
+
+// trusts reports whether an occupant sees the addresses of others.
+func (r *room) trusts(o *occupant) bool { return r.nonAnonymous || o.role == moderator }
+
+// sight is presence of an occupant with what the room says about it.
+func (r *room) sight(o *occupant, p *framing.Element, c change, open bool) *framing.Element {
+	item := framing.New(nsUser, "item").Set("affiliation", r.affiliation(o.person).String()).Set("role", o.role.String())
+	if open {
+		item.Set("jid", o.clients[len(o.clients)-1].client.String())
+	}
+	x := framing.New(nsUser, "x").Add(item)
+	for _, code := range c.codes {
+		x.Add(framing.New(nsUser, "status").Set("code", code))
+	}
+	return with(p, x)
+}

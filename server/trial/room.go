@@ -1,0 +1,271 @@
+package trial
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"strconv"
+	"time"
+
+	"natter/app/jid"
+	"natter/framing"
+)
+
+// room is a room of the conference service (XEP-0045).
+type room struct {
+	jid     jid.JID // bare
+	creator jid.JID // bare, "" for a room that came with the server
+	settings
+	affiliations map[jid.JID]affiliation // by bare address, none left out
+	occupants    map[string]*occupant    // by nick
+	clients      map[jid.JID]*occupant   // by the full address of each client
+	subject      *framing.Element        // its latest change, nil if there was none
+	archive      archive
+	locked       bool // its owner has not said yet how it shall be
+}
+
+// settings are what the owners of a room choose.
+type settings struct {
+	name          string
+	description   string
+	password      string // "" if none is needed
+	persistent    bool   // it stays when everybody has left
+	public        bool   // it is in the list of rooms
+	membersOnly   bool
+	moderated     bool // newcomers have no voice
+	nonAnonymous  bool // all see everybody's address, not only moderators
+	archived      bool
+	openSubject   bool // who may write may change the subject
+	openInvites   bool // members may invite into a room for members only
+	mostOccupants int
+}
+
+// newRoom makes a room that is configured as rooms are until somebody wants
+// something else.
+func (s *Server) newRoom(address, first jid.JID) *room {
+	r := &room{
+		jid:          address,
+		settings:     settings{public: true, archived: true, mostOccupants: s.lim.Occupants},
+		affiliations: map[jid.JID]affiliation{first.Bare(): owner},
+		occupants:    make(map[string]*occupant),
+		clients:      make(map[jid.JID]*occupant),
+	}
+	s.rooms[address] = r
+	return r
+}
+
+// create makes the room of a person who goes in where there is none. It returns the
+// condition to refuse that with instead.
+func (s *Server) create(address, creator jid.JID) (*room, string) {
+	if s.find(creator) == nil || address.Local() == "" {
+		return nil, "not-allowed"
+	}
+	made := 0
+	for _, r := range s.rooms {
+		if r.creator == creator.Bare() {
+			made++
+		}
+	}
+	if made >= s.lim.Made || len(s.rooms) >= s.lim.Rooms {
+		return nil, "resource-constraint"
+	}
+	r := s.newRoom(address, creator)
+	r.creator, r.locked = creator.Bare(), true
+	return r, ""
+}
+
+// close forgets a room nobody is in.
+func (s *Server) close(r *room) {
+	delete(s.rooms, r.jid)
+	for _, e := range r.archive.entries {
+		s.stored -= e.size
+	}
+}
+
+// title is how a room is called.
+func (r *room) title() string {
+	if r.name != "" {
+		return r.name
+	}
+	return r.jid.Local()
+}
+
+// facts are the details of a room that everybody may know (XEP-0045 §6.4).
+func (r *room) facts() *framing.Element {
+	return form("result", nsRoomInfo,
+		field("muc#roominfo_description", "text-single", r.description),
+		field("muc#roominfo_occupants", "text-single", strconv.Itoa(len(r.occupants))),
+		field("muc#roomconfig_roomname", "text-single", r.name),
+		flag("muc#roomconfig_changesubject", r.openSubject),
+		flag("muc#roomconfig_allowinvites", !r.membersOnly || r.openInvites),
+	)
+}
+
+// occupantID is the name of a person in this room that stays when the nick changes,
+// and tells nobody who it is (XEP-0421 §4.1).
+func (s *Server) occupantID(r *room, person jid.JID) *framing.Element {
+	h := hmac.New(sha256.New, s.secret)
+	h.Write([]byte("occupant\x00" + r.jid.String() + "\x00" + person.Bare().String()))
+	return framing.New(nsOccupant, "occupant-id").Set("id", base64.RawURLEncoding.EncodeToString(h.Sum(nil)))
+}
+
+// reflected is what others see of a stanza of an occupant: without what only the room
+// may say (XEP-0045 §17, XEP-0317 §6), and with who said it.
+func (s *Server) reflected(r *room, o *occupant, st *framing.Element) *framing.Element {
+	seen := &framing.Element{Name: st.Name}
+	for _, a := range st.Attrs {
+		if a.Name.Local != "to" || a.Name.Space != "" {
+			seen.Attrs = append(seen.Attrs, a)
+		}
+	}
+	for _, n := range st.Children {
+		p := n.Element
+		if p == nil || p.Name.Space != nsMUC && p.Name.Space != nsUser && p.Name.Space != nsHats {
+			seen.Children = append(seen.Children, n)
+		}
+	}
+	return seen.Set("from", r.address(o).String()).Add(s.occupantID(r, o.person))
+}
+
+func (r *room) address(o *occupant) jid.JID { return r.jid.WithResource(o.nick) }
+
+// roomMessage handles a message to a room or an occupant and returns the condition to
+// refuse it with, "" if it was taken.
+func (s *Server) roomMessage(r *room, m *framing.Element, to jid.JID) string {
+	o := r.clients[jid.JID(m.Attr("from"))]
+	switch k := kind(m); {
+	case k == "error":
+		return ""
+	case k == "groupchat" && !to.IsBare():
+		return "bad-request" // XEP-0045 §7.5
+	case o == nil:
+		return "not-acceptable" // XEP-0045 §7.4
+	case k != "groupchat":
+		return "service-unavailable"
+	case o.role < participant:
+		return "forbidden"
+	}
+	if subject := m.Child(framing.NSClient, "subject"); subject != nil &&
+		m.Child(framing.NSClient, "body") == nil && m.Child(framing.NSClient, "thread") == nil {
+		return s.changeSubject(r, o, m, subject)
+	}
+	s.say(r, o, m)
+	return ""
+}
+
+// changeSubject handles a message that is nothing but a subject (XEP-0045 §8.1).
+func (s *Server) changeSubject(r *room, o *occupant, m, subject *framing.Element) string {
+	switch {
+	case o.role < moderator && !r.openSubject:
+		return "forbidden"
+	case len(subject.Text()) > s.lim.Note:
+		return "not-acceptable"
+	}
+	changed := framing.New(framing.NSClient, "message").Set("type", "groupchat").
+		Set("id", m.Attr("id")).Set("from", m.Attr("from")).Add(subject)
+	r.subject = with(s.say(r, o, changed), s.delayed(r, s.o.Now()))
+	return ""
+}
+
+// say brings a message of an occupant to all of them, keeps it, and returns it as
+// they see it.
+func (s *Server) say(r *room, o *occupant, m *framing.Element) *framing.Element {
+	seen := s.reflected(r, o, m)
+	id := s.stanzaID(r.jid)
+	if r.archived && says(m) {
+		id = s.record(&r.archive, r.jid, seen, jid.JID(m.Attr("from")))
+	}
+	seen = with(seen, id)
+	s.tellAll(r, seen)
+	return seen
+}
+
+// tellAll sends a message of the room, or of somebody in it, to all of them.
+func (s *Server) tellAll(r *room, m *framing.Element) {
+	from := jid.JID(m.Attr("from"))
+	for client := range r.clients {
+		s.post(addressed(m, from, client))
+	}
+	s.fanout += len(r.clients) - 1
+}
+
+// delayed says that a room had a message at that time.
+func (s *Server) delayed(r *room, at time.Time) *framing.Element {
+	return framing.New(nsDelay, "delay").Set("from", r.jid.String()).Set("stamp", stamp(at))
+}
+
+// roomHistory answers a query of the archive by somebody who could go in
+// (XEP-0313 §6.1.2).
+func roomHistory(s *Server, r *room, iq, q *framing.Element) (*framing.Element, string) {
+	from := jid.JID(iq.Attr("from"))
+	o := r.clients[from]
+	switch {
+	case r.locked || !r.archived:
+		return nil, "item-not-found"
+	case o == nil && (r.entry(from) != "" || r.password != "" && r.affiliation(from) < member):
+		return nil, "forbidden"
+	}
+	trusted := o != nil && r.trusts(o) || r.affiliation(from) >= admin || r.nonAnonymous && r.affiliation(from) >= member
+	if !trusted && asksWith(q) {
+		return nil, "forbidden" // it would tell who is who, XEP-0313 §4.1.1
+	}
+	return s.pages(&r.archive, iq, q, r.jid, func(e entry) *framing.Element {
+		if !trusted || e.with == "" {
+			return e.m
+		}
+		return with(e.m, framing.New(nsUser, "x").Add(framing.New(nsUser, "item").
+			Set("affiliation", r.affiliation(e.with).String()).Set("jid", e.with.String())))
+	})
+}
+
+func asksWith(q *framing.Element) bool {
+	for _, f := range q.Child(nsForm, "x").Elements() {
+		if f.Attr("var") == "with" {
+			return true
+		}
+	}
+	return false
+}
+
+// recent sends a client that has come in what was said lately, as much as it wants
+// (XEP-0045 §7.2.13), and then the subject.
+func (s *Server) recent(r *room, client jid.JID, wanted *framing.Element) {
+	all := r.archive.entries
+	since := time.Time{}
+	if n, err := strconv.Atoi(wanted.Attr("seconds")); err == nil {
+		since = s.o.Now().Add(-time.Duration(n) * time.Second)
+	}
+	if at, err := time.Parse(time.RFC3339, wanted.Attr("since")); err == nil && at.After(since) {
+		since = at
+	}
+	most := s.lim.Page
+	if n, err := strconv.Atoi(wanted.Attr("maxstanzas")); err == nil {
+		most = min(most, n)
+	}
+	chars := -1
+	if n, err := strconv.Atoi(wanted.Attr("maxchars")); err == nil {
+		chars = n
+	}
+	first := len(all)
+	for n := 0; first > 0 && n < most; first-- {
+		e := all[first-1]
+		if e.at.Before(since) || chars >= 0 && chars < e.size {
+			break
+		}
+		if chars >= 0 {
+			chars -= e.size
+		}
+		n++
+	}
+	for _, e := range all[first:] {
+		if e.m.Child(framing.NSClient, "subject") == nil {
+			s.post(addressed(with(e.m, s.delayed(r, e.at)), jid.JID(e.m.Attr("from")), client))
+		}
+	}
+	subject := r.subject
+	if subject == nil {
+		subject = framing.New(framing.NSClient, "message").Set("type", "groupchat").
+			Set("from", r.jid.String()).Add(framing.New(framing.NSClient, "subject"))
+	}
+	s.post(addressed(subject, jid.JID(subject.Attr("from")), client))
+}
