@@ -264,13 +264,28 @@ window.natterStore = (() => {
       .replace(letter, (l) => letters[l]);
   }
 
+  // takes is what takes away what a message said, and said what is left of it, with what waits:
+  // state.Message.Gone and state.MessageRow.Whole of Go.
+  const takes = ({ kind, by }, author) =>
+    (kind === "retracted" && by === author) || (kind === "moderated" && author.startsWith(by + "/"));
+
+  function said({ author, subject, body, notice, facts = [], waiting = [] }) {
+    const all = [...facts, ...waiting];
+    if (all.some((f) => takes(f, author))) return "";
+    const [last] = all
+      .filter(({ kind, by }) => kind === "corrected" && by === author && !notice)
+      .sort((a, b) => b.at - a.at || (a.text < b.text ? 1 : -1));
+    if (last) return last.text || "";
+    return subject ? subject + "\n" + body : body;
+  }
+
   // search looks at one slice of the messages of all conversations. Going through the
   // newest first, the caller can stop when it has enough, and the page breathes.
   async function search(db, { words, before: time, n }) {
     const index = db.transaction("messages").objectStore("messages").index("time");
     const rows = await newest(index, IDBKeyRange.upperBound(time || Infinity, true), n);
-    const found = rows.filter(({ subject, body }) => {
-      const folded = fold(subject ? subject + "\n" + body : body);
+    const found = rows.filter((row) => {
+      const folded = fold(said(row));
       return words.length > 0 && words.every((word) => folded.includes(word));
     });
     const order = (a, b) => b.time - a.time || b.seq - a.seq || indexedDB.cmp(a.peer, b.peer);
@@ -317,7 +332,7 @@ window.natterStore = (() => {
         const { keyPath } = table;
         for (const row of list) table.delete(Array.isArray(keyPath) ? keyPath.map((part) => row[part]) : row[keyPath]);
       }
-      if (put.facts) put.facts = await attach(tx.objectStore("messages").index("id"), put.facts);
+      if (put.facts) put.facts = await attach(tx.objectStore("messages"), put.facts);
       for (const [name, rows] of Object.entries(put)) {
         const table = tx.objectStore(name);
         for (let i = 0; i < rows.length; i++) {
@@ -341,21 +356,41 @@ window.natterStore = (() => {
   }
 
   // attach puts facts into the rows of their messages, and returns those that have none here.
-  async function attach(index, facts) {
+  async function attach(table, facts) {
     const left = [];
     for (const fact of facts) {
-      const { peer, author, id, ...said } = fact;
-      const cursor = await result(index.openCursor([peer, author, id], "prev"));
-      if (cursor) await result(cursor.update({ ...cursor.value, waiting: and(cursor.value.waiting || [], said) }));
+      const { peer, author, id, me, ...about } = fact;
+      const last = async (index, ...key) => result(table.index(index).openCursor([peer, ...key], "prev"));
+      const cursors = await Promise.all(
+        author || me
+          ? (author ? [author] : [peer, me]).map((who) => last("id", who, id)) // one of two, if it is not said whose it is
+          : [last("archive", id)],
+      );
+      const [cursor] = cursors.filter(Boolean).sort((a, b) => indexedDB.cmp(b.primaryKey, a.primaryKey));
+      if (cursor) await result(table.put(attached(cursor.value, about)));
       else left.push(fact);
     }
     return left;
   }
 
-  // and is state.Facts.And of Go.
-  function and(facts, fact) {
+  // attached is state.MessageRow.Attach of Go, and limited is state.Facts.And.
+  function attached({ waiting = [], facts, ...row }, fact) {
+    row.waiting = limited([...waiting, fact], fact);
+    if (facts) row.facts = facts;
+    if (takes(fact, row.author)) {
+      row.body = "";
+      delete row.subject;
+      for (const list of ["waiting", "facts"])
+        if (row[list]) row[list] = row[list].filter(({ kind }) => kind !== "corrected");
+    }
+    return row;
+  }
+
+  function limited(facts, fact) {
     const same = facts.filter((o) => o.kind === fact.kind && o.by === fact.by);
-    return [...facts.filter((o) => same.length < 4 || o !== same[0]), fact];
+    if (same.length <= 4) return facts;
+    const oldest = same.reduce((a, b) => (b.at < a.at ? b : a));
+    return facts.filter((o) => o !== oldest);
   }
 
   // stays is state.Message.Stays of Go.

@@ -20,6 +20,7 @@ type loop struct {
 	c        *Client
 	era      *era
 	features []*feature.Feature
+	first    map[framing.Name][]func(feature.Client, *feature.Stanza) bool
 	messages handlers
 	presence handlers
 	requests handlers
@@ -49,6 +50,8 @@ type loop struct {
 	awaits     jid.JID       // see await
 	unobserved []state.Event // what features have yet to observe, the first of them just now
 	poison     []uint64      // see CrashLog
+	spokenAt   time.Time     // of the last message that was dispatched
+	spoken     int64         // its Nth
 }
 
 func newLoop(c *Client) *loop {
@@ -77,7 +80,11 @@ func (e *era) After(d time.Duration, f func()) (stop func()) {
 func (l *loop) renew() {
 	l.era, l.features = &era{l}, l.c.config.Features()
 	l.messages, l.presence, l.requests, l.disco = handlers{}, handlers{}, handlers{}, nil
+	l.first = map[framing.Name][]func(feature.Client, *feature.Stanza) bool{}
 	for _, f := range l.features {
+		for name, first := range f.First {
+			l.first[name] = append(l.first[name], first)
+		}
 		l.messages.add(f.Messages)
 		l.presence.add(f.Presences)
 		l.requests.add(f.Requests)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"time"
 
 	"natter/app/feature"
@@ -174,12 +175,20 @@ func (l *loop) Dispatch(st *feature.Stanza) {
 		default:
 			st.Type = "normal" // RFC 6121 §5.2.2
 		}
+		if st.At.Equal(l.spokenAt) {
+			l.spoken++
+		} else {
+			l.spokenAt, l.spoken = st.At, 0
+		}
+		st.Nth = l.spoken
 	}
 	if st.Type == "error" {
 		l.call(handlers, st, framing.Name{Space: framing.NSClient, Local: "error"})
 		return
 	}
-	l.call(handlers, st, st.Name)
+	if st.Name.Local != "message" || !l.firstly(st) {
+		l.call(handlers, st, st.Name)
+	}
 	seen := make([]framing.Name, 0, 8) // never more than we have handlers for
 payloads:
 	for _, n := range st.Children {
@@ -195,6 +204,23 @@ payloads:
 		seen = append(seen, n.Element.Name)
 		l.call(handlers, st, n.Element.Name)
 	}
+}
+
+// firstly calls the handlers of First for the payloads of a message, each once, and reports whether
+// it says something about another one.
+func (l *loop) firstly(st *feature.Stanza) (about bool) {
+	seen := make([]framing.Name, 0, 8)
+	for _, n := range st.Children {
+		if n.Element == nil || l.first[n.Element.Name] == nil || slices.Contains(seen, n.Element.Name) {
+			continue
+		}
+		steps.Add(len(seen))
+		seen = append(seen, n.Element.Name)
+		for _, f := range l.first[n.Element.Name] {
+			l.guard(n.Element.Name.Space, func() { about = f(l.era, st) || about })
+		}
+	}
+	return about
 }
 
 func (l *loop) call(handlers handlers, st *feature.Stanza, name framing.Name) {

@@ -84,7 +84,7 @@ func (s *search) onDisk(ctx context.Context, disk store.Store) error {
 			return err
 		}
 		for i := range rows {
-			s.add(state.Hit{Conv: rows[i].Conv, Message: rows[i].State()})
+			s.add(state.Hit{Conv: rows[i].Conv, Message: rows[i].Whole()})
 		}
 		s.report(ctx, state.Found{})
 		newer := 0 // than what has not been looked at

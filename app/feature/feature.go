@@ -30,6 +30,11 @@ type Feature struct {
 	// a message (CVE-2024-46957 was such a confusion).
 	Messages, Presences map[framing.Name]Handler
 
+	// First handle messages by a payload before all other handlers do, and may change the Stanza.
+	// One that reports true has found that the message only says something about another: it is
+	// none of its own, so that the handlers of <message/> are not called for it.
+	First map[framing.Name]func(Client, *Stanza) bool
+
 	// Requests handle IQs of type get and set, by the name of their payload. The handler
 	// answers once, with Reply or Refuse. The client refuses requests without a handler.
 	Requests map[framing.Name]Handler
@@ -152,6 +157,10 @@ type Stanza struct {
 	// (XEP-0203), but at most a minute from now.
 	At time.Time
 
+	// Nth counts the messages that were dispatched before in a row with the same At: some servers
+	// stamp in whole seconds.
+	Nth int64
+
 	// ArchiveID is the id our own archive gave it, "" if unknown. It comes from the
 	// archive's result, or from the only stanza-id of our own account on a live
 	// message (XEP-0359 §5).
@@ -195,13 +204,24 @@ func (st *Stanza) Then(f func()) {
 }
 
 // Says is the fact that whoever sent the stanza says about a message of its conversation: about
-// that of an author, by the author's id for it.
+// that of an author, by the author's id for it, or as state.Target has it of a message whose author
+// is not known.
 func (st *Stanza) Says(kind state.FactKind, author jid.JID, id, text string) state.Filed {
 	// A fact outlives the WebSocket message whose memory these strings share.
 	return state.Filed{
 		Target: state.Target{Conv: clone(st.Conv), Author: clone(author), ID: clone(id)},
-		Fact:   state.Fact{Kind: kind, By: clone(st.By.JID), At: st.At.UnixMicro(), Text: clone(text)},
+		Fact:   state.Fact{Kind: kind, By: clone(st.By.JID), At: st.At.UnixMicro() + st.Nth, Text: clone(text)},
 	}
+}
+
+// About begins a message to a conversation that says something about one of its messages.
+func About(c Client, conv state.ConvID, payload ...*framing.Element) *framing.Element {
+	typ := "chat"
+	if conv.Kind() == state.Room {
+		typ = "groupchat"
+	}
+	return framing.New(framing.NSClient, "message").
+		Set("type", typ).Set("to", conv.JID().String()).Set("id", c.NewID()).Add(payload...)
 }
 
 func clone[S ~string](s S) S { return S(strings.Clone(string(s))) }

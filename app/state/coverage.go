@@ -34,7 +34,7 @@ type Coverage struct {
 // generation is raised together with a feature that understands more of what archives have. All
 // that builds before have read counts as not settled then: a Review reads it once more, in the
 // background and over several sessions if it is much.
-const generation = 0
+const generation = 1 // reactions, corrections, retractions and replies
 
 // Fill is how a gap is being filled.
 type Fill struct {

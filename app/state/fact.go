@@ -1,8 +1,10 @@
 package state
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"natter/app/jid"
 	"natter/app/state/tree"
@@ -18,6 +20,12 @@ const (
 	Receipt  FactKind = "received"  // a client of the addressee has it (XEP-0184)
 	Markable FactKind = "markable"  // its author would like to be told when it is read (XEP-0333)
 	ReadMark FactKind = "displayed" // somebody has read up to it (XEP-0333)
+
+	Reacted   FactKind = "reacted"   // Text: with these emoji, a space between each; none any more if "" (XEP-0444)
+	Corrected FactKind = "corrected" // Text: what its author wants it to say instead (XEP-0308)
+	Retracted FactKind = "retracted" // its author has taken it back (XEP-0424)
+	Moderated FactKind = "moderated" // its room has taken it away (XEP-0425); Text says why
+	Replies   FactKind = "replies"   // it replies to another one; Text: its Target.Reference (XEP-0461)
 )
 
 // folded are the kinds that Message has fields for. All others stay with it as they are, also
@@ -30,13 +38,17 @@ type Fact struct {
 	By   jid.JID  `json:"by"` // Author.JID of who says it
 	At   int64    `json:"at"` // when, in µs since 1970
 	Text string   `json:"text,omitempty"`
+	// Stanza is the id of the stanza that said it, by which a Corrected is known that comes again.
+	Stanza string `json:"stanza,omitempty"`
 }
 
 // Target is the message that a fact is about, as whoever says it knows it.
 type Target struct {
 	Conv   ConvID  `json:"peer"`
-	Author jid.JID `json:"author"`
-	ID     string  `json:"id"` // the author's; of several with it the newest is meant
+	Author jid.JID `json:"author"` // "" if they do not say whose it is
+	// ID is the author's; of several with it the newest is meant. Without an Author it is in a room
+	// the one that the room gave it (XEP-0444 §4.2, XEP-0461 §3.1).
+	ID string `json:"id"`
 }
 
 // Filed: somebody has said something about a message. Where that is in memory it knows it from
@@ -46,6 +58,9 @@ type Target struct {
 type Filed struct {
 	Target
 	Fact
+	// Me is the account, where the Target has no Author: in a conversation of two it is that or the
+	// peer. It is filled in when the fact is applied.
+	Me jid.JID `json:"me,omitempty"`
 }
 
 // mostFiled is how many facts of a conversation wait in memory for their messages. Of more the
@@ -54,9 +69,48 @@ const mostFiled = 500
 
 // apply leaves out what is said by somebody who does not take part in the conversation.
 func (ev Filed) apply(s *State) {
-	if ev.ID != "" && (ev.By == s.Account() || ev.By.Bare() == ev.Conv.JID()) {
+	if ev.Conv.Kind() != Direct && s.Chat(ev.Conv) == nil {
+		return // nobody is in that room
+	}
+	if ev.ID != "" && (ev.By == s.Account() || ev.By.Bare() == ev.Conv.JID().Bare()) {
+		if ev.Author == "" && ev.Conv.Kind() != Room {
+			ev.Me = s.Account()
+		}
 		ev.put(s)
 	}
+}
+
+// Of returns by which name others know a message of a conversation: what is said about it names it
+// so. The ID is "" if they know none.
+func (c *Chat) Of(m *Message) Target {
+	if c.Conv.Kind() == Room {
+		return Target{Conv: c.Conv, ID: m.ArchiveID}
+	}
+	return Target{c.Conv, m.Author, m.ID}
+}
+
+// About returns the message of a target, nil if it is not in memory.
+func (s *State) About(t Target) *Message {
+	c := s.Chat(t.Conv)
+	if c == nil {
+		return nil
+	}
+	return c.about(t, s.Account())
+}
+
+func (c *Chat) about(t Target, me jid.JID) *Message {
+	switch {
+	case t.Author != "":
+		return c.Timeline.ByID(t.Author, t.ID)
+	case t.Conv.Kind() == Room:
+		m, _ := c.Timeline.ids.Get(archiveKey(t.ID))
+		return m
+	}
+	theirs, ours := c.Timeline.ByID(t.Conv.JID(), t.ID), c.Timeline.ByID(me, t.ID)
+	if theirs == nil || ours != nil && theirs.Key.Before(ours.Key) {
+		return ours
+	}
+	return theirs
 }
 
 // With returns the message as it is with a fact about it. It is m itself if the fact changes
@@ -76,6 +130,15 @@ func (m *Message) With(f Fact) *Message {
 		next.Delivery, next.Problem, next.Bounced = Delivered, "", false
 	case f.Kind == Markable && f.By == m.Author && !m.Notice: // what cannot be read is never read
 		next.Asks = true
+	case f.Kind == Corrected:
+		if _, gone := m.Gone(); f.By == m.Author && !m.Notice && !gone {
+			next.Facts = m.Facts.with(f)
+		}
+	case f.Kind == Retracted || f.Kind == Moderated:
+		if takes(f, m.Author) {
+			next.Subject, next.Body, next.Facts = "", "", m.Facts.without(Corrected).with(f)
+		}
+	case f.Kind == Replies && f.By != m.Author:
 	case !slices.Contains(folded, f.Kind):
 		next.Facts = m.Facts.with(f)
 	}
@@ -85,40 +148,184 @@ func (m *Message) With(f Fact) *Message {
 	return &next
 }
 
-// Facts are what is said about a message: the last of each kind by each who says it. They do not
-// change; nil are none.
+// takes reports whether a fact takes away what its author's message said.
+func takes(f Fact, author jid.JID) bool {
+	return f.Kind == Retracted && f.By == author || f.Kind == Moderated && f.By == author.Bare() && f.By != author
+}
+
+// Gone returns the fact that has taken away what the message said, if one has.
+func (m *Message) Gone() (f Fact, gone bool) {
+	for f := range m.Facts.all {
+		if takes(f, m.Author) {
+			return f, true
+		}
+	}
+	return Fact{}, false
+}
+
+// Versions are what the message has said instead of its Subject and Body, the last one last.
+func (m *Message) Versions() (all []Fact) {
+	for f := range m.Facts.all {
+		if f.Kind == Corrected && f.By == m.Author {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// Said returns what the message says, as it was corrected last.
+func (m *Message) Said() (subject, body string) {
+	if v := m.Versions(); len(v) > 0 {
+		return "", v[len(v)-1].Text
+	}
+	return m.Subject, m.Body
+}
+
+// Reaction is an emoji, and who has reacted with it to a message.
+type Reaction struct {
+	Emoji string
+	By    []jid.JID
+}
+
+// Reactions are those to the message, the first one first.
+func (m *Message) Reactions() (all []Reaction) {
+	if m.Facts == nil {
+		return nil
+	}
+	place, first := map[string]int{}, []int64{}
+	for f := range m.Facts.all {
+		if f.Kind != Reacted {
+			continue
+		}
+		for _, emoji := range strings.Fields(f.Text) {
+			at, known := place[emoji]
+			if !known {
+				at = len(all)
+				place[emoji], all, first = at, append(all, Reaction{Emoji: emoji}), append(first, f.At)
+			}
+			all[at].By, first[at] = append(all[at].By, f.By), min(first[at], f.At)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Reaction) int {
+		return cmp.Compare(first[place[a.Emoji]], first[place[b.Emoji]])
+	})
+	return all
+}
+
+// Reaction is what somebody has reacted with to the message: emoji with a space between each.
+func (m *Message) Reaction(by jid.JID) string {
+	for f := range m.Facts.all {
+		if f.Kind == Reacted && f.By == by {
+			return f.Text
+		}
+	}
+	return ""
+}
+
+// Facts are what is said about a message: the last of each kind by each who says it, and the last
+// versions of a text that was corrected. They are sorted by kind, by who says it and by time. They
+// do not change; nil are none.
 type Facts []Fact
+
+const (
+	// mostVersions is how many corrections of a message are remembered.
+	mostVersions = 20
+	// mostFacts is how many facts a message remembers: of more the oldest goes.
+	mostFacts = 1000
+)
+
+func (fs *Facts) all(yield func(Fact) bool) {
+	if fs == nil {
+		return
+	}
+	for _, f := range *fs {
+		if !yield(f) {
+			return
+		}
+	}
+}
+
+func (fs *Facts) without(kind FactKind) *Facts {
+	next := Facts{}
+	for f := range fs.all {
+		if f.Kind != kind {
+			next = append(next, f)
+		}
+	}
+	return &next
+}
 
 func (fs *Facts) with(f Fact) *Facts {
 	next := Facts{}
 	if fs != nil {
 		next = slices.Clone(*fs)
 	}
-	at := slices.IndexFunc(next, func(o Fact) bool { return o.Kind == f.Kind && o.By == f.By })
+	at := slices.IndexFunc(next, func(o Fact) bool {
+		return o.Kind == f.Kind && o.By == f.By && (f.Kind != Corrected || o.Stanza == f.Stanza && o.Text == f.Text)
+	})
 	switch {
 	case at < 0:
 		next = append(next, f)
-	case next[at].At < f.At || next[at].At == f.At && next[at].Text < f.Text:
+	case f.Kind == Corrected && f.At < next[at].At: // it has come again, with its server's word for the time
+		next[at] = f
+	case f.Kind != Corrected && (next[at].At < f.At || next[at].At == f.At && next[at].Text < f.Text):
 		next[at] = f
 	default:
 		return fs
 	}
+	slices.SortFunc(next, func(a, b Fact) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.By, b.By), cmp.Compare(a.At, b.At), cmp.Compare(a.Text, b.Text))
+	})
+	if f.Kind == Corrected {
+		next = next.limit(mostVersions, func(o Fact) bool { return o.Kind == f.Kind && o.By == f.By })
+	}
+	next = next.limit(mostFacts, func(Fact) bool { return true })
 	return &next
+}
+
+// limit takes the oldest one of some facts away if there are more than so many.
+func (fs Facts) limit(most int, of func(Fact) bool) Facts {
+	n, oldest := 0, -1
+	for i, f := range fs {
+		if of(f) {
+			if n++; oldest < 0 || f.At < fs[oldest].At {
+				oldest = i
+			}
+		}
+	}
+	if n <= most {
+		return fs
+	}
+	return slices.Delete(fs, oldest, oldest+1)
 }
 
 // And returns the facts with one more that waits, as a store keeps them: the last four of each
 // kind by each who says it.
 func (fs Facts) And(f Fact) Facts {
-	same, next := 0, append(slices.Clone(fs), f)
-	for i, o := range slices.Backward(next) {
-		if o.Kind != f.Kind || o.By != f.By {
-			continue
-		}
-		if same++; same > 4 {
-			return slices.Delete(next, i, i+1)
+	return append(slices.Clone(fs), f).limit(4, func(o Fact) bool { return o.Kind == f.Kind && o.By == f.By })
+}
+
+// Attach lets a fact wait in the row of its message. What its author has taken back does not stay
+// on the disk until then.
+func (m *MessageRow) Attach(f Fact) {
+	m.Waiting = m.Waiting.And(f)
+	if takes(f, m.Author) {
+		m.Subject, m.Body = "", ""
+		m.Waiting = *(&m.Waiting).without(Corrected)
+		if m.Facts != nil {
+			m.Facts = m.Facts.without(Corrected)
 		}
 	}
-	return next
+}
+
+// Whole returns the message as it is with what waits in its row.
+func (m *MessageRow) Whole() Message {
+	whole := m.State()
+	next := &whole
+	for _, f := range m.Waiting {
+		next = next.With(f)
+	}
+	return *next
 }
 
 // fold lets a message in memory know a fact, and the conversation how far it was read. It reports
@@ -159,10 +366,10 @@ func (c *Chat) readTo(m *Message) bool {
 // bring lets messages that have come into memory know what was filed under them.
 func (s *State) bring(c *Chat, messages ...Message) {
 	for i := range messages {
-		under := Target{c.Conv, messages[i].Author, messages[i].ID}
-		if waiting := messages[i].waiting; waiting != nil {
+		m := &messages[i]
+		if waiting := m.waiting; waiting != nil {
 			for _, f := range *waiting {
-				if m := c.Timeline.Get(messages[i].Key); m != nil {
+				if m := c.Timeline.Get(m.Key); m != nil {
 					c.fold(m, f, s.Rev)
 				}
 			}
@@ -170,14 +377,23 @@ func (s *State) bring(c *Chat, messages ...Message) {
 		if s.filed.Len() == 0 {
 			continue
 		}
-		for f := range s.filedFrom(under.key()) {
-			m := c.Timeline.ByID(under.Author, under.ID)
-			if f.Target != under || m == nil {
-				break
-			}
-			c.fold(m, f.Fact, s.Rev)
-			f.drop(s)
+		s.bringTo(c, Target{c.Conv, m.Author, m.ID})
+		if c.Conv.Kind() == Room {
+			s.bringTo(c, Target{c.Conv, "", m.ArchiveID})
+		} else {
+			s.bringTo(c, Target{c.Conv, "", m.ID})
 		}
+	}
+}
+
+func (s *State) bringTo(c *Chat, under Target) {
+	for f := range s.filedFrom(under.key()) {
+		m := c.about(under, s.Account())
+		if f.Target != under || m == nil {
+			break
+		}
+		c.fold(m, f.Fact, s.Rev)
+		f.drop(s)
 	}
 }
 
@@ -203,7 +419,7 @@ func (f *Filed) Where() (table, key string) {
 
 func (f *Filed) put(s *State) {
 	if c := s.Chat(f.Conv); c != nil {
-		if m := c.Timeline.ByID(f.Author, f.ID); m != nil {
+		if m := c.about(f.Target, s.Account()); m != nil {
 			if c = s.chat(f.Conv); c.fold(m, f.Fact, s.Rev) {
 				s.setChat(c)
 			}
@@ -217,6 +433,7 @@ func (f *Filed) put(s *State) {
 	waits := *f // f may be of another state
 	s.filed = s.filed.Set(key, &waits)
 	oldest, n := f, 0
+	former, same := f, 0 // of this kind by the same person
 	for o := range s.filedFrom(string(f.Conv) + "\x00") {
 		if o.Conv != f.Conv {
 			break
@@ -224,8 +441,16 @@ func (f *Filed) put(s *State) {
 		if n++; o.At < oldest.At {
 			oldest = o
 		}
+		if o.Target == f.Target && o.Kind == f.Kind && o.By == f.By {
+			if same++; o.At < former.At {
+				former = o
+			}
+		}
 	}
-	if n > mostFiled {
+	switch {
+	case same > mostVersions:
+		former.drop(s)
+	case n > mostFiled:
 		oldest.drop(s)
 	}
 }

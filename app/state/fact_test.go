@@ -39,7 +39,7 @@ func (d *keptRows) attach(r Row) bool {
 	f, ok := r.Value.(*Filed)
 	for _, m := range d.messages {
 		if ok && m.Conv == f.Conv && m.Author == f.Author && m.ID == f.ID {
-			m.Waiting = m.Waiting.And(f.Fact)
+			m.Attach(f.Fact)
 			return true
 		}
 	}
@@ -77,12 +77,12 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 		other := about(id, Bounced)
 		other.Text = "x, another reason"
 		facts = append(facts, [][]Filed{
-			{{Target{grace, grace, id}, Fact{Kind: Markable, By: grace}}},
+			{{Target: Target{grace, grace, id}, Fact: Fact{Kind: Markable, By: grace}}},
 			{about(id, Acked), about(id, GaveUp), about(id, Bounced), about(id, Receipt)},
 			{about(id, Acked), about(id, GaveUp), about(id, Bounced), other},
 			{},
 			{about(id, Acked), about(id, GaveUp)},
-			{about(id, GaveUp), {Target{grace, ada, id}, Fact{Kind: Markable, By: ada}}},
+			{about(id, GaveUp), {Target: Target{grace, ada, id}, Fact: Fact{Kind: Markable, By: ada}}},
 			{about(id, Receipt)},
 			{about(id, Acked)},
 			{about(id, Bounced), about(id, Receipt)},
@@ -94,7 +94,23 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 			f.At, f.Text = int64(at), text
 			facts = append(facts, f)
 		}
-		facts = append(facts, Filed{Target{grace, ada, id}, Fact{Kind: "opinion", By: ada, Text: "mine"}})
+		facts = append(facts, Filed{Target: Target{grace, ada, id}, Fact: Fact{Kind: "opinion", By: ada, Text: "mine"}})
+	}
+	for i, id := range []string{"m2", "m5", "m6"} { // what lives: somebody else's words do not count
+		author := messages[slices.IndexFunc(messages, func(m Message) bool { return m.ID == id })].Author
+		say := func(kind FactKind, by jid.JID, at int64, text string) {
+			facts = append(facts, Filed{Target: Target{grace, author, id}, Fact: Fact{Kind: kind, By: by, At: at, Text: text, Stanza: text}})
+		}
+		for at, set := range []string{"👍", "👍 🎉", "", "🎉"} {
+			say(Reacted, grace, int64(at), set)
+			facts = append(facts, Filed{Target: Target{grace, "", id}, Fact: Fact{Kind: Reacted, By: ada, At: int64(9 - at), Text: set}})
+		}
+		say(Corrected, author, 5, "second")
+		say(Corrected, author, 7, "second") // it came live, by another clock
+		say(Corrected, author, 6, "third")
+		if i == 1 {
+			say(Retracted, author, 8, "")
+		}
 	}
 	facts = append(facts, about("m4", ReadMark), about("m2", ReadMark), about("m7", ReadMark))
 	for _, f := range slices.Clone(facts) { // and what is forged
@@ -153,7 +169,7 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 		var picture strings.Builder
 		c := s.Chat(grace)
 		for _, m := range c.Timeline.Newest(100) {
-			fmt.Fprint(&picture, m.ID, m.Delivery, m.Problem, m.Bounced, m.Asks, c.Seen(m))
+			fmt.Fprint(&picture, m.ID, m.Words(), m.Reactions(), m.Delivery, m.Problem, m.Bounced, m.Asks, c.Seen(m))
 			if m.Facts != nil {
 				said := slices.Clone(*m.Facts)
 				slices.SortFunc(said, func(a, b Fact) int { return strings.Compare(string(a.By), string(b.By)) })
@@ -189,15 +205,18 @@ func TestSec10_FactsOfThoseWhoMaySayThem(t *testing.T) {
 	s := signedIn().
 		With(MessageAdded{Conv: grace, Message: mine("1", "ours", 0)}).
 		With(MessageAdded{Conv: grace, Message: from("1", "hers", time.Second)})
-	for _, kind := range []FactKind{Acked, GaveUp, Bounced, Receipt, Markable, ReadMark} {
+	for _, kind := range []FactKind{Acked, GaveUp, Bounced, Receipt, Markable, ReadMark, Reacted, Corrected, Retracted, Moderated, Replies} {
 		for _, author := range []jid.JID{ada, grace} {
 			for _, by := range []jid.JID{ada, grace, "mallory@localhost"} {
 				honest := map[string]bool{
 					"server ada ada": true, "failed ada ada": true, "bounced ada grace": true, "received ada grace": true,
 					"markable ada ada": true, "markable grace grace": true, "displayed ada grace": true, "displayed grace ada": true,
+					"reacted ada ada": true, "reacted ada grace": true, "reacted grace ada": true, "reacted grace grace": true,
+					"corrected ada ada": true, "corrected grace grace": true, "retracted ada ada": true, "retracted grace grace": true,
+					"replies ada ada": true, "replies grace grace": true,
 				}[fmt.Sprint(kind, " ", author.Local(), " ", by.Local())]
 				for _, conv := range []ConvID{grace, "mallory@localhost"} {
-					next := s.With(Filed{Target{conv, author, "1"}, Fact{Kind: kind, By: by, Text: "why"}})
+					next := s.With(Filed{Target: Target{conv, author, "1"}, Fact: Fact{Kind: kind, By: by, Text: "why"}})
 					changed := next.Chat(grace).Timeline != s.Chat(grace).Timeline || next.Chat(grace).SeenTo != s.Chat(grace).SeenTo ||
 						next.Chat(grace).ReadTo != s.Chat(grace).ReadTo
 					if changed != (honest && conv == grace) || next.Chat("mallory@localhost") != nil {
@@ -214,7 +233,7 @@ func TestSec10_FactsOfNothingAreFew(t *testing.T) {
 	const stranger = "mallory@localhost"
 	s := signedIn().With(about("early", Receipt))
 	for i := range 5 * mostFiled {
-		s = s.With(Filed{Target{stranger, ada, fmt.Sprint(i)}, Fact{Kind: Receipt, By: stranger, At: int64(i)}})
+		s = s.With(Filed{Target: Target{stranger, ada, fmt.Sprint(i)}, Fact: Fact{Kind: Receipt, By: stranger, At: int64(i)}})
 	}
 	if n := s.filed.Len(); n != mostFiled+1 || s.Chat(stranger) != nil {
 		t.Errorf("%d wait, in %v", n, s.Chat(stranger))
@@ -226,5 +245,26 @@ func TestSec10_FactsOfNothingAreFew(t *testing.T) {
 	}
 	if m := s.With(MessageAdded{Conv: grace, Message: mine("early", "hi", 0)}).Chat(grace).Timeline.Last(); m.Delivery != Delivered {
 		t.Errorf("an honest one is lost: %+v", m)
+	}
+}
+
+// What one person says a thousand times costs what its last time does, in memory and while it waits.
+func TestSec10_SaidAThousandTimes(t *testing.T) {
+	s := signedIn().With(MessageAdded{Conv: grace, Message: from("m1", "words", 0)})
+	for i := range 1000 {
+		for _, id := range []string{"m1", "early"} {
+			for _, kind := range []FactKind{Reacted, Corrected} {
+				s = s.With(Filed{Target: Target{grace, grace, id}, Fact: Fact{Kind: kind, By: grace, At: int64(i), Text: fmt.Sprint("n", i)}})
+			}
+		}
+	}
+	if n := s.filed.Len(); n != 2*mostVersions {
+		t.Errorf("%d wait", n)
+	}
+	s = s.With(MessageAdded{Conv: grace, Message: from("early", "words", 1)})
+	for m := range s.Chat(grace).Timeline.All {
+		if n := len(*m.Facts); n != 1+mostVersions || m.Words() != "n999" || m.Reaction(grace) != "n999" {
+			t.Errorf("%s has %d facts, and says %s", m.ID, n, m.Words())
+		}
 	}
 }

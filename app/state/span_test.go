@@ -139,7 +139,7 @@ func TestReleasedOnlyWhatCanBeRead(t *testing.T) {
 	if rows := s.Changes(was); len(rows) > 0 {
 		t.Errorf("%d rows have changed", len(rows))
 	}
-	s = s.With(Filed{Target{grace, ada, "waits"}, Fact{Kind: Acked, By: ada}})
+	s = s.With(Filed{Target: Target{grace, ada, "waits"}, Fact: Fact{Kind: Acked, By: ada}})
 	if rows := s.Changes(was); len(rows) != 1 {
 		t.Errorf("%d rows have changed", len(rows))
 	}

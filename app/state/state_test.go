@@ -140,7 +140,7 @@ func TestDisplayed(t *testing.T) {
 	if got := s.With(ChatRead{Conv: grace}).With(readHere("5")).Chat(grace); got.Unread != 0 || got.ReadTo != got.Timeline.Last().Key {
 		t.Error("what was read is unread again")
 	}
-	if s.With(Filed{Target{"mallory@example.org", ada, "1"}, Fact{Kind: ReadMark, By: "mallory@example.org"}}).Chat("mallory@example.org") != nil {
+	if s.With(Filed{Target: Target{"mallory@example.org", ada, "1"}, Fact: Fact{Kind: ReadMark, By: "mallory@example.org"}}).Chat("mallory@example.org") != nil {
 		t.Error("a marker began a conversation")
 	}
 }
@@ -421,7 +421,7 @@ func TestDelivery(t *testing.T) {
 	t.Run("nobody marks another's message", func(t *testing.T) {
 		s := signedIn().With(MessageAdded{Conv: grace, Message: from("1", "hi", 0)})
 		for _, kind := range []FactKind{Acked, GaveUp, Bounced, Receipt} {
-			s = s.With(mark(kind)).With(Filed{Target{grace, grace, "1"}, Fact{Kind: kind, By: ada}})
+			s = s.With(mark(kind)).With(Filed{Target: Target{grace, grace, "1"}, Fact: Fact{Kind: kind, By: ada}})
 		}
 		if s.Chat(grace).Timeline.Last().Delivery != Received {
 			t.Error("a received message was marked")
@@ -607,8 +607,10 @@ func about(id string, kind FactKind) Filed {
 	if kind == Acked || kind == GaveUp {
 		by = ada
 	}
-	return Filed{Target{grace, ada, id}, Fact{Kind: kind, By: by, Text: map[FactKind]string{GaveUp: "why", Bounced: "why"}[kind]}}
+	return Filed{Target: Target{grace, ada, id}, Fact: Fact{Kind: kind, By: by, Text: map[FactKind]string{GaveUp: "why", Bounced: "why"}[kind]}}
 }
 
 // readHere is what another client of ours says about one of theirs.
-func readHere(id string) Filed { return Filed{Target{grace, grace, id}, Fact{Kind: ReadMark, By: ada}} }
+func readHere(id string) Filed {
+	return Filed{Target: Target{grace, grace, id}, Fact: Fact{Kind: ReadMark, By: ada}}
+}

@@ -84,7 +84,7 @@ func (h heard) both(o heard) bool {
 
 // Words are what a message says in one text, to look for something in it and to show a part
 // of it.
-func (m *Message) Words() string { return Both(m.Subject, m.Body) }
+func (m *Message) Words() string { return Both(m.Said()) }
 
 // Both is a subject and a body as one text.
 func Both(subject, body string) string {
@@ -319,7 +319,7 @@ func Same(old, m *Message) bool {
 	if m.Mine && random(m.ID) {
 		return true // it is we who have sent it again
 	}
-	if old.Body != m.Body || old.Subject != m.Subject || old.heard.both(m.heard) && !refiled(old, m) {
+	if _, gone := old.Gone(); !gone && (old.Body != m.Body || old.Subject != m.Subject) || old.heard.both(m.heard) && !refiled(old, m) {
 		return false
 	}
 	most := 24 * time.Hour

@@ -312,7 +312,7 @@ func (s *memory) Search(ctx context.Context, words []string, before int64, n int
 		if i >= n && m.Time < all[i-1].Time {
 			return found, all[i-1].Time, nil
 		}
-		if state.Has(state.Both(m.Subject, m.Body), words) {
+		if whole := m.Whole(); state.Has(whole.Words(), words) {
 			found = append(found, m)
 		}
 	}
@@ -431,13 +431,27 @@ func (db *database) add(m *state.MessageRow) {
 
 // attach puts a fact into the row of its message, if there is one.
 func (db *database) attach(f *state.Filed) bool {
-	keys := db.ids[ids(f.Conv, "", f.Author, f.ID)[0]]
-	if len(keys) == 0 {
+	var names []string
+	switch {
+	case f.Author != "":
+		names = ids(f.Conv, "", f.Author, f.ID)
+	case f.Me != "":
+		names = slices.Concat(ids(f.Conv, "", f.Conv.JID(), f.ID), ids(f.Conv, "", f.Me, f.ID))
+	default:
+		names = ids(f.Conv, f.ID, "", "")
+	}
+	var newest state.Key
+	for _, id := range names {
+		for _, k := range db.ids[id] {
+			newest = slices.MaxFunc([]state.Key{newest, k}, compare)
+		}
+	}
+	raw, ok := db.messages[f.Conv][newest]
+	if !ok {
 		return false
 	}
-	newest := slices.MaxFunc(keys, compare)
-	m := unpack[state.MessageRow](db.messages[f.Conv][newest])
-	m.Waiting = m.Waiting.And(f.Fact)
+	m := unpack[state.MessageRow](raw)
+	m.Attach(f.Fact)
 	db.messages[f.Conv][newest] = pack(m)
 	return true
 }

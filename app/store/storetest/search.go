@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/store"
 )
@@ -119,6 +120,60 @@ func folding(t *testing.T, open Open) {
 				t.Errorf("%q is not in %q", typed, text)
 			}
 			expect(t, fmt.Sprintf("%q", typed), found, want)
+		}
+	}
+}
+
+// A message is found by what it says now, and not by what was said before: also while the row has
+// that, and what has changed it waits.
+func corrected(t *testing.T, open Open) {
+	s := must(t, open, ada)
+	var rows []state.MessageRow
+	for i, body := range []string{"moth one", "moth two", "moth three", "moth four", "moth five"} {
+		m := said(grace, int64(i+1), 0)
+		m.ID, m.ArchiveID, m.Author, m.Body, m.Subject = fmt.Sprint("m", i+1), fmt.Sprint("a", i+1), grace, body, "about"
+		if i == 4 {
+			m.Conv, m.Author, m.ID = state.Room.With("attic@rooms.localhost"), "attic@rooms.localhost/grace", "m1"
+		}
+		rows = append(rows, m)
+	}
+	rows[3].Facts = &state.Facts{{Kind: state.Corrected, By: grace, At: 1, Text: "crow four"}}
+	commit(t, s, store.Batch{Rows: Messages(rows...)})
+	say := func(of state.MessageRow, author jid.JID, id string, me jid.JID, f state.Fact) {
+		commit(t, s, store.Batch{Rows: Rows(&state.Filed{Target: state.Target{Conv: of.Conv, Author: author, ID: id}, Fact: f, Me: me})})
+	}
+	say(rows[0], grace, "m1", "", state.Fact{Kind: state.Corrected, By: grace, At: 2, Text: "bird one"})
+	say(rows[0], grace, "m1", "", state.Fact{Kind: state.Corrected, By: grace, At: 1, Text: "moth once more"})
+	say(rows[0], grace, "m1", "", state.Fact{Kind: state.Corrected, By: edith, At: 3, Text: "moth of somebody else"})
+	say(rows[1], grace, "m2", "", state.Fact{Kind: state.Retracted, By: edith, At: 3})
+	say(rows[1], "", "m2", ada, state.Fact{Kind: state.Reacted, By: ada, At: 3, Text: "👍"}) // whosever it is
+	say(rows[2], grace, "m3", "", state.Fact{Kind: state.Corrected, By: grace, At: 2, Text: "moth again"})
+	say(rows[2], grace, "m3", "", state.Fact{Kind: state.Retracted, By: grace, At: 3})
+	say(rows[4], "", "a5", "", state.Fact{Kind: state.Moderated, By: "attic@rooms.localhost", At: 3})
+	for typed, want := range map[string]string{"moth": "m2", "bird": "m1", "crow": "m4", "about": "m2"} {
+		found, _, err := s.Search(t.Context(), state.Words(typed), 0, 100)
+		var got []string
+		for _, m := range found {
+			got = append(got, m.ID)
+		}
+		if strings.Join(got, "|") != want || err != nil {
+			t.Errorf("%q: %q, want %q; %v", typed, got, want, err)
+		}
+	}
+	for i, conv := range []state.ConvID{grace, rows[4].Conv} {
+		page, err := s.Messages(t.Context(), conv, state.Key{}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range page {
+			whole := m.Whole()
+			_, gone := whole.Gone()
+			if wanted := m.ID == "m3" || i == 1; gone != wanted || wanted && (m.Body != "" || m.Subject != "" || strings.Contains(fmt.Sprint(m.Waiting), "moth")) {
+				t.Errorf("%s is gone: %v, and the row is %+v", m.ID, gone, m)
+			}
+			if m.ID == "m2" && whole.Reaction(ada) != "👍" {
+				t.Errorf("the reaction is lost: %+v", m)
+			}
 		}
 	}
 }

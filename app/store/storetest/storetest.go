@@ -44,6 +44,7 @@ func Test(t *testing.T, open Open) {
 		{"window", window},
 		{"forget", forget},
 		{"facts come with their messages", facts},
+		{"search knows what has changed a message", corrected},
 		{"many rows", many},
 		{"row is not shared", unshared},
 		{"sec 54 accounts are apart", accounts},
