@@ -217,7 +217,7 @@ func (st *Stanza) Says(kind state.FactKind, author jid.JID, id, text string) sta
 // About begins a message to a conversation that says something about one of its messages.
 func About(c Client, conv state.ConvID, payload ...*framing.Element) *framing.Element {
 	typ := "chat"
-	if conv.Kind() == state.Room {
+	if conv.Kind() == state.Groupchat {
 		typ = "groupchat"
 	}
 	return framing.New(framing.NSClient, "message").

@@ -73,7 +73,7 @@ func (ev Filed) apply(s *State) {
 		return // nobody is in that room
 	}
 	if ev.ID != "" && (ev.By == s.Account() || ev.By.Bare() == ev.Conv.JID().Bare()) {
-		if ev.Author == "" && ev.Conv.Kind() != Room {
+		if ev.Author == "" && ev.Conv.Kind() != Groupchat {
 			ev.Me = s.Account()
 		}
 		ev.put(s)
@@ -83,7 +83,7 @@ func (ev Filed) apply(s *State) {
 // Of returns by which name others know a message of a conversation: what is said about it names it
 // so. The ID is "" if they know none.
 func (c *Chat) Of(m *Message) Target {
-	if c.Conv.Kind() == Room {
+	if c.Conv.Kind() == Groupchat {
 		return Target{Conv: c.Conv, ID: m.ArchiveID}
 	}
 	return Target{c.Conv, m.Author, m.ID}
@@ -102,7 +102,7 @@ func (c *Chat) about(t Target, me jid.JID) *Message {
 	switch {
 	case t.Author != "":
 		return c.Timeline.ByID(t.Author, t.ID)
-	case t.Conv.Kind() == Room:
+	case t.Conv.Kind() == Groupchat:
 		m, _ := c.Timeline.ids.Get(archiveKey(t.ID))
 		return m
 	}
@@ -378,7 +378,7 @@ func (s *State) bring(c *Chat, messages ...Message) {
 			continue
 		}
 		s.bringTo(c, Target{c.Conv, m.Author, m.ID})
-		if c.Conv.Kind() == Room {
+		if c.Conv.Kind() == Groupchat {
 			s.bringTo(c, Target{c.Conv, "", m.ArchiveID})
 		} else {
 			s.bringTo(c, Target{c.Conv, "", m.ID})

@@ -133,7 +133,7 @@ func corrected(t *testing.T, open Open) {
 		m := said(grace, int64(i+1), 0)
 		m.ID, m.ArchiveID, m.Author, m.Body, m.Subject = fmt.Sprint("m", i+1), fmt.Sprint("a", i+1), grace, body, "about"
 		if i == 4 {
-			m.Conv, m.Author, m.ID = state.Room.With("attic@rooms.localhost"), "attic@rooms.localhost/grace", "m1"
+			m.Conv, m.Author, m.ID = state.Groupchat.With("attic@rooms.localhost"), "attic@rooms.localhost/grace", "m1"
 		}
 		rows = append(rows, m)
 	}
