@@ -47,13 +47,22 @@ func (s *Server) introduce() {
 	s.openLounge(x)
 }
 
-// openLounge makes the room of the demo, with echo in it.
+// openLounge makes the room of the demo, with echo in it, and lets ada and grace join
+// it when they sign in.
 func (s *Server) openLounge(echo *session) {
 	r := s.newRoom("lounge@"+s.conference, s.accounts["ada"].jid)
 	r.name, r.description = "Lounge", "Where ada, grace and echo meet"
 	r.persistent, r.openSubject = true, true
 	r.affiliations[s.accounts["grace"].jid] = admin
 	r.affiliations[echo.account.jid] = member
+	for _, a := range []*account{s.accounts["ada"], s.accounts["grace"]} {
+		n, _ := s.newNode(a, nsBookmarks, map[string][]string{"pubsub#max_items": {"max"},
+			"pubsub#access_model": {"whitelist"}, "pubsub#send_last_published_item": {"never"}})
+		n.items = []item{newItem(r.jid.String(), framing.New(nsBookmarks, "conference").
+			Set("name", r.name).Set("autojoin", "true").
+			Add(framing.New(nsBookmarks, "nick").AddText(a.jid.Local())))}
+		a.published, a.nodes[nsBookmarks] = n.items[0].size, n
+	}
 	s.route(echo, framing.New(framing.NSClient, "presence").Set("from", echo.jid.String()).
 		Set("to", r.jid.WithResource("echo").String()).Add(framing.New(nsMUC, "x")))
 	s.route(echo, echo.signal(r.jid.String()).Set("type", "groupchat").

@@ -16,6 +16,9 @@ func (s *Server) iq(x *session, iq *framing.Element, to jid.JID) {
 			return
 		}
 	case "result", "error":
+		if to == x.account.jid && s.learnCaps(x, iq) {
+			return
+		}
 		if a := s.find(to); a != nil && a.sessions[to.Resource()] != nil {
 			s.count(x, a)
 			a.sessions[to.Resource()].send(iq)
@@ -78,23 +81,26 @@ func both(f func(s *Server, x *session, iq, p *framing.Element)) handlers {
 
 // own are requests of an account to itself.
 var own = service{
-	{Space: nsRoster, Local: "query"}:    both((*Server).rosterQuery),
-	{Space: nsArchive, Local: "query"}:   both((*Server).history),
-	{Space: nsArchive, Local: "prefs"}:   both(preferences),
-	{Space: nsCarbons, Local: "enable"}:  set(carbonsOn),
-	{Space: nsCarbons, Local: "disable"}: set(carbonsOff),
-	{Space: nsSession, Local: "session"}: set(nothing), // RFC 3921; it has long had no meaning
-	{Space: nsBind, Local: "bind"}:       set(boundAlready),
-	{Space: nsPing, Local: "ping"}:       get(nothing),
-	{Space: nsVersion, Local: "query"}:   get(version),
-	{Space: nsInfo, Local: "query"}:      get(accountInfo),
-	{Space: nsItems, Local: "query"}:     get(noItems),
+	{Space: nsRoster, Local: "query"}:       both((*Server).rosterQuery),
+	{Space: nsArchive, Local: "query"}:      both((*Server).history),
+	{Space: nsArchive, Local: "prefs"}:      both(preferences),
+	{Space: nsCarbons, Local: "enable"}:     set(carbonsOn),
+	{Space: nsCarbons, Local: "disable"}:    set(carbonsOff),
+	{Space: nsSession, Local: "session"}:    set(nothing), // RFC 3921; it has long had no meaning
+	{Space: nsBind, Local: "bind"}:          set(boundAlready),
+	{Space: nsPing, Local: "ping"}:          get(nothing),
+	{Space: nsVersion, Local: "query"}:      get(version),
+	{Space: nsInfo, Local: "query"}:         get(accountInfo),
+	{Space: nsItems, Local: "query"}:        get(accountItems),
+	{Space: nsPubSub, Local: "pubsub"}:      both((*Server).pubsub),
+	{Space: nsPubSubOwner, Local: "pubsub"}: both((*Server).pubsubOwner),
 }
 
 // contacts are requests to the account of somebody who shares presence.
 var contacts = service{
-	{Space: nsInfo, Local: "query"}:  get(accountInfo),
-	{Space: nsItems, Local: "query"}: get(noItems),
+	{Space: nsInfo, Local: "query"}:    get(accountInfo),
+	{Space: nsItems, Local: "query"}:   get(accountItems),
+	{Space: nsPubSub, Local: "pubsub"}: get((*Server).nodeItems),
 }
 
 // server are requests to the domain.
@@ -147,20 +153,27 @@ func clock(s *Server, x *session, iq, _ *framing.Element) {
 
 // accountInfo and serverInfo advertise what there is, and nothing else.
 func accountInfo(_ *Server, x *session, iq, q *framing.Element) {
-	info(x, iq, q, "account", "registered", "", nsInfo, nsItems, nsArchive, nsStanzaID, nsPing, nsVersion)
-}
-
-func serverInfo(_ *Server, x *session, iq, q *framing.Element) {
-	info(x, iq, q, "server", "im", "Natter trial server",
-		nsInfo, nsItems, nsPing, nsVersion, nsTime, nsRoster, nsCarbons, nsOffline)
-}
-
-func info(x *session, iq, q *framing.Element, category, kind, name string, features ...string) {
 	if q.Attr("node") != "" {
 		x.refuse(iq, "item-not-found")
 		return
 	}
-	x.send(result(iq).Add(described(category, kind, name, features...)))
+	answer := described("account", "registered", "",
+		nsInfo, nsItems, nsArchive, nsStanzaID, nsPing, nsVersion, nsPubSub)
+	for _, f := range pubsubFeatures {
+		answer.Add(framing.New(nsInfo, "feature").Set("var", nsPubSub+"#"+f))
+	}
+	pep := framing.New(nsInfo, "identity").Set("category", "pubsub").Set("type", "pep")
+	answer.Children = append([]framing.Node{{Element: pep}}, answer.Children...) // before the features
+	x.send(result(iq).Add(answer))
+}
+
+func serverInfo(_ *Server, x *session, iq, q *framing.Element) {
+	if q.Attr("node") != "" {
+		x.refuse(iq, "item-not-found")
+		return
+	}
+	x.send(result(iq).Add(described("server", "im", "Natter trial server",
+		nsInfo, nsItems, nsPing, nsVersion, nsTime, nsRoster, nsCarbons, nsOffline)))
 }
 
 func described(category, kind, name string, features ...string) *framing.Element {
@@ -182,10 +195,21 @@ func serverItems(s *Server, x *session, iq, q *framing.Element) {
 		framing.New(nsItems, "item").Set("jid", s.conference.String()).Set("name", conferenceName))))
 }
 
-func noItems(_ *Server, x *session, iq, q *framing.Element) {
+// accountItems names the nodes of an account that the client may see.
+func accountItems(s *Server, x *session, iq, q *framing.Element) {
 	if q.Attr("node") != "" {
 		x.refuse(iq, "item-not-found")
 		return
 	}
-	x.send(result(iq).Add(framing.New(nsItems, "query")))
+	a := x.account
+	if other := s.find(jid.JID(iq.Attr("to"))); other != nil {
+		a = other
+	}
+	answer := framing.New(nsItems, "query")
+	for name, n := range a.nodes {
+		if a.shares(n, x.jid) {
+			answer.Add(framing.New(nsItems, "item").Set("jid", a.jid.String()).Set("node", name))
+		}
+	}
+	x.send(result(iq).Add(answer))
 }

@@ -23,6 +23,9 @@ type Limits struct {
 	Made        int // rooms of one account's making
 	Occupants   int // clients in one room
 	Joined      int // rooms one session is in
+	Nodes       int // of one account (XEP-0163)
+	Items       int // of one node
+	Published   int // bytes of one account's items
 	Note        int // bytes of what a room keeps of somebody: a presence, a subject, a field of a form
 
 	BytesBefore int // of one element before authentication (XEP-0478)
@@ -67,6 +70,9 @@ var DefaultLimits = Limits{
 	Made:        20,
 	Occupants:   200,
 	Joined:      250,
+	Nodes:       50,
+	Items:       1_000,
+	Published:   512 << 10,
 	Note:        4 << 10,
 
 	BytesBefore: 64 << 10,
@@ -100,6 +106,7 @@ func (l Limits) withDefaults() Limits {
 		{&d.Sessions, &l.Sessions}, {&d.Devices, &l.Devices}, {&d.Roster, &l.Roster}, {&d.Archived, &l.Archived}, {&d.Stored, &l.Stored},
 		{&d.Offline, &l.Offline}, {&d.Queue, &l.Queue}, {&d.Outbox, &l.Outbox}, {&d.Page, &l.Page},
 		{&d.Rooms, &l.Rooms}, {&d.Made, &l.Made}, {&d.Occupants, &l.Occupants}, {&d.Joined, &l.Joined}, {&d.Note, &l.Note},
+		{&d.Nodes, &l.Nodes}, {&d.Items, &l.Items}, {&d.Published, &l.Published},
 		{&d.BytesBefore, &l.BytesBefore}, {&d.BytesAfter, &l.BytesAfter}, {&d.Depth, &l.Depth}, {&d.Iterations, &l.Iterations},
 		{&d.Failures, &l.Failures}, {&d.LoginRetries, &l.LoginRetries}, {&d.BindRetries, &l.BindRetries},
 	} {

@@ -190,7 +190,7 @@ func (s *Server) admission(r *room, o *occupant, from jid.JID, wanted *framing.E
 func (s *Server) update(r *room, o *occupant, p *framing.Element, codes ...string) {
 	from := jid.JID(p.Attr("from"))
 	i := o.seat(from)
-	o.clients = append(slices.Delete(o.clients, i, i+1), seat{from, s.reflected(r, o, p)})
+	o.clients = append(slices.Delete(o.clients, i, i+1), seat{from, ownMemory(s.reflected(r, o, p).String())})
 	s.present(r, o, o.presence(), change{}, codes...)
 }
 

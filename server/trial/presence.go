@@ -41,6 +41,7 @@ func (s *Server) available(x *session, p *framing.Element) {
 	first := x.presence == nil
 	x.presence, x.priority = p, priority(p)
 	s.broadcast(x, p)
+	s.askCaps(x, p)
 	if first {
 		for _, other := range x.account.sessions {
 			if other != x && other.available() {

@@ -163,7 +163,7 @@ func (s *Server) changeSubject(r *room, o *occupant, m, subject *framing.Element
 	}
 	changed := framing.New(framing.NSClient, "message").Set("type", "groupchat").
 		Set("id", m.Attr("id")).Set("from", m.Attr("from")).Add(subject)
-	r.subject = with(s.say(r, o, changed), s.delayed(r, s.o.Now()))
+	r.subject = ownMemory(with(s.say(r, o, changed), s.delayed(r, s.o.Now())).String())
 	return ""
 }
 

@@ -1,7 +1,7 @@
 // Package trial is a small XMPP server that lives in memory: what `natter`
 // without configuration signs in to, and the clean partner of the tests. It
 // speaks RFC 7395, RFC 6120 and RFC 6121 with SCRAM, SASL2, Bind 2, tokens
-// (XEP-0484), rosters, carbons, archives, rooms (XEP-0045) and Stream Management, for
+// (XEP-0484), rosters, carbons, archives, personal events (XEP-0163), rooms (XEP-0045) and Stream Management, for
 // one domain, over WebSocket only.
 //
 // It is meant for trying things out on one machine. Everything is lost when it
@@ -89,14 +89,16 @@ type Server struct {
 
 // account is a person, or echo.
 type account struct {
-	jid      jid.JID     // bare
-	login    credentials // nil for echo, who cannot sign in
-	roster   map[jid.JID]*contact
-	sessions map[string]*session // by resource
-	archive  archive
-	offline  []*framing.Element
-	expired  map[string]uint32  // counts of streams that can no longer be resumed, by SM-ID
-	devices  map[string]*device // tokens, by the installation they are for
+	jid       jid.JID     // bare
+	login     credentials // nil for echo, who cannot sign in
+	roster    map[jid.JID]*contact
+	sessions  map[string]*session // by resource
+	archive   archive
+	offline   []*framing.Element
+	nodes     map[string]*node   // what it publishes (XEP-0163)
+	published int                // bytes of it
+	expired   map[string]uint32  // counts of streams that can no longer be resumed, by SM-ID
+	devices   map[string]*device // tokens, by the installation they are for
 }
 
 // New returns a server. With Options.Demo it panics if the system has no
@@ -177,6 +179,7 @@ func (s *Server) add(address jid.JID, login credentials) *account {
 		sessions: make(map[string]*session),
 		expired:  make(map[string]uint32),
 		devices:  make(map[string]*device),
+		nodes:    make(map[string]*node),
 	}
 	s.accounts[address.Local()] = a
 	return a

@@ -24,6 +24,7 @@ type session struct {
 	rooms      map[jid.JID]struct{} // it is in
 	interested bool                 // has asked for the roster, so is told of changes
 	carbons    bool
+	caps       capabilities
 	archived   bool // has read the archive, so needs no waiting messages
 
 	sm *acks // nil until Stream Management is enabled

@@ -143,3 +143,14 @@ func addressed(st *framing.Element, from, to jid.JID) *framing.Element {
 	copied := &framing.Element{Name: st.Name, Attrs: slices.Clone(st.Attrs), Children: slices.Clip(st.Children)}
 	return copied.Set("from", from.String()).Set("to", to.String())
 }
+
+// ownMemory returns an element that has been written before. What is parsed shares the
+// memory of its whole message, however much more that was; so this is for what is kept
+// and counted.
+func ownMemory(written string) *framing.Element {
+	e, err := framing.Parse(written, framing.Limits{})
+	if err != nil {
+		panic(err) // it was parsed before
+	}
+	return e
+}
