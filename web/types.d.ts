@@ -10,6 +10,7 @@ type Command =
   | "back"
   | "close"
   | "copy"
+  | "copy-code"
   | "day"
   | "decline"
   | "decline-all"

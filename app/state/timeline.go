@@ -41,8 +41,9 @@ type Message struct {
 	Mine      bool      `json:"mine,omitempty"`
 	Subject   string    `json:"subject,omitempty"`
 	Body      string    `json:"body"`
-	Notice    bool      `json:"notice,omitempty"` // Body says, in our words, what has come and cannot be read here
-	At        time.Time `json:"-"`                // see MessageRow
+	Notice    bool      `json:"notice,omitempty"`   // Body says, in our words, what has come and cannot be read here
+	Unstyled  bool      `json:"unstyled,omitempty"` // Body is to be shown as it is (XEP-0393 §7)
+	At        time.Time `json:"-"`                  // see MessageRow
 	Delivery  Delivery  `json:"-"`
 	Problem   string    `json:"problem,omitempty"` // with Failed: one sentence
 	Bounced   bool      `json:"bounced,omitempty"` // with Failed: it was sent back, wherever it has been

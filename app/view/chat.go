@@ -276,45 +276,51 @@ func (r *message) Render() app.UI {
 	case onlyEmoji(m.Body):
 		class += " big"
 	}
-	shown, more := folded(m.Body, r.Screens, text.Rules{Plain: true})
+	body, by := reading(m)
+	shown, more := folded(body, r.Screens, by)
 	meta := []app.UI{app.Time().DateTime(m.At.UTC().Format("2006-01-02T15:04:05Z")).Title(r.Desk.moment(m.At)).Text(r.Desk.clock(m.At))}
 	if m.Mine {
 		meta = append(meta, mark(r.Mark))
 	}
-	said := []app.UI{app.Span().Class("sr").Text(author + ": ")}
+	bubble := []app.UI{app.Span().Class("sr").Text(author + ": ")}
 	if oneLine(m.Subject) != "" {
 		about, _ := folded(m.Subject, 1, text.Rules{Plain: true}) // it is a line
-		said = append(said, app.Div().Class("text subject").Body(draw(about)...))
+		bubble = append(bubble, app.Div().Class("text subject").Body(linked(about[0].Runs)...))
 	}
 	if m.Notice {
-		said = append(said, app.Span().Class("sr").Text("Note by Natter: ")) // whom its look does not tell
+		bubble = append(bubble, app.Span().Class("sr").Text("Note by Natter: ")) // whom its look does not tell
 	}
 	if m.Body != "" {
-		said = append(said, app.Div().Class("text").Body(draw(shown)...))
+		words, class := &said{key: keyText(m.Key)}, "text"
+		if by.Action {
+			words.lead = []app.UI{app.Text("* "), app.Elem("bdi").Text(r.Desk.actor(m, r.Name)), app.Text(" ")}
+			class += " action"
+		}
+		bubble = append(bubble, app.Div().Class(class).Body(words.message(shown)...))
 	}
 	if more {
-		said = append(said, app.Button().Type("button").Class("more").DataSet("do", string(doUnfold)).DataSet("text", keyText(m.Key)).Text("Show more"))
+		bubble = append(bubble, app.Button().Type("button").Class("more").DataSet("do", string(doUnfold)).DataSet("text", keyText(m.Key)).Text("Show more"))
 	}
-	body := []app.UI{app.Div().Class("bubble").Body(append(said, app.Span().Class("meta").Body(meta...))...)}
+	row := []app.UI{app.Div().Class("bubble").Body(append(bubble, app.Span().Class("meta").Body(meta...))...)}
 	if !m.Mine && r.Tail {
-		body = append([]app.UI{avatar(string(m.Author), r.Name, "avatar-s", nil)}, body...)
+		row = append([]app.UI{avatar(string(m.Author), r.Name, "avatar-s", nil)}, row...)
 	}
 	if m.Delivery == state.Failed {
 		why := m.Problem
 		if why == "" {
 			why = "This message could not be delivered."
 		}
-		body = append(body, app.Div().Class("msg-fault").Body(
+		row = append(row, app.Div().Class("msg-fault").Body(
 			icon("alert"), app.Span().Text(why),
 			app.Button().Type("button").Class("msg-retry").DataSet("do", string(doRetryMessage)).DataSet("text", m.ID).Text("Send now"),
 			app.Button().Type("button").Class("msg-retry").DataSet("do", string(doDeleteMessage)).DataSet("text", m.ID).Text("Delete")))
 	}
-	row := app.Div().Class(class).Attr("role", "article").Aria("label", author+", "+r.Desk.clock(m.At)).
+	article := app.Div().Class(class).Attr("role", "article").Aria("label", author+", "+r.Desk.clock(m.At)).
 		DataSet("key", keyText(m.Key))
 	if r.Found {
-		row = row.ID("found").TabIndex(-1)
+		article = article.ID("found").TabIndex(-1)
 	}
-	return row.Body(body...)
+	return article.Body(row...)
 }
 
 // progress says how far a message of ours has come: a key of marks, "" for one of theirs.

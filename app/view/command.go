@@ -20,6 +20,7 @@ const (
 	doBack          Command = "back"      // the browser's Back
 	doClose         Command = "close"
 	doCopy          Command = "copy"
+	doCopyCode      Command = "copy-code"
 	doDay           Command = "day" // a new day, or another time zone
 	doDecline       Command = "decline"
 	doDeclineAll    Command = "decline-all"
@@ -88,6 +89,7 @@ func init() {
 		doNewest:        (*desk).showNewest,
 		doLink:          func(d *desk, sig Signal) { d.openLink(sig.Text) },
 		doCopy:          func(d *desk, sig Signal) { d.platform.Copy(sig.Text) },
+		doCopyCode:      (*desk).copyCode,
 		doDetails:       func(d *desk, _ Signal) { d.details = !d.details; d.rev++ },
 
 		// The list, and the way between panes.

@@ -21,6 +21,7 @@ import (
 const (
 	nsOriginID = "urn:xmpp:sid:0"
 	nsDelay    = "urn:xmpp:delay"
+	nsStyling  = "urn:xmpp:styling:0"
 )
 
 // longSubject is the length in bytes above which a subject is shown as part of the body.
@@ -29,7 +30,8 @@ const longSubject = 500
 // New returns the feature.
 func New() *feature.Feature {
 	return &feature.Feature{
-		Name: "chat (RFC 6121)",
+		Name:  "chat (RFC 6121), message styling (XEP-0393)",
+		Disco: []string{nsStyling},
 		Messages: map[framing.Name]feature.Handler{
 			{Space: framing.NSClient, Local: "message"}: receive,
 		},
@@ -69,6 +71,7 @@ func receive(c feature.Client, st *feature.Stanza) {
 		Mine:      st.By.Mine,
 		Subject:   subject,
 		Body:      body,
+		Unstyled:  st.Child(nsStyling, "unstyled") != nil,
 		At:        st.At,
 	}
 	if notice != "" {

@@ -74,6 +74,7 @@ var All = []Story{
 	{"thousand", thousand, []view.Signal{open("person0007@example.org")}},
 	{"history", history, []view.Signal{open(grace)}},
 	{"links", links, []view.Signal{open(emmy)}},
+	{"styled", styled, []view.Signal{open(grace)}},
 	{"folded", folded, []view.Signal{open(grace)}},
 	{"unreadable", unreadable, []view.Signal{open(emmy)}},
 }
@@ -404,6 +405,19 @@ func links(now time.Time) *state.State {
 		said{false, 8 * minute, "Careful: https://bank.example@evil.example/login is not what it looks like"},
 		said{false, 7 * minute, "javascript:alert(1) stays text, xmpp:hedy@example.org?message opens a chat"},
 		said{true, 6 * minute, "🎉🎉"}, said{true, 5 * minute, "Thanks: https://example.org/a"}))
+}
+
+// styled has all of XEP-0393, and /me.
+func styled(now time.Time) *state.State {
+	return play(typical(now), talk(now, grace,
+		said{false, 20 * minute, "*Strong*, _stressed_, ~struck out~ and `pre *formatted*`, and _all *of ~it~* at once_."},
+		said{true, 19 * minute, "Also here: *strong*, `x := 1`, _see https://example.org/a_b for it_"},
+		said{false, 18 * minute, "> Did the proofs come back?\n>> Which ones?\n> Those of the *notes*.\n\nThey did, yesterday."},
+		said{true, 17 * minute, "```go\nfor i := range 10 {\n\tfmt.Println(\"*\", i) // a comment that is longer than any line on a phone may be without being broken\n}\n```\nThat prints stars."},
+		said{false, 16 * minute, "> ```\n> ls -l\n> ```\nThat is `ls -l`, see https://example.org/ls"},
+		said{false, 15 * minute, "/me waves to *everybody*"}, said{true, 14 * minute, "/me waves back"},
+		said{false, 13 * minute, "> من كتب هذا؟\n*الخوارزمي* كتبه\nThat is `Algebra`"},
+		said{false, 12 * minute, "* plain, **plain**, pl*ai*n, *plain"}))
 }
 
 // folded is a message that is longer than a screen, which nobody has to scroll through
