@@ -11,6 +11,7 @@ import (
 	"natter/app/feature/markers"
 	"natter/app/feature/ping"
 	"natter/app/feature/presence"
+	"natter/app/feature/reactions"
 	"natter/app/feature/receipts"
 	"natter/app/feature/roster"
 	"natter/app/feature/version"
@@ -29,6 +30,7 @@ func All() []*feature.Feature {
 		bounces.New(),
 		receipts.New(),
 		markers.New(),
+		reactions.New(),
 		chatstates.New(),
 		disco.New(),
 		ping.New(),

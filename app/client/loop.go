@@ -122,6 +122,8 @@ func (l *loop) do(in state.Intent) {
 			wanted.ID, wanted.At = l.NewID(), l.state.Now(l.Now()) // by which it is known if it is done again
 			in = wanted
 		}
+	default:
+		in = state.Stamped(in, l.NewID, l.state.Now(l.Now()))
 	}
 	if l.link != nil && !state.Is(in, state.Own) {
 		if l.submit(in); !l.leads {

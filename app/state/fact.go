@@ -89,6 +89,9 @@ func (c *Chat) Of(m *Message) Target {
 	return Target{c.Conv, m.Author, m.ID}
 }
 
+// Us returns who we are in a conversation: the author of what we write there.
+func (s *State) Us(ConvID) jid.JID { return s.Account() }
+
 // About returns the message of a target, nil if it is not in memory.
 func (s *State) About(t Target) *Message {
 	c := s.Chat(t.Conv)

@@ -46,6 +46,7 @@ var intents = func() map[string]reflect.Type {
 	for _, in := range []Intent{
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
 		StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
+		React{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -150,6 +151,14 @@ type DeleteMessage struct {
 	ID   string
 }
 
+// React puts all that the person reacts with to a message in the place of what they did before:
+// emoji with a space between each, "" for none any more.
+type React struct {
+	Of    Target
+	Emoji string
+	At    time.Time
+}
+
 // Typing tells the peer that the person writes, or stopped (XEP-0085).
 type Typing struct {
 	Conv   ConvID
@@ -219,6 +228,7 @@ func (SendMessage) traits() Trait     { return Told }
 func (KeepDraft) traits() Trait       { return Told }
 func (RetryMessage) traits() Trait    { return Told }
 func (DeleteMessage) traits() Trait   { return Told }
+func (React) traits() Trait           { return Told }
 func (Typing) traits() Trait          { return Fleeting }
 func (SetDiscreet) traits() Trait     { return Told }
 func (ReadChat) traits() Trait        { return Told }
@@ -285,6 +295,29 @@ func (in RetryMessage) shown(s *State) []Event {
 
 func (in DeleteMessage) shown(*State) []Event {
 	return []Event{MessageRemoved(in)}
+}
+
+func (in React) shown(s *State) []Event { return s.said(in.Of, Reacted, in.At, in.Emoji) }
+
+func (in React) stamped(_ string, at time.Time) Intent {
+	in.At = at
+	return in
+}
+
+// said is that the person says something about a message.
+func (s *State) said(of Target, kind FactKind, at time.Time, text string) []Event {
+	return []Event{Filed{Target: of, Fact: Fact{Kind: kind, By: s.Us(of.Conv), At: at.UnixMicro(), Text: text}}}
+}
+
+// Stamped returns an intent with when it was wanted and an id, if it is one that needs these to be
+// the same when it is carried out once more.
+func Stamped(in Intent, newID func() string, at time.Time) Intent {
+	if in, ok := in.(interface {
+		stamped(id string, at time.Time) Intent
+	}); ok {
+		return in.stamped(newID(), at)
+	}
+	return in
 }
 
 func (in AddContact) shown(s *State) []Event {

@@ -10,7 +10,7 @@
 //	-- asked --   the same, with queries of the archive in short
 //	-- events --  what happened since the last such step
 //	-- restart -- the connection is lost, and a minute later there is a new stream
-//	-- timeline -- a conversation: each line a message, or … for a gap
+//	-- timeline -- a conversation: each line a message as it is now, or … for a gap
 //
 // What is in short for what is at archive.go.
 //
@@ -248,13 +248,31 @@ func (s *stage) timeline(conv state.ConvID) string {
 			for len(gaps) > 0 && gaps[0].Before.ID != "" && !m.At.Before(gaps[0].Before.At) {
 				rows, gaps = append(rows, "…"), gaps[1:]
 			}
-			rows = append(rows, m.Body)
+			rows = append(rows, short(m))
 		}
 	}
 	for range gaps {
 		rows = append(rows, "…")
 	}
 	return join(rows)
+}
+
+// short is a message in a line: what it says, and what has been said about it.
+func short(m *state.Message) string {
+	line := m.Words()
+	if f, gone := m.Gone(); gone {
+		line = strings.TrimSpace(string(f.Kind) + " " + f.Text)
+	}
+	if len(m.Versions()) > 0 {
+		line += " (edited)"
+	}
+	for _, r := range m.Reactions() {
+		line += " " + r.Emoji
+		for _, by := range r.By {
+			line += " " + by.Local() + by.Resource()
+		}
+	}
+	return line
 }
 
 func (s *stage) record(_ feature.Client, ev state.Event) {

@@ -1,0 +1,81 @@
+// Package reactions sends and receives emoji about messages (XEP-0444).
+package reactions
+
+import (
+	"slices"
+	"strings"
+
+	"natter/app/feature"
+	"natter/app/legible"
+	"natter/app/state"
+	"natter/framing"
+)
+
+// NS is the namespace of XEP-0444.
+const NS = "urn:xmpp:reactions:0"
+
+const (
+	nsHints    = "urn:xmpp:hints"
+	nsFallback = "urn:xmpp:fallback:0"
+)
+
+// most is how many emoji one person's reaction may have; more are left out.
+const most = 20
+
+// New returns the feature.
+func New() *feature.Feature {
+	return &feature.Feature{
+		Name:  "reactions (XEP-0444)",
+		Disco: []string{NS},
+		First: map[framing.Name]func(feature.Client, *feature.Stanza) bool{
+			{Space: NS, Local: "reactions"}: reacted,
+		},
+		Do: func(c feature.Client, in state.Intent) bool {
+			react, ok := in.(state.React)
+			if ok {
+				do(c, react)
+			}
+			return ok
+		},
+		Retry: func(_ feature.Client, st *framing.Element) bool {
+			return st.Child(NS, "reactions") != nil // those that follow come again as well: the last one counts
+		},
+	}
+}
+
+// reacted notes what somebody reacts with. A set that is not whole says nothing (XEP-0444 §4: no
+// more than one), and of it only what is an emoji counts. A body beside it is a message of its own,
+// unless it says to be there for those who do not know reactions (XEP-0428).
+func reacted(c feature.Client, st *feature.Stanza) bool {
+	r := st.Only(NS, "reactions")
+	if id := r.Attr("id"); id != "" {
+		f := st.Says(state.Reacted, "", id, set(r))
+		st.Then(func() { c.Emit(f) })
+	}
+	return st.Child(framing.NSClient, "body") == nil || st.Child(nsFallback, "fallback").Attr("for") == NS
+}
+
+// set returns the emoji of a reaction, each once.
+func set(r *framing.Element) string {
+	var all []string
+	for _, el := range r.Elements() {
+		emoji := strings.TrimSpace(el.Text())
+		if len(all) < most && el.Is(NS, "reaction") && legible.Emoji(emoji) && !slices.Contains(all, emoji) {
+			all = append(all, emoji)
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// do sends what the person reacts with.
+func do(c feature.Client, in state.React) {
+	r := framing.New(NS, "reactions").Set("id", in.Of.ID)
+	for _, emoji := range strings.Fields(in.Emoji) {
+		r.Add(framing.New(NS, "reaction").AddText(emoji))
+	}
+	if in.Emoji = set(r); in.Of.ID == "" || len(strings.Fields(in.Emoji)) != len(r.Children) {
+		return // it is no reaction
+	}
+	feature.Emit(c, state.Shown(in, c.State()))
+	_ = c.Send(feature.About(c, in.Of.Conv, r, framing.New(nsHints, "store")))
+}
