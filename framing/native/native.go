@@ -8,8 +8,11 @@
 //
 // Surprises: a goroutine reads ahead, up to a megabyte, so that pings and
 // closes are answered whether or not anybody calls Read, and so that the context
-// of a Read ends only that Read. The context of a Write that is under way ends the
-// connection, for half a message cannot be taken back.
+// of a Read ends only that Read. On a socket that was accepted, a Read whose context cannot
+// end takes over from that goroutine, which spares each message the way from one to the
+// other. Until the next Read nobody reads then, but while a ping waits for its answer. The
+// context of a Write that is under way ends the connection, for half a message cannot be
+// taken back.
 package native
 
 import (
@@ -22,6 +25,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -59,7 +63,14 @@ type Options struct {
 
 	// Alive is called when the peer has sent a ping or a pong. It must not block.
 	Alive func()
+
+	// Write is how long the peer may take to take a message, besides PerByte for each of its bytes.
+	// One that is slower is dropped, and Write fails with os.ErrDeadlineExceeded. For ever if zero.
+	Write time.Duration
 }
+
+// PerByte is what a slow connection gets for each byte of a message: it takes 16 KB a second.
+const PerByte = time.Second / (16 << 10)
 
 // Dial opens a WebSocket. It fails with framing.ErrSubprotocol when the server
 // does not speak XMPP there (RFC 7395 §3.1). HTTP redirects are not followed, as
@@ -85,7 +96,8 @@ func Dial(ctx context.Context, url string, o Options) (framing.Socket, error) {
 		_ = conn.CloseNow()
 		return nil, fmt.Errorf("native: dial %s: %w", url, framing.ErrSubprotocol)
 	}
-	return newSocket(conn, o), nil
+	ctx, cancel := context.WithCancel(context.Background())
+	return newSocket(ctx, cancel, conn, o), nil
 }
 
 // Accept upgrades a request. Clients that did not ask for XMPP are refused with
@@ -96,7 +108,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (framing.Socket, 
 		http.Error(w, "WebSocket subprotocol xmpp only", http.StatusBadRequest)
 		return nil, fmt.Errorf("native: accept: %w", framing.ErrSubprotocol)
 	}
-	taken := &takeover{ResponseWriter: w}
+	taken := &takeover{ResponseWriter: w, within: o.Write}
 	conn, err := websocket.Accept(taken, r, &websocket.AcceptOptions{
 		Subprotocols:   []string{subprotocol},
 		OriginPatterns: o.Origins,
@@ -110,11 +122,10 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (framing.Socket, 
 	if err != nil {
 		return nil, fmt.Errorf("native: accept: %w", err)
 	}
-	s := newSocket(conn, o)
+	// The library closes the connection when the context of a Read or Write ends, for which it
+	// has to prepare each time. Closing the connection does the same.
+	s := newSocket(context.Background(), func() { _ = taken.wire.Close() }, conn, o)
 	s.accepted = true
-	s.mu.Lock()
-	s.wire = taken.conn
-	s.mu.Unlock()
 	return s, nil
 }
 
@@ -123,25 +134,51 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (framing.Socket, 
 // for ever.
 type takeover struct {
 	http.ResponseWriter
-	conn net.Conn
+	within time.Duration
+	wire   *wire
 }
 
 func (t *takeover) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
-	t.conn = c
-	return c, rw, err
+	if err != nil {
+		return nil, nil, err
+	}
+	t.wire = &wire{Conn: c, within: t.within}
+	rw.Writer.Reset(t.wire)
+	return t.wire, rw, nil
+}
+
+// wire is a connection that was accepted. The library writes one frame at a time.
+type wire struct {
+	net.Conn
+	within time.Duration // for a write, 0 for ever
+	until  time.Time     // the deadline
+}
+
+// Write puts the deadline off when it is too near, by half as much again: not at each write.
+func (w *wire) Write(p []byte) (int, error) {
+	if w.within > 0 {
+		if needed := time.Now().Add(w.within + time.Duration(len(p))*PerByte); w.until.Before(needed) {
+			w.until = needed.Add(w.within / 2)
+			if err := w.Conn.SetWriteDeadline(w.until); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return w.Conn.Write(p)
 }
 
 // ping asks the peer for a sign of life, now and then, until the socket has ended.
 func (s *socket) ping(o Options) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	select {
-	case <-s.pumped:
+	if s.isOver() {
 		return
-	default:
 	}
 	s.next = time.AfterFunc(o.Ping, func() {
+		s.mu.Lock()
+		s.start() // or nobody sees the answer while whoever reads is busy
+		s.mu.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), o.Pong)
 		defer cancel()
 		if err := s.conn.Ping(ctx); err != nil {
@@ -168,21 +205,23 @@ type socket struct {
 	accepted     bool
 	readAhead    int
 	closeTimeout time.Duration
-	drop         context.CancelFunc // ends the connection at once
-	pumped       chan struct{}      // closed when the pump has ended
+	ctx          context.Context // of the library's reading
+	drop         func()          // ends the connection at once
+	over         chan struct{}   // closed when nothing is read any more
 	writing      atomic.Int64
 
 	mu      sync.Mutex
 	queue   []string
 	size    int
-	wire    net.Conn      // what was accepted; nil if it was dialled
 	next    *time.Timer   // of the next ping, nil without
 	end     error         // what Read returns after the queue
+	reading bool          // somebody reads the connection: the pump, or a Read by itself
+	taker   bool          // a Read waits for the pump, and will read by itself from then on
 	closing bool          // nobody may read any more, so the pump must not wait
 	changed chan struct{} // closed and replaced at every change
 }
 
-func newSocket(conn *websocket.Conn, o Options) *socket {
+func newSocket(ctx context.Context, drop func(), conn *websocket.Conn, o Options) *socket {
 	if o.ReadLimit == 0 {
 		o.ReadLimit = int64(framing.DefaultLimits.Bytes)
 	}
@@ -193,16 +232,17 @@ func newSocket(conn *websocket.Conn, o Options) *socket {
 		o.ReadAhead = 1 << 20
 	}
 	conn.SetReadLimit(o.ReadLimit)
-	ctx, cancel := context.WithCancel(context.Background())
 	s := &socket{
 		conn:         conn,
 		readAhead:    o.ReadAhead,
 		closeTimeout: o.CloseTimeout,
-		drop:         cancel,
-		pumped:       make(chan struct{}),
+		ctx:          ctx,
+		drop:         drop,
+		over:         make(chan struct{}),
 		changed:      make(chan struct{}),
+		reading:      true,
 	}
-	go s.pump(ctx)
+	go s.pump()
 	if o.Ping > 0 {
 		s.ping(o)
 	}
@@ -213,44 +253,60 @@ func newSocket(conn *websocket.Conn, o Options) *socket {
 // messages that begin from here on.
 func SetReadLimit(s framing.Socket, n int64) { s.(*socket).conn.SetReadLimit(n) }
 
-// pump reads messages into the queue until the connection ends.
-func (s *socket) pump(ctx context.Context) {
-	defer s.over()
-	defer s.drop()
-	for {
-		kind, r, err := s.conn.Reader(ctx)
-		if err == nil && kind != websocket.MessageText {
-			s.finish(framing.ErrBinary)
-			s.closeWithin(websocket.StatusUnsupportedData, "text only, RFC 7395 3.2")
-			return
-		}
-		message := ""
-		if err == nil {
-			message, err = readAll(r)
-		}
-		if err != nil && strings.Contains(err.Error(), "unmasked frame") { // the library has no name for it
-			s.finish(framing.ErrUnmasked)
-			s.closeWithin(websocket.StatusProtocolError, "frames of a client are masked, RFC 6455 5.1")
-			return
-		}
-		if err != nil {
-			s.finish(closeError(err))
-			_ = s.conn.CloseNow()
-			return
-		}
-		s.push(message)
+// start starts the pump unless somebody reads, or nothing is left to read. The caller holds s.mu.
+func (s *socket) start() {
+	if !s.reading && !s.isOver() {
+		s.reading = true
+		go s.pump()
 	}
 }
 
-// over notes that nothing is read any more. The timer would keep all there is of a socket until it
-// is due.
-func (s *socket) over() {
+func (s *socket) isOver() bool {
+	select {
+	case <-s.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// pump reads messages into the queue until the connection ends, or a Read goes on by itself.
+func (s *socket) pump() {
+	for {
+		message, ok := s.receive()
+		if !ok || !s.push(message) {
+			return
+		}
+	}
+}
+
+// receive reads one message, or the end, of which it tells everybody.
+func (s *socket) receive() (message string, ok bool) {
+	kind, r, err := s.conn.Reader(s.ctx)
+	if err == nil && kind == websocket.MessageText {
+		if message, err = readAll(r); err == nil {
+			return message, true
+		}
+	}
+	switch {
+	case err == nil:
+		s.finish(framing.ErrBinary)
+		s.closeWithin(websocket.StatusUnsupportedData, "text only, RFC 7395 3.2")
+	case strings.Contains(err.Error(), "unmasked frame"): // the library has no name for it
+		s.finish(framing.ErrUnmasked)
+		s.closeWithin(websocket.StatusProtocolError, "frames of a client are masked, RFC 6455 5.1")
+	default:
+		s.finish(closeError(err))
+		_ = s.conn.CloseNow()
+	}
+	s.drop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	close(s.pumped)
+	close(s.over)
 	if s.next != nil {
-		s.next.Stop()
+		s.next.Stop() // it would keep all there is of a socket until it is due
 	}
+	return "", false
 }
 
 // buffers are for messages while they arrive. A string of its own is made of one only when all of
@@ -283,15 +339,22 @@ func closeError(err error) *framing.CloseError {
 	return &framing.CloseError{Code: 1006}
 }
 
-func (s *socket) push(message string) {
+// push adds a message to the queue, and waits while that is too long. It reports whether the pump
+// goes on.
+func (s *socket) push(message string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closing && s.size > s.readAhead {
+		return true // nobody makes room any more
+	}
 	s.queue = append(s.queue, message)
 	s.size += len(message)
 	s.wake()
 	for s.size > s.readAhead && !s.closing {
 		s.wait(context.Background())
 	}
+	s.reading = s.closing || !s.taker
+	return s.reading
 }
 
 func (s *socket) finish(err error) {
@@ -337,11 +400,33 @@ func (s *socket) Read(ctx context.Context) (string, error) {
 			return m, nil
 		case s.end != nil:
 			return "", s.end
+		case s.accepted && !s.reading && ctx.Done() == nil:
+			if m, ok := s.take(); ok {
+				return m, nil
+			}
+			continue
 		}
-		if err := s.wait(ctx); err != nil {
+		s.start()
+		s.taker = s.accepted && ctx.Done() == nil
+		err := s.wait(ctx)
+		s.taker = false
+		if err != nil {
 			return "", err
 		}
 	}
+}
+
+// take reads a message without the pump. The caller holds s.mu.
+func (s *socket) take() (message string, ok bool) {
+	s.reading = true
+	s.mu.Unlock()
+	message, ok = s.receive()
+	s.mu.Lock()
+	s.reading = false
+	if s.closing {
+		s.start() // who closes waits for the end
+	}
+	return message, ok
 }
 
 // Write implements framing.Socket. When ctx ends while it sends, the connection
@@ -352,6 +437,10 @@ func (s *socket) Write(ctx context.Context, message string) error {
 	err := s.conn.Write(ctx, websocket.MessageText, []byte(message))
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.drop()
+		return os.ErrDeadlineExceeded
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -374,7 +463,7 @@ func (s *socket) Close(code int, reason string) error {
 		return fmt.Errorf("native: close: the code %d is not ours to send", code)
 	}
 	s.closeWithin(websocket.StatusCode(code), reason)
-	<-s.pumped
+	<-s.over
 	return nil
 }
 
@@ -383,16 +472,10 @@ func (s *socket) Close(code int, reason string) error {
 func (s *socket) closeWithin(code websocket.StatusCode, reason string) {
 	s.mu.Lock()
 	s.closing = true
+	s.start()
 	s.wake()
 	s.mu.Unlock()
-	late := time.AfterFunc(s.closeTimeout, func() {
-		s.drop()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.wire != nil {
-			_ = s.wire.Close()
-		}
-	})
+	late := time.AfterFunc(s.closeTimeout, s.drop)
 	defer late.Stop()
 	_ = s.conn.Close(code, reason) // fails when the other side was first, or is gone
 }

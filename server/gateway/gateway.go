@@ -268,9 +268,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// Twice what is allowed is read, so that too much gets its stream error. Strangers
 		// are allowed little: a thousand of them must not cost what a thousand clients may.
 		ReadLimit: 2 * int64(g.lim.BytesBefore), ReadAhead: g.lim.BytesBefore,
-		CloseTimeout: g.lim.Close,
-		Origins:      []string{"*"}, // checked by admit
-		Ping:         g.lim.Ping, Pong: g.lim.Pong, Alive: s.alive,
+		CloseTimeout: g.lim.Close, Write: g.lim.Write,
+		Origins: []string{"*"}, // checked by admit
+		Ping:    g.lim.Ping, Pong: g.lim.Pong, Alive: s.alive,
 	})
 	if err != nil {
 		reason := "no-websocket"

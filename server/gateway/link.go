@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"natter/framing"
+	"natter/framing/native"
 )
 
 // link is a stream between two servers: near, over TCP, is ours; far, over WebSocket, is
@@ -340,7 +341,7 @@ func pairOf(e *framing.Element) domainPair {
 
 // write sends an element to the other side. One that does not read is dropped.
 func (l *link) write(ctx context.Context, e *framing.Element, size int) error {
-	within, cancel := context.WithTimeout(ctx, l.f.lim.Write+time.Duration(size)*perByte)
+	within, cancel := context.WithTimeout(ctx, l.f.lim.Write+time.Duration(size)*native.PerByte)
 	defer cancel()
 	err := l.far.Write(within, e)
 	switch {

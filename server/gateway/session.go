@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,16 +112,18 @@ func (s *session) fail(condition, text, reason string) {
 	_ = s.conn.Fail(context.Background(), &framing.StreamError{Condition: condition, Text: text})
 }
 
+// endless is the context of reading and writing, which end with the socket: then nothing has to be
+// prepared for each message in case that the context ends (native).
+var endless = context.Background()
+
 // open reads the client's header and opens a stream with a backend. It returns false
 // if there is none, and the client has been told why.
 func (s *session) open(ctx context.Context) bool {
-	first, cancel := context.WithTimeout(ctx, s.g.lim.Handshake)
-	e, err := s.conn.Read(first)
-	cancel()
-	if err != nil && first.Err() != nil && errors.Is(err, first.Err()) {
+	late := time.AfterFunc(s.g.lim.Handshake, func() {
 		s.fail(framing.ConnectionTimeout, "no stream header came", "slow-header")
-		return false
-	}
+	})
+	e, err := s.conn.Read(endless)
+	late.Stop()
 	if err != nil {
 		s.note(kindOf(err))
 		return false
@@ -153,7 +156,7 @@ func (s *session) open(ctx context.Context) bool {
 	}
 	s.up.Store(u)
 	defer close(s.ready)
-	if err := s.conn.Write(ctx, opened(u.header)); err != nil {
+	if err := s.conn.Write(endless, opened(u.header)); err != nil {
 		s.note("lost")
 		_ = u.conn.Close()
 		return false
@@ -177,15 +180,15 @@ func (s *session) relay(ctx context.Context) {
 		defer close(done)
 		s.fromBackend(ctx, u)
 	}()
-	s.fromClient(ctx, u)
+	s.fromClient(u)
 	_ = u.conn.Close()
 	<-done
 }
 
 // fromClient passes on what the client says.
-func (s *session) fromClient(ctx context.Context, u *upstream) {
+func (s *session) fromClient(u *upstream) {
 	for {
-		e, err := s.conn.Read(ctx)
+		e, err := s.conn.Read(endless)
 		var failed *framing.StreamError
 		if errors.As(err, &failed) {
 			// RFC 6120 §4.9.1.1: who sends an error closes the stream too.
@@ -270,7 +273,7 @@ func (s *session) closing(ctx context.Context) {
 
 // fromBackend passes on what the backend says.
 func (s *session) fromBackend(ctx context.Context, u *upstream) {
-	err := s.listen(ctx, u)
+	err := s.listen(u)
 	close(s.tail)
 	s.mu.Lock()
 	left, moved := s.left, s.moved
@@ -304,7 +307,7 @@ func (s *session) lost(reason string) {
 // errClientGone reports that the client takes nothing more.
 var errClientGone = errors.New("the client is gone")
 
-func (s *session) listen(ctx context.Context, u *upstream) error {
+func (s *session) listen(u *upstream) error {
 	failed := false
 	for {
 		e, err := u.in.Next()
@@ -333,7 +336,7 @@ func (s *session) listen(ctx context.Context, u *upstream) error {
 		default:
 			s.learn(e)
 		}
-		if err := s.write(ctx, e, u.in.Size()); err != nil {
+		if err := s.write(e); err != nil {
 			return err
 		}
 		s.g.c.Meter.Relayed(false, u.in.Size())
@@ -389,18 +392,13 @@ func features(e *framing.Element) *framing.Element {
 	return out
 }
 
-// perByte is what a slow connection gets on top of Limits.Write: 16 KB a second.
-const perByte = time.Second / (16 << 10)
-
-// write sends an element to the client. One that does not read is dropped.
-func (s *session) write(ctx context.Context, e *framing.Element, size int) error {
-	within, cancel := context.WithTimeout(ctx, s.g.lim.Write+time.Duration(size)*perByte)
-	defer cancel()
-	err := s.conn.Write(within, e)
+// write sends an element to the client. One that does not read is dropped (native.Options.Write).
+func (s *session) write(e *framing.Element) error {
+	err := s.conn.Write(endless, e)
 	switch {
 	case err == nil:
 		return nil
-	case within.Err() != nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.mu.Lock()
 		s.reason = "client-does-not-read" // whoever reads may have noted a lost socket
 		s.mu.Unlock()
