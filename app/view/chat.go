@@ -270,30 +270,30 @@ func (r *message) Render() app.UI {
 	if r.Found {
 		class += " found"
 	}
+	w := reading(r.Desk.s, m)
 	switch {
 	case m.Notice:
 		class += " notice"
-	case onlyEmoji(m.Body):
+	case onlyEmoji(w.Body):
 		class += " big"
 	}
-	body, by := reading(m)
-	shown, more := folded(body, r.Screens, by)
+	shown, more := folded(w.Body, r.Screens, w.By)
 	meta := []app.UI{app.Time().DateTime(m.At.UTC().Format("2006-01-02T15:04:05Z")).Title(r.Desk.moment(m.At)).Text(r.Desk.clock(m.At))}
 	if m.Mine {
 		meta = append(meta, mark(r.Mark))
 	}
 	bubble := []app.UI{app.Span().Class("sr").Text(author + ": ")}
-	if oneLine(m.Subject) != "" {
-		about, _ := folded(m.Subject, 1, text.Rules{Plain: true}) // it is a line
+	if oneLine(w.Subject) != "" {
+		about, _ := folded(w.Subject, 1, text.Rules{Plain: true}) // it is a line
 		bubble = append(bubble, app.Div().Class("text subject").Body(linked(about[0].Runs)...))
 	}
 	if m.Notice {
 		bubble = append(bubble, app.Span().Class("sr").Text("Note by Natter: ")) // whom its look does not tell
 	}
-	if m.Body != "" {
+	if w.Body != "" || w.By.Action {
 		words, class := &said{key: keyText(m.Key)}, "text"
-		if by.Action {
-			words.lead = []app.UI{app.Text("* "), app.Elem("bdi").Text(r.Desk.actor(m, r.Name)), app.Text(" ")}
+		if w.By.Action {
+			words.lead = []app.UI{app.Text("* "), app.Elem("bdi").Text(w.Actor), app.Text(" ")}
 			class += " action"
 		}
 		bubble = append(bubble, app.Div().Class(class).Body(words.message(shown)...))

@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"time"
 
-	"natter/app/legible"
 	"natter/app/state"
 )
 
@@ -157,7 +156,7 @@ func (d *desk) follow(old, c *state.Chat) {
 			d.toEnd(c)
 			return
 		}
-		d.news = d.s.Name(last.Author) + ": " + legible.Short(last.Words(), 500)
+		d.news = heard(d.s, last)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"natter/app/jid"
+	"natter/app/legible"
 	"natter/app/state"
 )
 
@@ -931,7 +932,7 @@ func TestSnippet(t *testing.T) {
 		{strings.Repeat("a", 200_000), "aa", "[" + strings.Repeat("a", 180) + "]…"},
 	} {
 		got := ""
-		for _, p := range snippet(tc.body, state.Words(tc.typed)) {
+		for _, p := range snippet(legible.Line(tc.body), state.Words(tc.typed)) {
 			if p.found {
 				p.text = "[" + p.text + "]"
 			}

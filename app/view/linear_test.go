@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"natter/app/legible"
 	"natter/app/state"
 	"natter/app/steps"
 	"natter/app/text"
@@ -34,7 +35,7 @@ func FuzzLinear_folded(f *testing.F) {
 }
 
 func FuzzLinear_snippet(f *testing.F) {
-	linear(f, 24, func(text string) { snippet(text, state.Words("aa http ss")) })
+	linear(f, 24, func(text string) { snippet(legible.Line(text), state.Words("aa http ss")) })
 }
 
 func FuzzLinear_onlyEmoji(f *testing.F) { linear(f, 1, func(text string) { onlyEmoji(text) }) }

@@ -10,6 +10,7 @@ import (
 
 	"natter/app/legible"
 	"natter/app/state"
+	"natter/app/text"
 )
 
 // list is the conversations and who else can be written to.
@@ -190,9 +191,7 @@ func (l *list) row(it item, index, count int) app.UI {
 	case draft != "":
 		r.Line, r.Kind = draft, "draft"
 	case last != nil:
-		if r.Line = oneLine(last.Words()); r.Line == "" && last.Words() != "" {
-			r.Line = unseen
-		}
+		r.Last = reading(d.s, last)
 		if last.Mine {
 			r.Kind, r.Mark = "mine", progress(chat, last, d.s.Connection.Phase == state.Online)
 		}
@@ -205,7 +204,15 @@ func (l *list) row(it item, index, count int) app.UI {
 }
 
 // oneLine shortens a body to what a row can show.
-func oneLine(body string) string { return legible.Short(body, 200) }
+func oneLine(body string) string { return legible.Short(body, lineShown) }
+
+// you stands before what we have said, unless that says it.
+func you(said wording) []app.UI {
+	if said.By.Action {
+		return nil
+	}
+	return []app.UI{app.Span().Class("row-mine").Text("You: ")}
+}
 
 // row is one line of the list.
 type row struct {
@@ -215,8 +222,9 @@ type row struct {
 	Conv   state.ConvID
 	Show   state.Show
 	Line   string
-	Kind   string // of Line: "typing", "draft", "mine" or ""
-	Mark   string // how far that one has come: a key of marks
+	Last   wording // what was said last, if Line is empty
+	Kind   string  // of Line: "typing", "draft", "mine" or ""
+	Mark   string  // how far that one has come: a key of marks
 	When   string
 	Unread int
 	Open   bool
@@ -233,9 +241,13 @@ func (r *row) Render() app.UI {
 	case "draft":
 		line = append(line, app.Span().Class("row-draft").Text("Draft: "))
 	case "mine":
-		line = append(line, app.Span().Class("row-mine").Text("You: "))
+		line = append(line, you(r.Last)...)
 	}
-	line = append(line, app.Elem("bdi").Text(r.Line))
+	words := []text.Run{{Text: r.Line}}
+	if r.Line == "" {
+		words = r.Last.line(lineShown)
+	}
+	line = append(line, app.Elem("bdi").Body(unlinked(words)...))
 	side := app.Span()
 	switch {
 	case r.Unread > 0:

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"natter/app/state"
+	"natter/app/text"
 )
 
 // Teller is what the browser does to tell somebody who does not look at the page.
@@ -97,12 +98,12 @@ func (n *notices) notify(s *state.State, c *state.Chat) {
 	if chosen != "on" && chosen != "text" || last == nil {
 		return
 	}
-	text := "New message"
+	told := "New message"
 	if c.Unread > 1 {
-		text = strconv.Itoa(c.Unread) + " new messages"
+		told = strconv.Itoa(c.Unread) + " new messages"
 	}
 	if chosen == "text" && !last.Mine {
-		text = oneLine(last.Body)
+		told = text.String(reading(s, last).line(lineShown))
 	}
-	n.teller.Notify(string(s.Account()), string(c.Conv), plain(s.Name(c.Conv.JID())), text)
+	n.teller.Notify(string(s.Account()), string(c.Conv), plain(s.Name(c.Conv.JID())), told)
 }

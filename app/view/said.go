@@ -2,6 +2,7 @@ package view
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
@@ -86,26 +87,76 @@ func (d *desk) copyCode(sig Signal) {
 	if !ok || c == nil || c.Timeline.Get(k) == nil {
 		return
 	}
-	blocks, _ := text.Parse(reading(c.Timeline.Get(k)))
+	w := reading(d.s, c.Timeline.Get(k))
+	blocks, _ := text.Parse(w.Body, w.By)
 	d.platform.Copy(legible.Body(codeOf(blocks, &sig.Number)))
 }
 
-// reading is what there is to read of a message, and how.
-func reading(m *state.Message) (body string, by text.Rules) {
-	by.Plain = m.Notice || m.Unstyled
-	if m.Notice {
-		return m.Body, by
-	}
-	body, by.Action = text.Action(m.Body)
-	return body, by
+// wording is what there is to read of a message, and how.
+type wording struct {
+	Subject, Body string
+	Actor         string // who does what an action says (XEP-0245 §2)
+	By            text.Rules
 }
 
-// actor is who does what an action says (XEP-0245 §2); name is that of the peer.
-func (d *desk) actor(m *state.Message, name string) string {
-	if m.Mine {
-		return d.s.Name(m.Author)
+func reading(s *state.State, m *state.Message) (w wording) {
+	w.Subject, w.Body = m.Said()
+	w.By.Plain = m.Notice || m.Unstyled
+	if m.Notice {
+		return w
 	}
-	return name
+	if w.Body, w.By.Action = text.Action(w.Body); w.By.Action {
+		w.Actor = s.Name(m.Author)
+	}
+	return w
+}
+
+// How much of a message is looked at for a line that shows its beginning, in bytes, and how much
+// the list shows of it, in characters.
+const (
+	lineRead  = 4096
+	lineShown = 200
+)
+
+// line is the beginning of it on one line of so many characters: for a row of the list, a
+// notification, what screen readers are told. It is what was answered rather than what was quoted.
+func (w wording) line(most int) []text.Run {
+	w.By.Size = lineRead
+	if runs := text.Line(w.blocks(), most, true); len(runs) > 0 {
+		return runs
+	}
+	line := legible.Short(state.Both(w.Subject, w.Body), most)
+	if line == "" && w.Subject+w.Body != "" {
+		line = unseen
+	}
+	return []text.Run{{Text: line}}
+}
+
+// blocks are all of it: the subject, and who does it if it is an action, are lines of their own.
+func (w wording) blocks() (blocks []text.Block) {
+	if w.Subject != "" {
+		blocks = append(blocks, text.Block{Runs: []text.Run{{Text: w.Subject}}})
+	}
+	if w.By.Action {
+		blocks = append(blocks, text.Block{Runs: []text.Run{{Text: "* " + w.Actor}}})
+	}
+	body, _ := text.Parse(w.Body, w.By)
+	return append(blocks, body...)
+}
+
+// heard is what screen readers are told of a new message.
+func heard(s *state.State, m *state.Message) string {
+	w := reading(s, m)
+	line := text.String(w.line(500))
+	if w.By.Action {
+		return strings.TrimPrefix(line, "* ")
+	}
+	return s.Name(m.Author) + ": " + line
+}
+
+// unlinked draws the runs of a line, where a button is already.
+func unlinked(runs []text.Run) []app.UI {
+	return styled(runs, func(r text.Run) []app.UI { return []app.UI{app.Text(r.Text)} })
 }
 
 // linked draws the runs of a message: with the directives of their spans, and links.

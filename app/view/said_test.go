@@ -5,8 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/text"
 )
 
 // drawnText is what is on the page of one message.
@@ -95,5 +98,39 @@ func TestCopyCode(t *testing.T) {
 	}
 	if n := strings.Count(b.html(), `data-do="copy-code"`); n != 3 {
 		t.Errorf("%d buttons", n)
+	}
+}
+
+// The same text in the list, in what was found, in what screen readers are told and in a notification.
+func TestText_OnOneLine(t *testing.T) {
+	for _, tc := range []struct{ body, row, hit, heard, told string }{
+		{"a moth", "<bdi>a moth</bdi>", "<bdi>a<mark>moth</mark></bdi>", "Grace: a moth", "a moth"},
+		{"a  *big*\n_moth_ https://a.example", "<bdi>a<strong>big</strong><em>moth</em>https://a.example</bdi>",
+			"<bdi>a<strong>big</strong><mark><em>moth</em></mark>https://a.example</bdi>", "Grace: a big moth https://a.example", "a big moth https://a.example"},
+		{"*a moth here*", "<bdi><strong>a moth here</strong></bdi>", "<bdi><strong>a</strong><mark><strong>moth</strong></mark><strong>here</strong></bdi>", "Grace: a moth here", "a moth here"},
+		{"> a moth?\n\nYes", "<bdi>Yes</bdi>", "<bdi>a<mark>moth</mark>? Yes</bdi>", "Grace: Yes", "Yes"},
+		{"/me has a moth", "<bdi>* Grace has a moth</bdi>", "<bdi>* Grace has a<mark>moth</mark></bdi>", "Grace has a moth", "* Grace has a moth"},
+		{"```\nmoth\n```", "<bdi><code>moth</code></bdi>", "<bdi><mark><code>moth</code></mark></bdi>", "Grace: moth", "moth"},
+		{"<b>moth", "<bdi>&lt;b&gt;moth</bdi>", "<bdi>&lt;b&gt;<mark>moth</mark></bdi>", "Grace: <b>moth", "<b>moth"},
+	} {
+		b := sit(t)
+		b.receive(grace, "before")
+		b.sig("open", grace, "")
+		b.receive(grace, tc.body)
+		m := b.State().Chat(grace).Timeline.Last()
+		if b.news != tc.heard {
+			t.Errorf("%q: screen readers hear %q", tc.body, b.news)
+		}
+		if got := text.String(reading(b.State(), m).line(lineShown)); got != tc.told {
+			t.Errorf("%q: the notification says %q", tc.body, got)
+		}
+		html := tight(b.html())
+		if !strings.Contains(html, `<span class="row-line">`+tc.row) {
+			t.Errorf("%q: the row is %s", tc.body, html)
+		}
+		found := tight(app.HTMLString((&hit{Said: reading(b.State(), m), Words: state.Words("moth")}).Render()))
+		if !strings.Contains(found, tc.hit) {
+			t.Errorf("%q: found as %s, want %s", tc.body, found, tc.hit)
+		}
 	}
 }

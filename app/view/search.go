@@ -8,8 +8,8 @@ import (
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
-	"natter/app/legible"
 	"natter/app/state"
+	"natter/app/text"
 )
 
 const (
@@ -165,7 +165,7 @@ func (l *list) messages(people int) app.UI {
 		m := h.Message
 		rows = append(rows, &hit{
 			Number: i + 1, Conv: h.Conv, Key: keyText(m.Key), Name: d.s.Name(h.Conv.JID()),
-			Mine: m.Mine, Body: m.Words(), Words: s.words, When: d.ago(m.At), Count: len(s.found.Hits),
+			Mine: m.Mine, Said: reading(d.s, &h.Message), Words: s.words, When: d.ago(m.At), Count: len(s.found.Hits),
 			Open: h.Conv == d.open && m.Key == d.window.found,
 		})
 	}
@@ -188,7 +188,7 @@ type hit struct {
 	Key    string
 	Name   string
 	Mine   bool
-	Body   string
+	Said   wording
 	Words  []string
 	When   string
 	Open   bool
@@ -198,15 +198,16 @@ type hit struct {
 func (h *hit) Render() app.UI {
 	line := []app.UI{}
 	if h.Mine {
-		line = append(line, app.Span().Class("row-mine").Text("You: "))
+		line = append(line, you(h.Said)...)
 	}
+	runs := text.Line(h.Said.blocks(), len(h.Said.Subject)+len(h.Said.Body)+len(h.Said.Actor)+4, false)
 	var said []app.UI
-	for _, p := range snippet(h.Body, h.Words) {
+	for _, p := range snippet(text.String(runs), h.Words) {
+		words := unlinked(p.of(runs))
 		if p.found {
-			said = append(said, app.Elem("mark").Text(p.text))
-		} else {
-			said = append(said, app.Text(p.text))
+			words = []app.UI{app.Elem("mark").Body(words...)}
 		}
+		said = append(said, words...)
 	}
 	line = append(line, app.Elem("bdi").Body(said...))
 	b := app.Button().Type("button").Class("row row-hit").ID("hit:"+strconv.Itoa(h.Number)).
@@ -227,10 +228,30 @@ func (h *hit) Render() app.UI {
 		))
 }
 
-// piece is a part of a text, and whether it is what was looked for.
+// piece is a part of a line, and whether it is what was looked for.
 type piece struct {
 	text  string
 	found bool
+	at    int // where in the line it begins; -1 if it says that something is left out
+}
+
+// of is the piece in the styles of the runs of its line.
+func (p piece) of(runs []text.Run) (styled []text.Run) {
+	if p.at < 0 {
+		return []text.Run{{Text: p.text}}
+	}
+	begin := 0
+	for _, r := range runs {
+		if begin >= p.at+len(p.text) {
+			break
+		}
+		from, to := max(p.at, begin), min(p.at+len(p.text), begin+len(r.Text))
+		if from < to {
+			styled = append(styled, text.Run{Text: r.Text[from-begin : to-begin], Style: r.Style})
+		}
+		begin += len(r.Text)
+	}
+	return styled
 }
 
 // How much of a message a hit shows, in bytes: before the first word and in all.
@@ -239,9 +260,8 @@ const (
 	snippetLength = 180
 )
 
-// snippet is the part of a body in which the first of the words is.
-func snippet(body string, words []string) (out []piece) {
-	line := legible.Line(body)
+// snippet is the part of a line in which the first of the words is.
+func snippet(line string, words []string) (out []piece) {
 	spans := state.Spans(line, words)
 	from, to := 0, len(line)
 	if len(spans) > 0 && spans[0][0] > snippetBefore {
@@ -252,7 +272,7 @@ func snippet(body string, words []string) (out []piece) {
 		for !utf8.RuneStart(line[from]) {
 			from++
 		}
-		out = append(out, piece{"…", false})
+		out = append(out, piece{"…", false, -1})
 	}
 	if to > from+snippetLength {
 		to = from + snippetLength
@@ -266,16 +286,16 @@ func snippet(body string, words []string) (out []piece) {
 			break
 		}
 		if s[0] > at {
-			out = append(out, piece{line[at:s[0]], false})
+			out = append(out, piece{line[at:s[0]], false, at})
 		}
 		at = min(s[1], to)
-		out = append(out, piece{line[s[0]:at], true})
+		out = append(out, piece{line[s[0]:at], true, s[0]})
 	}
 	if at < to {
-		out = append(out, piece{line[at:to], false})
+		out = append(out, piece{line[at:to], false, at})
 	}
 	if to < len(line) {
-		out = append(out, piece{"…", false})
+		out = append(out, piece{"…", false, -1})
 	}
 	return out
 }
