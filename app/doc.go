@@ -163,6 +163,7 @@
 //	intent        something that the person wants
 //	lead          to hold the stream and to commit, for all tabs of an account
 //	mirror        a tab that does not lead, and shows the state of the one that does
+//	occupant      somebody who is in a room now, under a nick (XEP-0045)
 //	outbox        messages of ours that the server does not have yet
 //	prune         to delete old messages from a full device
 //	request       an IQ that needs an answer; between tabs, an intent with a number

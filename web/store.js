@@ -38,6 +38,7 @@ window.natterStore = (() => {
       db.createObjectStore("facts", { keyPath: ["peer", "author", "id", "kind", "by", "at"] });
     },
     (db) => db.createObjectStore("outbox", { keyPath: "id" }),
+    (db) => db.createObjectStore("rooms", { keyPath: "jid" }),
   ];
 
   const atOnce = 200; // rows that are put, or read, before the page gets to breathe

@@ -13,6 +13,7 @@ import (
 	"natter/app/feature/presence"
 	"natter/app/feature/reactions"
 	"natter/app/feature/receipts"
+	"natter/app/feature/rooms"
 	"natter/app/feature/roster"
 	"natter/app/feature/version"
 )
@@ -36,6 +37,7 @@ func All() []*feature.Feature {
 		ping.New(),
 		version.New(),
 		presence.New(),
+		rooms.New(),
 		archive.New(),
 	}
 }

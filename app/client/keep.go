@@ -210,8 +210,8 @@ func (l *loop) resumable(kept *store.Snapshot) *stream.Snapshot {
 		last = max(last, o.N)
 	}
 	for _, row := range queued {
-		if l.state.Outgoing(row.ID) != nil {
-			continue
+		if l.state.Outgoing(row.ID) != nil || row.Conv.Kind() != state.Direct {
+			continue // what waits for a room is sent there
 		}
 		st := framing.New(framing.NSClient, "message").
 			Set("type", "chat").Set("to", string(row.Conv.JID())).Set("id", row.ID).

@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	nsDelay    = "urn:xmpp:delay"
-	nsStanzaID = "urn:xmpp:sid:0"
+	nsDelay      = "urn:xmpp:delay"
+	nsStanzaID   = "urn:xmpp:sid:0"
+	nsOccupantID = "urn:xmpp:occupant-id:0"
+	nsRoomUser   = "http://jabber.org/protocol/muc#user"
 )
 
 // receive finds out who says it and what about, and hands it to the features. No
@@ -31,29 +33,31 @@ func (l *loop) receive(el *framing.Element) {
 // read fills in what a server may leave out: no to is our full address, no from
 // our own account (RFC 6120 §8.1.1.1, §8.1.2.1).
 func (l *loop) read(el *framing.Element) *feature.Stanza {
-	st := l.stanza(el, l.state.Me, l.state.Now(l.Now()))
+	st := l.stanza(el, l.state.Me, feature.Live, l.state.Now(l.Now()))
 	if el.Name.Local != "message" {
+		return st
+	}
+	if st.Conv.Kind() == state.Groupchat {
+		l.inRoom(st)
 		return st
 	}
 	if at, ok := l.delayed(el); ok {
 		st.At = late(at, l.state.Now(l.Now()))
 	}
-	st.ArchiveID = l.archiveID(el)
+	st.ArchiveID = idBy(el, l.state.Account())
 	return st
 }
 
 // Inner implements feature.Client. What does not say to whom it goes goes to our account.
 func (l *loop) Inner(message *framing.Element, source feature.Source, at time.Time) *feature.Stanza {
-	st := l.stanza(message, l.state.Account(), at)
-	st.Source = source
-	return st
+	return l.stanza(message, l.state.Account(), source, at)
 }
 
 // stanza reads who says something, to whom, and in which conversation: that with the other
 // side, the sender or the addressee of what this account has sent.
-func (l *loop) stanza(el *framing.Element, to jid.JID, at time.Time) *feature.Stanza {
+func (l *loop) stanza(el *framing.Element, to jid.JID, source feature.Source, at time.Time) *feature.Stanza {
 	st := &feature.Stanza{
-		Element: el, From: jid.JID(el.Attr("from")), To: jid.JID(el.Attr("to")), ID: el.Attr("id"), Type: el.Attr("type"), At: at,
+		Element: el, Source: source, From: jid.JID(el.Attr("from")), To: jid.JID(el.Attr("to")), ID: el.Attr("id"), Type: el.Attr("type"), At: at,
 	}
 	if st.From == "" {
 		st.From = l.state.Account()
@@ -62,16 +66,75 @@ func (l *loop) stanza(el *framing.Element, to jid.JID, at time.Time) *feature.St
 		st.To = to
 	}
 	st.By = state.Author{JID: st.From.Bare(), Mine: l.own(st.From.Bare())}
-	kind, other := state.Direct, st.From
-	if st.Type == "groupchat" {
-		kind, st.By.JID = state.Groupchat, st.From
+	if el.Name.Local != "message" {
+		return st
 	}
-	if st.By.Mine {
-		other = st.To
+	switch room := l.state.Room(st.From); {
+	case st.Type == "groupchat":
+		l.occupant(st, room)
+	case st.By.Mine && !st.To.IsBare() && (l.state.Room(st.To) != nil || el.Only(nsRoomUser, "x") != nil):
+		st.Conv = state.Private.With(st.To)
+	case st.By.Mine:
+		st.Conv = state.Direct.With(st.To)
+	case room != nil && !st.From.IsBare():
+		st.Conv, st.By.JID, st.By.Nick = state.Private.With(st.From), st.From, st.From.Resource()
+	case room != nil:
+		st.Conv = state.Groupchat.With(st.From)
+	default:
+		st.Conv = state.Direct.With(st.From)
 	}
-	st.Conv = kind.With(other)
 	return st
 }
+
+// occupant reads who in a room says something to all.
+func (l *loop) occupant(st *feature.Stanza, room *state.Room) {
+	st.Conv, st.By.JID = state.Groupchat.With(st.From), st.From
+	if room == nil {
+		return
+	}
+	id := st.Only(nsOccupantID, "occupant-id").Attr("id")
+	if len(id) > longestID {
+		id = ""
+	}
+	st.By = room.Author(l.state.Account(), st.From.Resource(), id, st.Source == feature.Live)
+	if chat := l.state.Chat(st.Conv); !st.By.Mine && st.By.JID == st.From && st.By.Nick == room.Nick && chat != nil && chat.Timeline.ByID(l.state.Account(), st.ID) != nil {
+		st.By.JID, st.By.Mine = l.state.Account(), true // an archive that does not say who it was
+	}
+}
+
+// inRoom reads what a room says of a live message: when it was sent, of what was said before we
+// came and no archive tells, and the id of its archive. Who is in the room may send the same, to
+// which the room adds its own word: two are none (XEP-0045 §7.2.14, XEP-0359 §5).
+func (l *loop) inRoom(st *feature.Stanza) {
+	room := l.state.Room(st.From)
+	if room == nil {
+		return
+	}
+	for _, n := range st.Children {
+		if !n.Element.Is(nsDelay, "delay") || jid.JID(n.Element.Attr("from")) != room.JID || room.Step != state.Arriving {
+			continue
+		}
+		if at, ok := feature.Stamp(n.Element); ok {
+			st.At, st.Earlier = state.Clamp(at, l.state.Now(l.Now())), true
+		}
+	}
+	if room.StanzaIDs {
+		st.ArchiveID = idBy(st.Element, room.JID)
+	}
+}
+
+// counts reports whether a message of a room counts: we are in it, or an archive has it. What was
+// said before we came to a room with an archive, that tells.
+func (l *loop) counts(st *feature.Stanza) bool {
+	if st.Conv.Kind() != state.Groupchat || st.Source == feature.Archived {
+		return true
+	}
+	room := l.state.Room(st.From)
+	return st.Source == feature.Live && room.In() && !(st.Earlier && room.Archive) || st.Type == "error"
+}
+
+// longestID is how long an occupant-id may be, in bytes.
+const longestID = 256
 
 // delayed is when a message was sent that our server has kept (XEP-0203). A date is believed
 // only when the server must have added it itself: to what was stored for an absent client,
@@ -113,12 +176,11 @@ func late(stamp, now time.Time) time.Time {
 	return state.Clamp(stamp, now)
 }
 
-// archiveID is the id our archive gave a live message. Servers relay a forged
-// stanza-id beside their own; two that claim to be ours therefore count as none
-// (XEP-0359 §5).
-func (l *loop) archiveID(el *framing.Element) (id string) {
+// idBy is the id that an archive gave a live message. Servers relay a forged stanza-id beside their
+// own; two that claim to be of the archive therefore count as none (XEP-0359 §5).
+func idBy(el *framing.Element, archive jid.JID) (id string) {
 	for _, n := range el.Children {
-		if n.Element.Is(nsStanzaID, "stanza-id") && jid.JID(n.Element.Attr("by")) == l.state.Account() {
+		if n.Element.Is(nsStanzaID, "stanza-id") && jid.JID(n.Element.Attr("by")) == archive {
 			if id != "" {
 				return ""
 			}
@@ -181,6 +243,9 @@ func (l *loop) Dispatch(st *feature.Stanza) {
 			l.spokenAt, l.spoken = st.At, 0
 		}
 		st.Nth = l.spoken
+		if !l.counts(st) {
+			return
+		}
 	}
 	if st.Type == "error" {
 		l.call(handlers, st, framing.Name{Space: framing.NSClient, Local: "error"})

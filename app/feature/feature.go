@@ -161,9 +161,12 @@ type Stanza struct {
 	// stamp in whole seconds.
 	Nth int64
 
-	// ArchiveID is the id our own archive gave it, "" if unknown. It comes from the
-	// archive's result, or from the only stanza-id of our own account on a live
-	// message (XEP-0359 §5).
+	// Earlier is set for what was said in a room before we came (XEP-0045 §7.2.14).
+	Earlier bool
+
+	// ArchiveID is the id our own archive gave it, or that of the room, "" if unknown. It
+	// comes from the archive's result, or from the only stanza-id by our own account, or by the
+	// room, on a live message (XEP-0359 §5).
 	ArchiveID string
 
 	// Page, with Archived, is the page of the archive that has the stanza. Messages are

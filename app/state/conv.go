@@ -52,6 +52,8 @@ func (id ConvID) JID() jid.JID {
 
 // Author is who sent a stanza.
 type Author struct {
-	JID  jid.JID // bare, but for the occupants of a room: their nick is its resource
-	Mine bool    // this account did, here or with another client
+	// JID is bare, but for the occupants of a room: see Room.Author.
+	JID  jid.JID
+	Mine bool   // this account did, here or with another client
+	Nick string // in a room: how they were called then
 }

@@ -212,8 +212,11 @@ type Gap struct {
 func (s *State) Gaps(id ConvID) []Gap {
 	peer := id.JID()
 	whole, own := s.Coverage(Part{Archive: s.Account()}), s.Coverage(Part{s.Account(), peer})
-	if room := s.Coverage(Part{Archive: peer}); room.Ranges != nil && peer != s.Account() {
-		whole, own = room, Coverage{}
+	if id.Kind() == Groupchat {
+		whole, own = s.Coverage(Part{Archive: peer}), Coverage{}
+		if room := s.Room(peer); whole.Ranges == nil && (room == nil || !room.Archive) {
+			return nil // nobody has more
+		}
 	}
 	runs := make([]run, 0, len(whole.Ranges)+len(own.Ranges))
 	for _, o := range whole.Ranges {

@@ -45,6 +45,9 @@ func (ev SessionStarted) apply(s *State) {
 			s.setContact(&silent)
 		}
 	}
+	for r := range s.Rooms {
+		RoomClosed{Room: r.JID}.apply(s)
+	}
 	for c := range s.Chats {
 		if c.Resource != "" {
 			unlocked := *c
@@ -485,8 +488,8 @@ func (ev Forgotten) apply(s *State) {
 	}
 	s.setChat(c)
 	part := Part{s.Account(), c.Conv.JID()}
-	if room := (Part{Archive: c.Conv.JID()}); len(s.Coverage(room).Ranges) > 0 {
-		part = room
+	if c.Conv.Kind() == Groupchat {
+		part = Part{Archive: c.Conv.JID()}
 	}
 	s.setCoverage(s.Coverage(part).cut(Edge{ID: ev.ID, At: ev.At, Gone: ev.Gone}))
 }

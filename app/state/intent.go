@@ -47,6 +47,7 @@ var intents = func() map[string]reflect.Type {
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
 		StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
 		React{},
+		JoinRoom{}, LeaveRoom{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -190,6 +191,18 @@ type LoadMissing struct {
 	After string // Gap.After.ID
 }
 
+// JoinRoom enters a room. A nick and a password that are not given are those of before. What
+// stands in the way is Room.Problem; Create and Seen answer it.
+type JoinRoom struct {
+	Room           jid.JID
+	Nick, Password string
+	Create         bool // the room if there is none
+	Seen           bool // the person has read that all in the room see their address
+}
+
+// LeaveRoom leaves a room, or gives up entering it.
+type LeaveRoom struct{ Room jid.JID }
+
 // AddContact puts an address on the roster and asks to see its presence.
 type AddContact struct {
 	JID  jid.JID
@@ -235,6 +248,8 @@ func (ReadChat) traits() Trait        { return Told }
 func (LoadOlder) traits() Trait       { return Told }
 func (Look) traits() Trait            { return Own }
 func (LoadMissing) traits() Trait     { return Told }
+func (JoinRoom) traits() Trait        { return Told }
+func (LeaveRoom) traits() Trait       { return Told }
 func (AddContact) traits() Trait      { return Told }
 func (RenameContact) traits() Trait   { return Told }
 func (RemoveContact) traits() Trait   { return Told }
@@ -319,6 +334,12 @@ func Stamped(in Intent, newID func() string, at time.Time) Intent {
 	}
 	return in
 }
+
+func (in JoinRoom) shown(*State) []Event {
+	return []Event{RoomWanted{Room: in.Room, Nick: in.Nick, Password: in.Password}}
+}
+
+func (in LeaveRoom) shown(*State) []Event { return []Event{RoomLeft(in)} }
 
 func (in AddContact) shown(s *State) []Event {
 	events := s.Edited(in.JID, Add, in.Name)

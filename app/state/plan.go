@@ -124,8 +124,8 @@ func NewCatchUp(s *State, part Part) *Plan {
 // NewFill plans to read up to so many pages of a gap of a conversation.
 func NewFill(s *State, id ConvID, after string, pages int) *Plan {
 	p := newPlan(Part{s.Account(), id.JID()})
-	if room := (Part{Archive: id.JID()}); s.Coverage(room).Ranges != nil {
-		p.Part = room
+	if id.Kind() == Groupchat {
+		p.Part = Part{Archive: id.JID()}
 	}
 	p.step, p.conv, p.gap, p.left, p.Past = backward, id, after, pages, after == ""
 	return p

@@ -57,6 +57,7 @@ var kept = []table{
 	{new(ChatRow), changedChats},
 	{new(CoverageRow), changedCoverage},
 	{new(Outgoing), changedOutbox},
+	{new(Room), changedRooms},
 }
 
 // fleeting are the tables of what is true only now: they are mirrored and never stored.
@@ -64,6 +65,8 @@ var fleeting = []table{
 	{new(connected), changedConnection},
 	{new(typing), changedTyping},
 	{new(filling), changedFills},
+	{new(staying), changedStays},
+	{new(seat), changedOccupants},
 }
 
 // Changes returns the rows to store where before is stored, so that s is; all there are

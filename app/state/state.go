@@ -34,10 +34,11 @@ type State struct {
 	coverage *tree.Map[string, *Coverage] // by Part.key
 	filed    *tree.Map[string, *Filed]    // facts whose messages are not in memory
 	outbox   *tree.Map[string, *Outgoing] // by ID
-	requests int                          // contacts that wait for an answer
-	unsaved  int                          // contacts of which something is pending
-	refused  int                          // contacts of which something was refused
-	sockets  heard                        // connections there have been on this page
+	rooms    *tree.Map[jid.JID, *Room]
+	requests int   // contacts that wait for an answer
+	unsaved  int   // contacts of which something is pending
+	refused  int   // contacts of which something was refused
+	sockets  heard // connections there have been on this page
 }
 
 // Self is what is true of the account as a whole.
@@ -66,6 +67,7 @@ func New() *State {
 		coverage: tree.New[string, *Coverage](strings.Compare),
 		filed:    tree.New[string, *Filed](strings.Compare),
 		outbox:   tree.New[string, *Outgoing](strings.Compare),
+		rooms:    tree.New[jid.JID, *Room](order),
 	}
 }
 

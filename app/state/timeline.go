@@ -37,7 +37,8 @@ type Message struct {
 	Key                 // its place
 	ID        string    `json:"id,omitempty"`      // the sender's id for it; ours are also the origin-id (XEP-0359)
 	ArchiveID string    `json:"archive,omitempty"` // the id our own archive gave it, "" if not known
-	Author    jid.JID   `json:"author"`            // bare address of who wrote it
+	Author    jid.JID   `json:"author"`            // Author.JID of who wrote it
+	Nick      string    `json:"nick,omitempty"`    // Author.Nick
 	Mine      bool      `json:"mine,omitempty"`
 	Subject   string    `json:"subject,omitempty"`
 	Body      string    `json:"body"`

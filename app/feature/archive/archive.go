@@ -31,13 +31,23 @@ func (a *archive) feature() *feature.Feature {
 		Messages: map[framing.Name]feature.Handler{
 			{Space: NS, Local: "result"}: a.result,
 		},
-		Start: func(c feature.Client) { a.catchUp(c, state.Part{Archive: c.State().Account()}) },
-		Do:    a.do,
+		Start: func(c feature.Client) {
+			a.rooms, a.reading = nil, map[jid.JID]bool{}
+			a.catchUp(c, state.Part{Archive: c.State().Account()})
+		},
+		Do: a.do,
 		Observe: func(c feature.Client, ev state.Event) {
-			if ev, ok := ev.(state.ConnectionChanged); ok {
+			switch ev := ev.(type) {
+			case state.ConnectionChanged:
 				a.wait()
 				if ev.Connection.Phase == state.Online {
 					a.wait = c.After(soon, func() { a.again(c, lasted-soon) })
+				}
+			case state.RoomEntered:
+				a.enter(c, ev.Room)
+			case state.RoomDescribed:
+				if len(c.State().Coverage(state.Part{Archive: ev.Room}).Ranges) == 0 {
+					a.enter(c, ev.Room) // it was not known to have an archive
 				}
 			}
 		},
@@ -47,14 +57,17 @@ func (a *archive) feature() *feature.Feature {
 type archive struct {
 	open map[string]*query    // by queryid
 	last map[jid.JID]*reading // the newest catch-up of each archive
-	wait func()               // stops the timer of again
+	// Of rooms: those that wait for a catch-up, and those that have one under way.
+	rooms   []jid.JID
+	reading map[jid.JID]bool
+	wait    func() // stops the timer of again
 	// Of the catch-up with our own archive:
 	busy  bool   // it is under way
 	retry func() // stops the timer of the next try
 }
 
 func newArchive() *archive {
-	return &archive{open: map[string]*query{}, last: map[jid.JID]*reading{}, wait: func() {}, retry: func() {}}
+	return &archive{open: map[string]*query{}, last: map[jid.JID]*reading{}, reading: map[jid.JID]bool{}, wait: func() {}, retry: func() {}}
 }
 
 // mostPages is how many pages of a gap are loaded when somebody asks for what is missing.

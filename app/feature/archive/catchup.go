@@ -2,9 +2,11 @@ package archive
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"natter/app/feature"
+	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/stream"
 	"natter/framing"
@@ -40,8 +42,12 @@ func (a *archive) try(c feature.Client, part state.Part, failed int) {
 		if own {
 			a.busy = false
 		}
-		if !own || errors.Is(err, stream.ErrDisconnected) {
+		if errors.Is(err, stream.ErrDisconnected) {
 			return // the next stream begins anew
+		}
+		if !own {
+			a.read(c, part.Archive)
+			return
 		}
 		ev := state.CaughtUp{Failed: err != nil && !none(err)}
 		ev.GaveUp = ev.Failed && failed == len(pauses)
@@ -54,6 +60,40 @@ func (a *archive) try(c feature.Client, part state.Part, failed int) {
 		c.Emit(ev)
 	}
 	r.next()
+}
+
+// roomsAtOnce is how many archives of rooms are read at the same time.
+const roomsAtOnce = 4
+
+// enter reads the archive of a room that we are in, when it is its turn.
+func (a *archive) enter(c feature.Client, room jid.JID) {
+	if now := c.State().Room(room); !now.In() || !now.Archive {
+		return
+	}
+	if !slices.Contains(a.rooms, room) {
+		a.rooms = append(a.rooms, room)
+	}
+	a.nextRooms(c)
+}
+
+func (a *archive) nextRooms(c feature.Client) {
+	for len(a.rooms) > 0 && len(a.reading) < roomsAtOnce {
+		room := a.rooms[0]
+		a.rooms = a.rooms[1:]
+		if c.State().Room(room).In() {
+			a.reading[room] = true
+			a.catchUp(c, state.Part{Archive: room})
+		}
+	}
+}
+
+// read notes that the archive of a room has told what was said before we came, or will not.
+func (a *archive) read(c feature.Client, room jid.JID) {
+	delete(a.reading, room)
+	if now := c.State().Room(room); now != nil && now.Step == state.Arriving {
+		c.Emit(state.RoomSettled{Room: room})
+	}
+	a.nextRooms(c)
 }
 
 // begin makes the reading that counts from now on.

@@ -145,6 +145,9 @@ func (a *archive) result(c feature.Client, st *feature.Stanza) {
 		now = at
 	}
 	inner := c.Inner(message, feature.Archived, state.Clamp(at, now))
+	if (inner.Conv.Kind() == state.Groupchat) != (q.part.Archive != c.State().Account()) {
+		return // our archive has nothing to tell of a room, and a room's nothing else
+	}
 	if q.part.With != "" && inner.Conv.JID() != q.part.With {
 		return
 	}

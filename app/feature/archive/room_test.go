@@ -23,6 +23,7 @@ import (
 	"natter/app/feature/archive"
 	"natter/app/feature/chat"
 	"natter/app/feature/presence"
+	"natter/app/feature/rooms"
 	"natter/app/feature/roster"
 	"natter/app/jid"
 	"natter/app/state"
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) { os.Exit(xmpptest.Main(m)) }
 
 const patience = time.Minute
 
-// occupant is somebody with a client that goes into a room whenever a stream is new.
+// occupant is somebody with a client that is in a room.
 type occupant struct {
 	*client.Client
 	t       *testing.T
@@ -66,13 +67,8 @@ func enter(t *testing.T, account jid.JID, endpoint string, room jid.JID) *occupa
 		default:
 		}
 	}
-	in := &feature.Feature{
-		Name: "rooms",
-		Start: func(c feature.Client) {
-			_ = c.Send(framing.New(framing.NSClient, "presence").Set("to", string(room)+"/"+account.Local()).
-				Add(framing.New("http://jabber.org/protocol/muc", "x").
-					Add(framing.New("http://jabber.org/protocol/muc", "history").Set("maxstanzas", "0"))))
-		},
+	listener := &feature.Feature{
+		Name: "listener",
 		Messages: map[framing.Name]feature.Handler{
 			{Space: framing.NSClient, Local: "body"}: func(_ feature.Client, st *feature.Stanza) {
 				if st.Type == "groupchat" && st.Source == feature.Live {
@@ -105,7 +101,7 @@ func enter(t *testing.T, account jid.JID, endpoint string, room jid.JID) *occupa
 			NewID:  rand.Text,
 		},
 		Features: func() []*feature.Feature {
-			return []*feature.Feature{roster.New(), chat.New(), presence.New(), archive.NewInRooms(), in}
+			return []*feature.Feature{roster.New(), chat.New(), presence.New(), rooms.New(), archive.New(), listener}
 		},
 		Random: func() float64 { return 0.05 },
 		Log:    func(format string, args ...any) { t.Errorf(format, args...) },
@@ -116,6 +112,8 @@ func enter(t *testing.T, account jid.JID, endpoint string, room jid.JID) *occupa
 	go func() { _ = o.Run(ctx); close(over) }()
 	t.Cleanup(func() { cancel(); <-over })
 	o.Do(state.SignIn{Address: string(account), Password: "secret", Server: endpoint})
+	o.until("online", func(s *state.State) bool { return s.Connection.Phase == state.Online })
+	o.Do(state.JoinRoom{Room: room, Create: true, Seen: true})
 	return o
 }
 
@@ -207,17 +205,14 @@ func TestSec66_Room(t *testing.T) {
 		room := jid.JID(strings.ToLower(rand.Text()) + "@" + s.Rooms)
 		friend, account := s.Account(t, "", "secret"), s.Account(t, "", "secret")
 		grace := enter(t, friend, s.WS, room)
-		grace.until("the room", func(s *state.State) bool { return archive.CaughtUp(s, room) })
-		grace.Send(framing.New(framing.NSClient, "iq").Set("type", "set").Set("to", string(room)).Set("id", rand.Text()).
-			Add(framing.New("http://jabber.org/protocol/muc#owner", "query").
-				Add(framing.New("jabber:x:data", "x").Set("type", "submit"))))
+		grace.until("the room", func(s *state.State) bool { return caughtUp(s, room) })
 		grace.says(room, 0, 70)
 
 		ada := enter(t, account, s.WS, room)
 		settled := func(n int) func(*state.State) bool {
 			return func(s *state.State) bool {
 				c := s.Chat(state.Groupchat.With(room))
-				return s.CaughtUp && archive.CaughtUp(s, account) && archive.CaughtUp(s, room) && c != nil && c.Timeline.Len() >= n
+				return s.CaughtUp && caughtUp(s, account) && caughtUp(s, room) && c != nil && c.Timeline.Len() >= n
 			}
 		}
 		ada.until("the newest page", settled(50))
@@ -262,9 +257,12 @@ func TestS13_RoomOfOthers(t *testing.T) {
 			switch q := e.Child(archive.NS, "query"); {
 			case e.Is(framing.NSFraming, "close"):
 				return true
+			case e.Attr("to") == room && q == nil:
+				c.Sendf(`<iq xmlns='jabber:client' type='result' from='%s' id='%s'><query xmlns='http://jabber.org/protocol/disco#info'>`+
+					`<identity category='conference' type='text'/><feature var='%s'/></query></iq>`, room, e.Attr("id"), archive.NS)
 			case e.Attr("to") == room+"/ada":
 				c.Sendf(`<presence xmlns='jabber:client' from='%s/ada' to='%s'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='participant'/><status code='110'/></x></presence>`, room, c.JID)
-			case e.Attr("to") == room && q != nil:
+			case e.Attr("to") == room:
 				for i, message := range []string{
 					`type='groupchat' from='` + room + `/grace' id='m1'><body>to all</body>`,
 					`type='chat' from='` + grace + `' id='m2'><body>forged</body>`,
@@ -282,11 +280,17 @@ func TestS13_RoomOfOthers(t *testing.T) {
 		})
 	})
 	ada := enter(t, "ada@localhost", peer.URL, room)
-	s := ada.until("what the room has to say", func(s *state.State) bool { return archive.CaughtUp(s, room) })
+	s := ada.until("what the room has to say", func(s *state.State) bool { return caughtUp(s, room) })
 	if c := s.Chat(state.Groupchat.With(room)); c == nil || c.Timeline.Len() != 1 || c.Timeline.Last().Body != "to all" {
 		t.Errorf("in the room: %+v", c)
 	}
 	if c := s.Chat(grace); c != nil {
 		t.Errorf("a room has spoken for somebody else: %+v", c.Timeline.Last())
 	}
+}
+
+// caughtUp reports whether a catch-up with an archive has come to its end.
+func caughtUp(s *state.State, archive jid.JID) bool {
+	c := s.Coverage(state.Part{Archive: archive})
+	return len(c.Ranges) > 0 && c.Open.IsZero() && !c.Fill.Loading
 }

@@ -1,9 +1,13 @@
-// Package chat sends and receives messages between two people (RFC 6121 §5).
+// Package chat sends and receives messages between two people (RFC 6121 §5) and in rooms
+// (XEP-0045 §7.4).
 //
 // A message is in the state, as queued, before it is given to the stream. It is marked as on
 // the server only when the server has confirmed it. If a connection is lost before that, the
 // archive is read first, and only messages that it does not have are retried, with the same
 // id and their original time.
+//
+// In a room a message is on the server when the room has sent it back to us. What is written while
+// we are not in the room waits until we are, and until it is known what was said there before.
 package chat
 
 import (
@@ -29,14 +33,25 @@ const longSubject = 500
 
 // New returns the feature.
 func New() *feature.Feature {
+	r := &reflections{waits: map[string]func(){}}
 	return &feature.Feature{
-		Name:  "chat (RFC 6121), message styling (XEP-0393)",
+		Name:  "chat (RFC 6121, XEP-0045), message styling (XEP-0393)",
 		Disco: []string{nsStyling},
 		Messages: map[framing.Name]feature.Handler{
-			{Space: framing.NSClient, Local: "message"}: receive,
+			{Space: framing.NSClient, Local: "message"}: r.receive,
 		},
+		Start: func(feature.Client) { r.forget() },
 		Acknowledged: func(c feature.Client, st *framing.Element) {
+			if st.Attr("type") == "groupchat" {
+				r.await(c, st)
+				return
+			}
 			markDelivery(c, st, state.Acked, "")
+		},
+		Observe: func(c feature.Client, ev state.Event) {
+			if ev, ok := ev.(state.RoomSettled); ok {
+				sendWaiting(c, state.Groupchat.With(ev.Room))
+			}
 		},
 		Lost:  onLost,
 		Retry: needsResend,
@@ -44,8 +59,9 @@ func New() *feature.Feature {
 	}
 }
 
-func receive(c feature.Client, st *feature.Stanza) {
-	if st.Conv.Kind() != state.Direct {
+func (r *reflections) receive(c feature.Client, st *feature.Stanza) {
+	room := st.Conv.Kind() == state.Groupchat
+	if room && st.Type != "groupchat" || st.Conv.Kind() == state.Private {
 		return
 	}
 	body, ok := onlyText(st.Element, "body")
@@ -54,7 +70,7 @@ func receive(c feature.Client, st *feature.Stanza) {
 	if body == "" && ok {
 		notice = unreadable(st.Element, st.By.Mine)
 	}
-	if !ok || body == "" && subject == "" && notice == "" {
+	if !ok || body == "" && (subject == "" || room) && notice == "" {
 		return
 	}
 	switch {
@@ -69,6 +85,7 @@ func receive(c feature.Client, st *feature.Stanza) {
 		ArchiveID: st.ArchiveID,
 		Author:    jid.JID(strings.Clone(string(st.By.JID))),
 		Mine:      st.By.Mine,
+		Nick:      nick(st.By),
 		Subject:   subject,
 		Body:      body,
 		Unstyled:  st.Child(nsStyling, "unstyled") != nil,
@@ -81,15 +98,32 @@ func receive(c feature.Client, st *feature.Stanza) {
 		m.Delivery = state.OnServer
 	}
 	conv := state.ConvID(strings.Clone(string(st.Conv)))
+	if room && m.Mine {
+		m.ID = r.back(c, conv, &m)
+	}
 	if st.Page != nil {
 		st.Page.Add(conv, m)
 		return
 	}
-	ev := state.MessageAdded{Conv: conv, Message: m, Carbon: st.Source != feature.Live}
+	ev := state.MessageAdded{Conv: conv, Message: m, Carbon: st.Source != feature.Live || st.Earlier}
 	if !ev.Carbon && !m.Mine && st.Type == "chat" {
 		ev.Resource = strings.Clone(st.From.Resource()) // a live message sets where answers go (RFC 6121 §5.1)
 	}
 	c.Emit(ev)
+	if room && m.Mine {
+		say(c, conv, m.ID, state.Acked, "")
+	}
+}
+
+// longestNick is how much of a nick is kept with a message, in bytes.
+const longestNick = 256
+
+// nick is how somebody in a room was called, as far as it is kept.
+func nick(by state.Author) string {
+	if by.Mine {
+		return ""
+	}
+	return strings.ToValidUTF8(strings.Clone(by.Nick[:min(len(by.Nick), longestNick)]), "")
 }
 
 // onlyText returns the body or subject, "" if there is none. Of several in different languages
@@ -144,6 +178,9 @@ func write(c feature.Client, in state.SendMessage) {
 	if before != nil {
 		return
 	}
+	if waits(c, in.Conv) {
+		return
+	}
 	m := ours(c, in.Conv, in.ID)
 	st := stanza(c, in.Conv, m)
 	if m.Late {
@@ -153,12 +190,14 @@ func write(c feature.Client, in state.SendMessage) {
 }
 
 func stanza(c feature.Client, conv state.ConvID, m *state.Message) *framing.Element {
-	to := conv.JID()
-	if chat := c.State().Chat(conv); chat != nil {
+	to, typ := conv.JID(), "chat"
+	if conv.Kind() == state.Groupchat {
+		typ = "groupchat"
+	} else if chat := c.State().Chat(conv); chat != nil {
 		to = to.WithResource(chat.Resource)
 	}
 	st := framing.New(framing.NSClient, "message").
-		Set("type", "chat").Set("to", to.String()).Set("id", m.ID).
+		Set("type", typ).Set("to", to.String()).Set("id", m.ID).
 		Add(framing.New(framing.NSClient, "body").AddText(m.Body),
 			framing.New(nsOriginID, "origin-id").Set("id", m.ID))
 	c.Decorate(st)
@@ -198,6 +237,9 @@ func retry(c feature.Client, in state.RetryMessage) {
 		return
 	}
 	feature.Emit(c, events)
+	if waits(c, in.Conv) {
+		return
+	}
 	m := ours(c, in.Conv, in.ID)
 	send(c, withDelay(stanza(c, in.Conv, m), m.At))
 }
@@ -213,16 +255,26 @@ func withDelay(st *framing.Element, at time.Time) *framing.Element {
 // markDelivery says of a message of ours how far it has come.
 func markDelivery(c feature.Client, st *framing.Element, how state.FactKind, problem string) {
 	if st.Is(framing.NSClient, "message") && st.Child(framing.NSClient, "body") != nil {
-		me := c.State().Account()
-		c.Emit(state.Filed{
-			Target: state.Target{Conv: convOf(st), Author: me, ID: st.Attr("id")},
-			Fact:   state.Fact{Kind: how, By: me, At: c.Now().UnixMicro(), Text: problem},
-		})
+		say(c, convOf(st), st.Attr("id"), how, problem)
 	}
 }
 
+func say(c feature.Client, conv state.ConvID, id string, how state.FactKind, problem string) {
+	me := c.State().Account()
+	c.Emit(state.Filed{
+		Target: state.Target{Conv: conv, Author: me, ID: id},
+		Fact:   state.Fact{Kind: how, By: me, At: c.Now().UnixMicro(), Text: problem},
+	})
+}
+
 // convOf returns the conversation of a message that we send.
-func convOf(st *framing.Element) state.ConvID { return state.Direct.With(jid.JID(st.Attr("to"))) }
+func convOf(st *framing.Element) state.ConvID {
+	if to := jid.JID(st.Attr("to")); st.Attr("type") == "groupchat" {
+		return state.Groupchat.With(to)
+	} else {
+		return state.Direct.With(to)
+	}
+}
 
 func onLost(c feature.Client, st *framing.Element, err error) {
 	if m := ours(c, convOf(st), st.Attr("id")); err != nil && (m == nil || m.Delivery == state.Queued) {
@@ -245,6 +297,8 @@ func needsResend(c feature.Client, st *framing.Element) bool {
 	switch {
 	case m == nil || m.Delivery != state.Queued:
 		return false // the archive has it
+	case waits(c, convOf(st)):
+		return false // the room will have it when we are in it again
 	case m.Late:
 		withDelay(st, m.At)
 	case c.Now().Sub(m.At) > stream.Stale:

@@ -31,7 +31,7 @@ func New() *feature.Feature {
 			{Space: NS, Local: "gone"}:      s.stopped,
 		},
 		Decorate: func(_ feature.Client, st *framing.Element) {
-			if st.Is(framing.NSClient, "message") && st.Child(framing.NSClient, "body") != nil {
+			if st.Is(framing.NSClient, "message") && st.Attr("type") != "groupchat" && st.Child(framing.NSClient, "body") != nil {
 				st.Add(framing.New(NS, "active"))
 			}
 		},

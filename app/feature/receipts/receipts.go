@@ -22,7 +22,7 @@ func New() *feature.Feature {
 		},
 		Lost: resend,
 		Decorate: func(_ feature.Client, st *framing.Element) {
-			if st.Is(framing.NSClient, "message") && st.Child(framing.NSClient, "body") != nil {
+			if st.Is(framing.NSClient, "message") && st.Attr("type") != "groupchat" && st.Child(framing.NSClient, "body") != nil {
 				st.Add(framing.New(NS, "request"))
 			}
 		},

@@ -1,0 +1,89 @@
+package chat
+
+import (
+	"time"
+
+	"natter/app/feature"
+	"natter/app/state"
+	"natter/framing"
+)
+
+// reflections are the messages of ours that rooms have not sent back to us, by id: each has a
+// function that stops its timer.
+type reflections struct{ waits map[string]func() }
+
+// unreflected is how long a room may take to send a message back, once our server has it. Some
+// gateways never do.
+const unreflected = 30 * time.Second
+
+func (r *reflections) forget() {
+	for id, stop := range r.waits {
+		stop()
+		delete(r.waits, id)
+	}
+}
+
+// await counts a message as sent if the room does not send it back.
+func (r *reflections) await(c feature.Client, st *framing.Element) {
+	conv, id := convOf(st), st.Attr("id")
+	if m := ours(c, conv, id); m == nil || m.Delivery != state.Queued {
+		return
+	}
+	r.waits[id] = c.After(unreflected, func() {
+		delete(r.waits, id)
+		if c.State().Room(conv.JID()).In() {
+			say(c, conv, id, state.Acked, "")
+		}
+	})
+}
+
+// back returns our id of a message that a room has sent back. A room that does not promise to keep
+// ids may have given it another: then it is the oldest with its text that has not come back.
+func (r *reflections) back(c feature.Client, conv state.ConvID, m *state.Message) string {
+	id := m.ID
+	if room := c.State().Room(conv.JID()); room != nil && !room.StableIDs && ours(c, conv, id) == nil {
+		if chat := c.State().Chat(conv); chat != nil {
+			for _, o := range chat.Timeline.Newest(mostWaiting) {
+				if o.Mine && o.Delivery == state.Queued && o.Body == m.Body {
+					id = o.ID
+					break
+				}
+			}
+		}
+	}
+	if stop := r.waits[id]; stop != nil {
+		stop()
+		delete(r.waits, id)
+	}
+	return id
+}
+
+// mostWaiting is among how many of the newest messages of a room those are looked for that it does
+// not have.
+const mostWaiting = 500
+
+// waits reports whether what is written waits until we are in a room.
+func waits(c feature.Client, conv state.ConvID) bool {
+	if conv.Kind() != state.Groupchat {
+		return false
+	}
+	room := c.State().Room(conv.JID())
+	return room == nil || room.Step != state.Inside
+}
+
+// sendWaiting sends what was written before we were in a room, and what was sent and has not come
+// back. What is in the outbox leaves by itself.
+func sendWaiting(c feature.Client, conv state.ConvID) {
+	chat := c.State().Chat(conv)
+	if chat == nil {
+		return
+	}
+	for _, m := range chat.Timeline.Newest(mostWaiting) {
+		if !m.Mine || m.Delivery != state.Queued || c.State().Outgoing(m.ID) != nil {
+			continue
+		}
+		if st := stanza(c, conv, m); needsResend(c, st) {
+			send(c, st)
+		}
+	}
+}

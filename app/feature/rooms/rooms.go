@@ -1,0 +1,446 @@
+// Package rooms enters rooms and stays in them (XEP-0045): joining, who is there, the subject,
+// leaving. Messages are those of package chat.
+//
+// A room counts once it has let us in: until then, and after we have left, nothing that comes from
+// its address changes anything. Those who are there already come before our own presence, and
+// become part of the state with it, all at once.
+package rooms
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"natter/app/feature"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/app/stream"
+	"natter/framing"
+)
+
+// Namespaces of XEP-0045 and what rooms say of themselves.
+const (
+	NS        = "http://jabber.org/protocol/muc"
+	NSUser    = "http://jabber.org/protocol/muc#user"
+	NSOwner   = "http://jabber.org/protocol/muc#owner"
+	nsInfo    = "http://jabber.org/protocol/disco#info"
+	nsForm    = "jabber:x:data"
+	nsDelay   = "urn:xmpp:delay"
+	nsID      = "urn:xmpp:occupant-id:0"
+	nsArchive = "urn:xmpp:mam:2"
+	nsSID     = "urn:xmpp:sid:0"
+)
+
+const (
+	// patience is how long a room may take to let us in, or to say what was said before.
+	patience = 30 * time.Second
+	// mostCome is how many of those who are there are noted until we are.
+	mostCome = 50_000
+	// mostHistory is how many old messages are wanted of a room without an archive.
+	mostHistory = "50"
+	// longest is how many bytes of a subject, a nick or an id are kept.
+	longestSubject, longestNick, longestID = 4096, 1023, 256
+)
+
+// pauses are how long it is until a room is entered again that has closed, or does not answer, for
+// reasons that pass.
+var pauses = []time.Duration{30 * time.Second, 2 * time.Minute, 10 * time.Minute}
+
+// New returns the feature.
+func New() *feature.Feature {
+	r := &rooms{visits: map[jid.JID]*visit{}}
+	return &feature.Feature{
+		Name:  "rooms (XEP-0045)",
+		Disco: []string{NS},
+		Messages: map[framing.Name]feature.Handler{
+			{Space: framing.NSClient, Local: "subject"}: r.subject,
+		},
+		Presences: map[framing.Name]feature.Handler{
+			{Space: framing.NSClient, Local: "presence"}: r.presence,
+			{Space: framing.NSClient, Local: "error"}:    r.refused,
+		},
+		Start: func(c feature.Client) {
+			r.forget()
+			r.returnToAll(c)
+		},
+		Resumed: func(c feature.Client, _ bool) { r.returnToAll(c) },
+		Do:      r.do,
+	}
+}
+
+// rooms has the visits to rooms in this stream.
+type rooms struct{ visits map[jid.JID]*visit }
+
+// visit is our way into a room, and our being there.
+type visit struct {
+	nick  string
+	came  []state.Occupant // who is there, until we are
+	first bool             // the person has just wanted it: what stands in the way is theirs to answer
+	tries int
+	stop  func() // stops the timer
+}
+
+func (r *rooms) forget() {
+	for room, v := range r.visits {
+		v.stop()
+		delete(r.visits, room)
+	}
+}
+
+// visit begins a visit in the place of one that was.
+func (r *rooms) visit(room jid.JID, nick string) *visit {
+	v := &visit{nick: nick, stop: func() {}}
+	if old := r.visits[room]; old != nil {
+		old.stop()
+		v.tries = old.tries
+	}
+	r.visits[room] = v
+	return v
+}
+
+// returnToAll enters the rooms in which the person wants to be, in one flight. Another page may
+// have been in them: to enter once more does no harm, and brings who is there.
+func (r *rooms) returnToAll(c feature.Client) {
+	for room := range c.State().Rooms {
+		if r.visits[room.JID] != nil {
+			continue
+		}
+		if !room.Been {
+			c.Emit(state.RoomLeft{Room: room.JID}) // nobody answers any more what stood in the way
+			continue
+		}
+		c.Emit(state.RoomWanted{Room: room.JID})
+		v := r.visit(room.JID, room.Nick)
+		r.describe(c, room.JID, func(error) {})
+		r.enter(c, room.JID, v)
+	}
+}
+
+func (r *rooms) do(c feature.Client, in state.Intent) bool {
+	switch in := in.(type) {
+	case state.JoinRoom:
+		in.Room = in.Room.Bare()
+		feature.Emit(c, state.Shown(in, c.State()))
+		if room := c.State().Room(in.Room); room != nil && !room.In() {
+			r.join(c, room, in)
+		}
+	case state.LeaveRoom:
+		if room := c.State().Room(in.Room); room != nil {
+			r.leave(c, room)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// join enters a room that the person has asked for. What it says of itself comes first: whether it
+// is there, and who sees our address.
+func (r *rooms) join(c feature.Client, room *state.Room, in state.JoinRoom) {
+	if _, err := jid.Parse(string(room.JID) + "/" + room.Nick); err != nil || len(room.Nick) > longestNick {
+		c.Emit(state.RoomClosed{Room: room.JID, Problem: &state.Problem{
+			Kind: "bad-nick", Text: "Nobody can be called that in a room.", Advice: "Choose another nickname.", Field: "nick"}})
+		return
+	}
+	v := r.visit(room.JID, room.Nick)
+	v.first = true
+	r.describe(c, room.JID, func(err error) {
+		now := c.State().Room(room.JID)
+		if r.visits[room.JID] != v || now == nil {
+			return
+		}
+		var refused *framing.StanzaError
+		switch errors.As(err, &refused); {
+		case in.Create && refused != nil && refused.Condition == "item-not-found":
+		case refused != nil && refused.Condition == "item-not-found":
+			r.close(c, room.JID, &state.Problem{Kind: "no-room", Text: "There is no room at this address.", Advice: "Check the address, or create the room."}, "")
+			return
+		case refused != nil && refused.Condition != "forbidden" && refused.Condition != "not-allowed":
+			problem, moved := explain(refused, "", nil)
+			r.close(c, room.JID, problem, moved)
+			return
+		case now.ShowsAddresses && !now.Been && !in.Seen:
+			r.close(c, room.JID, &state.Problem{Kind: "shows-addresses", Text: "Everybody in this room sees your address.", Advice: "Join anyway?"}, "")
+			return
+		}
+		r.enter(c, room.JID, v)
+	})
+}
+
+// describe asks a room what it is.
+func (r *rooms) describe(c feature.Client, room jid.JID, done func(error)) {
+	iq := framing.New(framing.NSClient, "iq").Set("type", "get").Set("to", string(room)).Add(framing.New(nsInfo, "query"))
+	c.Request(iq, func(reply *framing.Element, err error) {
+		if errors.Is(err, stream.ErrDisconnected) {
+			return // the next stream asks again
+		}
+		if err == nil && c.State().Room(room) != nil {
+			c.Emit(state.RoomDescribed{Room: room, Info: info(reply.Child(nsInfo, "query"))})
+		}
+		done(err)
+	})
+}
+
+// info reads what a room says of itself.
+func info(query *framing.Element) (i state.RoomInfo) {
+	for _, el := range query.Elements() {
+		switch v := el.Attr("var"); {
+		case el.Is(nsInfo, "identity") && el.Attr("category") == "conference" && i.Name == "":
+			i.Name = short(el.Attr("name"), longestNick)
+		case !el.Is(nsInfo, "feature"):
+		case v == nsArchive:
+			i.Archive = true
+		case v == nsID:
+			i.OccupantIDs = true
+		case v == nsSID:
+			i.StanzaIDs = true
+		case v == NS+"#stable_id":
+			i.StableIDs = true
+		case v == "muc_nonanonymous":
+			i.ShowsAddresses = true
+		case v == "muc_membersonly":
+			i.MembersOnly = true
+		}
+	}
+	return i
+}
+
+// enter asks to be let in (XEP-0045 §7.2).
+func (r *rooms) enter(c feature.Client, j jid.JID, v *visit) {
+	room := c.State().Room(j)
+	history := framing.New(NS, "history")
+	switch last := lastOf(c, j); {
+	case room.Archive:
+		history.Set("maxstanzas", "0")
+	case last != nil:
+		history.Set("since", last.At.UTC().Format("2006-01-02T15:04:05Z"))
+	default:
+		history.Set("maxstanzas", mostHistory)
+	}
+	x := framing.New(NS, "x").Add(history)
+	if room.Password != "" {
+		x.Add(framing.New(NS, "password").AddText(room.Password))
+	}
+	st := framing.New(framing.NSClient, "presence").Set("to", string(j.WithResource(v.nick))).Set("id", c.NewID())
+	c.Decorate(st)
+	_ = c.Send(st.Add(x)) // without a connection the next stream does it
+	v.came = nil
+	v.stop()
+	v.stop = c.After(patience, func() {
+		if now := c.State().Room(j); now != nil && !now.In() {
+			r.failed(c, j, &state.Problem{Kind: "silent", Text: "The room does not answer.", Advice: "Try again later."}, "", true)
+		}
+	})
+}
+
+// lastOf is the last message of the newest that a room has, nil if there is none.
+func lastOf(c feature.Client, room jid.JID) *state.Message {
+	if chat := c.State().Chat(state.Groupchat.With(room)); chat != nil {
+		for _, m := range slices.Backward(chat.Timeline.Newest(100)) {
+			if m.Delivery != state.Queued && m.Delivery != state.Failed {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+// leave leaves a room, or gives up entering it.
+func (r *rooms) leave(c feature.Client, room *state.Room) {
+	if v := r.visits[room.JID]; v != nil {
+		v.stop()
+		delete(r.visits, room.JID)
+		_ = c.Send(framing.New(framing.NSClient, "presence").Set("type", "unavailable").
+			Set("to", string(room.JID.WithResource(room.Nick))).Set("id", c.NewID()))
+	}
+	c.Emit(state.RoomLeft{Room: room.JID})
+}
+
+// close notes that we are not in a room.
+func (r *rooms) close(c feature.Client, room jid.JID, problem *state.Problem, moved jid.JID) {
+	if v := r.visits[room]; v != nil {
+		v.stop()
+		v.came = nil
+	}
+	c.Emit(state.RoomClosed{Room: room, Problem: problem, Moved: moved})
+}
+
+// failed closes a room, and enters it again after a while if the reason passes.
+func (r *rooms) failed(c feature.Client, room jid.JID, problem *state.Problem, moved jid.JID, passes bool) {
+	r.close(c, room, problem, moved)
+	v, now := r.visits[room], c.State().Room(room)
+	if v == nil || now == nil || !now.Been || !passes {
+		return
+	}
+	pause := pauses[min(v.tries, len(pauses)-1)]
+	v.tries++
+	v.stop = c.After(pause, func() {
+		if now := c.State().Room(room); now != nil && !now.In() && c.State().Connection.Phase == state.Online {
+			c.Emit(state.RoomWanted{Room: room})
+			r.describe(c, room, func(error) {})
+			r.enter(c, room, v)
+		}
+	})
+}
+
+// presence is somebody who comes, changes or leaves.
+func (r *rooms) presence(c feature.Client, st *feature.Stanza) {
+	room, v := c.State().Room(st.From), r.visits[st.From.Bare()]
+	nick := st.From.Resource()
+	if room == nil || v == nil || nick == "" || len(nick) > longestNick || room.Step == state.Outside {
+		return
+	}
+	x := st.Only(NSUser, "x")
+	codes := statuses(x)
+	if st.Type == "unavailable" {
+		r.gone(c, room, nick, x, codes)
+		return
+	}
+	if st.Type != "" {
+		return
+	}
+	o := occupant(st, room, x)
+	if !room.In() {
+		self := slices.Contains(codes, "110") || nick == v.nick
+		if self {
+			o.ID = identity(st) // no other occupant has sent this
+		} else if len(v.came) >= mostCome {
+			return
+		}
+		if v.came = append(v.came, o); self {
+			r.entered(c, room, v, o, codes)
+		}
+		return
+	}
+	if old, _ := room.Occupants.Get(nick); old == nil || *old != o {
+		c.Emit(state.OccupantChanged{Room: room.JID, Occupant: o})
+	}
+}
+
+// entered notes that we are in the room.
+func (r *rooms) entered(c feature.Client, room *state.Room, v *visit, self state.Occupant, codes []string) {
+	v.stop()
+	v.nick, v.tries, v.first = self.Nick, 0, false
+	if slices.Contains(codes, "201") {
+		// It was made by our entering, and is locked until it is configured (XEP-0045 §10.1.2).
+		c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").Set("to", string(room.JID)).
+			Add(framing.New(NSOwner, "query").Add(framing.New(nsForm, "x").Set("type", "submit"))),
+			func(*framing.Element, error) { r.describe(c, room.JID, func(error) {}) })
+	}
+	came := v.came
+	v.came = nil
+	c.Emit(state.RoomEntered{Room: room.JID, Nick: self.Nick, Self: self.ID, Occupants: came})
+	v.stop = c.After(patience, func() { settled(c, room.JID) }) // some rooms have no subject
+}
+
+// gone is somebody who leaves, or we ourselves, by our own will or not.
+func (r *rooms) gone(c feature.Client, room *state.Room, nick string, x *framing.Element, codes []string) {
+	if !room.In() {
+		return
+	}
+	renamed := ""
+	if slices.Contains(codes, "303") {
+		renamed = x.Only(NSUser, "item").Attr("nick")
+	}
+	switch {
+	case !room.Me(nick):
+		c.Emit(state.OccupantLeft{Room: room.JID, Nick: strings.Clone(nick)})
+	case renamed != "" && len(renamed) <= longestNick:
+		c.Emit(state.NickChanged{Room: room.JID, Nick: strings.Clone(renamed)})
+		c.Emit(state.OccupantLeft{Room: room.JID, Nick: strings.Clone(nick)})
+		r.visits[room.JID].nick = strings.Clone(renamed)
+	default:
+		problem, moved := parted(x, codes)
+		r.failed(c, room.JID, problem, moved, problem.Kind == "shut-down" || problem.Kind == "lost")
+	}
+}
+
+// refused is the error for our wish to be let in.
+func (r *rooms) refused(c feature.Client, st *feature.Stanza) {
+	room, v := c.State().Room(st.From), r.visits[st.From.Bare()]
+	if room == nil || v == nil || room.Step != state.Entering {
+		return
+	}
+	refused := framing.ReadStanzaError(st.Element)
+	to := st.Only(framing.NSClient, "error").Child(framing.NSStanzaError, "gone").Text()
+	problem, moved := explain(refused, to, room)
+	r.failed(c, room.JID, problem, moved, refused.Type == "wait" && problem.Kind != "full")
+}
+
+// subject is what a room is about. It comes after what was said before (XEP-0045 §7.2.15).
+func (r *rooms) subject(c feature.Client, st *feature.Stanza) {
+	room := c.State().Room(st.Conv.JID())
+	if st.Conv.Kind() != state.Groupchat || !room.In() || st.Source != feature.Live || st.Child(framing.NSClient, "body") != nil {
+		return
+	}
+	if s := short(st.Only(framing.NSClient, "subject").Text(), longestSubject); s != room.Subject {
+		c.Emit(state.SubjectChanged{Room: room.JID, Subject: s})
+	}
+	if !room.Archive {
+		settled(c, room.JID)
+	}
+}
+
+// settled notes that what was said in a room before we came has come.
+func settled(c feature.Client, room jid.JID) {
+	if now := c.State().Room(room); now != nil && now.Step == state.Arriving {
+		c.Emit(state.RoomSettled{Room: room})
+	}
+}
+
+// occupant reads who somebody is.
+func occupant(st *feature.Stanza, room *state.Room, x *framing.Element) state.Occupant {
+	item := x.Only(NSUser, "item")
+	o := state.Occupant{
+		Nick: strings.Clone(st.From.Resource()),
+		JID:  jid.JID(strings.Clone(string(jid.JID(item.Attr("jid")).Bare()))),
+		Role: roles[item.Attr("role")], Affiliation: affiliations[item.Attr("affiliation")],
+		Show: state.Available,
+	}
+	switch show := state.Show(st.Only(framing.NSClient, "show").Text()); show {
+	case state.ChatShow, state.Away, state.XA, state.DND:
+		o.Show = state.Show(strings.Clone(string(show)))
+	}
+	if room.OccupantIDs {
+		o.ID = identity(st)
+	}
+	return o
+}
+
+// identity is the occupant-id of a presence (XEP-0421), "" if there is none. From a room that does
+// not say that it adds them an occupant may have sent it.
+func identity(st *feature.Stanza) string {
+	if id := st.Only(nsID, "occupant-id").Attr("id"); len(id) <= longestID {
+		return strings.Clone(id)
+	}
+	return ""
+}
+
+var roles = map[string]state.Role{"visitor": state.Visitor, "participant": state.Participant, "moderator": state.Moderator}
+
+var affiliations = map[string]state.Affiliation{
+	"outcast": state.Outcast, "member": state.Member, "admin": state.Admin, "owner": state.Owner,
+}
+
+// statuses are the status codes of XEP-0045 §15.6.
+func statuses(x *framing.Element) (codes []string) {
+	for _, el := range x.Elements() {
+		if el.Is(NSUser, "status") {
+			codes = append(codes, el.Attr("code"))
+		}
+	}
+	return codes
+}
+
+// short is the beginning of a text, as a copy.
+func short(text string, most int) string {
+	if len(text) > most {
+		for !utf8.RuneStart(text[most]) {
+			most--
+		}
+		text = text[:most]
+	}
+	return strings.Clone(text)
+}

@@ -1,0 +1,11 @@
+package rooms_test
+
+import (
+	"testing"
+
+	"natter/app/feature/chat"
+	"natter/app/feature/featuretest"
+	"natter/app/feature/rooms"
+)
+
+func TestStories(t *testing.T) { featuretest.Run(t, rooms.New, chat.New) }

@@ -1,0 +1,401 @@
+package state
+
+import (
+	"strconv"
+	"strings"
+
+	"natter/app/jid"
+	"natter/app/state/tree"
+)
+
+// Room is a room (XEP-0045) in which the person is or wants to be.
+type Room struct {
+	Rev      uint64  `json:"-"`
+	JID      jid.JID `json:"jid"`                // bare
+	Nick     string  `json:"nick"`               // ours there, or the one we ask for
+	Password string  `json:"password,omitempty"` // of the room
+	Self     string  `json:"self,omitempty"`     // our own occupant-id there (XEP-0421), "" if unknown
+	Been     bool    `json:"been,omitempty"`     // we have been in it
+	Subject  string  `json:"subject,omitempty"`
+	RoomInfo
+	Stay      `json:"-"`                   // see the table stays
+	Occupants *tree.Map[string, *Occupant] `json:"-"` // by nick; see the table occupants
+}
+
+// RoomInfo is what a room says about itself (XEP-0045 §6.4).
+type RoomInfo struct {
+	Name           string `json:"name,omitempty"`
+	Archive        bool   `json:"archive,omitempty"`     // it has an archive (XEP-0313)
+	OccupantIDs    bool   `json:"occupants,omitempty"`   // it says which messages are of one occupant (XEP-0421)
+	StanzaIDs      bool   `json:"stanzaIDs,omitempty"`   // its stanza-ids count (XEP-0359)
+	StableIDs      bool   `json:"stable,omitempty"`      // it does not change the ids of messages
+	ShowsAddresses bool   `json:"addresses,omitempty"`   // all occupants see our address
+	MembersOnly    bool   `json:"membersOnly,omitempty"` // nobody else is let in
+}
+
+// Stay is how far we are in a room.
+type Stay struct {
+	Step    Step     `json:"step,omitempty"`
+	Problem *Problem `json:"problem,omitempty"` // why we are not in it, nil if nothing went wrong
+	Moved   jid.JID  `json:"moved,omitempty"`   // where the room is now
+}
+
+// Step is a step on the way into a room.
+type Step int
+
+const (
+	Outside  Step = iota
+	Entering      // we have asked to be let in
+	Arriving      // we are in, and what was said before is on its way
+	Inside        // we are in and have heard what was said before
+)
+
+// In reports whether we are in the room: what comes from there counts.
+func (r *Room) In() bool { return r != nil && r.Step >= Arriving }
+
+// Occupant is somebody in a room.
+type Occupant struct {
+	Nick        string      `json:"nick"`
+	ID          string      `json:"id,omitempty"`  // XEP-0421
+	JID         jid.JID     `json:"jid,omitempty"` // the real one, bare, if the room tells
+	Role        Role        `json:"role,omitempty"`
+	Affiliation Affiliation `json:"affiliation,omitempty"`
+	Show        Show        `json:"show,omitempty"`
+}
+
+// Role is what an occupant may do now (XEP-0045 §5.1).
+type Role uint8
+
+const (
+	NoRole Role = iota
+	Visitor
+	Participant
+	Moderator
+)
+
+// Affiliation is how somebody is connected with a room (XEP-0045 §5.2).
+type Affiliation uint8
+
+const (
+	NoAffiliation Affiliation = iota
+	Outcast
+	Member
+	Admin
+	Owner
+)
+
+// idMark stands before an occupant-id where else a nick stands. No nick has it: XML cannot carry it.
+const idMark = "\x01"
+
+// Author returns who has sent something from a nick in the room, with an occupant-id if it has
+// one: the id says who they are whatever they are called, so that whoever takes over a nick is
+// somebody else. Without one a nick is ours only in what comes live. What has no nick comes from
+// the room itself.
+func (r *Room) Author(account jid.JID, nick, id string, live bool) Author {
+	a := Author{JID: r.JID, Nick: nick}
+	known := id != "" && r.OccupantIDs
+	switch {
+	case nick == "":
+		return a
+	case known && r.Self != "":
+		a.Mine = id == r.Self
+	case live:
+		a.Mine = r.Me(nick)
+	}
+	switch {
+	case a.Mine:
+		a.JID = account
+	case known:
+		a.JID = r.JID.WithResource(idMark + id)
+	default:
+		a.JID = r.JID.WithResource(nick)
+	}
+	return a
+}
+
+// Me reports whether a nick is ours, which is sure only while we are in the room.
+func (r *Room) Me(nick string) bool { return r.In() && nick == r.Nick }
+
+// Room returns the room with this address, nil if the person is not in it and does not want to be.
+func (s *State) Room(j jid.JID) *Room {
+	r, _ := s.rooms.Get(j.Bare())
+	return r
+}
+
+// Rooms calls yield for each room, by address.
+func (s *State) Rooms(yield func(*Room) bool) {
+	for it := s.rooms.Iterator(); !it.Done(); {
+		if _, r, _ := it.Next(); !yield(r) {
+			return
+		}
+	}
+}
+
+// RoomsSince returns the addresses of the rooms that are new, different or gone since another state.
+func (s *State) RoomsSince(o *State) (changed []jid.JID) {
+	tree.Diff(o.rooms, s.rooms, func(j jid.JID, _, _ *Room) { changed = append(changed, j) })
+	return changed
+}
+
+// MostRooms is how many rooms there are at most, and mostOccupants how many of those who are in one
+// are kept.
+const (
+	MostRooms     = 1000
+	mostOccupants = 50_000
+)
+
+func (s *State) setRoom(r *Room) {
+	r.Rev = s.Rev
+	s.rooms = s.rooms.Set(r.JID, r)
+}
+
+// changeRoom changes a room that there is.
+func (s *State) changeRoom(j jid.JID, change func(*Room)) {
+	if r := s.Room(j); r != nil {
+		next := *r
+		change(&next)
+		if next != *r {
+			s.setRoom(&next)
+		}
+	}
+}
+
+func newOccupants() *tree.Map[string, *Occupant] {
+	return tree.New[string, *Occupant](strings.Compare)
+}
+
+// RoomWanted: the person wants to be in a room.
+type RoomWanted struct {
+	Room           jid.JID
+	Nick, Password string // as before if ""
+}
+
+func (ev RoomWanted) apply(s *State) {
+	if s.Room(ev.Room) == nil {
+		if s.rooms.Len() >= MostRooms {
+			return
+		}
+		s.setRoom(&Room{JID: ev.Room.Bare(), Nick: jid.Unescape(s.Account().Local()), Occupants: newOccupants()})
+	}
+	s.changeRoom(ev.Room, func(r *Room) {
+		if ev.Nick != "" {
+			r.Nick = ev.Nick
+		}
+		if ev.Password != "" {
+			r.Password = ev.Password
+		}
+		r.Problem, r.Moved = nil, ""
+		if !r.In() {
+			r.Step = Entering
+		}
+	})
+}
+
+// RoomDescribed: a room has said what it is.
+type RoomDescribed struct {
+	Room jid.JID
+	Info RoomInfo
+}
+
+func (ev RoomDescribed) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) { r.RoomInfo = ev.Info })
+}
+
+// RoomEntered: we are in a room, under this nick, and who else is.
+type RoomEntered struct {
+	Room       jid.JID
+	Nick, Self string
+	Occupants  []Occupant
+}
+
+func (ev RoomEntered) apply(s *State) {
+	all := newOccupants()
+	for i := range ev.Occupants {
+		if o := &ev.Occupants[i]; all.Len() < mostOccupants {
+			all = all.Set(o.Nick, o)
+		}
+	}
+	s.changeRoom(ev.Room, func(r *Room) {
+		r.Nick, r.Self, r.Been, r.Occupants = ev.Nick, ev.Self, true, all
+		r.Stay = Stay{Step: Arriving}
+	})
+	ChatStarted{Groupchat.With(ev.Room)}.apply(s)
+}
+
+// RoomSettled: what was said in a room before we came has come.
+type RoomSettled struct{ Room jid.JID }
+
+func (ev RoomSettled) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) {
+		if r.Step == Arriving {
+			r.Step = Inside
+		}
+	})
+}
+
+// RoomClosed: we are not in a room, and why.
+type RoomClosed struct {
+	Room    jid.JID
+	Problem *Problem
+	Moved   jid.JID
+}
+
+func (ev RoomClosed) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) {
+		r.Stay, r.Occupants = Stay{Problem: ev.Problem, Moved: ev.Moved}, newOccupants()
+	})
+}
+
+// RoomLeft: the person does not want to be in a room any more.
+type RoomLeft struct{ Room jid.JID }
+
+func (ev RoomLeft) apply(s *State) { s.rooms = s.rooms.Delete(ev.Room.Bare()) }
+
+// OccupantChanged: somebody came into a room, or is no longer as they were.
+type OccupantChanged struct {
+	Room     jid.JID
+	Occupant Occupant
+}
+
+func (ev OccupantChanged) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) {
+		if _, known := r.Occupants.Get(ev.Occupant.Nick); r.In() && (known || r.Occupants.Len() < mostOccupants) {
+			r.Occupants = r.Occupants.Set(ev.Occupant.Nick, &ev.Occupant)
+		}
+	})
+}
+
+// OccupantLeft: nobody in a room has this nick any more.
+type OccupantLeft struct {
+	Room jid.JID
+	Nick string
+}
+
+func (ev OccupantLeft) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) {
+		if _, there := r.Occupants.Get(ev.Nick); there {
+			r.Occupants = r.Occupants.Delete(ev.Nick)
+		}
+	})
+}
+
+// NickChanged: our nick in a room is another.
+type NickChanged struct {
+	Room jid.JID
+	Nick string
+}
+
+func (ev NickChanged) apply(s *State) { s.changeRoom(ev.Room, func(r *Room) { r.Nick = ev.Nick }) }
+
+// SubjectChanged: this is what a room is about now.
+type SubjectChanged struct {
+	Room    jid.JID
+	Subject string
+}
+
+func (ev SubjectChanged) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) { r.Subject = ev.Subject })
+}
+
+func (r *Room) Where() (table, key string) { return "rooms", string(r.JID) }
+
+func (r *Room) put(s *State) {
+	row := *r
+	row.Stay, row.Occupants = Stay{}, newOccupants()
+	if old := s.Room(r.JID); old != nil {
+		row.Stay, row.Occupants = old.Stay, old.Occupants
+	}
+	s.setRoom(&row)
+}
+
+func (r *Room) drop(s *State) { RoomLeft{r.JID}.apply(s) }
+
+// row returns the room without what is true only now, so that two can be compared.
+func (r *Room) row() Room {
+	kept := *r
+	kept.Rev, kept.Stay, kept.Occupants = 0, Stay{}, nil
+	return kept
+}
+
+// eachRoom calls f for each room that differs; was is one without anything in it if there was none,
+// and is is nil if it is gone.
+func (d *difference) eachRoom(f func(was, is *Room)) {
+	tree.Diff(d.before.rooms, d.after.rooms, func(_ jid.JID, was, is *Room) {
+		if was == nil {
+			was = &Room{JID: is.JID, Occupants: newOccupants()}
+		}
+		f(was, is)
+	})
+}
+
+func changedRooms(d *difference, put, drop func(Value)) {
+	d.eachRoom(func(was, is *Room) {
+		switch {
+		case is == nil:
+			drop(&Room{JID: was.JID})
+		case was.row() != is.row() || was.Rev == 0:
+			row := is.row()
+			put(&row)
+		}
+	})
+}
+
+// staying says how far we are in a room.
+type staying struct {
+	Room jid.JID
+	Stay
+}
+
+func (st *staying) Where() (table, key string) { return "stays", string(st.Room) }
+func (*staying) drop(*State)                   {}
+
+func (st *staying) put(s *State) { s.changeRoom(st.Room, func(r *Room) { r.Stay = st.Stay }) }
+
+func changedStays(d *difference, put, _ func(Value)) {
+	d.eachRoom(func(was, is *Room) {
+		if is != nil && was.Stay != is.Stay {
+			put(&staying{is.JID, is.Stay})
+		}
+	})
+}
+
+// seat says who is in a room.
+type seat struct {
+	Room jid.JID
+	Occupant
+}
+
+func (o *seat) Where() (table, key string) { return "occupants", string(o.Room) + "/" + o.Nick }
+
+func (o *seat) put(s *State) {
+	s.changeRoom(o.Room, func(r *Room) {
+		taken := o.Occupant
+		r.Occupants = r.Occupants.Set(o.Nick, &taken)
+	})
+}
+
+func (o *seat) drop(s *State) { OccupantLeft{o.Room, o.Nick}.apply(s) }
+
+func changedOccupants(d *difference, put, drop func(Value)) {
+	d.eachRoom(func(was, is *Room) {
+		if is == nil {
+			return // they go with it
+		}
+		tree.Diff(was.Occupants, is.Occupants, func(nick string, _, o *Occupant) {
+			if o == nil {
+				drop(&seat{is.JID, Occupant{Nick: nick}})
+				return
+			}
+			put(&seat{is.JID, *o})
+		})
+	})
+}
+
+// FreeNick returns a nick like one that is taken.
+func FreeNick(nick string) string {
+	base := strings.TrimRight(nick, "0123456789")
+	if n, err := strconv.Atoi(nick[len(base):]); err == nil && n < 1000 && base != "" {
+		return base + strconv.Itoa(n+1)
+	}
+	return nick + "2"
+}
