@@ -7,26 +7,27 @@ import (
 // Limits are the budgets that keep one client, or a server somebody forgot, from
 // using up the machine (CVE-2021-32918). A zero field means that of DefaultLimits.
 type Limits struct {
-	Accounts    int
-	Connections int // at once, of everybody
-	PerAddress  int // connections at once of one remote address
-	Sessions    int // of one account, those waiting for a resume included
-	Devices     int // of one account that have tokens; the one that expires first gives way
-	Roster      int // contacts of one account
-	Archived    int // messages of one account or room; older ones give way
-	Stored      int // bytes of all archives; the sender's oldest messages give way
-	Offline     int // messages waiting for one account
-	Queue       int // stanzas sent and not acknowledged (XEP-0198)
-	Outbox      int // elements waiting for a client that does not read
-	Page        int // archive results in one answer
-	Rooms       int
-	Made        int // rooms of one account's making
-	Occupants   int // clients in one room
-	Joined      int // rooms one session is in
-	Nodes       int // of one account (XEP-0163)
-	Items       int // of one node
-	Published   int // bytes of one account's items
-	Note        int // bytes of what a room keeps of somebody: a presence, a subject, a field of a form
+	Accounts     int
+	Connections  int // at once, of everybody
+	PerAddress   int // connections at once of one remote address
+	Sessions     int // of one account, those waiting for a resume included
+	Devices      int // of one account that have tokens; the one that expires first gives way
+	Roster       int // contacts of one account
+	Archived     int // messages of one account or room; older ones give way
+	Stored       int // bytes of all archives; the sender's oldest messages give way
+	Offline      int // messages waiting for one account
+	Queue        int // stanzas sent and not acknowledged (XEP-0198)
+	Outbox       int // elements waiting for a client that does not read
+	Page         int // archive results in one answer
+	Rooms        int
+	Made         int // rooms of one account's making
+	Occupants    int // clients in one room
+	Affiliations int // people a room knows, and invitations that nobody has answered
+	Joined       int // rooms one session is in
+	Nodes        int // of one account (XEP-0163)
+	Items        int // of one node
+	Published    int // bytes of one account's items
+	Note         int // bytes of what a room keeps of somebody: a presence, a subject, a field of a form
 
 	BytesBefore int // of one element before authentication (XEP-0478)
 	BytesAfter  int // and after
@@ -54,26 +55,27 @@ type Limits struct {
 
 // DefaultLimits suit one machine and a handful of people.
 var DefaultLimits = Limits{
-	Accounts:    100,
-	Connections: 200,
-	PerAddress:  100,
-	Sessions:    5,
-	Devices:     20,
-	Roster:      200,
-	Archived:    5_000,
-	Stored:      64 << 20,
-	Offline:     100,
-	Queue:       500,
-	Outbox:      1_000,
-	Page:        50,
-	Rooms:       500,
-	Made:        20,
-	Occupants:   200,
-	Joined:      250,
-	Nodes:       50,
-	Items:       1_000,
-	Published:   512 << 10,
-	Note:        4 << 10,
+	Accounts:     100,
+	Connections:  200,
+	PerAddress:   100,
+	Sessions:     5,
+	Devices:      20,
+	Roster:       200,
+	Archived:     5_000,
+	Stored:       64 << 20,
+	Offline:      100,
+	Queue:        500,
+	Outbox:       1_000,
+	Page:         50,
+	Rooms:        500,
+	Made:         20,
+	Occupants:    200,
+	Affiliations: 500,
+	Joined:       250,
+	Nodes:        50,
+	Items:        1_000,
+	Published:    512 << 10,
+	Note:         4 << 10,
 
 	BytesBefore: 64 << 10,
 	BytesAfter:  256 << 10,
@@ -105,7 +107,7 @@ func (l Limits) withDefaults() Limits {
 		{&d.Accounts, &l.Accounts}, {&d.Connections, &l.Connections}, {&d.PerAddress, &l.PerAddress},
 		{&d.Sessions, &l.Sessions}, {&d.Devices, &l.Devices}, {&d.Roster, &l.Roster}, {&d.Archived, &l.Archived}, {&d.Stored, &l.Stored},
 		{&d.Offline, &l.Offline}, {&d.Queue, &l.Queue}, {&d.Outbox, &l.Outbox}, {&d.Page, &l.Page},
-		{&d.Rooms, &l.Rooms}, {&d.Made, &l.Made}, {&d.Occupants, &l.Occupants}, {&d.Joined, &l.Joined}, {&d.Note, &l.Note},
+		{&d.Rooms, &l.Rooms}, {&d.Made, &l.Made}, {&d.Occupants, &l.Occupants}, {&d.Affiliations, &l.Affiliations}, {&d.Joined, &l.Joined}, {&d.Note, &l.Note},
 		{&d.Nodes, &l.Nodes}, {&d.Items, &l.Items}, {&d.Published, &l.Published},
 		{&d.BytesBefore, &l.BytesBefore}, {&d.BytesAfter, &l.BytesAfter}, {&d.Depth, &l.Depth}, {&d.Iterations, &l.Iterations},
 		{&d.Failures, &l.Failures}, {&d.LoginRetries, &l.LoginRetries}, {&d.BindRetries, &l.BindRetries},

@@ -36,8 +36,11 @@ const (
 	nsCaps        = "http://jabber.org/protocol/caps" // XEP-0115
 	nsBookmarks   = "urn:xmpp:bookmarks:1"            // XEP-0402
 	nsMUC         = "http://jabber.org/protocol/muc"  // XEP-0045
-	nsUser        = "http://jabber.org/protocol/muc#user"
-	nsRoomInfo    = "http://jabber.org/protocol/muc#roominfo"
-	nsSelfPing    = "http://jabber.org/protocol/muc#self-ping-optimization" // XEP-0410
-	nsHats        = "urn:xmpp:hats:0"                                       // XEP-0317
+	nsUser        = nsMUC + "#user"
+	nsAdmin       = nsMUC + "#admin"
+	nsOwner       = nsMUC + "#owner"
+	nsRoomConfig  = nsMUC + "#roomconfig"
+	nsRoomInfo    = nsMUC + "#roominfo"
+	nsSelfPing    = nsMUC + "#self-ping-optimization" // XEP-0410
+	nsHats        = "urn:xmpp:hats:0"                 // XEP-0317
 )

@@ -55,6 +55,7 @@ func (o *occupant) seat(client jid.JID) int {
 }
 
 func (o *occupant) presence() *framing.Element { return o.clients[len(o.clients)-1].presence }
+func (o *occupant) client() jid.JID            { return o.clients[len(o.clients)-1].client }
 
 func (r *room) affiliation(of jid.JID) affiliation { return r.affiliations[of.Bare()] }
 
@@ -102,11 +103,26 @@ func (s *Server) roomPresence(r *room, p *framing.Element, to jid.JID) {
 	case o == nil && wanted == nil:
 		// A client that thinks it is in has missed that it is not.
 		s.turnAway(p, "not-acceptable")
+	case o != nil && o.nick != to.Resource() && !s.changeNick(r, o, p, to.Resource()):
 	case o == nil || wanted != nil:
 		s.join(r, p, to, wanted)
 	default:
 		s.update(r, o, p)
 	}
+}
+
+// changeNick gives an occupant another nick, which all hear of from the old one, or refuses
+// it (XEP-0045 §7.6).
+func (s *Server) changeNick(r *room, o *occupant, p *framing.Element, nick string) bool {
+	if r.occupants[nick] != nil {
+		s.turnAway(p, "conflict")
+		return false
+	}
+	s.present(r, o, s.reflected(r, o, unavailable), change{nick: nick, codes: []string{"303"}})
+	delete(r.occupants, o.nick)
+	o.nick = nick
+	r.occupants[nick] = o
+	return true
 }
 
 // turnAway refuses presence with an error that names the protocol (XEP-0045 §7.2).
@@ -120,6 +136,12 @@ func (s *Server) turnAway(p *framing.Element, condition string) {
 func (s *Server) join(r *room, p *framing.Element, to jid.JID, wanted *framing.Element) {
 	from := jid.JID(p.Attr("from"))
 	var codes []string
+	if g, moved := s.graves[to.Bare()]; moved && r == nil {
+		e := errorReply(p, "gone")
+		e.Child(framing.NSClient, "error").First().AddText("xmpp:" + g.to.String() + "?join")
+		s.post(with(e, framing.New(nsMUC, "x")))
+		return
+	}
 	if r == nil {
 		made, condition := s.create(to.Bare(), from)
 		if condition != "" {
@@ -136,6 +158,7 @@ func (s *Server) join(r *room, p *framing.Element, to jid.JID, wanted *framing.E
 	if o == nil {
 		o = &occupant{nick: to.Resource(), person: from.Bare(), role: r.roleOf(from)}
 		r.occupants[o.nick] = o
+		delete(r.invited, o.person)
 	}
 	if r.clients[from] == nil {
 		r.clients[from] = o
@@ -148,9 +171,6 @@ func (s *Server) join(r *room, p *framing.Element, to jid.JID, wanted *framing.E
 		if other != o {
 			s.post(addressed(r.sight(other, other.presence(), change{}, r.trusts(o)), r.address(other), from))
 		}
-	}
-	if nick := jid.JID(p.Attr("to")).Resource(); nick != o.nick {
-		codes = append(codes, "210")
 	}
 	if r.nonAnonymous {
 		codes = append(codes, "100")
@@ -170,7 +190,7 @@ func (s *Server) admission(r *room, o *occupant, from jid.JID, wanted *framing.E
 	switch {
 	case r.entry(from) != "":
 		return r.entry(from)
-	case r.password != "" && wanted.Child(nsMUC, "password").Text() != r.password && a < owner:
+	case r.protected && wanted.Child(nsMUC, "password").Text() != r.password && a < owner:
 		return "not-authorized"
 	case o != nil && o.person != from.Bare(), now != nil && now != o:
 		return "conflict"
@@ -189,6 +209,9 @@ func (s *Server) admission(r *room, o *occupant, from jid.JID, wanted *framing.E
 // codes to the client alone.
 func (s *Server) update(r *room, o *occupant, p *framing.Element, codes ...string) {
 	from := jid.JID(p.Attr("from"))
+	if nick := jid.JID(p.Attr("to")).Resource(); nick != o.nick {
+		codes = append(codes, "210")
+	}
 	i := o.seat(from)
 	o.clients = append(slices.Delete(o.clients, i, i+1), seat{from, ownMemory(s.reflected(r, o, p).String())})
 	s.present(r, o, o.presence(), change{}, codes...)
@@ -244,7 +267,10 @@ func (s *Server) session(j jid.JID) *session {
 
 // change is what presence says beside how an occupant is now.
 type change struct {
-	codes []string // of status
+	codes  []string // of status
+	nick   string   // it will have
+	actor  string   // the nick of the one who wanted it
+	reason string
 }
 
 // present sends presence of an occupant to all in the room: to a room of n clients n
@@ -266,7 +292,8 @@ func (s *Server) present(r *room, o *occupant, p *framing.Element, c change, cod
 	}
 	s.fanout += len(r.clients) - 1
 	for i, client := range o.clients {
-		c := change{append([]string{"110"}, c.codes...)}
+		c := c
+		c.codes = append([]string{"110"}, c.codes...)
 		if i == len(o.clients)-1 {
 			c.codes = append(c.codes, codes...)
 		}
@@ -279,13 +306,24 @@ func (r *room) trusts(o *occupant) bool { return r.nonAnonymous || o.role == mod
 
 // sight is presence of an occupant with what the room says about it.
 func (r *room) sight(o *occupant, p *framing.Element, c change, open bool) *framing.Element {
-	item := framing.New(nsUser, "item").Set("affiliation", r.affiliation(o.person).String()).Set("role", o.role.String())
-	if open {
-		item.Set("jid", o.clients[len(o.clients)-1].client.String())
-	}
-	x := framing.New(nsUser, "x").Add(item)
+	x := framing.New(nsUser, "x").Add(r.item(o, c, open))
 	for _, code := range c.codes {
 		x.Add(framing.New(nsUser, "status").Set("code", code))
 	}
 	return with(p, x)
+}
+
+// item says how an occupant stands, with its address to whom that is open.
+func (r *room) item(o *occupant, c change, open bool) *framing.Element {
+	e := framing.New(nsUser, "item").Set("affiliation", r.affiliation(o.person).String()).Set("role", o.role.String()).Set("nick", c.nick)
+	if open {
+		e.Set("jid", o.client().String())
+	}
+	if c.actor != "" {
+		e.Add(framing.New(nsUser, "actor").Set("nick", c.actor))
+	}
+	if c.reason != "" {
+		e.Add(framing.New(nsUser, "reason").AddText(c.reason))
+	}
+	return e
 }

@@ -19,6 +19,7 @@ type room struct {
 	affiliations map[jid.JID]affiliation // by bare address, none left out
 	occupants    map[string]*occupant    // by nick
 	clients      map[jid.JID]*occupant   // by the full address of each client
+	invited      map[jid.JID]jid.JID     // by whom, until they have answered
 	subject      *framing.Element        // its latest change, nil if there was none
 	archive      archive
 	locked       bool // its owner has not said yet how it shall be
@@ -28,15 +29,17 @@ type room struct {
 type settings struct {
 	name          string
 	description   string
-	password      string // "" if none is needed
-	persistent    bool   // it stays when everybody has left
-	public        bool   // it is in the list of rooms
+	password      string
+	protected     bool // it needs the password
+	persistent    bool // it stays when everybody has left
+	public        bool // it is in the list of rooms
 	membersOnly   bool
 	moderated     bool // newcomers have no voice
 	nonAnonymous  bool // all see everybody's address, not only moderators
 	archived      bool
-	openSubject   bool // who may write may change the subject
-	openInvites   bool // members may invite into a room for members only
+	openSubject   bool   // who may write may change the subject
+	openInvites   bool   // members may invite into a room for members only
+	whispers      string // who may write to one occupant: anyone, participants, moderators or none
 	mostOccupants int
 }
 
@@ -45,10 +48,11 @@ type settings struct {
 func (s *Server) newRoom(address, first jid.JID) *room {
 	r := &room{
 		jid:          address,
-		settings:     settings{public: true, archived: true, mostOccupants: s.lim.Occupants},
+		settings:     settings{public: true, archived: true, whispers: "anyone", mostOccupants: s.lim.Occupants},
 		affiliations: map[jid.JID]affiliation{first.Bare(): owner},
 		occupants:    make(map[string]*occupant),
 		clients:      make(map[jid.JID]*occupant),
+		invited:      make(map[jid.JID]jid.JID),
 	}
 	s.rooms[address] = r
 	return r
@@ -138,10 +142,12 @@ func (s *Server) roomMessage(r *room, m *framing.Element, to jid.JID) string {
 		return ""
 	case k == "groupchat" && !to.IsBare():
 		return "bad-request" // XEP-0045 §7.5
+	case k != "groupchat" && to.IsBare():
+		return s.mediate(r, o, m)
 	case o == nil:
 		return "not-acceptable" // XEP-0045 §7.4
 	case k != "groupchat":
-		return "service-unavailable"
+		return s.whisper(r, o, m, to)
 	case o.role < participant:
 		return "forbidden"
 	}
@@ -202,7 +208,7 @@ func roomHistory(s *Server, r *room, iq, q *framing.Element) (*framing.Element, 
 	switch {
 	case r.locked || !r.archived:
 		return nil, "item-not-found"
-	case o == nil && (r.entry(from) != "" || r.password != "" && r.affiliation(from) < member):
+	case o == nil && (r.entry(from) != "" || r.protected && r.affiliation(from) < member):
 		return nil, "forbidden"
 	}
 	trusted := o != nil && r.trusts(o) || r.affiliation(from) >= admin || r.nonAnonymous && r.affiliation(from) >= member

@@ -173,7 +173,7 @@ func TestRoomPresence(t *testing.T) {
 	t.Run("a nick is normal", func(t *testing.T) {
 		ada := demo(t).online(t, "ada", "a")
 		got := briefly(ada.join(lounge, "A\u030ada")) // Å in two code points
-		if got[1] != "\u00c5da owner moderator 110 210 170" {
+		if got[1] != "\u00c5da owner moderator 110 170 210" {
 			t.Errorf("got %q", got)
 		}
 	})

@@ -67,6 +67,8 @@ var ofRoom = requests{
 	{Space: nsItems, Local: "query"}:   {"get": roomItems},
 	{Space: nsPing, Local: "ping"}:     {"get": pong},
 	{Space: nsArchive, Local: "query"}: {"get": roomHistory, "set": roomHistory},
+	{Space: nsAdmin, Local: "query"}:   {"get": adminQuery, "set": adminQuery},
+	{Space: nsOwner, Local: "query"}:   {"get": ownerQuery, "set": ownerQuery},
 }
 
 // ofOccupant are requests to an occupant, which the room answers.
@@ -184,7 +186,7 @@ func roomInfo(s *Server, r *room, _, q *framing.Element) (*framing.Element, stri
 		{r.membersOnly, "muc_membersonly", "muc_open"},
 		{r.public, "muc_public", "muc_hidden"},
 		{r.persistent, "muc_persistent", "muc_temporary"},
-		{r.password != "", "muc_passwordprotected", "muc_unsecured"},
+		{r.protected, "muc_passwordprotected", "muc_unsecured"},
 		{r.moderated, "muc_moderated", "muc_unmoderated"},
 		{r.nonAnonymous, "muc_nonanonymous", "muc_semianonymous"},
 		{r.archived, nsArchive, ""},

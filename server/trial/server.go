@@ -76,6 +76,7 @@ type Server struct {
 	mu       sync.Mutex
 	accounts map[string]*account // by local part
 	rooms    map[jid.JID]*room
+	graves   map[jid.JID]grave // of rooms that have moved
 	conns    map[*conn]struct{}
 	streams  map[string]*session // those that can be resumed, by SM-ID
 	failures map[string]*bucket  // failed logins by remote address
@@ -128,6 +129,7 @@ func New(o Options) *Server {
 		secret:     make([]byte, 32),
 		accounts:   make(map[string]*account),
 		rooms:      make(map[jid.JID]*room),
+		graves:     make(map[jid.JID]grave),
 		conns:      make(map[*conn]struct{}),
 		streams:    make(map[string]*session),
 		failures:   make(map[string]*bucket),

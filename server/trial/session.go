@@ -102,6 +102,11 @@ func (s *Server) sweep() {
 	for _, r := range s.rooms {
 		s.stored -= r.archive.dropBefore(now.Add(-s.lim.Retention))
 	}
+	for address, g := range s.graves {
+		if now.Sub(g.at) >= s.lim.Retention {
+			delete(s.graves, address)
+		}
+	}
 	for remote, b := range s.failures {
 		b.fill(now)
 		if b.tokens >= b.burst {

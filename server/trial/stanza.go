@@ -95,6 +95,7 @@ var errorTypes = map[string]string{
 	"conflict":                "cancel",
 	"feature-not-implemented": "cancel",
 	"forbidden":               "auth",
+	"gone":                    "cancel",
 	"item-not-found":          "cancel",
 	"jid-malformed":           "modify",
 	"not-acceptable":          "modify",
