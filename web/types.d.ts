@@ -246,6 +246,7 @@ interface Document {
 
 // What web/build writes into <html>.
 interface DOMStringMap {
+  emoji: string;
   wasm: string;
   styles: string;
 }

@@ -46,9 +46,8 @@ func (d *said) blocks(blocks []text.Block) []app.UI {
 		case text.Code:
 			d.codes++
 			out = append(out, app.Div().Class("code").Body(
-				app.Div().Class("code-head").Body(
-					app.Span().Class("code-label").Text(legible.Name(b.Label)),
-					iconButton("copy", "Copy code", doCopyCode).DataSet("text", d.key).DataSet("number", strconv.Itoa(d.codes))),
+				app.Span().Class("code-label").Text(legible.Name(b.Label)),
+				iconButton("copy", "Copy code", doCopyCode).DataSet("text", d.key).DataSet("number", strconv.Itoa(d.codes)),
 				app.Pre().Dir("ltr").Body(app.Code().Text(legible.Body(b.Code)))))
 		default:
 			out = append(out, app.Div().Class("lines").Body(d.lines(b.Runs)...))

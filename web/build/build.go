@@ -39,6 +39,7 @@ var kinds = map[string]string{
 	".svg":         "image/svg+xml",
 	".png":         "image/png",
 	".json":        "application/json",
+	".txt":         "text/plain; charset=utf-8",
 	".webmanifest": "application/manifest+json",
 }
 
@@ -91,7 +92,7 @@ var within = []string{"tokens.css", "shell.css", "trusted.js", "start.js", "stor
 func (b *builder) addHashed(o options) error {
 	b.hash("app.wasm", o.wasm)
 	b.hash("wasm_exec.js", o.wasmExec)
-	for _, pattern := range []string{"*.js", "*.css", "icons/*"} {
+	for _, pattern := range []string{"*.js", "*.css", "icons/*", "emoji/*.txt"} {
 		names, err := fs.Glob(os.DirFS(o.source), pattern)
 		if err != nil {
 			return err

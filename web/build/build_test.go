@@ -451,3 +451,17 @@ func TestServed(t *testing.T) {
 		}
 	}
 }
+
+// Nobody waits long for the list of emoji.
+func TestEmoji_60kB(t *testing.T) {
+	for _, a := range mustBuild(t, sample(t)).Assets {
+		if !strings.HasPrefix(a.Path, "emoji/") {
+			continue
+		}
+		if size := a.Encoded["br"].Size; size == 0 || size > 60_000 || !a.Immutable {
+			t.Errorf("%s: %d bytes of %d, for ever: %t", a.Path, size, a.Size, a.Immutable)
+		}
+		return
+	}
+	t.Error("there is none")
+}

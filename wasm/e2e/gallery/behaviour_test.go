@@ -543,3 +543,33 @@ func TestFold_ShowMore(t *testing.T) {
 	}
 	inOrder(t, page)
 }
+
+// A line that is all styled, quoted or an action has the side of its own direction too, and what is a
+// block of a message stays within its bubble.
+func TestStyled_EachLine(t *testing.T) {
+	b, address := browser(t), serve(t)
+	for _, dir := range []string{"ltr", "rtl"} {
+		page := visit(t, b, address, "conversation", 1000, 700, false)
+		page.MustEval(`(dir) => { document.documentElement.dir = dir }`, dir)
+		page.MustEval(`() => receive("a line that makes the bubble as wide as it is\n*שלום*\n_short_\n> *مرحبا*\n> short\n~שלום~ hello\n\n\n> a\n` + "```\\nשלום\\n```" + `\nend")`)
+		page.MustWait(`() => [...document.querySelectorAll(".text")].at(-1).textContent.endsWith("end")`)
+		settled(page)
+		got := page.MustEval(`() => {
+			const text = [...document.querySelectorAll(".text")].at(-1);
+			const bubble = text.parentElement.getBoundingClientRect();
+			const side = (element) => {
+				const r = element.getBoundingClientRect();
+				if (r.left < bubble.left || r.right > bubble.right) return "out";
+				return Math.abs(r.left - bubble.left) < Math.abs(r.right - bubble.right) ? "l" : "r";
+			};
+			const range = document.createRange();
+			const quoted = text.querySelector(".quote").lastChild;
+			range.setStart(quoted, 1); // behind the end of the line above
+			range.setEnd(quoted, quoted.length);
+			return ["strong", "em", ".quote strong", "s"].map((s) => side(text.querySelector(s))).concat(side(range), side(text.querySelector("pre code"))).join(" ");
+		}`).Str()
+		if want := "r l r r l l"; got != want {
+			t.Errorf("%s: the lines stand at %q, want %q", dir, got, want)
+		}
+	}
+}
