@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"slices"
 	"sort"
 	"time"
 
@@ -88,8 +89,12 @@ func (s *Server) pages(r *archive, iq, q *framing.Element, owner jid.JID, shown 
 	if condition != "" {
 		return nil, condition
 	}
+	between, ok := wanted.within(r.entries)
+	if !ok {
+		return nil, "item-not-found"
+	}
 	var all []entry
-	for _, e := range r.entries {
+	for _, e := range between {
 		if wanted.matches(e) {
 			all = append(all, e)
 		}
@@ -99,24 +104,30 @@ func (s *Server) pages(r *archive, iq, q *framing.Element, owner jid.JID, shown 
 	if !ok {
 		return nil, "item-not-found"
 	}
-	for _, e := range all[p.from:p.to] {
-		found := framing.New(nsArchive, "result").Set("id", e.id).Set("queryid", q.Attr("queryid")).
-			Add(framing.New(nsForward, "forwarded").Add(
-				framing.New(nsDelay, "delay").Set("stamp", stamp(e.at)), shown(e)))
-		s.post(framing.New(framing.NSClient, "message").
-			Set("from", owner.String()).Set("to", iq.Attr("from")).Add(found))
-	}
 	fin := framing.New(nsArchive, "fin").Add(p.set(len(all), id))
 	if p.complete {
 		fin.Set("complete", "true")
+	}
+	found := all[p.from:p.to]
+	if q.Child(nsArchive, "flip-page") != nil {
+		slices.Reverse(found)
+	}
+	for _, e := range found {
+		one := framing.New(nsArchive, "result").Set("id", e.id).Set("queryid", q.Attr("queryid")).
+			Add(framing.New(nsForward, "forwarded").Add(
+				framing.New(nsDelay, "delay").Set("stamp", stamp(e.at)), shown(e)))
+		s.post(framing.New(framing.NSClient, "message").
+			Set("from", owner.String()).Set("to", iq.Attr("from")).Add(one))
 	}
 	return fin, ""
 }
 
 // query is what part of the archive is asked for.
 type query struct {
-	with       jid.JID
-	start, end time.Time
+	with              jid.JID
+	start, end        time.Time
+	beforeID, afterID string
+	ids               map[string]bool // nil for all of them
 	paging
 }
 
@@ -134,6 +145,15 @@ func readQuery(q *framing.Element) (query, string) {
 			w.start, err = time.Parse(time.RFC3339, value)
 		case "end":
 			w.end, err = time.Parse(time.RFC3339, value)
+		case "before-id":
+			w.beforeID = value
+		case "after-id":
+			w.afterID = value
+		case "ids":
+			w.ids = make(map[string]bool)
+			for _, v := range f.Elements() {
+				w.ids[v.Text()] = true
+			}
 		default:
 			return w, "feature-not-implemented" // XEP-0313 §4.1.5
 		}
@@ -148,12 +168,31 @@ func readQuery(q *framing.Element) (query, string) {
 	return w, ""
 }
 
+// within returns what of an archive is between the ids of the query. It fails if one of
+// the ids it names is not there (XEP-0313 §4.1.3).
+func (w query) within(all []entry) ([]entry, bool) {
+	from, to, seen := 0, len(all), 0
+	for i, e := range all {
+		if e.id == w.afterID {
+			from = i + 1
+		}
+		if e.id == w.beforeID {
+			to = i
+		}
+		if w.ids[e.id] {
+			seen++
+		}
+	}
+	ok := seen == len(w.ids) && (w.afterID == "" || from > 0) && (w.beforeID == "" || to < len(all))
+	return all[min(from, to):to], ok
+}
+
 func (w query) matches(e entry) bool {
 	other := e.with
 	if w.with.IsBare() {
 		other = other.Bare()
 	}
-	return (w.with == "" || w.with == other) &&
+	return (w.ids == nil || w.ids[e.id]) && (w.with == "" || w.with == other) &&
 		(w.start.IsZero() || !e.at.Before(w.start)) &&
 		(w.end.IsZero() || !e.at.After(w.end))
 }
@@ -163,5 +202,9 @@ func queryForm() *framing.Element {
 		field("with", "jid-single", ""),
 		field("start", "text-single", ""),
 		field("end", "text-single", ""),
+		field("before-id", "text-single", ""),
+		field("after-id", "text-single", ""),
+		field("ids", "list-multi", "").Add(framing.New(nsValidate, "validate").Set("datatype", "xs:string").
+			Add(framing.New(nsValidate, "open"))),
 	)
 }

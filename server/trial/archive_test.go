@@ -76,6 +76,11 @@ func TestArchive(t *testing.T) {
 		{"with, a page", filter("with", "bob@localhost"), "<max>2</max><before/>", "3 6", false},
 		{"with a client", filter("with", "grace@localhost/phone"), "", "1 2 4 5 7 8", true},
 		{"with another client", filter("with", "grace@localhost/desk"), "", "", true},
+		{"after an id", filter("after-id", ids[6]), "", "6 7 8", true},
+		{"before an id, a page", filter("before-id", ids[6]), "<max>2</max><before/>", "3 4", false},
+		{"between two ids", filter("after-id", ids[2]) + filter("before-id", ids[5]), "", "2 3", true},
+		{"between ids the wrong way round", filter("after-id", ids[5]) + filter("before-id", ids[2]), "", "", true},
+		{"by ids", `<field var='ids'><value>` + ids[4] + `</value><value>` + ids[2] + `</value></field>`, "", "1 3", true},
 		{"start", filter("start", "2026-01-02T03:11:05Z"), "", "6 7 8", true},
 		{"end", filter("end", "2026-01-02T03:06:05.000Z"), "", greeting + " 0 1", true},
 		{"start and end", filter("start", "2026-01-02T03:06:05Z") + filter("end", "2026-01-02T05:07:05+02:00"), "", "1 2", true},
@@ -94,6 +99,9 @@ func TestArchive(t *testing.T) {
 	for _, tc := range []struct{ name, form, set, want string }{
 		{"unknown id", "", "<after>nothing</after>", "<item-not-found"},
 		{"unknown id before", "", "<before>nothing</before>", "<item-not-found"},
+		{"unknown after-id", filter("after-id", "nothing"), "", "<item-not-found"},
+		{"unknown before-id", filter("before-id", "nothing"), "", "<item-not-found"},
+		{"one unknown of two ids", `<field var='ids'><value>` + ids[4] + `</value><value>nothing</value></field>`, "", "<item-not-found"},
 		{"unknown field", filter("x", "y"), "", "<feature-not-implemented"},
 		{"bad date", filter("start", "yesterday"), "", "<bad-request"},
 		{"bad max", "", "<max>-1</max>", "<bad-request"},
@@ -104,6 +112,17 @@ func TestArchive(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a page that is flipped", func(t *testing.T) {
+		got := ada.iq("set", "", `<query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><max>2</max><before/></set><flip-page/></query>`)
+		if len(got) != 3 || !has(got[0], "<body>8<") || !has(got[1], "<body>7<") || !has(got[2], "<last>"+ids[9]) {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("metadata", func(t *testing.T) {
+		if e := ada.answer("get", "", `<metadata xmlns='urn:xmpp:mam:2'/>`); !has(e, "<end id='"+ids[9]+"'") {
+			t.Error(e)
+		}
+	})
 	t.Run("form", func(t *testing.T) {
 		ada.send(`<iq xmlns='jabber:client' type='get' id='1'><query xmlns='urn:xmpp:mam:2'/></iq>`)
 		ada.want("var='with'")

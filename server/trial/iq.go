@@ -83,6 +83,7 @@ func both(f func(s *Server, x *session, iq, p *framing.Element)) handlers {
 var own = service{
 	{Space: nsRoster, Local: "query"}:       both((*Server).rosterQuery),
 	{Space: nsArchive, Local: "query"}:      both((*Server).history),
+	{Space: nsArchive, Local: "metadata"}:   get(metadata),
 	{Space: nsArchive, Local: "prefs"}:      both(preferences),
 	{Space: nsCarbons, Local: "enable"}:     set(carbonsOn),
 	{Space: nsCarbons, Local: "disable"}:    set(carbonsOff),
@@ -135,6 +136,11 @@ func preferences(_ *Server, x *session, iq, _ *framing.Element) {
 		Add(framing.New(nsArchive, "always"), framing.New(nsArchive, "never"))))
 }
 
+// metadata says from where to where the account's archive reaches.
+func metadata(_ *Server, x *session, iq, _ *framing.Element) {
+	x.send(result(iq).Add(x.account.archive.metadata()))
+}
+
 func version(_ *Server, x *session, iq, _ *framing.Element) {
 	x.send(result(iq).Add(versionOfUs()))
 }
@@ -158,7 +164,7 @@ func accountInfo(_ *Server, x *session, iq, q *framing.Element) {
 		return
 	}
 	answer := described("account", "registered", "",
-		nsInfo, nsItems, nsArchive, nsStanzaID, nsPing, nsVersion, nsPubSub)
+		nsInfo, nsItems, nsArchive, nsArchive+"#extended", nsStanzaID, nsPing, nsVersion, nsPubSub)
 	for _, f := range pubsubFeatures {
 		answer.Add(framing.New(nsInfo, "feature").Set("var", nsPubSub+"#"+f))
 	}

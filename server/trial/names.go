@@ -42,5 +42,12 @@ const (
 	nsRoomConfig  = nsMUC + "#roomconfig"
 	nsRoomInfo    = nsMUC + "#roominfo"
 	nsSelfPing    = nsMUC + "#self-ping-optimization" // XEP-0410
-	nsHats        = "urn:xmpp:hats:0"                 // XEP-0317
+	nsModerate    = "urn:xmpp:message-moderate:1"     // XEP-0425
+	nsRetract     = "urn:xmpp:message-retract:1"      // XEP-0424
+	nsModerateOld = "urn:xmpp:message-moderate:0"
+	nsRetractOld  = "urn:xmpp:message-retract:0"
+	nsFasten      = "urn:xmpp:fasten:0"                         // XEP-0422
+	nsValidate    = "http://jabber.org/protocol/xdata-validate" // XEP-0122
+	nsRegister    = "jabber:iq:register"                        // XEP-0077
+	nsHats        = "urn:xmpp:hats:0"                           // XEP-0317
 )

@@ -114,7 +114,7 @@ func (s *Server) roomPresence(r *room, p *framing.Element, to jid.JID) {
 // changeNick gives an occupant another nick, which all hear of from the old one, or refuses
 // it (XEP-0045 §7.6).
 func (s *Server) changeNick(r *room, o *occupant, p *framing.Element, nick string) bool {
-	if r.occupants[nick] != nil {
+	if r.occupants[nick] != nil || r.taken(nick, o.person) {
 		s.turnAway(p, "conflict")
 		return false
 	}
@@ -151,7 +151,7 @@ func (s *Server) join(r *room, p *framing.Element, to jid.JID, wanted *framing.E
 		r, codes = made, append(codes, "201")
 	}
 	o := r.occupants[to.Resource()]
-	if condition := s.admission(r, o, from, wanted); condition != "" {
+	if condition := s.admission(r, to.Resource(), from, wanted); condition != "" {
 		s.turnAway(p, condition)
 		return
 	}
@@ -183,16 +183,16 @@ func (s *Server) join(r *room, p *framing.Element, to jid.JID, wanted *framing.E
 }
 
 // admission returns the condition that keeps a client out of a room, "" if it may
-// come in with that nick, which o has already.
-func (s *Server) admission(r *room, o *occupant, from jid.JID, wanted *framing.Element) string {
-	now := r.clients[from]
+// come in with that nick.
+func (s *Server) admission(r *room, nick string, from jid.JID, wanted *framing.Element) string {
+	o, now := r.occupants[nick], r.clients[from]
 	a := r.affiliation(from)
 	switch {
 	case r.entry(from) != "":
 		return r.entry(from)
 	case r.protected && wanted.Child(nsMUC, "password").Text() != r.password && a < owner:
 		return "not-authorized"
-	case o != nil && o.person != from.Bare(), now != nil && now != o:
+	case o != nil && o.person != from.Bare(), o == nil && r.taken(nick, from):
 		return "conflict"
 	case now != nil:
 		return ""
@@ -217,18 +217,19 @@ func (s *Server) update(r *room, o *occupant, p *framing.Element, codes ...strin
 	s.present(r, o, o.presence(), change{}, codes...)
 }
 
-// leave lets a client out. If it was the last of its occupant, all see that leave.
-func (s *Server) leave(r *room, client jid.JID, p *framing.Element) {
+// leave lets a client out. If it was the last of its occupant, all see that leave, with
+// those codes.
+func (s *Server) leave(r *room, client jid.JID, p *framing.Element, codes ...string) {
 	o := r.clients[client]
 	p = s.reflected(r, o, p)
 	if len(o.clients) == 1 {
-		s.takeOut(r, o, p, change{})
+		s.takeOut(r, o, p, change{codes: codes})
 		return
 	}
 	s.forget(r, client)
 	gone := *o
 	gone.role = absent
-	s.post(addressed(r.sight(&gone, p, change{codes: []string{"110"}}, true), r.address(o), client))
+	s.post(addressed(r.sight(&gone, p, change{codes: append([]string{"110"}, codes...)}, true), r.address(o), client))
 	i := o.seat(client)
 	o.clients = slices.Delete(o.clients, i, i+1)
 	if i == len(o.clients) {

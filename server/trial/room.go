@@ -19,6 +19,7 @@ type room struct {
 	affiliations map[jid.JID]affiliation // by bare address, none left out
 	occupants    map[string]*occupant    // by nick
 	clients      map[jid.JID]*occupant   // by the full address of each client
+	nicks        map[string]jid.JID      // whom they are reserved for, in the room or not
 	invited      map[jid.JID]jid.JID     // by whom, until they have answered
 	subject      *framing.Element        // its latest change, nil if there was none
 	archive      archive
@@ -52,6 +53,7 @@ func (s *Server) newRoom(address, first jid.JID) *room {
 		affiliations: map[jid.JID]affiliation{first.Bare(): owner},
 		occupants:    make(map[string]*occupant),
 		clients:      make(map[jid.JID]*occupant),
+		nicks:        make(map[string]jid.JID),
 		invited:      make(map[jid.JID]jid.JID),
 	}
 	s.rooms[address] = r
@@ -138,8 +140,6 @@ func (r *room) address(o *occupant) jid.JID { return r.jid.WithResource(o.nick) 
 func (s *Server) roomMessage(r *room, m *framing.Element, to jid.JID) string {
 	o := r.clients[jid.JID(m.Attr("from"))]
 	switch k := kind(m); {
-	case k == "error":
-		return ""
 	case k == "groupchat" && !to.IsBare():
 		return "bad-request" // XEP-0045 §7.5
 	case k != "groupchat" && to.IsBare():
@@ -200,28 +200,46 @@ func (s *Server) delayed(r *room, at time.Time) *framing.Element {
 	return framing.New(nsDelay, "delay").Set("from", r.jid.String()).Set("stamp", stamp(at))
 }
 
-// roomHistory answers a query of the archive by somebody who could go in
-// (XEP-0313 §6.1.2).
-func roomHistory(s *Server, r *room, iq, q *framing.Element) (*framing.Element, string) {
-	from := jid.JID(iq.Attr("from"))
-	o := r.clients[from]
+// readable returns the condition that keeps somebody from the room's archive, ""
+// if they could come in (XEP-0313 §6.1.2).
+func (r *room) readable(by jid.JID) string {
 	switch {
 	case r.locked || !r.archived:
-		return nil, "item-not-found"
-	case o == nil && (r.entry(from) != "" || r.protected && r.affiliation(from) < member):
-		return nil, "forbidden"
+		return "item-not-found"
+	case r.clients[by] != nil:
+		return ""
+	case r.entry(by) != "", r.protected && r.affiliation(by) < member:
+		return "forbidden"
 	}
-	trusted := o != nil && r.trusts(o) || r.affiliation(from) >= admin || r.nonAnonymous && r.affiliation(from) >= member
+	return ""
+}
+
+// roomHistory answers a query of the room's archive.
+func roomHistory(s *Server, r *room, iq, q *framing.Element) (*framing.Element, string) {
+	from := jid.JID(iq.Attr("from"))
+	if condition := r.readable(from); condition != "" {
+		return nil, condition
+	}
+	o, a := r.clients[from], r.affiliation(from)
+	trusted := o != nil && r.trusts(o) || a >= admin || r.nonAnonymous && a >= member
 	if !trusted && asksWith(q) {
 		return nil, "forbidden" // it would tell who is who, XEP-0313 §4.1.1
 	}
 	return s.pages(&r.archive, iq, q, r.jid, func(e entry) *framing.Element {
-		if !trusted || e.with == "" {
+		if !trusted {
 			return e.m
 		}
 		return with(e.m, framing.New(nsUser, "x").Add(framing.New(nsUser, "item").
 			Set("affiliation", r.affiliation(e.with).String()).Set("jid", e.with.String())))
 	})
+}
+
+// roomMetadata says from where to where the room's archive reaches.
+func roomMetadata(_ *Server, r *room, iq, _ *framing.Element) (*framing.Element, string) {
+	if condition := r.readable(jid.JID(iq.Attr("from"))); condition != "" {
+		return nil, condition
+	}
+	return r.archive.metadata(), ""
 }
 
 func asksWith(q *framing.Element) bool {

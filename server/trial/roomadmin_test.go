@@ -436,3 +436,122 @@ func TestRoomWhisper(t *testing.T) {
 	ada.all()
 	bob.wantBodies("psst")
 }
+
+func TestRoomModerate(t *testing.T) {
+	const v1 = `<moderate id='ID' xmlns='urn:xmpp:message-moderate:1'><retract xmlns='urn:xmpp:message-retract:1'/><reason>rude</reason></moderate>`
+	const v0 = `<apply-to id='ID' xmlns='urn:xmpp:fasten:0'><moderate xmlns='urn:xmpp:message-moderate:0'><retract xmlns='urn:xmpp:message-retract:0'/><reason>rude</reason></moderate></apply-to>`
+	for name, request := range map[string]string{"version 1": v1, "version 0": v0} {
+		t.Run(name, func(t *testing.T) {
+			f, ada, grace, bob := tearoom(t, "")
+			bob.send(groupchat(tea, "milk is not tea"))
+			id := bob.all()[0].Child(nsStanzaID, "stanza-id").Attr("id")
+			request := strings.Replace(request, "ID", id, 1)
+			grace.all()
+			if e := grace.answer("set", tea, request); brief(e) != "forbidden" {
+				t.Error(e)
+			}
+			if e := ada.answer("set", tea, strings.Replace(request, id, "none", 1)); brief(e) != "item-not-found" {
+				t.Error(e)
+			}
+			if e := ada.answer("set", tea, request); e.Attr("type") != "result" {
+				t.Error(e)
+			}
+			m := grace.all()[0]
+			r := m.Child(nsRetract, "retract")
+			if by := r.Child(nsModerate, "moderated"); m.Attr("from") != tea || r.Attr("id") != id || by.Attr("by") != tea+"/ada" ||
+				by.Child(nsOccupant, "occupant-id") == nil || !has(r, "rude") || m.Child(nsFasten, "apply-to").Attr("id") != id {
+				t.Error(m)
+			}
+			got := grace.iq("set", tea, `<query xmlns='urn:xmpp:mam:2'/>`)
+			if len(got) != 3 || has(got[0], "milk") || !has(got[0], "<retracted ") || !has(got[0], "type='groupchat'") || !has(got[0], "from='"+tea+"/bob'") || !has(got[1], "<retract ") {
+				t.Errorf("the archive has %q", got)
+			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			total := 0
+			for _, a := range f.accounts {
+				for _, e := range a.archive.entries {
+					total += e.size
+				}
+			}
+			for _, r := range f.rooms {
+				for _, e := range r.archive.entries {
+					total += len(e.m.String())
+				}
+			}
+			if total != f.stored {
+				t.Errorf("%d bytes are stored, %d counted", total, f.stored)
+			}
+		})
+	}
+	t.Run("by somebody else than the room", func(t *testing.T) {
+		_, ada, _, bob := tearoom(t, "")
+		bob.send(`<message xmlns='jabber:client' type='groupchat' to='` + tea + `'><retract id='x' xmlns='urn:xmpp:message-retract:1'/></message>`)
+		bob.all()
+		if e := ada.all()[0]; e.Attr("from") != tea+"/bob" {
+			t.Error(e)
+		}
+	})
+}
+
+func TestRoomRegister(t *testing.T) {
+	const ask = `<query xmlns='jabber:iq:register'/>`
+	const node = `<query xmlns='http://jabber.org/protocol/disco#info' node='x-roomuser-item'/>`
+	want := func(nick string) string {
+		return `<query xmlns='jabber:iq:register'><x xmlns='jabber:x:data' type='submit'>` + filter("muc#register_roomnick", nick) + `</x></query>`
+	}
+	_, ada, grace, bob := tearoom(t, "")
+	if e := bob.answer("get", tea, ask); !has(e, "var='muc#register_roomnick'") || has(e, "<registered") {
+		t.Error(e)
+	}
+	for nick, condition := range map[string]string{"grace": "conflict", "": "bad-request"} {
+		if e := bob.answer("set", tea, want(nick)); brief(e) != condition {
+			t.Errorf("%q: %s", nick, e)
+		}
+	}
+	if e := bob.answer("set", tea, want("robert")); e.Attr("type") != "result" {
+		t.Error(e)
+	}
+	if e := bob.answer("get", tea, ask); !has(e, "<registered") || !has(e, "<username>robert") {
+		t.Error(e)
+	}
+	if e := bob.answer("get", tea, node); !has(e, "name='robert'") {
+		t.Error(e)
+	}
+	grace.send(`<presence xmlns='jabber:client' to='` + tea + `/robert'/>`)
+	if got := inTea(grace.all()); !slices.Equal(got, []string{"conflict"}) {
+		t.Errorf("got %q", got)
+	}
+	ada.iq("set", tea, admins(`<item nick='grace' role='none'/>`))
+	grace.all()
+	if got := inTea(grace.join(tea, "robert")); !slices.Equal(got, []string{"conflict"}) {
+		t.Errorf("got %q", got)
+	}
+	bob.send(`<presence xmlns='jabber:client' to='` + tea + `/robert'/>`)
+	if got := inTea(bob.all()); !slices.Contains(got, "robert none participant 110") {
+		t.Errorf("got %q", got)
+	}
+	bob.iq("set", tea, `<query xmlns='jabber:iq:register'><remove/></query>`)
+	if e := bob.answer("get", tea, node); has(e, "<identity") {
+		t.Error(e)
+	}
+}
+
+// A client that what the room sends does not reach is let out; one that dislikes a
+// stanza is not.
+func TestRoomBounce(t *testing.T) {
+	_, ada, _, bob := tearoom(t, "")
+	bounce := func(condition string) string {
+		return `<message xmlns='jabber:client' type='error' to='` + tea + `'><error type='cancel'><` + condition + ` xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>`
+	}
+	bob.send(bounce("not-acceptable"))
+	bob.all()
+	if got := inTea(ada.all()); got != nil {
+		t.Errorf("got %q", got)
+	}
+	bob.send(bounce("recipient-unavailable"))
+	bob.all()
+	if got := inTea(ada.all()); !slices.Equal(got, []string{"bob none none unavailable 333"}) {
+		t.Errorf("got %q", got)
+	}
+}

@@ -14,21 +14,36 @@ const conferenceName = "Rooms"
 // (XEP-0045). Who sent it is in its from, a full address.
 func (s *Server) muc(st *framing.Element, to jid.JID) {
 	r := s.rooms[to.Bare()]
-	condition := ""
-	switch st.Name.Local {
-	case "presence":
+	switch {
+	case st.Attr("type") == "error":
+		s.bounced(r, st)
+	case st.Name.Local == "presence":
 		s.roomPresence(r, st, to)
-	case "message":
-		if r == nil {
-			condition = "item-not-found"
-		} else {
-			condition = s.roomMessage(r, st, to)
-		}
-		if condition != "" {
+	case st.Name.Local == "iq":
+		s.roomIQ(r, st, to)
+	case r == nil:
+		s.refuse(st, "item-not-found")
+	default:
+		if condition := s.roomMessage(r, st, to); condition != "" {
 			s.refuse(st, condition)
 		}
-	case "iq":
-		s.roomIQ(r, st, to)
+	}
+}
+
+// unreachable are the errors that say that a client is not there any more.
+var unreachable = []string{"gone", "item-not-found", "recipient-unavailable", "redirect", "remote-server-not-found", "remote-server-timeout"}
+
+// bounced lets a client out that what the room sends does not reach (XEP-0045 §18.2).
+func (s *Server) bounced(r *room, st *framing.Element) {
+	from := jid.JID(st.Attr("from"))
+	if r == nil || r.clients[from] == nil {
+		return
+	}
+	for _, condition := range st.Child(framing.NSClient, "error").Elements() {
+		if condition.Name.Space == framing.NSStanzaError && slices.Contains(unreachable, condition.Name.Local) {
+			s.leave(r, from, unavailable, "333")
+			return
+		}
 	}
 }
 
@@ -40,12 +55,8 @@ func (s *Server) post(st *framing.Element) {
 	}
 }
 
-// refuse answers a stanza to a room with an error, unless it is one.
-func (s *Server) refuse(st *framing.Element, condition string) {
-	if st.Attr("type") != "error" {
-		s.post(errorReply(st, condition))
-	}
-}
+// refuse answers a stanza to a room with an error.
+func (s *Server) refuse(st *framing.Element, condition string) { s.post(errorReply(st, condition)) }
 
 // request is how a room, nil for the service, carries out a request of a client. It
 // returns what is in the result, or the condition to refuse it with.
@@ -63,12 +74,16 @@ var ofService = requests{
 
 // ofRoom are requests to a room.
 var ofRoom = requests{
-	{Space: nsInfo, Local: "query"}:    {"get": roomInfo},
-	{Space: nsItems, Local: "query"}:   {"get": roomItems},
-	{Space: nsPing, Local: "ping"}:     {"get": pong},
-	{Space: nsArchive, Local: "query"}: {"get": roomHistory, "set": roomHistory},
-	{Space: nsAdmin, Local: "query"}:   {"get": adminQuery, "set": adminQuery},
-	{Space: nsOwner, Local: "query"}:   {"get": ownerQuery, "set": ownerQuery},
+	{Space: nsInfo, Local: "query"}:        {"get": roomInfo},
+	{Space: nsItems, Local: "query"}:       {"get": roomItems},
+	{Space: nsPing, Local: "ping"}:         {"get": pong},
+	{Space: nsArchive, Local: "query"}:     {"get": roomHistory, "set": roomHistory},
+	{Space: nsArchive, Local: "metadata"}:  {"get": roomMetadata},
+	{Space: nsModerate, Local: "moderate"}: {"set": moderation},
+	{Space: nsFasten, Local: "apply-to"}:   {"set": oldModeration},
+	{Space: nsRegister, Local: "query"}:    {"get": nickForm, "set": registerNick},
+	{Space: nsAdmin, Local: "query"}:       {"get": adminQuery, "set": adminQuery},
+	{Space: nsOwner, Local: "query"}:       {"get": ownerQuery, "set": ownerQuery},
 }
 
 // ofOccupant are requests to an occupant, which the room answers.
@@ -80,7 +95,7 @@ var ofOccupant = requests{
 // occupant is for nobody.
 func (s *Server) roomIQ(r *room, iq *framing.Element, to jid.JID) {
 	kind := iq.Attr("type")
-	if kind == "result" || kind == "error" {
+	if kind == "result" {
 		return
 	}
 	payload := iq.First()
@@ -174,11 +189,21 @@ func conferenceItems(s *Server, _ *room, _, q *framing.Element) (*framing.Elemen
 }
 
 // roomInfo says of which kind a room is (XEP-0045 §6.4).
-func roomInfo(s *Server, r *room, _, q *framing.Element) (*framing.Element, string) {
-	if q.Attr("node") != "" || r.locked {
+func roomInfo(_ *Server, r *room, iq, q *framing.Element) (*framing.Element, string) {
+	switch {
+	case r.locked:
+		return nil, "item-not-found"
+	case q.Attr("node") == "x-roomuser-item": // XEP-0045 §7.12
+		answer := framing.New(nsInfo, "query").Set("node", q.Attr("node"))
+		if nick := r.reserved(jid.JID(iq.Attr("from"))); nick != "" {
+			answer.Add(framing.New(nsInfo, "identity").Set("category", "conference").Set("type", "text").Set("name", nick))
+		}
+		return answer, ""
+	case q.Attr("node") != "":
 		return nil, "item-not-found"
 	}
-	answer := described("conference", "text", r.title(), nsInfo, nsItems, nsPing, nsMUC, nsStanzaID, nsOccupant, nsSelfPing)
+	answer := described("conference", "text", r.title(), nsInfo, nsItems, nsPing, nsMUC, nsStanzaID, nsOccupant, nsSelfPing,
+		nsModerate, nsModerateOld, nsRegister)
 	for _, kind := range []struct {
 		is       bool
 		yes, not string
@@ -190,6 +215,7 @@ func roomInfo(s *Server, r *room, _, q *framing.Element) (*framing.Element, stri
 		{r.moderated, "muc_moderated", "muc_unmoderated"},
 		{r.nonAnonymous, "muc_nonanonymous", "muc_semianonymous"},
 		{r.archived, nsArchive, ""},
+		{r.archived, nsArchive + "#extended", ""},
 	} {
 		feature := kind.not
 		if kind.is {
