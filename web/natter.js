@@ -290,6 +290,7 @@ window.natterPage = (() => {
       dialog.addEventListener("click", (event) => event.target === dialog && tell("close"));
       dialog.showModal();
     }
+    for (const menu of document.querySelectorAll("[data-at]:not(:popover-open)")) openMenu(menu);
     if (focus) {
       const target = $(focus);
       if (target) {
@@ -303,6 +304,104 @@ window.natterPage = (() => {
     for (const chosen of document.querySelectorAll('.switcher-row[aria-selected="true"]')) {
       chosen.scrollIntoView({ block: "nearest" });
     }
+  }
+
+  // ---- The menu of a message. ----
+
+  let pointed = null; // where it was asked for with a pointer
+
+  function openMenu(menu) {
+    const row = log && log.querySelector(`[data-key="${menu.dataset.at}"]`);
+    const button = row && row.querySelector(".msg-more");
+    if (!button) return;
+    const from = document.activeElement;
+    menu.addEventListener("toggle", ({ newState }) => {
+      if (newState !== "closed") return;
+      if (menu.contains(document.activeElement) || document.activeElement === document.body)
+        (from && from.isConnected && from !== document.body ? from : button).focus({ preventScroll: true });
+      tell("menu-closed", { text: menu.dataset.at });
+    });
+    menu.showPopover();
+    const at = pointed || button.getBoundingClientRect();
+    pointed = null;
+    if (!narrow()) {
+      const { width, height } = menu.getBoundingClientRect();
+      const below = at.bottom + height < innerHeight - 8;
+      menu.style.left = `${Math.max(8, Math.min(at.left, innerWidth - width - 8))}px`;
+      menu.style.top = `${below ? at.bottom : Math.max(8, at.top - height)}px`;
+    }
+    menu.querySelector("[role=menuitem]").focus({ preventScroll: true });
+  }
+
+  const menuOf = (row) => tell("menu", { text: row.dataset.key });
+
+  document.addEventListener("contextmenu", (/** @type {At<MouseEvent>} */ event) => {
+    const row = event.target.closest("#log [data-key]");
+    if (!listener || !row || event.target.closest("a, button.chip") || String(getSelection())) return;
+    event.preventDefault();
+    if (event.clientX || event.clientY) pointed = new DOMRect(event.clientX, event.clientY);
+    menuOf(row);
+  });
+
+  // Safari on phones has no contextmenu for a long press.
+  let pressing = 0;
+  const release = () => clearTimeout(pressing);
+  document.addEventListener(
+    "touchstart",
+    (/** @type {At<TouchEvent>} */ event) => {
+      release();
+      const row = event.touches.length === 1 && event.target.closest("#log [data-key]");
+      if (row) pressing = setTimeout(() => row.isConnected && !String(getSelection()) && menuOf(row), 600);
+    },
+    { passive: true },
+  );
+  for (const event of ["touchmove", "touchend", "touchcancel", "contextmenu", "scroll"])
+    document.addEventListener(event, release, { passive: true, capture: true });
+
+  // step puts the focus on another one of some elements.
+  function step(event, all, at) {
+    const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? all.length - 1 : at - 1, Home: 0, End: all.length - 1 }[
+      event.key
+    ];
+    event.preventDefault();
+    return all[(to + all.length) % all.length];
+  }
+
+  // menuKey and rowKey report whether a key was for them.
+  function menuKey(event, menu) {
+    const items = [...menu.querySelectorAll("[role=menuitem]")];
+    if (["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key))
+      step(event, items, items.indexOf(event.target)).focus();
+    else if (event.key === "Tab") menu.hidePopover();
+    else return false;
+    return true;
+  }
+
+  // From the log the arrows lead to the messages in sight, and from one to the next.
+  function rowKey(event, row) {
+    const key = event.key;
+    const does = { ".": "menu", ContextMenu: "menu", "+": "react" }[key];
+    if (event.ctrlKey || event.metaKey || event.altKey || !log) return false;
+    if (row && (does || (key === "F10" && event.shiftKey))) {
+      event.preventDefault();
+      tell(/** @type {Command} */ (does || "menu"), { text: row.dataset.key });
+      return true;
+    }
+    if (key !== "ArrowUp" && key !== "ArrowDown") return false;
+    const rows = [...log.querySelectorAll("[data-key]")];
+    let next;
+    if (row) next = rows[rows.indexOf(row) + (key === "ArrowUp" ? -1 : 1)];
+    else {
+      const { top, bottom } = log.getBoundingClientRect();
+      const seen = rows.filter((r) => r.getBoundingClientRect().bottom > top && r.getBoundingClientRect().top < bottom);
+      next = seen.at(key === "ArrowUp" ? -1 : 0);
+    }
+    if (!next) return false;
+    event.preventDefault();
+    next.tabIndex = -1;
+    next.focus({ preventScroll: true });
+    next.scrollIntoView({ block: "nearest" });
+    return true;
   }
 
   // arrange puts the children of an element in an order of where each was, ~where for one
@@ -366,6 +465,9 @@ window.natterPage = (() => {
       tell(does, signal);
     };
 
+    const menu = target.closest('[role="menu"]');
+    const row = target.closest("#log [data-key]");
+    if (menu ? menuKey(event, menu) : !modal && (row || target.id === "log") && rowKey(event, row)) return;
     if (target.id === "message" && key === "Enter" && !event.shiftKey && !event.altKey) {
       event.preventDefault();
       send();

@@ -3,6 +3,7 @@
 
 // What the person can do; app/view/command.go has the same list, and a test compares the two.
 type Command =
+  | "about"
   | "accept"
   | "add"
   | "attention"
@@ -11,6 +12,7 @@ type Command =
   | "close"
   | "copy"
   | "copy-code"
+  | "copy-message"
   | "day"
   | "decline"
   | "decline-all"
@@ -20,6 +22,7 @@ type Command =
   | "discreet"
   | "dismiss"
   | "edge"
+  | "emoji"
   | "filter"
   | "give-password"
   | "hit"
@@ -28,6 +31,8 @@ type Command =
   | "leaving"
   | "link"
   | "load-missing"
+  | "menu"
+  | "menu-closed"
   | "message"
   | "more-hits"
   | "new"
@@ -36,6 +41,7 @@ type Command =
   | "open"
   | "password"
   | "presence"
+  | "react"
   | "reconnect"
   | "reload"
   | "remove"
@@ -55,6 +61,7 @@ type Command =
   | "switch-move"
   | "switch-text"
   | "theme"
+  | "toggle"
   | "turn"
   | "unfold";
 

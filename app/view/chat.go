@@ -305,6 +305,9 @@ func (r *message) Render() app.UI {
 	if !m.Mine && r.Tail {
 		row = append([]app.UI{avatar(string(m.Author), r.Name, "avatar-s", nil)}, row...)
 	}
+	if len(m.Reactions()) > 0 {
+		row = append(row, r.Desk.chips(m))
+	}
 	if m.Delivery == state.Failed {
 		why := m.Problem
 		if why == "" {
@@ -315,6 +318,8 @@ func (r *message) Render() app.UI {
 			app.Button().Type("button").Class("msg-retry").DataSet("do", string(doRetryMessage)).DataSet("text", m.ID).Text("Send now"),
 			app.Button().Type("button").Class("msg-retry").DataSet("do", string(doDeleteMessage)).DataSet("text", m.ID).Text("Delete")))
 	}
+	row = append(row, app.Button().Type("button").Class("msg-more").Aria("label", "More").Aria("haspopup", "menu").TabIndex(-1).
+		DataSet("do", string(doMenu)).DataSet("text", keyText(m.Key)))
 	article := app.Div().Class(class).Attr("role", "article").Aria("label", author+", "+r.Desk.clock(m.At)).
 		DataSet("key", keyText(m.Key))
 	if r.Found {

@@ -13,6 +13,7 @@ import (
 type Command string
 
 const (
+	doAbout         Command = "about"
 	doAccept        Command = "accept"
 	doAdd           Command = "add"
 	doAttention     Command = "attention" // the page got the focus or became visible
@@ -21,6 +22,7 @@ const (
 	doClose         Command = "close"
 	doCopy          Command = "copy"
 	doCopyCode      Command = "copy-code"
+	doCopyMessage   Command = "copy-message"
 	doDay           Command = "day" // a new day, or another time zone
 	doDecline       Command = "decline"
 	doDeclineAll    Command = "decline-all"
@@ -30,6 +32,7 @@ const (
 	doDiscreet      Command = "discreet"
 	doDismiss       Command = "dismiss"
 	doEdge          Command = "edge" // the log is near its top or bottom
+	doEmoji         Command = "emoji"
 	doFilter        Command = "filter"
 	doGivePassword  Command = "give-password"
 	doHit           Command = "hit"
@@ -38,6 +41,8 @@ const (
 	doLeaving       Command = "leaving"
 	doLink          Command = "link"
 	doLoadMissing   Command = "load-missing"
+	doMenu          Command = "menu"
+	doMenuClosed    Command = "menu-closed"
 	doMessage       Command = "message" // the text in the composer changed
 	doMoreHits      Command = "more-hits"
 	doNew           Command = "new"
@@ -46,6 +51,7 @@ const (
 	doOpen          Command = "open"
 	doPassword      Command = "password"
 	doPresence      Command = "presence"
+	doReact         Command = "react"
 	doReconnect     Command = "reconnect"
 	doReload        Command = "reload" // the page does it
 	doRemove        Command = "remove"
@@ -65,6 +71,7 @@ const (
 	doSwitchMove    Command = "switch-move"
 	doSwitchText    Command = "switch-text"
 	doTheme         Command = "theme"
+	doToggle        Command = "toggle"
 	doTurn          Command = "turn"
 	doUnfold        Command = "unfold"
 )
@@ -91,6 +98,15 @@ func init() {
 		doCopy:          func(d *desk, sig Signal) { d.platform.Copy(sig.Text) },
 		doCopyCode:      (*desk).copyCode,
 		doDetails:       func(d *desk, _ Signal) { d.details = !d.details; d.rev++ },
+
+		// A message.
+		doMenu:        (*desk).openMenu,
+		doMenuClosed:  (*desk).closeMenu,
+		doReact:       on((*desk).askEmoji),
+		doEmoji:       (*desk).emojiTyped,
+		doToggle:      (*desk).toggle,
+		doCopyMessage: on((*desk).copyMessage),
+		doAbout:       on((*desk).aboutMessage),
 
 		// The list, and the way between panes.
 		doOpen:     func(d *desk, sig Signal) { d.show(sig.Conv) },

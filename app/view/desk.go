@@ -50,6 +50,7 @@ type desk struct {
 	ticking  bool
 
 	dialog dialog
+	menu   string // the data-key of the message whose menu is open, "" if none is
 }
 
 func newDesk(model Model, platform Platform) *desk {
@@ -195,7 +196,7 @@ func (d *desk) show(conv state.ConvID) {
 	if conv != d.open {
 		d.stopTyping()
 		d.keep()
-		d.open, d.details = conv, false
+		d.open, d.details, d.menu = conv, false, ""
 		d.platform.SetPlace(string(conv))
 		d.opened = d.draft(conv)
 		d.seek = seek{}

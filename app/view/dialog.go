@@ -14,12 +14,14 @@ import (
 
 // dialog is what asks for attention in front of everything else.
 type dialog struct {
-	kind   string // "", "new", "switch", "keys", "leaving", "removing", "requests", "declining", "somebody-else", "password"
-	peer   jid.JID
-	text   string // what was typed in the switcher
-	chosen int    // the row of the switcher that Enter opens
-	fault  string
-	first  int // the first of the requests that are shown
+	kind string // "", "new", "switch", "keys", "leaving", "removing", "requests", "declining", "somebody-else", "password"
+	peer jid.JID
+	// message is the data-key of the one that it is about.
+	message string
+	text    string // what was typed in the switcher
+	chosen  int    // the row of the switcher that Enter opens
+	fault   string
+	first   int // the first of the requests that are shown
 	// The request that was answered and is still shown, and the one that gets the focus next.
 	answered, next jid.JID
 }
@@ -35,6 +37,8 @@ func (d *desk) ask(what dialog) {
 		d.settling.Focus = "password-again"
 	case "switch":
 		d.settling.Focus = "switch-text"
+	case "emoji":
+		d.settling.Focus = "emoji-text"
 	}
 }
 
@@ -200,6 +204,10 @@ func (m *modal) Render() app.UI {
 		return m.frame("New chat", m.newChat())
 	case "switch":
 		return app.Elem("dialog").Class("dialog switcher").DataSet("modal", "true").Aria("label", "Go to conversation").Body(m.switcher()...)
+	case "emoji":
+		return m.frame("Emoji", m.emoji())
+	case "about":
+		return m.frame("About this message", m.about())
 	case "keys":
 		return m.frame("Keyboard shortcuts", keys(d.mod()))
 	case "leaving":

@@ -1,0 +1,245 @@
+package view
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/legible"
+	"natter/app/state"
+)
+
+// can is what the person may do with a message.
+type can struct{ react, copy bool }
+
+func (d *desk) can(m *state.Message) (c can) {
+	chat := d.s.Chat(d.open)
+	if chat == nil {
+		return c
+	}
+	_, gone := m.Gone()
+	known := !gone && m.Delivery != state.Failed && chat.Of(m).ID != "" && !d.s.Connection.Elsewhere()
+	c.react = known
+	c.copy = m.Words() != ""
+	return c
+}
+
+// at returns the message of the open conversation in a place, as the page names it.
+func (d *desk) at(key string) *state.Message {
+	k, ok := parseKey(key)
+	if c := d.s.Chat(d.open); c != nil && ok {
+		return c.Timeline.Get(k)
+	}
+	return nil
+}
+
+// on is a command that is about a message: it does nothing if that is no longer there.
+func on(f func(*desk, *state.Message)) func(*desk, Signal) {
+	return func(d *desk, sig Signal) {
+		d.menu = ""
+		d.rev++
+		if m := d.at(sig.Text); m != nil {
+			f(d, m)
+		}
+	}
+}
+
+// openMenu shows the menu of a message.
+func (d *desk) openMenu(sig Signal) {
+	if d.at(sig.Text) != nil {
+		d.menu = sig.Text
+		d.rev++
+	}
+}
+
+// closeMenu is told when it has been closed without a choice.
+func (d *desk) closeMenu(sig Signal) {
+	if d.menu == sig.Text {
+		d.menu = ""
+		d.rev++
+	}
+}
+
+func (d *desk) drawMenu(rev uint64) app.UI {
+	if d.menu == "" {
+		return app.Div().Class("no-menu").Attr("hidden", "true")
+	}
+	return &actionMenu{Rev: rev, Desk: d, Key: d.menu}
+}
+
+// actionMenu is the menu of a message. There is one at a time: the rows have nothing of it but the
+// button that opens it.
+type actionMenu struct {
+	app.Compo
+
+	Rev  uint64
+	Desk *desk
+	Key  string
+}
+
+// CompoID implements app.DismountEnforcer: the page opens each menu once.
+func (a *actionMenu) CompoID() string { return a.Key }
+
+// Render implements app.Composer.
+func (a *actionMenu) Render() app.UI {
+	d := a.Desk
+	menu := app.Div().Class("menu actions").Attr("role", "menu").Attr("popover", "auto").Aria("label", "Message").DataSet("at", a.Key)
+	m := d.at(a.Key)
+	if m == nil {
+		return menu
+	}
+	var items []app.UI
+	can := d.can(m)
+	for _, it := range []struct {
+		may        bool
+		do         Command
+		icon, text string
+	}{
+		{can.react, doReact, "smile", "React"},
+		{can.copy, doCopyMessage, "copy", "Copy"},
+		{true, doAbout, "panel", "Details"},
+	} {
+		if it.may {
+			items = append(items, app.Button().Type("button").Class("menu-item").Attr("role", "menuitem").TabIndex(-1).
+				DataSet("do", string(it.do)).DataSet("text", a.Key).Body(icon(it.icon), app.Text(it.text)))
+		}
+	}
+	return menu.Body(items...)
+}
+
+// copyMessage copies what a message says.
+func (d *desk) copyMessage(m *state.Message) { d.platform.Copy(m.Words()) }
+
+// firstEmoji are those that are offered to react with.
+var firstEmoji = []string{"👍", "❤️", "😂", "😮", "😢", "🎉"}
+
+// askEmoji asks with what the person reacts to a message.
+func (d *desk) askEmoji(m *state.Message) {
+	if d.can(m).react {
+		d.ask(dialog{kind: "emoji", message: keyText(m.Key)})
+	}
+}
+
+// emoji asks for one.
+func (m *modal) emoji() app.UI {
+	d := m.Desk
+	own := ""
+	if about := d.at(d.dialog.message); about != nil {
+		own = about.Reaction(d.s.Us(d.open))
+	}
+	var first []app.UI
+	for _, e := range firstEmoji {
+		first = append(first, app.Button().Type("button").Class("emoji").DataSet("do", string(doToggle)).DataSet("text", d.dialog.message+" "+e).
+			Aria("pressed", strconv.FormatBool(slices.Contains(strings.Fields(own), e))).Text(e))
+	}
+	fault := d.dialog.fault
+	input := app.Input().Type("text").ID("emoji-text").Class("field-input").Name("text").AutoComplete(false).Attr("spellcheck", "false")
+	alert := app.P().ID("emoji-fault").Class("field-fault").Attr("role", "alert")
+	if fault != "" {
+		input = input.Aria("invalid", "true").Aria("describedby", "emoji-fault")
+		alert = alert.Text(fault)
+	}
+	return app.Form().DataSet("form", string(doEmoji)).Attr("novalidate", "true").Body(
+		app.Div().Class("emoji-first").Body(first...),
+		app.Label().Class("field-label").For("emoji-text").Text("Another emoji"),
+		input, alert,
+		app.Div().Class("dialog-actions").Body(
+			app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel"),
+			app.Button().Type("submit").Class("button-primary").Text("React")))
+}
+
+// emojiTyped reacts with what was typed.
+func (d *desk) emojiTyped(sig Signal) {
+	emoji := strings.TrimSpace(sig.Text)
+	d.rev++
+	if !legible.Emoji(emoji) {
+		d.dialog.fault, d.settling.Focus = "Type one emoji.", "emoji-text"
+		return
+	}
+	d.toggle(Signal{Text: d.dialog.message + " " + emoji})
+}
+
+// toggle reacts to a message with an emoji, or no longer.
+func (d *desk) toggle(sig Signal) {
+	key, emoji, _ := strings.Cut(sig.Text, " ")
+	m, c := d.at(key), d.s.Chat(d.open)
+	d.dialog = dialog{}
+	d.rev++
+	if m == nil || !d.can(m).react {
+		return
+	}
+	own := strings.Fields(m.Reaction(d.s.Us(d.open)))
+	if at := slices.Index(own, emoji); at >= 0 {
+		own = slices.Delete(own, at, at+1)
+	} else {
+		own = append(own, emoji)
+	}
+	d.model.Do(state.React{Of: c.Of(m), Emoji: strings.Join(own, " ")})
+}
+
+// mostChips is how many different reactions are shown with a message.
+const mostChips = 12
+
+// chips are the reactions to a message.
+func (d *desk) chips(m *state.Message) app.UI {
+	var chips []app.UI
+	us, all := d.s.Us(d.open), m.Reactions()
+	for i, r := range all {
+		if i == mostChips {
+			chips = append(chips, app.Button().Type("button").Class("chip").DataSet("do", string(doAbout)).DataSet("text", keyText(m.Key)).
+				Text("+"+strconv.Itoa(len(all)-i)))
+			break
+		}
+		chips = append(chips, app.Button().Type("button").Class("chip").DataSet("do", string(doToggle)).DataSet("text", keyText(m.Key)+" "+r.Emoji).
+			Aria("pressed", strconv.FormatBool(slices.Contains(r.By, us))).Title(d.names(r)).Text(r.Emoji+" "+strconv.Itoa(len(r.By))))
+	}
+	return app.Div().Class("chips").Body(chips...)
+}
+
+// mostNames is how many names of those who react are said.
+const mostNames = 20
+
+// names are those who have reacted.
+func (d *desk) names(r state.Reaction) string {
+	var names []string
+	for i, by := range r.By {
+		switch {
+		case i == mostNames:
+			return strings.Join(names, ", ") + " and " + strconv.Itoa(len(r.By)-i) + " others"
+		case by == d.s.Us(d.open):
+			names = append(names, "You")
+		default:
+			names = append(names, d.s.Name(by))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// aboutMessage shows what is known of a message.
+func (d *desk) aboutMessage(m *state.Message) {
+	d.ask(dialog{kind: "about", message: keyText(m.Key)})
+}
+
+// about is what is known of a message.
+func (m *modal) about() app.UI {
+	d := m.Desk
+	of, c := d.at(d.dialog.message), d.s.Chat(d.open)
+	if of == nil {
+		return app.Div()
+	}
+	var rows []app.UI
+	row := func(label string, body ...app.UI) {
+		rows = append(rows, app.Dt().Class("details-label").Text(label), app.Dd().Class("about-value").Body(body...))
+	}
+	row("From", app.Elem("bdi").Text(d.s.Name(of.Author)+" ("+of.Author.Shown()+")"))
+	row("Sent", app.Text(d.moment(of.At)))
+	if words, ok := marks[progress(c, of, d.s.Connection.Phase == state.Online)]; ok {
+		row("State", app.Text(words[1]))
+	}
+	for _, r := range of.Reactions() {
+		row(r.Emoji, app.Elem("bdi").Text(d.names(r)))
+	}
+	return app.Dl().Class("about").Body(rows...)
+}
