@@ -267,8 +267,7 @@ window.natterStore = (() => {
 
   // takes is what takes away what a message said, and said what is left of it, with what waits:
   // state.Message.Gone and state.MessageRow.Whole of Go.
-  const takes = ({ kind, by }, author) =>
-    (kind === "retracted" && by === author) || (kind === "moderated" && author.startsWith(by + "/"));
+  const takes = ({ kind, by }, author) => (kind === "retracted" && by === author) || kind === "moderated";
 
   function said({ author, subject, body, notice, facts = [], waiting = [] }) {
     const all = [...facts, ...waiting];

@@ -7,12 +7,14 @@ import (
 	"natter/app/feature/carbons"
 	"natter/app/feature/chat"
 	"natter/app/feature/chatstates"
+	"natter/app/feature/corrections"
 	"natter/app/feature/disco"
 	"natter/app/feature/markers"
 	"natter/app/feature/ping"
 	"natter/app/feature/presence"
 	"natter/app/feature/reactions"
 	"natter/app/feature/receipts"
+	"natter/app/feature/retractions"
 	"natter/app/feature/rooms"
 	"natter/app/feature/roster"
 	"natter/app/feature/version"
@@ -33,6 +35,8 @@ func All() []*feature.Feature {
 		markers.New(),
 		reactions.New(),
 		chatstates.New(),
+		corrections.New(),
+		retractions.New(),
 		disco.New(),
 		ping.New(),
 		version.New(),

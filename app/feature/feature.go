@@ -217,6 +217,28 @@ func (st *Stanza) Says(kind state.FactKind, author jid.JID, id, text string) sta
 	}
 }
 
+// Text returns the body or subject, "" if there is none. Of several in different languages
+// it returns the one without a language, or else the first. With two in the same language it
+// returns false, because one of them may be forged (RFC 6121 §5.2.3).
+func Text(message *framing.Element, local string) (string, bool) {
+	var found *framing.Element
+	langs := map[string]bool{}
+	for _, n := range message.Children {
+		if !n.Element.Is(framing.NSClient, local) {
+			continue
+		}
+		lang := n.Element.Lang()
+		if langs[lang] {
+			return "", false
+		}
+		langs[lang] = true
+		if found == nil || lang == "" {
+			found = n.Element
+		}
+	}
+	return found.Text(), true
+}
+
 // About begins a message to a conversation that says something about one of its messages.
 func About(c Client, conv state.ConvID, payload ...*framing.Element) *framing.Element {
 	typ := "chat"

@@ -72,6 +72,9 @@ func (ev Filed) apply(s *State) {
 	if ev.Conv.Kind() != Direct && s.Chat(ev.Conv) == nil {
 		return // nobody is in that room
 	}
+	if ev.Kind == Moderated && (ev.Conv.Kind() != Groupchat || ev.By != ev.Conv.JID()) {
+		return // only the room itself says it
+	}
 	if ev.ID != "" && (ev.By == s.Account() || ev.By.Bare() == ev.Conv.JID().Bare()) {
 		if ev.Author == "" && ev.Conv.Kind() != Groupchat {
 			ev.Me = s.Account()
@@ -151,9 +154,10 @@ func (m *Message) With(f Fact) *Message {
 	return &next
 }
 
-// takes reports whether a fact takes away what its author's message said.
+// takes reports whether a fact takes away what its author's message said. That a room says it has
+// been seen to by Filed.
 func takes(f Fact, author jid.JID) bool {
-	return f.Kind == Retracted && f.By == author || f.Kind == Moderated && f.By == author.Bare() && f.By != author
+	return f.Kind == Retracted && f.By == author || f.Kind == Moderated
 }
 
 // Gone returns the fact that has taken away what the message said, if one has.

@@ -46,7 +46,7 @@ var intents = func() map[string]reflect.Type {
 	for _, in := range []Intent{
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
 		StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
-		React{},
+		React{}, Correct{}, Retract{},
 		JoinRoom{}, LeaveRoom{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
@@ -160,6 +160,20 @@ type React struct {
 	At    time.Time
 }
 
+// Correct has a message of ours say something else.
+type Correct struct {
+	Of   Target
+	Body string
+	ID   string // of the correction; chosen by the client
+	At   time.Time
+}
+
+// Retract takes a message of ours back.
+type Retract struct {
+	Of Target
+	At time.Time
+}
+
 // Typing tells the peer that the person writes, or stopped (XEP-0085).
 type Typing struct {
 	Conv   ConvID
@@ -242,6 +256,8 @@ func (KeepDraft) traits() Trait       { return Told }
 func (RetryMessage) traits() Trait    { return Told }
 func (DeleteMessage) traits() Trait   { return Told }
 func (React) traits() Trait           { return Told }
+func (Correct) traits() Trait         { return Told }
+func (Retract) traits() Trait         { return Told }
 func (Typing) traits() Trait          { return Fleeting }
 func (SetDiscreet) traits() Trait     { return Told }
 func (ReadChat) traits() Trait        { return Told }
@@ -274,10 +290,7 @@ func (in SendMessage) shown(s *State) (events []Event) {
 			ID: in.ID, Author: s.Account(), Mine: true, Body: body, At: in.At, Delivery: Queued, Late: s.Connection.Phase != Online,
 		}})
 	}
-	if chat != nil && chat.Draft != "" {
-		events = append(events, DraftChanged{Conv: in.Conv})
-	}
-	return events
+	return append(events, s.written(in.Conv)...)
 }
 
 // Text is what is sent, "" if nothing of it can be seen.
@@ -317,6 +330,39 @@ func (in React) shown(s *State) []Event { return s.said(in.Of, Reacted, in.At, i
 func (in React) stamped(_ string, at time.Time) Intent {
 	in.At = at
 	return in
+}
+
+func (in Correct) shown(s *State) (events []Event) {
+	if text := in.Text(); text != "" {
+		events = s.said(in.Of, Corrected, in.At, text)
+		said := events[0].(Filed)
+		said.Stanza = in.ID
+		events[0] = said
+	}
+	return append(events, s.written(in.Of.Conv)...)
+}
+
+func (in Correct) stamped(id string, at time.Time) Intent {
+	in.ID, in.At = id, at
+	return in
+}
+
+// Text is what is sent, "" if nothing of it can be seen.
+func (in Correct) Text() string { return SendMessage{Body: in.Body}.Text() }
+
+func (in Retract) shown(s *State) []Event { return s.said(in.Of, Retracted, in.At, "") }
+
+func (in Retract) stamped(_ string, at time.Time) Intent {
+	in.At = at
+	return in
+}
+
+// written is that the draft of a conversation has been sent.
+func (s *State) written(id ConvID) []Event {
+	if c := s.Chat(id); c != nil && c.Draft != "" {
+		return []Event{DraftChanged{Conv: id}}
+	}
+	return nil
 }
 
 // said is that the person says something about a message.

@@ -64,8 +64,8 @@ func (r *reflections) receive(c feature.Client, st *feature.Stanza) {
 	if room && st.Type != "groupchat" || st.Conv.Kind() == state.Private {
 		return
 	}
-	body, ok := onlyText(st.Element, "body")
-	subject, _ := onlyText(st.Element, "subject")
+	body, ok := feature.Text(st.Element, "body")
+	subject, _ := feature.Text(st.Element, "subject")
 	notice := ""
 	if body == "" && ok {
 		notice = unreadable(st.Element, st.By.Mine)
@@ -124,28 +124,6 @@ func nick(by state.Author) string {
 		return ""
 	}
 	return strings.ToValidUTF8(strings.Clone(by.Nick[:min(len(by.Nick), longestNick)]), "")
-}
-
-// onlyText returns the body or subject, "" if there is none. Of several in different languages
-// it returns the one without a language, or else the first. With two in the same language it
-// returns false, because one of them may be forged (RFC 6121 §5.2.3).
-func onlyText(message *framing.Element, local string) (string, bool) {
-	var found *framing.Element
-	langs := map[string]bool{}
-	for _, n := range message.Children {
-		if !n.Element.Is(framing.NSClient, local) {
-			continue
-		}
-		lang := n.Element.Lang()
-		if langs[lang] {
-			return "", false
-		}
-		langs[lang] = true
-		if found == nil || lang == "" {
-			found = n.Element
-		}
-	}
-	return found.Text(), true
 }
 
 func do(c feature.Client, in state.Intent) bool {
@@ -254,7 +232,7 @@ func withDelay(st *framing.Element, at time.Time) *framing.Element {
 
 // markDelivery says of a message of ours how far it has come.
 func markDelivery(c feature.Client, st *framing.Element, how state.FactKind, problem string) {
-	if st.Is(framing.NSClient, "message") && st.Child(framing.NSClient, "body") != nil {
+	if st.Is(framing.NSClient, "message") && st.Child(nsOriginID, "origin-id") != nil { // what is said about others has none
 		say(c, convOf(st), st.Attr("id"), how, problem)
 	}
 }

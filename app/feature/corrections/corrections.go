@@ -1,0 +1,68 @@
+// Package corrections has messages say something else than they did (XEP-0308).
+package corrections
+
+import (
+	"slices"
+	"strings"
+
+	"natter/app/feature"
+	"natter/app/state"
+	"natter/framing"
+)
+
+// NS is the namespace of XEP-0308.
+const NS = "urn:xmpp:message-correct:0"
+
+// asking are payloads by which a message asks for an answer. Its correction does not ask again.
+var asking = []framing.Name{{Space: "urn:xmpp:receipts", Local: "request"}, {Space: "urn:xmpp:chat-markers:0", Local: "markable"}}
+
+// New returns the feature.
+func New() *feature.Feature {
+	return &feature.Feature{
+		Name:  "corrections (XEP-0308)",
+		Disco: []string{NS},
+		First: map[framing.Name]func(feature.Client, *feature.Stanza) bool{
+			{Space: NS, Local: "replace"}: corrected,
+		},
+		Do: func(c feature.Client, in state.Intent) bool {
+			correct, ok := in.(state.Correct)
+			if ok {
+				do(c, correct)
+			}
+			return ok
+		},
+		Retry: func(_ feature.Client, st *framing.Element) bool {
+			return st.Child(NS, "replace") != nil // whoever has it knows it by its id
+		},
+	}
+}
+
+// corrected notes what the author of a message wants it to say: only of their own, which are found
+// by who sends it (CVE-2022-39835), and never of the stanza itself (CVE-2021-41055).
+func corrected(c feature.Client, st *feature.Stanza) bool {
+	id := st.Only(NS, "replace").Attr("id")
+	body, ok := feature.Text(st.Element, "body")
+	if id == "" || id == st.ID || body == "" || !ok {
+		return false
+	}
+	f := st.Says(state.Corrected, st.By.JID, id, body)
+	f.Stanza = strings.Clone(st.ID)
+	st.Then(func() { c.Emit(f) })
+	return true
+}
+
+// do sends a correction. Of what the message had it has all but what asks for an answer.
+func do(c feature.Client, in state.Correct) {
+	body := in.Text()
+	if body == "" || in.Of.ID == "" {
+		return
+	}
+	feature.Emit(c, state.Shown(in, c.State()))
+	st := feature.About(c, in.Of.Conv, framing.New(framing.NSClient, "body").AddText(body),
+		framing.New(NS, "replace").Set("id", in.Of.ID)).Set("id", in.ID)
+	c.Decorate(st)
+	st.Children = slices.DeleteFunc(st.Children, func(n framing.Node) bool {
+		return n.Element != nil && slices.Contains(asking, n.Element.Name)
+	})
+	_ = c.Send(st)
+}

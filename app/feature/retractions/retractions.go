@@ -1,0 +1,116 @@
+// Package retractions takes messages back (XEP-0424), and has rooms take them away (XEP-0425).
+package retractions
+
+import (
+	"strings"
+
+	"natter/app/feature"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/framing"
+)
+
+// NS is the namespace of XEP-0424.
+const NS = "urn:xmpp:message-retract:1"
+
+// Namespaces of older versions of XEP-0424 and XEP-0425, which servers and clients still speak, and
+// of those that they build on.
+const (
+	nsOld       = "urn:xmpp:message-retract:0"
+	nsFasten    = "urn:xmpp:fasten:0"
+	nsModerate  = "urn:xmpp:message-moderate:1"
+	nsModerate0 = "urn:xmpp:message-moderate:0"
+	nsFallback  = "urn:xmpp:fallback:0"
+	nsHints     = "urn:xmpp:hints"
+)
+
+// fallback is for clients that do not know retractions.
+const fallback = "/me retracted a previous message, but this app cannot show that."
+
+// longest is how much of a moderator's reason is kept, in bytes.
+const longest = 500
+
+// New returns the feature.
+func New() *feature.Feature {
+	return &feature.Feature{
+		Name:  "retractions (XEP-0424, XEP-0425)",
+		Disco: []string{NS},
+		First: map[framing.Name]func(feature.Client, *feature.Stanza) bool{
+			{Space: NS, Local: "retract"}:        retracted,
+			{Space: nsFasten, Local: "apply-to"}: retracted,
+			{Space: NS, Local: "retracted"}:      tombstone,
+		},
+		Do: func(c feature.Client, in state.Intent) bool {
+			retract, ok := in.(state.Retract)
+			if ok {
+				do(c, retract)
+			}
+			return ok
+		},
+		Retry: func(_ feature.Client, st *framing.Element) bool { return st.Child(NS, "retract") != nil },
+	}
+}
+
+// retracted notes that the author of a message takes it back, or that a room takes it away: only
+// the room itself says that, and not who is in it.
+func retracted(c feature.Client, st *feature.Stanza) bool {
+	r := st.Only(NS, "retract")
+	moderated := r.Child(nsModerate, "moderated")
+	why := r.Child(NS, "reason").Text()
+	if apply := st.Only(nsFasten, "apply-to"); r == nil && apply != nil {
+		r, moderated = apply, apply.Child(nsModerate0, "moderated")
+		if moderated == nil && apply.Child(nsOld, "retract") == nil {
+			return false // something else is attached to a message
+		}
+		why = moderated.Child(nsModerate0, "reason").Text()
+	}
+	id := r.Attr("id")
+	if id == "" {
+		return false
+	}
+	f := st.Says(state.Retracted, st.By.JID, id, "")
+	switch room := st.Conv.Kind() == state.Groupchat; {
+	case moderated != nil && (!room || st.From != st.Conv.JID()):
+		return false
+	case moderated != nil:
+		f.Kind, f.By, f.Author = state.Moderated, jid.JID(strings.Clone(string(st.From))), ""
+		f.Text = strings.ToValidUTF8(strings.Clone(why[:min(len(why), longest)]), "")
+	case room:
+		f.Author = "" // the id is the room's
+	}
+	st.Then(func() { c.Emit(f) })
+	return true
+}
+
+// tombstone is what an archive has in the place of a message that was taken back.
+func tombstone(c feature.Client, st *feature.Stanza) bool {
+	t := st.Only(NS, "retracted")
+	if t == nil || st.Page == nil || st.Child(framing.NSClient, "body") != nil {
+		return false
+	}
+	f := st.Says(state.Retracted, st.By.JID, st.ID, "").Fact
+	if t.Child(nsModerate, "moderated") != nil && st.Conv.Kind() == state.Groupchat {
+		f.Kind, f.By = state.Moderated, st.Conv.JID()
+	}
+	m := state.Message{
+		ID: st.ID, ArchiveID: st.ArchiveID, Author: jid.JID(strings.Clone(string(st.By.JID))), Mine: st.By.Mine, At: st.At, Facts: &state.Facts{f},
+	}
+	if m.Mine {
+		m.Delivery = state.OnServer
+	}
+	st.Page.Add(state.ConvID(strings.Clone(string(st.Conv))), m)
+	return true
+}
+
+// do takes a message of ours back.
+func do(c feature.Client, in state.Retract) {
+	if in.Of.ID == "" {
+		return
+	}
+	feature.Emit(c, state.Shown(in, c.State()))
+	_ = c.Send(feature.About(c, in.Of.Conv,
+		framing.New(NS, "retract").Set("id", in.Of.ID),
+		framing.New(nsFallback, "fallback").Set("for", NS),
+		framing.New(framing.NSClient, "body").AddText(fallback),
+		framing.New(nsHints, "store")))
+}
