@@ -6,7 +6,10 @@ import (
 )
 
 // String returns the element as a document, see Append.
-func (e *Element) String() string { return string(e.Append(nil)) }
+func (e *Element) String() string {
+	var most [512]byte // of what stanzas are; a longer one moves to the heap
+	return string(e.Append(most[:0]))
+}
 
 // Append appends the element as a document of its own: it begins with <, has no
 // XML declaration, declares the namespaces it needs, and whatever the strings of

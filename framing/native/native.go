@@ -125,7 +125,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (framing.Socket, 
 	// The library closes the connection when the context of a Read or Write ends, for which it
 	// has to prepare each time. Closing the connection does the same.
 	s := newSocket(context.Background(), func() { _ = taken.wire.Close() }, conn, o)
-	s.accepted = true
+	s.wire = taken.wire
 	return s, nil
 }
 
@@ -148,15 +148,48 @@ func (t *takeover) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return t.wire, rw, nil
 }
 
-// wire is a connection that was accepted. The library writes one frame at a time.
+// wire is a connection that was accepted.
 type wire struct {
 	net.Conn
 	within time.Duration // for a write, 0 for ever
-	until  time.Time     // the deadline
+
+	mu    sync.Mutex
+	until time.Time // the deadline
+	hold  bool
+	held  []byte // waits to be written with what follows
 }
 
-// Write puts the deadline off when it is too near, by half as much again: not at each write.
+// mostHeld is how much is written at once, as one TLS record.
+const mostHeld = 16 << 10
+
+// Write implements net.Conn.
 func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.hold && len(w.held) == 0 {
+		return w.write(p)
+	}
+	w.held = append(w.held, p...)
+	if w.hold && len(w.held) < mostHeld {
+		return len(p), nil
+	}
+	return len(p), w.flush()
+}
+
+// flush writes what is held. The caller holds w.mu.
+func (w *wire) flush() error {
+	p := w.held
+	w.held = nil // most have nothing to hold for long
+	if len(p) == 0 {
+		return nil
+	}
+	_, err := w.write(p)
+	return err
+}
+
+// write puts the deadline off when it is too near, by half as much again: not at each write. The
+// caller holds w.mu.
+func (w *wire) write(p []byte) (int, error) {
 	if w.within > 0 {
 		if needed := time.Now().Add(w.within + time.Duration(len(p))*PerByte); w.until.Before(needed) {
 			w.until = needed.Add(w.within / 2)
@@ -166,6 +199,28 @@ func (w *wire) Write(p []byte) (int, error) {
 		}
 	}
 	return w.Conn.Write(p)
+}
+
+// Hold makes what is written to a socket that Accept returned wait until there are 16 KB of it, or
+// Flush is called.
+func Hold(s framing.Socket) {
+	w := s.(*socket).wire
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hold = true
+}
+
+// Flush writes what waits since Hold, and fails as Write does.
+func Flush(s framing.Socket) error {
+	w := s.(*socket).wire
+	w.mu.Lock()
+	w.hold = false
+	err := w.flush()
+	w.mu.Unlock()
+	if err != nil {
+		return s.(*socket).failed(context.Background(), err)
+	}
+	return nil
 }
 
 // ping asks the peer for a sign of life, now and then, until the socket has ended.
@@ -202,7 +257,7 @@ func asksForXMPP(h http.Header) bool {
 
 type socket struct {
 	conn         *websocket.Conn
-	accepted     bool
+	wire         *wire // what was accepted; nil if it was dialled
 	readAhead    int
 	closeTimeout time.Duration
 	ctx          context.Context // of the library's reading
@@ -309,22 +364,24 @@ func (s *socket) receive() (message string, ok bool) {
 	return "", false
 }
 
-// buffers are for messages while they arrive. A string of its own is made of one only when all of
+// buffers are for messages while they arrive or leave. A string of its own is made of one only when all of
 // it is there, so that floods of messages that are too long leave little behind.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func readAll(r io.Reader) (string, error) {
 	b := buffers.Get().(*bytes.Buffer)
-	defer func() {
-		if b.Cap() <= 64<<10 {
-			b.Reset()
-			buffers.Put(b)
-		}
-	}()
+	defer putBack(b)
 	if _, err := b.ReadFrom(r); err != nil {
 		return "", err
 	}
 	return b.String(), nil
+}
+
+func putBack(b *bytes.Buffer) {
+	if b.Cap() <= 64<<10 {
+		b.Reset()
+		buffers.Put(b)
+	}
 }
 
 // closeError is what a failed read means to the other layers.
@@ -400,14 +457,14 @@ func (s *socket) Read(ctx context.Context) (string, error) {
 			return m, nil
 		case s.end != nil:
 			return "", s.end
-		case s.accepted && !s.reading && ctx.Done() == nil:
+		case s.wire != nil && !s.reading && ctx.Done() == nil:
 			if m, ok := s.take(); ok {
 				return m, nil
 			}
 			continue
 		}
 		s.start()
-		s.taker = s.accepted && ctx.Done() == nil
+		s.taker = s.wire != nil && ctx.Done() == nil
 		err := s.wait(ctx)
 		s.taker = false
 		if err != nil {
@@ -434,10 +491,18 @@ func (s *socket) take() (message string, ok bool) {
 func (s *socket) Write(ctx context.Context, message string) error {
 	s.writing.Add(int64(len(message)))
 	defer s.writing.Add(-int64(len(message)))
-	err := s.conn.Write(ctx, websocket.MessageText, []byte(message))
+	b := buffers.Get().(*bytes.Buffer)
+	b.WriteString(message)
+	err := s.conn.Write(ctx, websocket.MessageText, b.Bytes())
+	putBack(b)
 	if err == nil {
 		return nil
 	}
+	return s.failed(ctx, err)
+}
+
+// failed returns what the error of a write means to the other layers.
+func (s *socket) failed(ctx context.Context, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.drop()
 		return os.ErrDeadlineExceeded
@@ -459,7 +524,7 @@ func (s *socket) Buffered() int { return int(s.writing.Load()) }
 // Close implements framing.Socket. A socket that was accepted may also be closed
 // with a server's codes: 1001 going away, 1012 restart, 1013 try again later.
 func (s *socket) Close(code int, reason string) error {
-	if !framing.ValidCloseCode(code) && !(s.accepted && (code == 1001 || code == 1012 || code == 1013)) {
+	if !framing.ValidCloseCode(code) && !(s.wire != nil && (code == 1001 || code == 1012 || code == 1013)) {
 		return fmt.Errorf("native: close: the code %d is not ours to send", code)
 	}
 	s.closeWithin(websocket.StatusCode(code), reason)

@@ -118,3 +118,38 @@ func TestAccept_PeerTakesNothing(t *testing.T) {
 		t.Error("it has kept its connection")
 	}
 }
+
+// Messages that are held leave together, in order, and before what is written after them; none
+// waits for good.
+func TestHold(t *testing.T) {
+	url, sockets := serve(t, Options{Write: 20 * time.Second})
+	client, server := dial(t, url), <-sockets
+	write := func(message string) {
+		t.Helper()
+		if err := server.Write(context.Background(), message); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var want []string
+	for i := range 5 {
+		Hold(server)
+		for j := range 40 {
+			want = append(want, fmt.Sprint(i, " ", j, strings.Repeat(".", 100*j)))
+			write(want[len(want)-1])
+		}
+		w := server.(*socket).wire
+		if held := len(w.held); held == 0 || held > mostHeld {
+			t.Errorf("%d bytes are held", held)
+		}
+		if err := Flush(server); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, "after")
+		write("after")
+	}
+	for _, w := range want {
+		if got, err := client.Read(t.Context()); err != nil || got != w {
+			t.Fatalf("read %q, %v, want %q", got, err, w)
+		}
+	}
+}

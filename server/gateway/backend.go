@@ -59,11 +59,21 @@ type upstream struct {
 	in     *framing.StreamReader
 	header framing.Open // the backend's
 	within time.Duration
+	waits  func() // called before in waits for the backend, if there is one
 
 	mu      sync.Mutex // guards writing
 	buf     []byte
 	written time.Time
-	ended   bool // the end of the stream has been sent
+	until   time.Time // the deadline of writing
+	ended   bool      // the end of the stream has been sent
+}
+
+// Read implements io.Reader for in.
+func (u *upstream) Read(p []byte) (int, error) {
+	if u.waits != nil {
+		u.waits()
+	}
+	return u.conn.Read(p)
 }
 
 // step is how much is written with one deadline. A server that slows its clients down
@@ -109,10 +119,13 @@ func (u *upstream) send(b []byte) (int, error) {
 	if cap(b) <= step {
 		u.buf = b[:0]
 	}
-	u.written = time.Now()
 	for rest := b; len(rest) > 0; {
-		if err := u.conn.SetWriteDeadline(time.Now().Add(u.within)); err != nil {
-			return 0, err
+		u.written = time.Now()
+		if needed := u.written.Add(u.within); u.until.Before(needed) { // not at each write
+			u.until = needed.Add(u.within / 2)
+			if err := u.conn.SetWriteDeadline(u.until); err != nil {
+				return 0, err
+			}
 		}
 		n, err := u.conn.Write(rest[:min(len(rest), step)])
 		if err != nil {
@@ -243,7 +256,7 @@ func (c caller) dial(ctx context.Context, b Backend, open framing.Open) (_ *upst
 			return nil, fmt.Errorf("TLS as %s: %w", open.To, err)
 		}
 	}
-	u.in = framing.NewStreamReader(u.conn, c.limits())
+	u.in = framing.NewStreamReader(u, c.limits())
 	u.header, err = u.open(open)
 	return u, err
 }
@@ -287,7 +300,7 @@ func (u *upstream) open(o framing.Open) (framing.Open, error) {
 // startTLS asks for TLS. A backend that does not offer it is not used: whoever is in
 // between may have taken the offer away.
 func (u *upstream) startTLS(o framing.Open, lim framing.Limits) error {
-	u.in = framing.NewStreamReader(u.conn, lim)
+	u.in = framing.NewStreamReader(u, lim)
 	if _, err := u.open(o); err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"bytes"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -11,8 +13,14 @@ import (
 	"natter/framing/native"
 )
 
-// What a stanza there and its answer back cost, with TLS, client and server.
+// What a stanza there and its answer back cost, with TLS, client and server; and the same if the
+// answer is fifty stanzas, as a page of an archive is.
 func BenchmarkRelay(b *testing.B) {
+	b.Run("one", func(b *testing.B) { benchmarkRelay(b, 1) })
+	b.Run("fifty", func(b *testing.B) { benchmarkRelay(b, 50) })
+}
+
+func benchmarkRelay(b *testing.B, answers int) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -32,10 +40,10 @@ func BenchmarkRelay(b *testing.B) {
 			if err != nil {
 				return
 			}
-			_, _ = c.Write(buf[:n])
+			_, _ = c.Write(bytes.Repeat(buf[:n], answers))
 		}
 	}()
-	g, err := New(Config{NativeClients: true, Domains: []Domain{{Name: "h.test", Backends: []Backend{{Address: l.Addr().String()}}}}})
+	g, err := New(Config{NativeClients: true, Log: slog.New(slog.DiscardHandler), Domains: []Domain{{Name: "h.test", Backends: []Backend{{Address: l.Addr().String()}}}}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -59,6 +67,6 @@ func BenchmarkRelay(b *testing.B) {
 	say(framing.Open{To: "h.test", Version: "1.0"}.Element(framing.NSFraming).String(), 2)
 	b.ReportAllocs()
 	for b.Loop() {
-		say(`<message xmlns="jabber:client" to="ada@h.test" type="chat" id="1"><body>How are you?</body></message>`, 1)
+		say(`<message xmlns="jabber:client" to="ada@h.test" type="chat" id="1"><body>How are you?</body></message>`, answers)
 	}
 }

@@ -308,6 +308,8 @@ func (s *session) lost(reason string) {
 var errClientGone = errors.New("the client is gone")
 
 func (s *session) listen(u *upstream) error {
+	u.waits = func() { _ = s.told(native.Flush(s.socket)) }
+	defer u.waits()
 	failed := false
 	for {
 		e, err := u.in.Next()
@@ -336,7 +338,10 @@ func (s *session) listen(u *upstream) error {
 		default:
 			s.learn(e)
 		}
-		if err := s.write(e); err != nil {
+		if u.in.Buffered() > 0 {
+			native.Hold(s.socket) // what is there already goes in the same packet
+		}
+		if err := s.told(s.conn.Write(endless, e)); err != nil {
 			return err
 		}
 		s.g.c.Meter.Relayed(false, u.in.Size())
@@ -392,9 +397,9 @@ func features(e *framing.Element) *framing.Element {
 	return out
 }
 
-// write sends an element to the client. One that does not read is dropped (native.Options.Write).
-func (s *session) write(e *framing.Element) error {
-	err := s.conn.Write(endless, e)
+// told returns whether the client has taken what was written. One that does not is dropped
+// (native.Options.Write).
+func (s *session) told(err error) error {
 	switch {
 	case err == nil:
 		return nil
