@@ -441,7 +441,7 @@ window.natterPage = (() => {
     if (!form.dataset.form) return;
     event.preventDefault();
     const fields = form.elements;
-    tell(form.dataset.form, { jid: form.dataset.jid, text: fields.text?.value, on: fields.on?.checked });
+    tell(form.dataset.form, { jid: form.dataset.jid, text: fields.text?.value, also: fields.also?.value, on: fields.on?.checked });
   });
 
   document.addEventListener("input", (/** @type {At<Event>} */ event) => {

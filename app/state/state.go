@@ -9,6 +9,7 @@
 package state
 
 import (
+	"cmp"
 	"sort"
 	"strings"
 	"time"
@@ -161,6 +162,11 @@ func (s *State) Unsent() (n int) {
 // For a name of which nothing can be seen the address stands.
 func (s *State) Name(j jid.JID) string {
 	name := jid.Unescape(j.Local())
+	if r := s.Room(j); r != nil {
+		if name = cmp.Or(r.Name, name); !j.IsBare() {
+			name = j.Resource()
+		}
+	}
 	if called := s.Called(j); called != "" {
 		name = called
 	}

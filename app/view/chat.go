@@ -35,6 +35,7 @@ func (c *chat) Render() app.UI {
 	return app.Section().Class("chat").Aria("label", "Conversation with "+name).Body(
 		c.head(name),
 		status(d).Class("status-chat"),
+		roomStatus(d),
 		app.Div().Class("log-frame").Body(
 			app.Div().Class("log").ID("log").Attr("role", "log").Aria("label", name).Aria("live", "off").TabIndex(0).
 				DataSet("conv", string(c.Conv)).Body(&keyed{Class: "log-body", Rows: func() *rows { return c.rows(name) }}),
@@ -55,6 +56,8 @@ func (c *chat) head(name string) app.UI {
 		now = now.Text("Go on in the other tab")
 	case c.Phase != state.Online:
 		now = now.Text("You are offline; messages wait here")
+	case d.room() != nil:
+		now = now.Body(app.Elem("bdi").Text(d.roomNow(d.room())))
 	case !c.Contact.Listed():
 		now = now.Body(app.Elem("bdi").Text(c.Conv.JID().Shown()))
 	case c.Contact.Asked && show == state.Unavailable:
@@ -71,7 +74,7 @@ func (c *chat) head(name string) app.UI {
 		// A screen reader hears a heading and a button only if the button is inside the heading.
 		app.H1().Class("chat-title").Body(
 			app.Button().Type("button").Class("chat-who").DataSet("do", string(doDetails)).Aria("expanded", strconv.FormatBool(d.details)).Body(
-				avatar(string(c.Conv.JID()), name, "avatar-m", dot(show)),
+				avatar(string(c.Conv.JID()), name, size(c.Conv, "avatar-m"), dot(show)),
 				app.Span().Class("chat-names").Body(
 					app.Span().Class("chat-name").Body(app.Elem("bdi").Text(name)),
 					now,
@@ -152,7 +155,7 @@ func (c *chat) rows(name string) *rows {
 // together reports whether b continues what a began: same author, same day, within
 // five minutes.
 func (d *desk) together(a, b *state.Message) bool {
-	return a.Author == b.Author && a.Mine == b.Mine && b.At.Sub(a.At).Abs() < 5*time.Minute &&
+	return a.Author == b.Author && a.Nick == b.Nick && a.Mine == b.Mine && b.At.Sub(a.At).Abs() < 5*time.Minute &&
 		daysBetween(d.zone.local(a.At), d.zone.local(b.At)) == 0
 }
 
@@ -196,7 +199,7 @@ func (c *chat) empty(name string) app.UI {
 		return app.Div().Class("log-top").Body(older...)
 	}
 	return app.Div().Class("log-empty").Body(
-		avatar(string(c.Conv.JID()), name, "avatar-xl", nil),
+		avatar(string(c.Conv.JID()), name, size(c.Conv, "avatar-xl"), nil),
 		app.P().Class("log-empty-name").Body(app.Elem("bdi").Text(name)),
 		app.P().Class("log-empty-address").Body(app.Elem("bdi").Text(c.Conv.JID().Shown())),
 		app.P().Class("log-empty-text").Text("Nothing has been said yet. Write the first message."),
@@ -252,6 +255,10 @@ type message struct {
 func (r *message) Render() app.UI {
 	m := r.Message
 	class, author := "msg", r.Name
+	if m.Nick != "" {
+		author = authorName(r.Desk.s, m)
+	}
+	named := author
 	if m.Mine {
 		class, author = class+" mine", "You"
 	}
@@ -283,6 +290,9 @@ func (r *message) Render() app.UI {
 		meta = append(meta, mark(r.Mark))
 	}
 	bubble := []app.UI{app.Span().Class("sr").Text(author + ": ")}
+	if m.Nick != "" && r.Head {
+		bubble = append(bubble, app.Div().Class("msg-author "+hueClass(string(m.Author))).Aria("hidden", "true").Body(app.Elem("bdi").Text(author)))
+	}
 	if oneLine(w.Subject) != "" {
 		about, _ := folded(w.Subject, 1, text.Rules{Plain: true}) // it is a line
 		bubble = append(bubble, app.Div().Class("text subject").Body(linked(about[0].Runs)...))
@@ -303,7 +313,7 @@ func (r *message) Render() app.UI {
 	}
 	row := []app.UI{app.Div().Class("bubble").Body(append(bubble, app.Span().Class("meta").Body(meta...))...)}
 	if !m.Mine && r.Tail {
-		row = append([]app.UI{avatar(string(m.Author), r.Name, "avatar-s", nil)}, row...)
+		row = append([]app.UI{avatar(string(m.Author), named, "avatar-s", nil)}, row...)
 	}
 	if len(m.Reactions()) > 0 {
 		row = append(row, r.Desk.chips(m))

@@ -36,8 +36,14 @@ const (
 	doFilter        Command = "filter"
 	doGivePassword  Command = "give-password"
 	doHit           Command = "hit"
+	doAnswerRoom    Command = "answer-room"
+	doCreateRoom    Command = "create-room"
+	doJoin          Command = "join"
+	doJoinRoom      Command = "join-room"
+	doJoinSeen      Command = "join-seen"
 	doKey           Command = "key"
 	doLeave         Command = "leave"
+	doLeaveRoom     Command = "leave-room"
 	doLeaving       Command = "leaving"
 	doLink          Command = "link"
 	doLoadMissing   Command = "load-missing"
@@ -53,6 +59,7 @@ const (
 	doPresence      Command = "presence"
 	doReact         Command = "react"
 	doReconnect     Command = "reconnect"
+	doRejoin        Command = "rejoin"
 	doReload        Command = "reload" // the page does it
 	doRemove        Command = "remove"
 	doRemoving      Command = "removing"
@@ -143,6 +150,15 @@ func init() {
 		doAdd:     func(d *desk, sig Signal) { d.model.Do(state.AddContact{JID: sig.JID}) },
 		doRename:  func(d *desk, sig Signal) { d.model.Do(state.RenameContact{JID: sig.JID, Name: sig.Text}) },
 
+		// Rooms.
+		doJoinRoom:   func(d *desk, _ Signal) { d.askRoom("") },
+		doAnswerRoom: func(d *desk, sig Signal) { d.askRoom(string(sig.JID)); d.dialog.peer = sig.JID },
+		doJoin:       func(d *desk, sig Signal) { d.join(sig); d.rev++ },
+		doRejoin:     func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID}) },
+		doCreateRoom: func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Create: true, Seen: true}) },
+		doJoinSeen:   func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Seen: true}) },
+		doLeaveRoom:  (*desk).leaveRoom,
+
 		// Dialogs.
 		doNew:          (*desk).askSignal,
 		doLeaving:      (*desk).askSignal,
@@ -151,7 +167,7 @@ func init() {
 		doDeclining:    (*desk).askSignal,
 		doSomebodyElse: (*desk).askSignal,
 		doPassword:     (*desk).askSignal,
-		doClose:        func(d *desk, _ Signal) { d.dialog = dialog{}; d.rev++ },
+		doClose:        (*desk).close,
 		doTurn:         (*desk).turnPage,
 		doDeclineAll:   (*desk).declineAll,
 		doStart:        func(d *desk, sig Signal) { d.start(sig); d.rev++ },

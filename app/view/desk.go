@@ -102,6 +102,7 @@ func (d *desk) refresh() {
 	if c := d.s.Chat(d.open); c != nil {
 		d.follow(old.Chat(d.open), c)
 	}
+	d.arrive()
 	d.read()
 	d.looks()
 }

@@ -379,7 +379,6 @@ func TestNewChat(t *testing.T) {
 		{"@example.org", "not an XMPP address"},
 		{"a b@example.org", "not an XMPP address: there is a space after “a”"},
 		{"gra\u200bce@example.org", "an invisible character (U+200B) after “gra”"},
-		{"xmpp:lounge@rooms.example?join", "cannot join rooms"},
 		{"xmpp:", "not an XMPP address"},
 	} {
 		b := sit(t)
@@ -431,12 +430,13 @@ func TestNewChat(t *testing.T) {
 			t.Errorf("what was written is gone: %q", b.opened)
 		}
 	})
-	t.Run("a link to a room says why it is not opened", func(t *testing.T) {
+	t.Run("a link to a room asks before it is joined", func(t *testing.T) {
 		b := sit(t)
 		b.sig("link", "", "xmpp:lounge@rooms.example?join")
-		if b.dialog.kind != "new" || !strings.Contains(b.dialog.fault, "rooms") {
+		if b.dialog.kind != "join-room" || b.dialog.text != "lounge@rooms.example" {
 			t.Errorf("%+v", b.dialog)
 		}
+		b.wants(t)
 		b.sig("link", "", "rubbish")
 		b.wants(t)
 	})

@@ -15,15 +15,19 @@ type details struct {
 
 	Rev  uint64
 	Desk *desk
+	Conv state.ConvID
 	Peer jid.JID
 }
 
 // CompoID implements app.DismountEnforcer.
-func (p *details) CompoID() string { return string(p.Peer) }
+func (p *details) CompoID() string { return string(p.Conv) }
 
 // Render implements app.Composer.
 func (p *details) Render() app.UI {
 	d := p.Desk
+	if r := d.room(); r != nil {
+		return p.room(r)
+	}
 	c := d.s.Contact(p.Peer)
 	name, now := d.s.Name(p.Peer), d.presence(c)
 	if p.Peer == d.s.Account() {

@@ -14,7 +14,7 @@ import (
 
 // dialog is what asks for attention in front of everything else.
 type dialog struct {
-	kind string // "", "new", "switch", "keys", "leaving", "removing", "requests", "declining", "somebody-else", "password"
+	kind string // "", "new", "join-room", "switch", "keys", "leaving", "removing", "requests", "declining", "somebody-else", "password"
 	peer jid.JID
 	// message is the data-key of the one that it is about.
 	message string
@@ -107,6 +107,10 @@ func (d *desk) givePassword(sig Signal) {
 func (d *desk) start(sig Signal) {
 	d.settling.Focus = "new-address"
 	to, err := jid.Typed(sig.Text)
+	if err == nil && to.Action == "join" {
+		d.askRoom(string(to.Peer))
+		return
+	}
 	if err == nil {
 		d.dialog.fault = d.noChat(to)
 	} else if fault := (*jid.Fault)(nil); errors.As(err, &fault) {
@@ -140,8 +144,6 @@ func noAddress(fault *jid.Fault) string {
 func (d *desk) noChat(to jid.Link) string {
 	domain := to.Peer.Domain()
 	switch {
-	case to.Action == "join":
-		return "This link leads to a room. Natter cannot join rooms yet."
 	case to.Peer.Local() == "" && !strings.ContainsAny(domain, ".:") && domain != d.s.Account().Domain():
 		return noAddress(&jid.Fault{Kind: jid.Characters, Where: "the part from the @ on is missing"})
 	}
@@ -162,6 +164,10 @@ func (d *desk) turnTo(to jid.Link) {
 func (d *desk) openLink(text string) {
 	to, ok := jid.ParseLink(text)
 	if !ok {
+		return
+	}
+	if to.Action == "join" {
+		d.askRoom(string(to.Peer))
 		return
 	}
 	if fault := d.noChat(to); fault != "" {
@@ -202,6 +208,8 @@ func (m *modal) Render() app.UI {
 	switch m.Kind {
 	case "new":
 		return m.frame("New chat", m.newChat())
+	case "join-room":
+		return m.frame("Join a room", m.joinRoom())
 	case "switch":
 		return app.Elem("dialog").Class("dialog switcher").DataSet("modal", "true").Aria("label", "Go to conversation").Body(m.switcher()...)
 	case "emoji":
@@ -341,7 +349,7 @@ func (m *modal) switcher() []app.UI {
 	for i, it := range found {
 		rows = append(rows, app.Div().ID("switch-"+strconv.Itoa(i)).Class("switcher-row").Attr("role", "option").
 			Aria("selected", strconv.FormatBool(i == d.dialog.chosen)).DataSet("do", string(doOpen)).DataSet("conv", string(it.conv)).Body(
-			avatar(string(it.jid()), it.name, "avatar-m", dot(d.showOf(d.s.Contact(it.jid())))),
+			avatar(string(it.jid()), it.name, size(it.conv, "avatar-m"), dot(d.showOf(contact(d.s, it.conv)))),
 			app.Span().Class("switcher-name").Body(app.Elem("bdi").Text(it.name)),
 			app.Span().Class("switcher-address").Body(app.Elem("bdi").Text(it.jid().Shown()))))
 	}

@@ -24,6 +24,7 @@ var icons = map[string]string{
 	"person":  "M10 9.75a3.1 3.1 0 1 0 0-6.2 3.1 3.1 0 0 0 0 6.2ZM3.75 16.5c.7-2.6 3.1-4.25 6.25-4.25s5.55 1.65 6.25 4.25",
 	"read":    "M10 2.5a7.5 7.5 0 1 0 0 15 7.5 7.5 0 0 0 0-15ZM6 9.9 4.9 11l4 4 6.3-7.2L14 6.7l-5.2 6Z",
 	"smile":   "M10 2.75a7.25 7.25 0 1 0 0 14.5 7.25 7.25 0 0 0 0-14.5ZM7.5 8v.15M12.5 8v.15M6.75 11.75c.7 1.25 1.9 2 3.25 2s2.55-.75 3.25-2",
+	"room":    "M7.25 9.25a2.4 2.4 0 1 0 0-4.8 2.4 2.4 0 0 0 0 4.8ZM13.4 9.25a2 2 0 1 0 0-4M2.5 15.5c.5-2.3 2.4-3.6 4.75-3.6s4.25 1.3 4.75 3.6M14 11.9c1.8.3 3.1 1.6 3.5 3.6",
 	"retry":   "M16 10a6 6 0 1 1-1.75-4.25L16 7.5M16 3.75V7.5h-3.75",
 	"search":  "M9 3.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11Zm4 9.5 3.75 3.75",
 	"send":    "M10 16.25V4M4.75 9 10 3.75 15.25 9",
@@ -51,6 +52,14 @@ func avatar(identity, name string, size string, dot app.UI) app.UI {
 		return a.Body(disc)
 	}
 	return a.Body(disc, dot)
+}
+
+// size is the class of an avatar: that of a room is a square.
+func size(conv state.ConvID, class string) string {
+	if conv.Kind() == state.Groupchat {
+		return class + " avatar-room"
+	}
+	return class
 }
 
 // dot shows presence; its shape differs too, for those who do not see the colour.

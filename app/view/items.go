@@ -21,11 +21,19 @@ type item struct {
 	last int64  // when something was said in it
 }
 
+// contact is the person whom a conversation is with, nil if they are none or it is with others.
+func contact(s *state.State, conv state.ConvID) *state.Contact {
+	if conv.Kind() != state.Direct {
+		return nil
+	}
+	return s.Contact(conv.JID())
+}
+
 // itemOf is the row of somebody. ok is false if they have none. What is of after ahead was
 // dated by a wrong clock: it does not keep a conversation above all others until then.
 func itemOf(s *state.State, conv state.ConvID, ahead time.Time) (it item, ok bool) {
-	chat, contact := s.Chat(conv), s.Contact(conv.JID())
-	if chat == nil && !contact.Listed() {
+	chat := s.Chat(conv)
+	if chat == nil && !contact(s, conv).Listed() || conv.Kind() == state.Groupchat && s.Room(conv.JID()) == nil {
 		return item{}, false
 	}
 	it = item{conv: conv, name: s.Name(conv.JID()), chat: chat != nil}
@@ -116,8 +124,9 @@ func (d *desk) items(typed string) []item {
 func (l *listed) collect(s *state.State) {
 	l.all, l.found = nil, nil
 	for c := range s.Chats {
-		it, _ := itemOf(s, c.Conv, l.ahead)
-		l.all = append(l.all, it)
+		if it, ok := itemOf(s, c.Conv, l.ahead); ok {
+			l.all = append(l.all, it)
+		}
 	}
 	for c := range s.Contacts {
 		if it, ok := itemOf(s, state.Direct.With(c.JID), l.ahead); ok && !it.chat {
@@ -142,6 +151,9 @@ func (l *listed) follow(s *state.State) bool {
 	}
 	for _, j := range contacts {
 		convs = append(convs, state.Direct.With(j))
+	}
+	for _, j := range s.RoomsSince(l.s) {
+		convs = append(convs, state.Groupchat.With(j))
 	}
 	for _, conv := range convs {
 		was, had := itemOf(l.s, conv, l.ahead)

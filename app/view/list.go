@@ -43,6 +43,7 @@ func (l *list) head() app.UI {
 			avatar(string(me), d.s.Name(me), "avatar-m", dot(d.ownShow())),
 			app.Span().Class("sr").Text("Your account, "+strings.ToLower(presenceWords(d.ownShow())))),
 		app.H1().Class("list-title").Text("Chats"),
+		iconButton("room", "Join a room", doJoinRoom),
 		iconButton("new", "New chat", doNew),
 	)
 }
@@ -168,7 +169,7 @@ func (l *list) none() app.UI {
 
 func (l *list) row(it item, index, count int) app.UI {
 	d := l.Desk
-	chat, contact := d.s.Chat(it.conv), d.s.Contact(it.jid())
+	chat, contact := d.s.Chat(it.conv), contact(d.s, it.conv)
 	r := &row{
 		Name: it.name, Conv: it.conv, Show: d.showOf(contact), Open: it.conv == d.open,
 		Index: index, Count: count, Pending: d.pending(contact),
@@ -194,6 +195,8 @@ func (l *list) row(it item, index, count int) app.UI {
 		r.Last = reading(d.s, last)
 		if last.Mine {
 			r.Kind, r.Mark = "mine", progress(chat, last, d.s.Connection.Phase == state.Online)
+		} else if last.Nick != "" && !r.Last.By.Action {
+			r.By = authorName(d.s, last)
 		}
 	}
 	if last != nil {
@@ -223,6 +226,7 @@ type row struct {
 	Show   state.Show
 	Line   string
 	Last   wording // what was said last, if Line is empty
+	By     string  // in a room: who has said it
 	Kind   string  // of Line: "typing", "draft", "mine" or ""
 	Mark   string  // how far that one has come: a key of marks
 	When   string
@@ -246,6 +250,9 @@ func (r *row) Render() app.UI {
 	words := []text.Run{{Text: r.Line}}
 	if r.Line == "" {
 		words = r.Last.line(lineShown)
+	}
+	if r.By != "" {
+		line = append(line, app.Span().Class("row-mine").Body(app.Elem("bdi").Text(r.By), app.Text(": ")))
 	}
 	line = append(line, app.Elem("bdi").Body(unlinked(words)...))
 	side := app.Span()
@@ -271,10 +278,10 @@ func (r *row) Render() app.UI {
 	return app.Div().Class("row-item").Attr("role", "listitem").
 		Attr("aria-posinset", strconv.Itoa(r.Index+1)).Attr("aria-setsize", strconv.Itoa(r.Count)).
 		Body(b.Body(
-			avatar(string(r.Conv.JID()), r.Name, "avatar-l", dot(r.Show)),
+			avatar(string(r.Conv.JID()), r.Name, size(r.Conv, "avatar-l"), dot(r.Show)),
 			app.Span().Class("row-text").Body(
 				app.Span().Class("row-pair").Body(
-					app.Span().Class("row-name").Body(app.Elem("bdi").Text(r.Name), app.Span().Class("sr").Text(", "+presenceWords(r.Show)+". "),
+					app.Span().Class("row-name").Body(app.Elem("bdi").Text(r.Name), app.Span().Class("sr").Text(", "+r.what()+". "),
 						app.If(r.Pending != "", func() app.UI {
 							return app.Span().Class("mark").Attr("role", "img").Aria("label", r.Pending).Title(r.Pending).Body(icon("clock"))
 						})),
@@ -284,6 +291,14 @@ func (r *row) Render() app.UI {
 					side),
 			),
 		))
+}
+
+// what tells a screen reader what the avatar shows.
+func (r *row) what() string {
+	if r.Conv.Kind() == state.Groupchat {
+		return "Room"
+	}
+	return presenceWords(r.Show)
 }
 
 // status is the line that says how the connection is. It is always there; when all

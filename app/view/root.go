@@ -131,7 +131,7 @@ func (r *Root) Render() app.UI {
 		app.Main().Class("stage").Body(r.stage(rev)),
 	}
 	if d.details && d.open != "" {
-		body = append(body, &details{Rev: rev, Desk: d, Peer: d.open.JID()})
+		body = append(body, &details{Rev: rev, Desk: d, Conv: d.open, Peer: d.open.JID()})
 	}
 	body = append(body, announcer(d), d.drawMenu(rev), d.drawDialog(rev))
 	return root.Body(body...)
@@ -150,7 +150,7 @@ func (r *Root) stage(rev uint64) app.UI {
 	}
 	return &chat{
 		Rev: d.rev, Desk: d, Conv: d.open,
-		Chat: d.s.Chat(d.open), Contact: d.s.Contact(d.open.JID()),
+		Chat: d.s.Chat(d.open), Contact: contact(d.s, d.open),
 		Phase: d.s.Connection.Phase, Elsewhere: d.s.Connection.Elsewhere(), Gaps: d.s.Gaps(d.open),
 	}
 }

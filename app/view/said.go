@@ -105,7 +105,7 @@ func reading(s *state.State, m *state.Message) (w wording) {
 		return w
 	}
 	if w.Body, w.By.Action = text.Action(w.Body); w.By.Action {
-		w.Actor = s.Name(m.Author)
+		w.Actor = authorName(s, m)
 	}
 	return w
 }
@@ -150,7 +150,7 @@ func heard(s *state.State, m *state.Message) string {
 	if w.By.Action {
 		return strings.TrimPrefix(line, "* ")
 	}
-	return s.Name(m.Author) + ": " + line
+	return authorName(s, m) + ": " + line
 }
 
 // unlinked draws the runs of a line, where a button is already.

@@ -1,0 +1,260 @@
+package view
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/jid"
+	"natter/app/legible"
+	"natter/app/state"
+)
+
+// room is the room that is open, nil if something else is.
+func (d *desk) room() *state.Room {
+	if d.open.Kind() != state.Groupchat {
+		return nil
+	}
+	return d.s.Room(d.open.JID())
+}
+
+// authorName is how somebody is called who has written a message, safe to show.
+func authorName(s *state.State, m *state.Message) string {
+	switch name := plain(m.Nick); {
+	case m.Nick == "":
+		return s.Name(m.Author)
+	case name == "":
+		return "Somebody"
+	default:
+		return name
+	}
+}
+
+// askRoom puts the dialog in front that joins a room; text is an address that is known already.
+func (d *desk) askRoom(text string) {
+	d.ask(dialog{kind: "join-room", text: text})
+	d.settling.Focus = "join-address"
+}
+
+// join enters the room with the address that somebody typed.
+func (d *desk) join(sig Signal) {
+	d.settling.Focus = "join-address"
+	d.dialog.fault = ""
+	to, err := jid.Typed(sig.Text)
+	switch fault := (*jid.Fault)(nil); {
+	case errors.As(err, &fault) && fault.Kind == jid.Empty:
+		d.dialog.fault = "Enter the address of the room."
+	case errors.As(err, &fault):
+		d.dialog.fault = "This is no address of a room: it looks like room@rooms.example.org."
+	case to.Peer.Local() == "":
+		d.dialog.fault = "This is the address of a server. A room's looks like room@rooms.example.org."
+	}
+	if d.dialog.fault != "" {
+		return
+	}
+	room := to.Peer.Bare()
+	in := state.JoinRoom{Room: room, Nick: to.Peer.Resource()}
+	if r := d.s.Room(room); r != nil && r.Problem != nil && sig.Also != "" {
+		switch r.Problem.Field {
+		case "password":
+			in.Password = sig.Also
+		case "nick":
+			in.Nick = sig.Also
+		}
+	}
+	d.enter(in)
+}
+
+// enter goes into a room, and shows it as soon as we are in it.
+func (d *desk) enter(in state.JoinRoom) {
+	d.rev++
+	if d.dialog.kind == "join-room" {
+		if old := d.dialog.peer; old != "" && old != in.Room {
+			d.giveUp()
+		}
+		d.dialog.peer = in.Room
+	}
+	d.settling.Focus = ""
+	d.model.Do(in)
+	d.arrive()
+}
+
+// arrive shows the room that was being joined, once we are in it.
+func (d *desk) arrive() {
+	if d.dialog.kind == "join-room" && d.dialog.peer != "" && d.s.Room(d.dialog.peer).In() {
+		d.show(state.Groupchat.With(d.dialog.peer))
+	}
+}
+
+// giveUp takes back that the room of the dialog is to be joined, if it never was.
+func (d *desk) giveUp() {
+	if r := d.s.Room(d.dialog.peer); d.dialog.kind == "join-room" && r != nil && !r.Been {
+		d.model.Do(state.LeaveRoom{Room: r.JID})
+	}
+}
+
+// close takes the dialog away.
+func (d *desk) close(Signal) {
+	d.giveUp()
+	d.dialog = dialog{}
+	d.rev++
+}
+
+// leaveRoom leaves the open room.
+func (d *desk) leaveRoom(sig Signal) {
+	d.dialog = dialog{}
+	d.leave()
+	d.model.Do(state.LeaveRoom{Room: sig.JID})
+}
+
+// joinRoom is the dialog that joins a room. What stands in the way is said in it.
+func (m *modal) joinRoom() app.UI {
+	d := m.Desk
+	room := d.s.Room(d.dialog.peer)
+	if d.dialog.peer == "" {
+		room = nil
+	}
+	address := app.Input().Type("text").ID("join-address").Class("field-input").Name("text").Placeholder("room@rooms.example.org").
+		AutoComplete(false).Attr("inputmode", "email").Attr("autocapitalize", "none").Attr("spellcheck", "false").Dir("auto")
+	if d.dialog.text != "" {
+		address = address.Attr("value", d.dialog.text)
+	}
+	alert := app.P().ID("join-fault").Class("field-fault").Attr("role", "alert")
+	body := []app.UI{app.Label().Class("field-label").For("join-address").Text("Room address")}
+	var more []app.UI
+	var doing app.UI = app.Span()
+	switch {
+	case d.dialog.fault != "":
+		address = address.Aria("invalid", "true").Aria("describedby", "join-fault")
+		alert = alert.Text(d.dialog.fault)
+	case room != nil && room.Problem != nil:
+		address = address.Aria("describedby", "join-fault")
+		alert = alert.Text(room.Problem.Text + " " + room.Problem.Advice)
+		more = d.wayOut(room)
+	case room != nil && !room.In():
+		text := "Joining…"
+		if d.s.Connection.Phase != state.Online {
+			text = "You are offline. The room is joined when you are back."
+		}
+		doing = app.P().Class("dialog-doing").Attr("role", "status").Text(text)
+	}
+	body = append(body, address)
+	if room != nil && room.Problem != nil && d.dialog.fault == "" {
+		switch room.Problem.Field {
+		case "password":
+			body = append(body, app.Label().Class("field-label field-next").For("join-also").Text("Password of the room"),
+				app.Input().Type("password").ID("join-also").Class("field-input").Name("also").Attr("autocomplete", "off"))
+		case "nick":
+			body = append(body, app.Label().Class("field-label field-next").For("join-also").Text("Nickname"),
+				app.Input().Type("text").ID("join-also").Class("field-input").Name("also").AutoComplete(false).MaxLength(100).
+					Attr("value", state.FreeNick(room.Nick)).Dir("auto"))
+		}
+	}
+	body = append(body, alert, doing, app.Div().Class("dialog-actions").Body(append(
+		append([]app.UI{app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel")}, more...),
+		app.Button().Type("submit").Class("button-primary").Text("Join"))...))
+	return app.Form().DataSet("form", string(doJoin)).Attr("novalidate", "true").Body(body...)
+}
+
+// wayOut are the buttons that answer what stands in the way into a room.
+func (d *desk) wayOut(r *state.Room) []app.UI {
+	button := func(do Command, room jid.JID, text string) []app.UI {
+		return []app.UI{app.Button().Type("button").Class("button-quiet").DataSet("do", string(do)).DataSet("jid", string(room)).Text(text)}
+	}
+	switch {
+	case r.Moved != "":
+		return button(doRejoin, r.Moved, "Join "+r.Moved.Shown())
+	case r.Problem.Kind == "no-room":
+		return button(doCreateRoom, r.JID, "Create room")
+	case r.Problem.Kind == "shows-addresses":
+		return button(doJoinSeen, r.JID, "Join anyway")
+	}
+	return nil
+}
+
+// roomStatus says why the open room is not to be heard, and what to do next.
+func roomStatus(d *desk) app.UI {
+	r := d.room()
+	if r == nil || r.In() || d.s.Connection.Phase != state.Online {
+		return app.Div().Class("room-status").Attr("hidden", "true")
+	}
+	line := app.Div().Class("status room-status").DataSet("phase", "waiting")
+	if r.Problem == nil {
+		return line.Attr("role", "status").Body(app.Span().Class("status-dot"), app.Span().Class("status-text").Text("Joining the room…"))
+	}
+	do, to, word := doRejoin, r.JID, "Join again"
+	switch {
+	case r.Moved != "":
+		to, word = r.Moved, "Join "+r.Moved.Shown()
+	case r.Problem.Field != "":
+		do, word = doAnswerRoom, "Join…"
+	case r.Problem.Kind == "no-room":
+		do, word = doCreateRoom, "Create room"
+	}
+	body := []app.UI{icon("alert"), app.Span().Class("status-text").Text(r.Problem.Text),
+		app.Button().Type("button").Class("status-retry").DataSet("do", string(do)).DataSet("jid", string(to)).Text(word)}
+	if r.Problem.Advice != "" {
+		body = append(body, app.Span().Class("status-why").Text(r.Problem.Advice))
+	}
+	if why := legible.Short(r.Problem.Detail, 300); why != "" {
+		body = append(body, app.Details().Class("status-details").Body(app.Summary().Text("Details"), app.P().Text(why)))
+	}
+	return line.Attr("role", "alert").Body(body...)
+}
+
+// people says how many are in a room.
+func people(r *state.Room) string {
+	if n := r.Occupants.Len(); n != 1 {
+		return strconv.Itoa(n) + " people"
+	}
+	return "1 person"
+}
+
+// roomNow says in the head of a room what is true of it.
+func (d *desk) roomNow(r *state.Room) string {
+	switch about := oneLine(r.Subject); {
+	case !r.In():
+		return r.JID.Shown()
+	case about != "":
+		return people(r) + " · " + about
+	default:
+		return people(r)
+	}
+}
+
+// room draws what the open room is.
+func (p *details) room(r *state.Room) app.UI {
+	d := p.Desk
+	name := d.s.Name(r.JID)
+	body := []app.UI{
+		app.Header().Class("details-head").Body(
+			app.H2().Class("details-title").Text("Details"),
+			iconButton("close", "Close details", doLeave),
+		),
+		app.Div().Class("details-who").Body(
+			avatar(string(r.JID), name, "avatar-xl avatar-room", nil),
+			app.P().Class("details-name").Body(app.Elem("bdi").Text(name)),
+			app.P().Class("details-now").Text(people(r)),
+		),
+		app.Div().Class("details-address").Body(
+			app.Span().Class("details-label").Text("Room address"),
+			app.Elem("bdi").Class("details-jid").Text(r.JID.Shown()),
+			iconButton("copy", "Copy address", doCopy).DataSet("text", string(r.JID)),
+		),
+	}
+	if about := legible.Body(r.Subject); about != "" {
+		body = append(body, app.Div().Class("details-part").Body(
+			app.Span().Class("details-label").Text("Subject"),
+			app.P().Class("details-subject").Dir("auto").Text(about)))
+	}
+	body = append(body, app.Div().Class("details-part").Body(
+		app.Span().Class("details-label").Text("Your nickname"),
+		app.P().Class("details-hint").Body(app.Elem("bdi").Text(plain(r.Nick)))))
+	if r.ShowsAddresses {
+		body = append(body, app.P().Class("details-part details-hint").Text("Everybody in this room sees your address."))
+	}
+	body = append(body, app.Div().Class("details-part").Body(
+		app.Button().Type("button").Class("button-danger").DataSet("do", string(doLeaveRoom)).DataSet("jid", string(r.JID)).Text("Leave room")))
+	return app.Aside().Class("details").Aria("label", "Details").Body(body...)
+}

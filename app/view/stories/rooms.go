@@ -1,0 +1,56 @@
+package stories
+
+import (
+	"fmt"
+	"time"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+const lounge = "lounge@rooms.example.org"
+
+// heard is something that an occupant has said in the lounge.
+func heard(now time.Time, ago time.Duration, id, nick, body string) state.Event {
+	return state.MessageAdded{Conv: lounge + "/", Message: state.Message{
+		ID: fmt.Sprint("r", ago), Author: jid.JID(lounge).WithResource("\x01" + id), Nick: nick, Body: body, At: now.Add(-ago),
+	}}
+}
+
+func room(now time.Time) *state.State {
+	return play(typical(now),
+		state.RoomWanted{Room: lounge},
+		state.RoomDescribed{Room: lounge, Info: state.RoomInfo{Name: "The Lounge", Archive: true, OccupantIDs: true}},
+		state.RoomEntered{Room: lounge, Nick: "ada", Self: "a1", Occupants: []state.Occupant{
+			{Nick: "ada", ID: "a1", Role: state.Participant, Affiliation: state.Member, Show: state.Available},
+			{Nick: "Grace", ID: "g1", Role: state.Moderator, Affiliation: state.Owner, Show: state.Available},
+			{Nick: "Emmy", ID: "e1", Role: state.Participant, Affiliation: state.Member, Show: state.Away},
+			{Nick: "محمد", ID: "m1", Role: state.Participant, Show: state.DND},
+			{Nick: "a visitor with a long name, who only listens to what others say", ID: "v1", Role: state.Visitor, Show: state.Available},
+		}},
+		state.SubjectChanged{Room: lounge, Subject: "Engines, and what to drink beside them. Thursday at four: moths."},
+		state.RoomSettled{Room: lounge},
+		heard(now, 50*minute, "g1", "Grace", "Who brings the tea on Thursday?"),
+		heard(now, 49*minute, "e1", "Emmy", "I can. Green or black?"),
+		heard(now, 48*minute, "e1", "Emmy", "Or both, by symmetry."),
+		heard(now, 47*minute, "m1", "محمد", "الشاي الأخضر من فضلك"),
+		state.MessageAdded{Conv: lounge + "/", Message: state.Message{ID: "r-mine", Author: me, Mine: true, Delivery: state.OnServer, Body: "Both, then. I bring cake.", At: now.Add(-40 * minute)}},
+		heard(now, 4*minute, "g1", "Grace", "Then I bring the moth."),
+	)
+}
+
+func roomClosed(problem state.Problem, moved jid.JID) func(time.Time) *state.State {
+	return func(now time.Time) *state.State {
+		return room(now).With(state.RoomClosed{Room: lounge, Problem: &problem, Moved: moved})
+	}
+}
+
+func joining(problem *state.Problem) func(time.Time) *state.State {
+	return func(now time.Time) *state.State {
+		s := play(typical(now), state.RoomWanted{Room: lounge})
+		if problem != nil {
+			s = s.With(state.RoomClosed{Room: lounge, Problem: problem})
+		}
+		return s
+	}
+}

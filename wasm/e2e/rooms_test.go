@@ -1,0 +1,54 @@
+//go:build linux
+
+package e2e
+
+import "testing"
+
+// joins enters a room by its address.
+func (p *person) joins(address string) {
+	p.t.Helper()
+	p.press("Join a room")
+	p.fill("Room address", address)
+	p.press("Join")
+}
+
+// Two people meet in a room of the trial server; one comes back to it after a reload, and the room
+// has what was said.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	address := natter(t)
+	ada, grace := visit(t, address), visit(t, address)
+	ada.remember("ada@localhost", "analytical")
+	grace.signIn("grace@localhost", "compiler")
+	ada.in()
+	grace.in()
+	ada.joins("nowhere@rooms.localhost")
+	ada.find("alert", "There is no room at this address. Check the address, or create the room.")
+	ada.press("Cancel")
+	for _, p := range []*person{ada, grace} {
+		p.joins("lounge@rooms.localhost")
+		p.find("log", "…ounge…")
+	}
+	ada.say("good day, all")
+	ada.reads("You", "good day, all")
+	ada.marked("Sent")
+	grace.reads("ada", "good day, all")
+	grace.say("and to you")
+	ada.reads("grace", "and to you")
+
+	ada.reload()
+	ada.in()
+	ada.reads("grace", "and to you")
+	grace.say("welcome back")
+	ada.reads("grace", "welcome back")
+	ada.say("thank you")
+	grace.reads("ada", "thank you")
+
+	ada.press("Details")
+	ada.press("Leave room")
+	ada.gone("button", "…ounge, Room.…")
+	// Twin: whoever has left can come back, and finds what was said meanwhile.
+	grace.say("too bad")
+	ada.joins("lounge@rooms.localhost")
+	ada.reads("grace", "too bad")
+}
