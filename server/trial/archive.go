@@ -3,6 +3,7 @@ package trial
 import (
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"natter/app/jid"
@@ -25,8 +26,8 @@ type entry struct {
 // (XEP-0359). The archive's oldest messages give way.
 func (s *Server) record(r *archive, owner jid.JID, m *framing.Element, peer jid.JID) *framing.Element {
 	id := s.stanzaID(owner)
-	e := entry{id: id.Attr("id"), at: s.o.Now(), with: peer, m: with(m, id)}
-	e.size = len(e.m.String())
+	text := with(m, id).String()
+	e := entry{id: id.Attr("id"), at: s.o.Now(), with: jid.JID(strings.Clone(peer.String())), m: ownMemory(text), size: len(text)}
 	r.entries = append(r.entries, e)
 	s.stored += e.size
 	drop := 0

@@ -70,7 +70,7 @@ var DefaultLimits = Limits{
 	Rooms:        500,
 	Made:         20,
 	Occupants:    200,
-	Affiliations: 500,
+	Affiliations: 200,
 	Joined:       250,
 	Nodes:        50,
 	Items:        1_000,

@@ -152,6 +152,9 @@ func (s *Server) join(r *room, p *framing.Element, to jid.JID, wanted *framing.E
 	}
 	o := r.occupants[to.Resource()]
 	if condition := s.admission(r, to.Resource(), from, wanted); condition != "" {
+		if len(r.occupants) == 0 && r.locked {
+			s.close(r) // it was made for this
+		}
 		s.turnAway(p, condition)
 		return
 	}

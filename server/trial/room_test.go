@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -202,20 +203,6 @@ func TestRoomPresence(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
-	t.Run("sec 96 so many and no more", func(t *testing.T) {
-		f := start(t, Options{Demo: true, Limits: Limits{Occupants: 2, Joined: 2, Made: 1, Rooms: 2}})
-		ada, grace := f.online(t, "ada", "a"), f.online(t, "grace", "g")
-		ada.join(lounge, "ada")
-		if got := briefly(grace.join(lounge, "grace")); !slices.Equal(got, []string{"service-unavailable"}) {
-			t.Errorf("the third: %q", got)
-		}
-		if got := briefly(ada.join("mine@rooms.localhost", "ada")); !strings.HasSuffix(got[0], "owner moderator 110 201 170") {
-			t.Errorf("made %q", got)
-		}
-		if got := briefly(ada.join("more@rooms.localhost", "ada")); !slices.Equal(got, []string{"resource-constraint"}) {
-			t.Errorf("made %q", got)
-		}
-	})
 }
 
 // A person with two devices is one occupant, whom the others see come and go once.
@@ -260,7 +247,7 @@ func TestRoomOccupantID(t *testing.T) {
 	}
 }
 
-func TestSec14_RoomForged(t *testing.T) {
+func TestSec101_RoomForged(t *testing.T) {
 	f := demo(t)
 	ada, grace := f.online(t, "ada", "a"), f.online(t, "grace", "g")
 	ada.join(lounge, "ada")
@@ -486,4 +473,70 @@ func TestRoomCost(t *testing.T) {
 	for _, c := range in {
 		c.wantBriefly("ada owner moderator")
 	}
+}
+
+func TestSec96_Rooms(t *testing.T) {
+	t.Run("clients in a room, rooms of somebody", func(t *testing.T) {
+		f := start(t, Options{Demo: true, Limits: Limits{Occupants: 2, Joined: 2, Made: 1, Rooms: 2}})
+		ada, grace := f.online(t, "ada", "a"), f.online(t, "grace", "g")
+		ada.join(lounge, "ada")
+		if got := briefly(grace.join(lounge, "grace")); !slices.Equal(got, []string{"service-unavailable"}) {
+			t.Errorf("the third: %q", got)
+		}
+		if got := briefly(ada.join("mine@rooms.localhost", "ada")); !strings.HasSuffix(got[0], "owner moderator 110 201 170") {
+			t.Errorf("made %q", got)
+		}
+		if got := briefly(ada.join("more@rooms.localhost", "ada")); !slices.Equal(got, []string{"resource-constraint"}) {
+			t.Errorf("made %q", got)
+		}
+	})
+	t.Run("people a room knows", func(t *testing.T) {
+		f := start(t, Options{Demo: true, Limits: Limits{Affiliations: 3}})
+		ada := f.online(t, "ada", "a") // the lounge knows ada, grace and echo
+		if e := ada.answer("set", lounge, admins(`<item jid='x@localhost' affiliation='member'/>`)); brief(e) != "resource-constraint" {
+			t.Error(e)
+		}
+		if e := ada.answer("set", lounge, admins(`<item jid='grace@localhost' affiliation='none'/>`)); e.Attr("type") != "result" {
+			t.Error(e)
+		}
+		if e := ada.answer("set", lounge, admins(`<item jid='x@localhost' affiliation='member'/>`)); e.Attr("type") != "result" {
+			t.Error(e)
+		}
+	})
+	t.Run("rooms a client is in", func(t *testing.T) {
+		f := start(t, Options{Demo: true, Limits: Limits{Joined: 1}})
+		ada := f.online(t, "ada", "a")
+		ada.join(lounge, "ada")
+		if got := briefly(ada.join("mine@rooms.localhost", "ada")); !slices.Equal(got, []string{"resource-constraint"}) {
+			t.Errorf("got %q", got)
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.rooms["mine@rooms.localhost"] != nil {
+			t.Error("a room without anybody is left")
+		}
+	})
+}
+
+// What is kept takes the memory that is counted, however much came with it.
+func TestSec96_KeptIsCounted(t *testing.T) {
+	f := demo(t)
+	ada := f.online(t, "ada", "a")
+	ada.join(lounge, "ada")
+	padded := strings.Replace(groupchat(lounge, "small"), "type", strings.Repeat(" ", 200<<10)+"type", 1)
+	before := heap()
+	for range 100 {
+		ada.send(strings.Clone(padded))
+	}
+	ada.all()
+	if more := heap() - before; more > 2<<20 {
+		t.Errorf("a hundred small messages take %d bytes", more)
+	}
+}
+
+func heap() int {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
 }

@@ -282,19 +282,6 @@ func TestRoomAdmin(t *testing.T) {
 			t.Error(e)
 		}
 	})
-	t.Run("sec 96 so many and no more", func(t *testing.T) {
-		f := start(t, Options{Demo: true, Limits: Limits{Affiliations: 3}})
-		ada := f.online(t, "ada", "a") // the lounge knows ada, grace and echo
-		if e := ada.answer("set", lounge, admins(`<item jid='x@localhost' affiliation='member'/>`)); brief(e) != "resource-constraint" {
-			t.Error(e)
-		}
-		if e := ada.answer("set", lounge, admins(`<item jid='grace@localhost' affiliation='none'/>`)); e.Attr("type") != "result" {
-			t.Error(e)
-		}
-		if e := ada.answer("set", lounge, admins(`<item jid='x@localhost' affiliation='member'/>`)); e.Attr("type") != "result" {
-			t.Error(e)
-		}
-	})
 }
 
 func TestRoomDestroy(t *testing.T) {

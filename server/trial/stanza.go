@@ -149,7 +149,8 @@ func addressed(st *framing.Element, from, to jid.JID) *framing.Element {
 // memory of its whole message, however much more that was; so this is for what is kept
 // and counted.
 func ownMemory(written string) *framing.Element {
-	e, err := framing.Parse(written, framing.Limits{})
+	n := len(written)
+	e, err := framing.Parse(written, framing.Limits{Bytes: n, Depth: n, Children: n, Attrs: n, Name: n, Nodes: n})
 	if err != nil {
 		panic(err) // it was parsed before
 	}
