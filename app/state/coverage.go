@@ -79,6 +79,8 @@ type Reading struct {
 	After, Before string
 	Start         bool // the archive has nothing before From
 	End           bool // the archive has nothing after To
+
+	ends map[ConvID]string // the last message of each conversation
 }
 
 func (r *Reading) has(id string) bool { return id != "" && slices.Contains(r.IDs, id) }
@@ -396,7 +398,17 @@ func (ev ArchiveRead) apply(s *State) {
 		c.Fill.Loaded += len(ev.Page.IDs)
 	}
 	s.setCoverage(c)
-	if ev.Part.With != "" || slices.Equal(old, c.Ranges) {
+	if ev.Part.With != "" {
+		return
+	}
+	for conv, id := range ev.Page.ends {
+		chat := s.chat(conv)
+		if at := chat.Timeline.placeOf(id, nil); chat.Seam.Before(at) {
+			chat.Seam = at
+			s.setChat(chat)
+		}
+	}
+	if slices.Equal(old, c.Ranges) {
 		return
 	}
 	for part := range s.Coverages {

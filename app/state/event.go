@@ -513,18 +513,26 @@ type ArchivePage struct {
 	// page and after it, "" if unknown.
 	After, Before string
 	Older         bool // the page ends where something that is here begins
-	Unread        bool // what is new on it has not been seen; with Older, if it comes later than ReadTo
+	// Apart is set if there may be more between After and the page. An Older one may always be, and
+	// any other without After begins where the coverage ends.
+	Apart  bool
+	Unread bool // what is new on it has not been seen; with Older, if it comes later than ReadTo
 }
 
 func (ev ArchivePage) apply(s *State) {
 	c := s.chat(ev.Conv)
-	answer, after := c.answer(ev.Messages), c.Timeline.placeOf(ev.After, ev.Messages)
-	var unseen int
-	if ev.Older {
-		c.Timeline, unseen, _ = c.Timeline.insert(ev.Messages, after, Key{}, ev.Before, true, c.ReadTo, s.Rev)
-	} else {
-		c.Timeline, unseen, c.Seam = c.Timeline.insert(ev.Messages, c.Seam, after, "", false, Key{}, s.Rev)
+	answer := c.answer(ev.Messages)
+	after, before := c.Timeline.placeOf(ev.After, ev.Messages), c.Timeline.placeOf(ev.Before, ev.Messages)
+	if after == (Key{}) && !ev.Older && !ev.Apart {
+		after = c.Seam
 	}
+	apart := ev.Older || ev.Apart || after == (Key{})
+	var read Key
+	if ev.Older {
+		read = c.ReadTo
+	}
+	var unseen int
+	c.Timeline, unseen = c.Timeline.insert(ev.Messages, after, before, ev.Older, apart, read, s.Rev)
 	if ev.Unread {
 		c.Unread += unseen
 		c.readBy(answer)

@@ -82,7 +82,8 @@ type Plan struct {
 	// what comes after the gap.
 	cursor string
 	// fresh is what pages have brought after the last range, and is too new to be part of it.
-	fresh []Edge
+	fresh  []Edge
+	owners map[string]ConvID // the conversations of those that came forward
 	// sure is set when the reading began where the archive is settled, and tail is what has
 	// come since then and is not.
 	sure bool
@@ -147,7 +148,7 @@ func NewReview(s *State, part Part) *Plan {
 }
 
 func newPlan(part Part) *Plan {
-	return &Plan{Part: part, seen: map[string]bool{}, heads: map[ConvID]string{}, ends: map[ConvID]string{}}
+	return &Plan{Part: part, seen: map[string]bool{}, owners: map[string]ConvID{}, heads: map[ConvID]string{}, ends: map[ConvID]string{}}
 }
 
 // Gap returns Gap.After.ID of the gap that is filled, or left if the plan is given up now.
@@ -177,7 +178,8 @@ func (p *Plan) Next(s *State) (Ask, bool) {
 			if p.from != ranges.end().ID {
 				return Ask{After: p.from, Start: p.since, Max: PageSize}, true
 			}
-			p.step, p.sure, p.news, p.pages, p.seen = forward, true, 0, 0, map[string]bool{}
+			p.step, p.sure, p.news, p.pages = forward, true, 0, 0
+			p.seen, p.ends = map[string]bool{}, map[ConvID]string{}
 		case closing:
 			if len(ranges) < 2 || p.brief {
 				return Ask{}, false
@@ -306,7 +308,8 @@ func (p *Plan) Learn(s *State, k Ask, page Page) (_ []Event, whole bool) {
 func (p *Plan) onward(s *State, page Page) []Event {
 	last, all := s.Coverage(p.Part).Ranges.end(), slices.Concat(p.fresh, page.Results)
 	n := max(settled(all), len(all)-unsettled)
-	read := reading(all[:n])
+	page.owners(p.owners)
+	read := reading(all[:n], p.owners)
 	read.After, read.Start, read.End = last.ID, last.ID == "", page.Complete
 	if last.ID != "" {
 		read.From = last
@@ -342,7 +345,7 @@ func (p *Plan) last(s *State, page Page) []Event {
 	if first && !page.Complete {
 		settled = n // what comes before it will be read later than that
 	}
-	read := reading(page.Results[:n])
+	read := reading(page.Results[:n], page.owners(nil))
 	read.Start, read.End = page.Complete, true
 	events := p.add(s, page, read, first)
 	// If all of this page is new, what comes before it will not have settled either when
@@ -362,7 +365,7 @@ func (p *Plan) before(s *State, k Ask, page Page) []Event {
 		return p.deliver(s, page, true, false)
 	}
 	p.cursor = ""
-	read := reading(page.Results)
+	read := reading(page.Results, page.owners(nil))
 	read.Before = gap.Before.ID
 	if read.Before != "" {
 		read.To = gap.Before
@@ -433,14 +436,31 @@ func settled(all []Edge) int {
 }
 
 // reading is what results in a row say of the archive by themselves.
-func reading(all []Edge) (r Reading) {
+func reading(all []Edge, owners map[string]ConvID) (r Reading) {
+	r.ends = map[ConvID]string{}
 	for _, e := range all {
 		r.IDs = append(r.IDs, e.ID)
+		if conv, ok := owners[e.ID]; ok {
+			r.ends[conv] = e.ID
+		}
 	}
 	if n := len(all); n > 0 {
 		r.From, r.To = all[0], all[n-1]
 	}
 	return r
+}
+
+// owners adds to which conversation each message of a page belongs, by its id.
+func (page Page) owners(all map[string]ConvID) map[string]ConvID {
+	if all == nil {
+		all = map[string]ConvID{}
+	}
+	for conv, messages := range page.Messages {
+		for i := range messages {
+			all[messages[i].ArchiveID] = conv
+		}
+	}
+	return all
 }
 
 // again reports whether a page brings what has come before: the one it was to come
@@ -487,16 +507,22 @@ func (p *Plan) deliver(s *State, page Page, older, whole bool) (events []Event) 
 		switch {
 		case older && whole:
 			ev.After, ev.Before = cmp.Or(p.tails[id], p.gap), p.heads[id]
-		case !older:
-			ev.After = p.ends[id]
-			for _, m := range messages {
-				if !m.Mine { // what we write has its place before any archive has it
-					p.ends[id] = m.ArchiveID
+			if ev.Before == "" && chat != nil {
+				if m := chat.Timeline.archived(p.now.Before.ID); m != nil && !m.Mine {
+					ev.Before = m.ArchiveID
 				}
 			}
+		case !older:
+			ev.After = p.ends[id]
+			ev.Apart = p.step == newest || p.step == review && ev.After == ""
 		}
-		if whole {
-			p.heads[id] = messages[0].ArchiveID
+		for i := range messages {
+			if m := &messages[len(messages)-1-i]; whole && !m.Mine { // what we write has its place before any archive has it
+				p.heads[id] = m.ArchiveID
+			}
+			if m := &messages[i]; !older && !m.Mine {
+				p.ends[id] = m.ArchiveID
+			}
 		}
 		events = append(events, ev)
 	}

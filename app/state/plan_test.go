@@ -21,6 +21,21 @@ type mam struct {
 	now    time.Time
 	asks   int
 	s      *State
+
+	loose  bool               // a server delivers in any order
+	newest map[jid.JID]string // of each who writes, here
+	online bool               // what is said is delivered, too
+	missed []Message          // since it was not; a server may deliver it at the next sign-in
+	clock  time.Duration      // how far ours is before the archive's
+	places map[string]Key
+	apart  time.Duration // between two messages at least
+}
+
+func newMam(seed uint64) *mam {
+	return &mam{
+		random: rand.New(rand.NewPCG(seed, 9)), now: noon, s: signedIn(),
+		newest: map[jid.JID]string{}, places: map[string]Key{},
+	}
 }
 
 // come has something said to the account, of which the archive gets some only later.
@@ -29,14 +44,80 @@ func (m *mam) come(n int) {
 		if m.random.IntN(3) == 0 {
 			m.pass(time.Duration(m.random.IntN(300)) * time.Second)
 		}
+		m.pass(m.apart)
 		m.next++
 		id := fmt.Sprintf("a%06d", m.next)
-		said := Message{ID: "m" + id, ArchiveID: id, Author: jid.JID([]string{mia, "leo@localhost", ""}[m.random.IntN(3)]), At: m.now, Body: id}
+		said := Message{ID: "a message, " + id, ArchiveID: id, Author: jid.JID([]string{mia, "leo@localhost", ""}[m.random.IntN(3)]), At: m.now, Body: id}
 		if m.random.IntN(10) == 0 {
 			m.late = append(m.late, said)
 			continue
 		}
 		m.filed = append(m.filed, said)
+		if !m.online {
+			m.missed = append(m.missed, said)
+			continue
+		}
+		said.At = said.At.Add(m.clock + time.Duration(m.random.IntN(100))*time.Millisecond)
+		m.deliver(said)
+	}
+}
+
+// deliver has a message come live. Most servers deliver in order: then what is older than something
+// here does not come. Some tell the archive's id.
+func (m *mam) deliver(said Message) {
+	if said.Author == "" {
+		return
+	}
+	if c := m.s.Chat(ConvID(said.Author)); c != nil && (c.Timeline.Find(&said) != nil || !m.loose && said.Body < m.newest[said.Author]) {
+		return
+	}
+	if m.silent {
+		said.ArchiveID = ""
+	}
+	m.add(said)
+	m.s = m.s.With(MessageAdded{Conv: ConvID(said.Author), Message: said})
+}
+
+// add notes that a message is here now.
+func (m *mam) add(said Message) { m.newest[said.Author] = max(m.newest[said.Author], said.Body) }
+
+// signIn is a new stream, over which the server may deliver what was missed, as of then.
+func (m *mam) signIn() {
+	m.s = m.s.With(ConnectionChanged{Connection{Phase: Waiting}}).With(ConnectionChanged{Connection{Phase: Online}})
+	m.online = m.random.IntN(4) > 0
+	if m.random.IntN(3) == 0 {
+		for _, said := range m.missed {
+			m.deliver(said)
+		}
+	}
+	m.missed = nil
+}
+
+// check fails the test if a message is out of the archive's order, is there twice, has gone or has
+// moved. Within a second it may not be known.
+func (m *mam) check(t *testing.T) {
+	t.Helper()
+	n := 0
+	for c := range m.s.Chats {
+		var last *Message
+		for said := range c.Timeline.All {
+			n++
+			if last != nil && said.Body < last.Body && !m.loose && apart(said.At, last.At) > time.Second {
+				for said := range c.Timeline.All {
+					t.Log(said.Body, said.Key, said.At.UnixMicro(), said.ArchiveID)
+				}
+				t.Fatalf("%s stands behind %s", said.Body, last.Body)
+			}
+			if at, ok := m.places[said.Body]; ok && at != said.Key {
+				t.Fatalf("%s has moved", said.Body)
+			}
+			if m.places[said.Body] = said.Key; last == nil || last.Body < said.Body {
+				last = said
+			}
+		}
+	}
+	if n != len(m.places) {
+		t.Fatalf("of %d messages %d are there", len(m.places), n)
 	}
 }
 
@@ -48,6 +129,7 @@ func (m *mam) pass(d time.Duration) {
 
 // file puts some of what is late in its place.
 func (m *mam) file(which func(Message) bool) {
+	before := len(m.filed)
 	m.late = slices.DeleteFunc(m.late, func(said Message) bool {
 		if !which(said) {
 			return false
@@ -55,6 +137,9 @@ func (m *mam) file(which func(Message) bool) {
 		m.filed = append(m.filed, said)
 		return true
 	})
+	if len(m.filed) == before {
+		return
+	}
 	slices.SortStableFunc(m.filed, func(a, b Message) int { return a.At.Compare(b.At)*1e6 + compareIDs(a, b) })
 }
 
@@ -126,6 +211,11 @@ func (m *mam) carry(t *testing.T, p *Plan, calm bool) (over bool) {
 		events, whole := p.Learn(m.s, k, m.answer(p.Part, k))
 		for _, ev := range events {
 			m.s = m.s.With(ev)
+			if page, ok := ev.(ArchivePage); ok {
+				for _, said := range page.Messages {
+					m.add(said)
+				}
+			}
 		}
 		if !whole {
 			return false
@@ -175,10 +265,22 @@ func (m *mam) gaps() (n int) {
 
 // live reads an archive through so many sessions, and in the end all of it.
 func live(t *testing.T, seed uint64, sessions int) {
-	m := &mam{random: rand.New(rand.NewPCG(seed, 9)), silent: seed%2 == 0, now: noon, s: signedIn()}
+	m := newMam(seed)
+	m.silent, m.loose, m.apart = seed%2 == 0, seed%5 == 4, time.Duration(seed%3*2)*time.Second
+	m.clock = time.Duration(seed/2%3-1) * 300 * time.Millisecond
+	if m.loose {
+		m.clock *= 10_000
+	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("seed %d", seed)
+		}
+	}()
 	m.come(m.random.IntN(60))
 	for range sessions {
+		m.signIn()
 		m.catchUp(t, false)
+		m.check(t)
 		switch m.random.IntN(6) {
 		case 0: // the archive forgets
 			m.filed = slices.Delete(m.filed, 0, m.random.IntN(1+len(m.filed)/2))
@@ -195,6 +297,9 @@ func live(t *testing.T, seed uint64, sessions int) {
 				m.carry(t, p, false)
 			}
 		}
+		m.check(t)
+		m.come(m.random.IntN(30))
+		m.online = false
 		m.come(m.random.IntN(30))
 		if m.random.IntN(4) == 0 {
 			m.pass(time.Hour)
@@ -227,6 +332,7 @@ func live(t *testing.T, seed uint64, sessions int) {
 	if lost := m.missing(); len(lost) > 0 {
 		t.Fatalf("seed %d: in the end %v are missing", seed, lost)
 	}
+	m.check(t)
 }
 
 // Whatever an archive does, what it has is here in the end or in a gap that can be filled.
@@ -244,12 +350,12 @@ func FuzzPlan(f *testing.F) {
 // A review has to get to the end of what has not settled at once: nothing of half an hour has, and
 // the next review begins where it began.
 func TestReview_OfVeryMany(t *testing.T) {
-	m := &mam{random: rand.New(rand.NewPCG(1, 1)), now: noon, s: signedIn()}
+	m := newMam(1)
 	var late []Message
 	for i := range 1200 { // 240 pages of this archive
 		m.next++
 		id := fmt.Sprintf("a%06d", m.next)
-		said := Message{ID: "m" + id, ArchiveID: id, Author: mia, At: noon.Add(time.Duration(i) * time.Second), Body: id}
+		said := Message{ID: "a message, " + id, ArchiveID: id, Author: mia, At: noon.Add(time.Duration(i) * time.Second), Body: id}
 		if i%100 == 50 {
 			late = append(late, said)
 		} else {
@@ -274,7 +380,7 @@ func TestReview_OfVeryMany(t *testing.T) {
 
 // What a build has read that understood less is read once more.
 func TestCoverageOfAnOlderGeneration(t *testing.T) {
-	m := &mam{random: rand.New(rand.NewPCG(1, 1)), now: noon, s: signedIn()}
+	m := newMam(1)
 	for range 5 {
 		m.come(20)
 		m.pass(time.Hour)

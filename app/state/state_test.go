@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -207,7 +208,7 @@ func TestOrder(t *testing.T) {
 					archived(from("1", "first", 0), "a"), archived(from("2", "second", 0), "b"),
 					archived(from("3", "third", 0), "c"), archived(from("4", "fourth", 0), "d"),
 				}}).
-				With(ArchivePage{Conv: grace, Messages: []Message{archived(from("5", "fifth", 0), "e")}})
+				With(ArchivePage{Conv: grace, After: "d", Messages: []Message{archived(from("5", "fifth", 0), "e")}})
 			expect(t, s, "first", "second", "third", "fourth", "fifth")
 		})
 	}
@@ -269,6 +270,42 @@ func TestOrder(t *testing.T) {
 				archived(from("4", "fourth", 4*time.Minute), "d"), archived(from("6", "sixth", 7*time.Minute), "f"),
 			}})
 		expect(t, s, "first", "second", "third", "fifth", "fourth", "sixth")
+	})
+	t.Run("a page of what came after messages that were delivered late, and the page before it", func(t *testing.T) {
+		s := signedIn().With(MessageAdded{Conv: grace, Message: mine("0", "ours", time.Minute)})
+		for i := range 3 { // as of then, after a loss: their place is that of now
+			s = s.With(MessageAdded{Conv: grace, Message: from(fmt.Sprint(i), fmt.Sprint(i), time.Duration(i)*time.Second)})
+		}
+		s = s.
+			With(ArchivePage{Conv: grace, Older: true, Messages: []Message{
+				archived(from("4", "4", 4*time.Second), "e"), archived(mine("0", "ours", time.Minute), "m"),
+			}}).
+			With(ArchivePage{Conv: grace, Older: true, Before: "e", Messages: []Message{
+				archived(from("1", "1", time.Second), "b"), archived(from("2", "2", 2*time.Second), "c"), archived(from("3", "3", 3*time.Second), "d"),
+			}})
+		expect(t, s, "ours", "0", "1", "2", "3", "4")
+	})
+	t.Run("whatever was filed late among messages of one time", func(t *testing.T) {
+		all := []Message{archived(from("0", "00", 0), "0"), archived(from("99", "99", 0), "99")}
+		s := signedIn().With(ArchivePage{Conv: grace, Older: true, Messages: all})
+		for i := 1; i < 20; i++ { // each right behind the first
+			id := fmt.Sprintf("%02d", 99-i)
+			all = slices.Insert(all, 1, archived(from(id, id, 0), id))
+			s = s.With(ArchivePage{Conv: grace, Apart: true, Messages: all})
+		}
+		var want []string
+		for _, m := range all {
+			want = append(want, m.Body)
+		}
+		expect(t, s, want...)
+	})
+	t.Run("where a build before left no space nothing is lost", func(t *testing.T) {
+		first, third := archived(from("1", "first", 0), "a"), archived(from("3", "third", 0), "c")
+		first.Key, third.Key = Key{noon.UnixMicro(), 1}, Key{noon.UnixMicro(), 2}
+		s := signedIn().
+			With(HistoryRead{Conv: grace, Messages: []Message{first, third}}).
+			With(ArchivePage{Conv: grace, Messages: []Message{first, archived(from("2", "second", 0), "b"), third}})
+		expect(t, s, "first", "third", "second")
 	})
 	t.Run("our own keep the place where they were written", func(t *testing.T) {
 		s := signedIn().

@@ -1,22 +1,12 @@
 package state
 
 import (
+	"math"
 	"strings"
 	"time"
 
 	"natter/app/jid"
 	"natter/app/state/tree"
-)
-
-// Delivery is how far a message of ours has come.
-type Delivery int
-
-const (
-	Received  Delivery = iota // not ours
-	Queued                    // accepted by the client, not yet known to have reached the server
-	OnServer                  // acknowledged by the server (XEP-0198) or seen in its archive
-	Delivered                 // acknowledged by the recipient's client (XEP-0184)
-	Failed                    // refused or given up; Problem says why
 )
 
 // Key is the place of a message in its conversation. It is given once and never
@@ -31,77 +21,6 @@ func (k Key) Before(o Key) bool {
 	return k.Time < o.Time || k.Time == o.Time && k.Seq < o.Seq
 }
 
-// Message is one message of a conversation.
-type Message struct {
-	Rev       uint64    `json:"-"`
-	Key                 // its place
-	ID        string    `json:"id,omitempty"`      // the sender's id for it; ours are also the origin-id (XEP-0359)
-	ArchiveID string    `json:"archive,omitempty"` // the id our own archive gave it, "" if not known
-	Author    jid.JID   `json:"author"`            // Author.JID of who wrote it
-	Nick      string    `json:"nick,omitempty"`    // Author.Nick
-	Mine      bool      `json:"mine,omitempty"`
-	Subject   string    `json:"subject,omitempty"`
-	Body      string    `json:"body"`
-	Notice    bool      `json:"notice,omitempty"`   // Body says, in our words, what has come and cannot be read here
-	Unstyled  bool      `json:"unstyled,omitempty"` // Body is to be shown as it is (XEP-0393 §7)
-	At        time.Time `json:"-"`                  // see MessageRow
-	Delivery  Delivery  `json:"-"`
-	Problem   string    `json:"problem,omitempty"` // with Failed: one sentence
-	Bounced   bool      `json:"bounced,omitempty"` // with Failed: it was sent back, wherever it has been
-	Late      bool      `json:"late,omitempty"`    // ours: whoever wrote it, or has it sent again, knew that it would be late
-	Asks      bool      `json:"asks,omitempty"`    // its author would like to be told when it is read (XEP-0333)
-	Facts     *Facts    `json:"facts,omitempty"`   // what else is said about it
-
-	heard   heard
-	waiting *Facts // of one that is just read: what was said about it while it was not in memory
-}
-
-// heard is how a message has come live, as far as this page knows: the number of the
-// connection, a bit for each of the ways, and a bit for a message that came not long after
-// an earlier connection was lost. Zero is no way.
-type heard uint64
-
-const (
-	direct heard = 1 << iota
-	carbon
-	afterLoss
-	ways = direct | carbon
-)
-
-// repeats is for how long after a loss ejabberd delivers again what lost connections may have
-// had: each of them is given up five minutes after it was lost, and they wait for each other.
-const repeats = 30 * time.Minute
-
-// over returns a way over the connection with this number.
-func over(connection, way heard) heard { return connection<<3 | way }
-
-func (h heard) connection() heard { return h >> 3 }
-
-// both reports whether two stanzas have come the same way over one connection. They are
-// two messages then, whatever they say: a server does not repeat itself on a stream that
-// has not been interrupted. But see refiled.
-func (h heard) both(o heard) bool {
-	return h&o&ways != 0 && h.connection() == o.connection()
-}
-
-// Words are what a message says in one text, to look for something in it and to show a part
-// of it.
-func (m *Message) Words() string { return Both(m.Said()) }
-
-// Both is a subject and a body as one text.
-func Both(subject, body string) string {
-	if subject == "" {
-		return body
-	}
-	return subject + "\n" + body
-}
-
-// Stays reports whether a message stays on this device where it is pruned: the archive does
-// not have it, or has it in another place, because it was late.
-func (m *Message) Stays() bool {
-	return m.Mine && (m.Delivery == Queued || m.Delivery == Failed || m.Late)
-}
-
 // Chat is one conversation.
 type Chat struct {
 	Rev      uint64   `json:"-"`
@@ -113,7 +32,7 @@ type Chat struct {
 	SeenTo   Key      `json:"seen"` // the newest message of ours that the peer says to have seen (XEP-0333)
 	Typing   bool     `json:"-"`    // the peer is writing right now; see the table typing
 	Draft    string   `json:"-"`    // what was written to the peer and not sent; see the table drafts
-	Seam     Key      `json:"seam"` // the pages of catch-ups have come up to here
+	Seam     Key      `json:"seam"` // its last message that the coverage of the archive has
 	// Floor is where what this device keeps of the conversation begins, if anything was
 	// pruned. Before it are only messages that stay, each alone, and what has
 	// come from the archive again.
@@ -244,7 +163,7 @@ func (t Timeline) Newest(n int) []*Message {
 // bridges use it again (XEP-0359 §5).
 func (t Timeline) Find(m *Message) *Message {
 	if m.ArchiveID != "" {
-		if old, ok := t.ids.Get(archiveKey(m.ArchiveID)); ok && old.Author == m.Author {
+		if old := t.archived(m.ArchiveID); old != nil && old.Author == m.Author {
 			// Who forges the id of somebody else's message on one of theirs must not
 			// make it look known.
 			return old
@@ -273,7 +192,7 @@ func (t Timeline) Find(m *Message) *Message {
 // some that stand around that time.
 func (t Timeline) nearest(m *Message) (found *Message) {
 	look := func(it *tree.Iterator[Key, *Message], next func() (Key, *Message, bool)) {
-		for range around {
+		for range near {
 			_, old, ok := next()
 			if !ok {
 				return
@@ -297,66 +216,8 @@ func (t Timeline) nearest(m *Message) (found *Message) {
 	return found
 }
 
-// around is how many messages on either side nearest looks at.
-const around = 100
-
-// Same reports whether m is a copy of old, that is here.
-//
-// Two archive ids are two messages, but for ejabberd: what it had for a connection that was
-// lost it delivers to the next one, and files it again. Two stanzas that came live are two
-// messages unless the connection was lost between them. All that is left to guess is which
-// message of the archive is one that came live without the archive's id, and what has been
-// delivered again after a loss. How far apart the two may be depends on whether the id can
-// have been used twice.
-func Same(old, m *Message) bool {
-	if old.Author != m.Author || old.Mine != m.Mine {
-		return false
-	}
-	if m.ArchiveID != "" && m.ArchiveID == old.ArchiveID {
-		return true
-	}
-	if old.ID != m.ID {
-		return false
-	}
-	if m.Mine && random(m.ID) {
-		return true // it is we who have sent it again
-	}
-	if _, gone := old.Gone(); !gone && (old.Body != m.Body || old.Subject != m.Subject) || old.heard.both(m.heard) && !refiled(old, m) {
-		return false
-	}
-	most := 24 * time.Hour
-	switch {
-	case old.ArchiveID != "" && m.ArchiveID != "":
-		// It does so after five minutes, and five minutes after the next loss once more: a
-		// journey by train takes hours.
-		if !random(m.ID) || !ejabberd(old.ArchiveID) || !ejabberd(m.ArchiveID) {
-			return false
-		}
-	case m.heard != 0 && !random(m.ID):
-		most = 5 * time.Second
-	case m.ID == "":
-		most = 10 * time.Minute
-	}
-	return apart(old.At, m.At) <= most
-}
-
-// refiled reports whether two stanzas of one connection may be one message: each of the
-// connections that ejabberd has lost may have had it, and when it gives them up it files the
-// message again for each and gives it to this one.
-func refiled(old, m *Message) bool {
-	if (old.heard|m.heard)&afterLoss == 0 || !random(m.ID) || old.ArchiveID == "" && m.ArchiveID == "" {
-		return false
-	}
-	return (old.ArchiveID == "" || ejabberd(old.ArchiveID)) && (m.ArchiveID == "" || ejabberd(m.ArchiveID))
-}
-
-// random reports whether an id is none that is counted up or written into a program.
-func random(id string) bool { return len(id) >= 16 }
-
-// ejabberd reports whether an archive's id is one of ejabberd's: the time in microseconds.
-func ejabberd(id string) bool {
-	return len(id) == 16 && strings.Trim(id, "0123456789") == ""
-}
+// near is how many messages on either side are looked at.
+const near = 100
 
 // ByID returns the newest message with this author and id, nil if there is none.
 func (t Timeline) ByID(author jid.JID, id string) *Message {
@@ -380,110 +241,192 @@ func (t Timeline) append(m Message) Timeline {
 	if last := t.Last(); last != nil && m.Key.Time <= last.Key.Time {
 		m.Key.Time = last.Key.Time + 1
 	}
-	t.high++
+	t.high += spacing
 	m.Key.Seq = t.high
 	return t.put(&m)
 }
 
-// insert adds a page of the archive. Its stamps say where, but stamps are the
-// server's and those of what came live are our own clock's: among what is on the page
-// the archive's order counts. floor is a place that comes before the page, and before
-// the archive's id of a message that comes after it, as far as they are known; after is
-// set if what comes right before the page has a place before floor. Older pages are given
-// a Seq below all that is there, newer ones above. insert returns how many of the page
-// were new, not ours, and come later than read, and the floor of the next page.
+// insert adds a page of the archive, which is all that the archive has from the first message on it
+// to the last. Its order counts: what is new goes between what it has before that and after it, and
+// there to the time that it tells. Our own tell nothing of the order, as they have their place
+// before any archive has them.
 //
-// What is new goes behind the message that the archive has before it, also where that was
-// delivered late and stands behind later ones.
-func (t Timeline) insert(page []Message, floor, after Key, before string, older bool, read Key, rev uint64) (_ Timeline, unseen int, _ Key) {
-	known := make([]*Message, len(page), len(page)+1)
-	copies := make([]bool, len(page))
+// after and before are the places of what the archive has before the page and after it, zero if
+// unknown. With apart there may be more between after and the page. insert returns how many are
+// new, not ours, and come later than read.
+func (t Timeline) insert(page []Message, after, before Key, older, apart bool, read Key, rev uint64) (_ Timeline, unseen int) {
+	known, firm := make([]*Message, len(page)), make([]bool, len(page))
+	on := map[Key]bool{}
 	for i := range page {
 		if old := t.Find(&page[i]); old != nil {
-			copies[i] = copied(old, &page[i])
-			t = t.merge(old, &page[i], true, rev) // one that is here is only one of the page
-			known[i] = t.Get(old.Key)
+			firm[i] = !old.Mine && !copied(old, &page[i])
+			t = t.merge(old, &page[i], true, rev)
+			known[i], on[old.Key] = t.Get(old.Key), true
 		}
 	}
-	seam := floor
-	// A newer page may begin before its floor: some of it has come again. If it is not known
-	// behind what, what is new there goes right before the first that is not.
-	var again *Message
-	if after != (Key{}) && after.Before(floor) {
-		floor = after
+	last := page[len(page)-1].At
+	next := make([]Key, len(page)+1) // what comes after each, and is no message of ours
+	if next[len(page)] = before; before == (Key{}) {
+		next[len(page)] = Highest
 	}
-	for i, m := range known {
-		if m != nil && !m.Mine && !copies[i] {
-			if !older && floor == seam && !floor.Before(m.Key) {
-				again, floor = m, Key{}
-			}
-			break
+	for i := len(page) - 1; i >= 0; i-- {
+		if next[i] = next[i+1]; firm[i] {
+			next[i] = known[i].Key
 		}
 	}
-	if m, ok := t.ids.Get(archiveKey(before)); ok {
-		known = append(known, m)
-	}
-	seq := t.high
-	if older {
-		t.low -= int64(len(page))
-		seq = t.low - 1
-	} else {
-		t.high += int64(len(page))
-	}
-	for i := range page {
-		seq++
-		old := known[i]
-		if old == nil {
-			if old = t.Find(&page[i]); old != nil { // on the page twice
-				copies[i] = copied(old, &page[i])
-				t = t.merge(old, &page[i], true, rev)
+	for i, begins := 0, true; i < len(page); begins = false {
+		if old := known[i]; old != nil {
+			if firm[i] || after.Before(old.Key) && old.Key.Before(next[i]) {
+				after = old.Key
 			}
-		}
-		if old != nil {
-			if again != nil && old.Key == again.Key {
-				again = nil
-			}
-			if !old.Mine && !copies[i] || floor.Before(old.Key) {
-				floor = old.Key
-			}
-			if seam.Before(floor) {
-				seam = floor
-			}
+			i++
 			continue
 		}
-		m := page[i]
-		m.Rev = rev
-		m.Key = Key{m.At.UnixMicro(), seq}
-		next := theirs(known[i+1:])
-		if again != nil {
-			next = again
-			for _, k := range known[i+1:] {
-				// Among what is ours, what another client of ours has written.
-				if k == again || k != nil && m.Mine && m.Key.Before(k.Key) && k.Key.Before(again.Key) {
-					next = k
-					break
-				}
+		end := i + 1
+		for end < len(page) && known[end] == nil {
+			end++
+		}
+		to := next[end]
+		right := !begins || !apart && after.Before(to) // it comes right after that
+		slack := lag
+		if to == Highest {
+			switch slack = 0; {
+			case right:
+				to = t.below(after, last.Add(-lag), on)
+			case older:
+				to = t.below(after, last, on)
+			default:
+				to = t.below(after, last.Add(time.Microsecond), on)
 			}
-			m.Key = next.Key
 		}
-		if next != nil && !m.Key.Before(next.Key) && floor.Time < next.Key.Time {
-			t.high++
-			m.Key = Key{next.Key.Time - 1, t.high}
+		switch {
+		case !right:
+			if above := t.above(to, last.Add(slack), on); after.Before(above) || !after.Before(to) {
+				after = above
+			}
+		case !after.Before(to):
+			to = t.next(after) // it was delivered late, and stands behind later ones
 		}
-		if !floor.Before(m.Key) {
-			t.high++
-			m.Key = Key{floor.Time, t.high}
+		var keys []Key
+		t, keys = t.between(after, to, page[i:end], older)
+		for n, key := range keys {
+			m := page[i+n]
+			if old := t.Find(&m); old != nil { // it is on the page twice
+				t = t.merge(old, &m, true, rev)
+				continue
+			}
+			m.Key, m.Rev = key, rev
+			if !m.Mine && read.Before(key) {
+				unseen++
+			}
+			t, after = t.put(&m), key
 		}
-		floor = m.Key
-		if seam.Before(floor) {
-			seam = floor
-		}
-		if !m.Mine && read.Before(m.Key) {
-			unseen++
-		}
-		t = t.put(&m)
+		i = end
 	}
-	return t, unseen, seam
+	return t, unseen
+}
+
+// lag is how much later than the archive a client may have got a message.
+const lag = time.Minute
+
+// below returns the place of the first message of others that comes after a place, is not on a page
+// and not earlier than a time.
+func (t Timeline) below(after Key, earliest time.Time, on map[Key]bool) Key {
+	from := Key{earliest.UnixMicro(), math.MinInt64}
+	if from.Before(after) {
+		from = Key{after.Time, after.Seq + 1}
+	}
+	it := t.rows.Iterator()
+	it.Seek(from)
+	for range near {
+		k, m, ok := it.Next()
+		if !ok {
+			break
+		}
+		if !m.Mine && !on[k] && !m.At.Before(earliest) {
+			return k
+		}
+	}
+	return Highest
+}
+
+// above returns the place of the last message of others that comes before a place, is not on a page
+// and not later than a time: zero if none is near.
+func (t Timeline) above(to Key, latest time.Time, on map[Key]bool) Key {
+	it := t.rows.Iterator()
+	if it.Seek(to); it.Done() {
+		it.Last()
+	}
+	for range near {
+		k, m, ok := it.Prev()
+		if !ok {
+			break
+		}
+		if k.Before(to) && !m.Mine && !on[k] && !m.At.After(latest) {
+			return k
+		}
+	}
+	return Key{}
+}
+
+// spacing is how far apart Seqs are that are given one after another, so that what turns out to have
+// come between two messages of one time has a place there.
+const spacing = 1 << 20
+
+// between returns places for messages that come between two places, one after another, each as near
+// to its time as that allows: with older before all of that time, else behind. None of them is
+// taken, in memory or on the disk.
+func (t Timeline) between(from, to Key, messages []Message, older bool) (Timeline, []Key) {
+	keys, n := make([]Key, len(messages)), int64(len(messages))
+	t.low -= n * spacing
+	low, apart, at := t.low, int64(spacing), from.Time
+	if from.Time == to.Time {
+		last := t.prev(to)
+		if last.Before(from) {
+			last = from
+		}
+		if apart = (to.Seq - last.Seq) / (n + 1); apart == 0 || !t.Whole(last, to) {
+			// Builds before this gave Seqs without space between them, and a hole may have
+			// anything: rather behind than in the place of another.
+			to, apart = Highest, spacing
+		} else {
+			low = last.Seq + apart
+		}
+	}
+	for i := range messages {
+		at = min(max(at, messages[i].At.UnixMicro()), to.Time)
+		if at == to.Time || older && from.Time < at {
+			keys[i] = Key{at, low + int64(i)*apart}
+			continue
+		}
+		t.high += spacing
+		keys[i] = Key{at, t.high}
+	}
+	return t, keys
+}
+
+// prev and next return the places of the messages in memory before a place and after it: Lowest and
+// Highest if there are none.
+func (t Timeline) prev(k Key) Key {
+	it := t.rows.Iterator()
+	if it.Seek(k); it.Done() {
+		it.Last()
+	} else {
+		it.Prev()
+	}
+	if at, _, ok := it.Prev(); ok {
+		return at
+	}
+	return Lowest
+}
+
+func (t Timeline) next(k Key) Key {
+	it := t.rows.Iterator()
+	it.Seek(Key{k.Time, k.Seq + 1})
+	if at, _, ok := it.Next(); ok {
+		return at
+	}
+	return Highest
 }
 
 // copied reports whether the archive has filed a message twice, and m is not the one that
@@ -498,21 +441,16 @@ func (t Timeline) placeOf(id string, page []Message) Key {
 			return Key{}
 		}
 	}
-	if m, ok := t.ids.Get(archiveKey(id)); ok {
+	if m := t.archived(id); m != nil {
 		return m.Key
 	}
 	return Key{}
 }
 
-// theirs returns the first message that is not ours, nil if there is none. What we
-// write has its place before any archive has it.
-func theirs(messages []*Message) *Message {
-	for _, m := range messages {
-		if m != nil && !m.Mine {
-			return m
-		}
-	}
-	return nil
+// archived returns the message with this id of the archive, nil if it is not here.
+func (t Timeline) archived(id string) *Message {
+	m, _ := t.ids.Get(archiveKey(id))
+	return m
 }
 
 // merge lets a known message learn what a second copy of it tells, which the archive may
@@ -538,14 +476,6 @@ func (t Timeline) merge(old, m *Message, archived bool, rev uint64) Timeline {
 	}
 	learned.Rev = rev
 	return t.put(&learned)
-}
-
-// Misdated reports whether the archive, which has m, tells another time of a message than
-// is known. It has the clock that all devices go by: ours may have been wrong, and a
-// message that came live may have said of itself when it was sent. Only of what we wrote
-// without a connection it knows no more than when it came.
-func Misdated(old, m *Message) bool {
-	return (old.ArchiveID == "" || old.ArchiveID == m.ArchiveID) && !(old.Mine && old.Late) && apart(old.At, m.At) >= time.Second
 }
 
 func (t Timeline) put(m *Message) Timeline {
@@ -624,8 +554,6 @@ func idKey(author jid.JID, id string) string { return "i" + string(author) + "\x
 func reusedKey(author jid.JID, id string) string { return "r" + string(author) + "\x00" + id }
 
 func archiveKey(id string) string { return "a" + id }
-
-func apart(a, b time.Time) time.Duration { return a.Sub(b).Abs() }
 
 func (k Key) compare(o Key) int {
 	if k.Before(o) {
