@@ -47,6 +47,9 @@ type Options struct {
 	TLSConfig *tls.Config // Dial only
 	Header    http.Header // Dial only
 
+	// Dial, for the function of that name only, makes the TCP connection if it is not nil.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 	// Ping is how often the peer is asked for a sign of life, and Pong how long it
 	// may take to give it before the connection is dropped. Never if zero.
 	Ping, Pong time.Duration
@@ -79,6 +82,7 @@ func Dial(ctx context.Context, url string, o Options) (framing.Socket, error) {
 	transport := &http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
 		TLSClientConfig:   o.TLSConfig,
+		DialContext:       o.Dial,
 		DisableKeepAlives: true, // an abandoned dial must not stay open as an idle connection
 	}
 	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{

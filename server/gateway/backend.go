@@ -28,6 +28,9 @@ func (b Backend) unix() bool { return strings.HasPrefix(b.Address, "/") }
 // check returns what is wrong with a backend. What is not on this machine needs TLS:
 // passwords go there.
 func (b Backend) check() error {
+	if b.Dial != nil {
+		return nil
+	}
 	if !b.unix() {
 		host, port, err := net.SplitHostPort(b.Address)
 		if err != nil || host == "" || port == "" {
@@ -209,11 +212,7 @@ func (d *domain) note(b Backend, err error) {
 
 // dial opens a stream with a backend, whose certificate is for whom the stream is.
 func (c caller) dial(ctx context.Context, b Backend, open framing.Open) (_ *upstream, err error) {
-	network := "tcp"
-	if b.unix() {
-		network = "unix"
-	}
-	conn, err := new(net.Dialer).DialContext(ctx, network, b.Address)
+	conn, err := b.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -259,6 +258,17 @@ func (c caller) dial(ctx context.Context, b Backend, open framing.Open) (_ *upst
 	u.in = framing.NewStreamReader(u, c.limits())
 	u.header, err = u.open(open)
 	return u, err
+}
+
+func (b Backend) connect(ctx context.Context) (net.Conn, error) {
+	network := "tcp"
+	switch {
+	case b.Dial != nil:
+		return b.Dial(), nil
+	case b.unix():
+		network = "unix"
+	}
+	return new(net.Dialer).DialContext(ctx, network, b.Address)
 }
 
 func (c caller) limits() framing.Limits { return framing.Limits{Bytes: c.lim.BytesDown} }

@@ -84,6 +84,8 @@ type Federation struct {
 	secret  []byte
 	ids     atomic.Uint64
 
+	refused refusals
+
 	mu       sync.Mutex
 	links    map[*link]struct{}
 	places   map[netip.Prefix]int // incoming streams by address

@@ -512,8 +512,12 @@ func TestServerThatCannotBeReached(t *testing.T) {
 	for _, to := range []string{"dead.test", "plain.test", "none.test"} {
 		t.Run(to, func(t *testing.T) {
 			_, _, e := initiate(t, a.tcp, "a.test", to)
-			if failed := framing.ReadStreamError(e); failed == nil || failed.Condition != framing.RemoteConnectionFailed || !strings.Contains(failed.Text, to) {
-				t.Errorf("our server got %s", e)
+			failed := framing.ReadStreamError(e)
+			if failed == nil || failed.Condition != framing.RemoteConnectionFailed || !strings.Contains(failed.Text, to) {
+				t.Fatalf("our server got %s", e)
+			}
+			if found := failed.App == nil; found != (to == "dead.test") {
+				t.Errorf("whether %s was found at all: %s", to, e)
 			}
 		})
 	}
@@ -666,7 +670,7 @@ func TestSec97_DialbackWithAnotherKey(t *testing.T) {
 }
 
 // afar is a WebSocket of another server that does what its script says.
-func afar(t *testing.T, script func(c *framing.Conn)) (wss string) {
+func afar(t *testing.T, script func(c *framing.Conn), change ...func(*tls.Config)) (wss string) {
 	t.Helper()
 	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := native.Accept(w, r, native.Options{})
@@ -678,13 +682,19 @@ func afar(t *testing.T, script func(c *framing.Conn)) (wss string) {
 		script(c)
 	}))
 	web.TLS = xmpptest.Ours().ServerTLS()
+	for _, f := range change {
+		f(web.TLS)
+	}
 	web.StartTLS()
 	t.Cleanup(web.Close)
 	return "wss://localhost:" + portOf(web.Listener.Addr()) + "/s2s"
 }
 
+// asking asks those who come for a certificate.
+func asking(c *tls.Config) { c.ClientAuth = tls.RequestClientCert }
+
 // answer reads the header of a stream and answers it with features.
-func answer(c *framing.Conn) error {
+func answer(c *framing.Conn, more ...*framing.Element) error {
 	e, err := c.Read(context.Background())
 	if err != nil {
 		return err
@@ -694,7 +704,108 @@ func answer(c *framing.Conn) error {
 		return err
 	}
 	_ = c.Write(context.Background(), framing.Open{From: h.To, To: h.From, ID: "far1", Version: "1.0"}.Element(framing.NSFramingServer))
-	return c.Write(context.Background(), framing.New(framing.NSStream, "features").Add(framing.New(nsDialbackFeature, "dialback")))
+	return c.Write(context.Background(), framing.New(framing.NSStream, "features").Add(more...).Add(framing.New(nsDialbackFeature, "dialback")))
+}
+
+// W01: where EXTERNAL was refused once the streams that follow begin with dialback, and on
+// each our server is told once what there is.
+func TestW01_RefusedExternalIsRemembered(t *testing.T) {
+	said := make(chan string, 10)
+	external := framing.New(nsSASL, "mechanisms").Add(framing.New(nsSASL, "mechanism").AddText("EXTERNAL"))
+	far := afar(t, func(c *framing.Conn) {
+		if answer(c, external) != nil {
+			return
+		}
+		for {
+			e, err := c.Read(context.Background())
+			if err != nil {
+				return
+			}
+			said <- e.Name.Local
+			if e.Name.Local == "auth" {
+				_ = c.Write(context.Background(), framing.New(nsSASL, "failure").Add(framing.New(nsSASL, "not-authorized")))
+				continue
+			}
+			_ = c.Write(context.Background(), dialback(e, "valid"))
+		}
+	}, asking)
+	a := federate(t, "a.test", "127.0.0.1:1", names{"b.test": far}, withCertificate("a.test"))
+	for _, want := range [][]string{{"auth", "result"}, {"result"}, {"result"}} {
+		p, _, offered := initiate(t, a.tcp, "a.test", "b.test")
+		if offered.Child(nsSASL, "mechanisms") != nil {
+			t.Errorf("our server is offered %s", offered)
+		}
+		p.send("<db:result from='a.test' to='b.test'>key</db:result>")
+		p.wants(framing.NSDialback, "result") // and no features in between
+		for _, w := range want {
+			if got := <-said; got != w {
+				t.Errorf("the other got <%s> instead of <%s>", got, w)
+			}
+		}
+	}
+	r, now := &refusals{}, time.Now()
+	for i := range 2 * mostRefused {
+		r.note(domainPair{"a.test", fmt.Sprint(i)}, now)
+	}
+	last := domainPair{"a.test", fmt.Sprint(2*mostRefused - 1)}
+	if len(r.until) > mostRefused || !r.lately(last, now) || r.lately(last, now.Add(remembered)) {
+		t.Errorf("%d are remembered", len(r.until))
+	}
+}
+
+// body is a host-meta.
+type body string
+
+func (b body) Fetch(_ context.Context, url, _ string, _ int) (*discover.Document, error) {
+	if !strings.HasSuffix(url, ".json") {
+		return &discover.Document{URL: url, Status: 404}, nil
+	}
+	return &discover.Document{URL: url, Status: 200, Body: []byte(b)}, nil
+}
+
+// W03: natter connects to the addresses that host-meta names, in turn, sends the name that it
+// names, and takes a certificate for that or for the domain (XEP-0487 §2.2).
+func TestW03_AddressesOfHostMeta(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cert string
+		good bool
+	}{
+		"for the name":     {"s2s.b.test", true},
+		"for the domain":   {"b.test", true},
+		"for the host":     {"host.invalid", false}, // which was never asked for
+		"for another name": {"evil.test", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cert, err := tls.X509KeyPair(xmpptest.Ours().Issue(tc.cert))
+			if err != nil {
+				t.Fatal(err)
+			}
+			asked := make(chan string, 10)
+			far := afar(t, func(c *framing.Conn) {
+				if answer(c) == nil {
+					_, _ = c.Read(context.Background())
+				}
+			}, func(c *tls.Config) {
+				c.Certificates = []tls.Certificate{cert}
+				c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+					asked <- hello.ServerName
+					return nil, nil
+				}
+			})
+			meta := fmt.Sprintf(`{"xmpp":{"ttl":60},"links":[{"rel":%q,"href":%q,"priority":1,"weight":1,"sni":"s2s.b.test","ips":["127.0.0.9","127.0.0.1"]}]}`,
+				discover.RelServers, strings.Replace(far, "localhost", "host.invalid", 1))
+			a := federate(t, "a.test", "127.0.0.1:1", names{}, func(c *FederationConfig) {
+				c.Find = &discover.Finder{Fetch: body(meta), Rel: discover.RelServers}
+			})
+			_, h, e := initiate(t, a.tcp, "a.test", "b.test")
+			if failed := framing.ReadStreamError(e); (failed == nil) != tc.good || tc.good && h.ID != "far1" {
+				t.Errorf("our server got %+v, %s", h, e)
+			}
+			if got := <-asked; got != "s2s.b.test" {
+				t.Errorf("it asked for %q", got)
+			}
+		})
+	}
 }
 
 // R01, R02, R05: a server that is sent elsewhere goes there, over wss alone, and not in circles.

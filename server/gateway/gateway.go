@@ -73,6 +73,9 @@ type Backend struct {
 	Address  string   // host:port, or the path of a Unix socket
 	Security Security // Plain only on this machine
 	Proxy    int      // version of the PROXY protocol that tells the client's address, 0 for none
+
+	// Dial, if there is one, connects to a server in this program; Address then only names it.
+	Dial func() net.Conn
 }
 
 // Security is how a connection to a backend is protected.

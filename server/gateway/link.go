@@ -133,10 +133,10 @@ func (l *link) fail(condition, text, reason string) {
 
 // failNear ends the stream of our server with an error, which reaches the authors of what
 // it has not delivered.
-func (l *link) failNear(condition, text, reason string) {
+func (l *link) failNear(wrong *framing.StreamError, reason string) {
 	l.note(reason)
-	l.log.Warn("stream of our server refused", "peer", l.peer(), "condition", condition, "why", text)
-	_, _ = l.near.write((&framing.StreamError{Condition: condition, Text: text}).Element())
+	l.log.Warn("stream of our server refused", "peer", l.peer(), "condition", wrong.Condition, "why", wrong.Text)
+	_, _ = l.near.write(wrong.Element())
 	_ = l.near.end()
 }
 
@@ -187,7 +187,7 @@ func (l *link) fromFar(ctx context.Context) {
 		if wrong := l.check(e, l.direction == "in"); wrong != nil {
 			l.fail(wrong.Condition, wrong.Text, wrong.Condition)
 			if l.direction == "out" {
-				l.failNear(framing.RemoteConnectionFailed, "the other server broke the rules: "+wrong.Condition, wrong.Condition)
+				l.failNear(&framing.StreamError{Condition: framing.RemoteConnectionFailed, Text: "the other server broke the rules: " + wrong.Condition}, wrong.Condition)
 			}
 			return
 		}

@@ -3,12 +3,16 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
+	"sync"
 	"time"
 
 	"natter/app/connect"
+	"natter/app/connect/discover"
 	"natter/framing"
 	"natter/framing/native"
 )
@@ -42,10 +46,10 @@ func (l *link) introduce(ctx context.Context) bool {
 	own := framing.Open{From: open.To, To: open.From, ID: fmt.Sprint(l.id), Version: "1.0"}
 	switch {
 	case open.From == "" || open.To == "":
-		l.refuseNear(own, framing.ImproperAddressing, "the header does not say from which domain to which", "no-domain")
+		l.refuseNear(own, &framing.StreamError{Condition: framing.ImproperAddressing, Text: "the header does not say from which domain to which"}, "no-domain")
 		return false
 	case l.domain == nil:
-		l.refuseNear(own, framing.InvalidFrom, "natter does not speak for "+open.From, framing.InvalidFrom)
+		l.refuseNear(own, &framing.StreamError{Condition: framing.InvalidFrom, Text: "natter does not speak for " + open.From}, framing.InvalidFrom)
 		return false
 	}
 	l.log = l.log.With("domain", l.domain.Name)
@@ -56,7 +60,7 @@ func (l *link) introduce(ctx context.Context) bool {
 	}
 	l.f.c.Meter.Found(result)
 	if err != nil {
-		l.refuseNear(own, framing.RemoteConnectionFailed, err.Error(), result)
+		l.refuseNear(own, unreachable(err), result)
 		return false
 	}
 	header.From, header.To = open.To, open.From
@@ -77,10 +81,21 @@ func (l *link) introduce(ctx context.Context) bool {
 }
 
 // refuseNear answers the header of our server with an error.
-func (l *link) refuseNear(own framing.Open, condition, text, reason string) {
+func (l *link) refuseNear(own framing.Open, wrong *framing.StreamError, reason string) {
 	if l.near.writeHeader(own) == nil {
-		l.failNear(condition, text, reason)
+		l.failNear(wrong, reason)
 	}
+}
+
+// unreachable says why there is no stream with another server. A domain that was not found at
+// all is told from one that did not answer by the stanza error in it (RFC 6120 §8.3.3.16).
+func unreachable(err error) *framing.StreamError {
+	wrong := &framing.StreamError{Condition: framing.RemoteConnectionFailed, Text: err.Error()}
+	var unknown *discover.Error
+	if errors.As(err, &unknown) && unknown.Kind != discover.Timeout {
+		wrong.App = framing.New(framing.NSStanzaError, "remote-server-not-found")
+	}
+	return wrong
 }
 
 // reach opens a stream with one of the WebSockets of the other domain: the first that
@@ -92,7 +107,7 @@ func (l *link) reach(ctx context.Context, open framing.Open) (framing.Open, *fra
 	}
 	for _, at := range found.Endpoints {
 		one, cancel := context.WithTimeout(ctx, l.f.lim.Dial)
-		header, offered, failed := l.follow(one, at.URL, open)
+		header, offered, failed := l.follow(one, at, open)
 		cancel()
 		if failed == nil {
 			return header, offered, nil
@@ -105,13 +120,13 @@ func (l *link) reach(ctx context.Context, open framing.Open) (framing.Open, *fra
 }
 
 // follow opens a stream at an endpoint, or where that sends us (RFC 7395 §3.6.1).
-func (l *link) follow(ctx context.Context, endpoint string, open framing.Open) (framing.Open, *framing.Element, error) {
-	route := connect.NewRoute(endpoint)
+func (l *link) follow(ctx context.Context, at discover.Endpoint, open framing.Open) (framing.Open, *framing.Element, error) {
+	route := connect.NewRoute(at.URL)
 	if route == nil {
 		return framing.Open{}, nil, errors.New("it is not a wss address")
 	}
 	for {
-		header, offered, err := l.knock(ctx, route.At(), open)
+		header, offered, err := l.knock(ctx, at, open)
 		var sent *framing.RedirectError
 		if !errors.As(err, &sent) {
 			return header, offered, err
@@ -119,12 +134,13 @@ func (l *link) follow(ctx context.Context, endpoint string, open framing.Open) (
 		if err := route.Follow(sent.URI); err != nil {
 			return framing.Open{}, nil, err
 		}
+		at = discover.Endpoint{URL: route.At()}
 	}
 }
 
-// knock opens a stream at an address, and sees whether natter could sign in with a
+// knock opens a stream at an endpoint, and sees whether natter could sign in with a
 // certificate.
-func (l *link) knock(ctx context.Context, address string, open framing.Open) (header framing.Open, offered *framing.Element, err error) {
+func (l *link) knock(ctx context.Context, at discover.Endpoint, open framing.Open) (header framing.Open, offered *framing.Element, err error) {
 	var own *tls.Certificate
 	if l.f.c.Certificate != nil {
 		own = l.f.c.Certificate(open.From)
@@ -138,8 +154,11 @@ func (l *link) knock(ctx context.Context, address string, open framing.Open) (he
 		}
 		return own, nil
 	}
-	socket, err := native.Dial(ctx, address, native.Options{
-		TLSConfig: config, ReadLimit: 2 * int64(l.f.lim.BytesAfter), ReadAhead: l.f.lim.BytesAfter,
+	if at.SNI != "" {
+		l.delegated(config, at.SNI)
+	}
+	socket, err := native.Dial(ctx, at.URL, native.Options{
+		TLSConfig: config, Dial: dialerFor(at), ReadLimit: 2 * int64(l.f.lim.BytesAfter), ReadAhead: l.f.lim.BytesAfter,
 		CloseTimeout: l.f.lim.Close, Ping: l.f.lim.Ping, Pong: l.f.lim.Pong,
 	})
 	if err != nil {
@@ -167,6 +186,8 @@ func (l *link) knock(ctx context.Context, address string, open framing.Open) (he
 		why = "natter has no certificate for " + open.From
 	case !asked:
 		why = "no certificate was asked for"
+	case l.f.refused.lately(l.pair, time.Now()):
+		why = "it was refused lately"
 	}
 	if why != "" {
 		l.log.Info("SASL EXTERNAL is not used: dialback it is", "peer", l.peer(), "why", why)
@@ -174,6 +195,63 @@ func (l *link) knock(ctx context.Context, address string, open framing.Open) (he
 	}
 	l.sasl = couldSignIn
 	return header, offered, nil
+}
+
+// delegated lets a WebSocket show a certificate for the name that host-meta says is to be
+// sent, or for the domain itself: either way the domain has said so over https (XEP-0487 §2.2).
+func (l *link) delegated(config *tls.Config, name string) {
+	config.ServerName = name
+	config.InsecureSkipVerify = true // it is done here
+	config.VerifyConnection = func(s tls.ConnectionState) (err error) {
+		between := x509.NewCertPool()
+		for _, above := range s.PeerCertificates[1:] {
+			between.AddCert(above)
+		}
+		domain, err := discover.Host(l.pair.to)
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{name, domain} {
+			_, err = s.PeerCertificates[0].Verify(x509.VerifyOptions{DNSName: name, Roots: l.f.c.Roots, Intermediates: between})
+			if err == nil {
+				return nil
+			}
+		}
+		return err
+	}
+}
+
+// dialerFor returns what connects to the addresses that host-meta names, in turn, instead of
+// asking DNS; nil if it names none (XEP-0487 §2.1).
+func dialerFor(at discover.Endpoint) func(ctx context.Context, network, address string) (net.Conn, error) {
+	u, err := url.Parse(at.URL)
+	if err != nil || len(at.IPs) == 0 {
+		return nil
+	}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		d := new(net.Dialer)
+		if address != net.JoinHostPort(u.Hostname(), port) { // a proxy on the way
+			return d.DialContext(ctx, network, address)
+		}
+		var failed []error
+		for i, ip := range at.IPs {
+			one, cancel := ctx, context.CancelFunc(func() {})
+			if end, ok := ctx.Deadline(); ok { // each has its share of the time
+				one, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(len(at.IPs)-i))
+			}
+			conn, err := d.DialContext(one, network, net.JoinHostPort(ip, port))
+			cancel()
+			if err == nil {
+				return conn, nil
+			}
+			failed = append(failed, err)
+		}
+		return nil, errors.Join(failed...)
+	}
 }
 
 // openFar sends a header and reads the one that answers it, and the features.
@@ -240,6 +318,33 @@ func (l *link) initiate(ctx context.Context, e *framing.Element) error {
 	return l.pass(ctx, e)
 }
 
+// refusals remembers for whom SASL EXTERNAL was refused, so that the streams that follow begin
+// with dialback at once. The other server may have another certificate for us one day.
+type refusals struct {
+	mu    sync.Mutex
+	until map[domainPair]time.Time
+}
+
+const (
+	remembered  = 10 * time.Minute
+	mostRefused = 1000 // our people choose the domains
+)
+
+func (r *refusals) note(p domainPair, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.until == nil || len(r.until) >= mostRefused {
+		r.until = map[domainPair]time.Time{}
+	}
+	r.until[p] = now.Add(remembered)
+}
+
+func (r *refusals) lately(p domainPair, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return now.Before(r.until[p])
+}
+
 func isResult(e *framing.Element) bool {
 	return e.Is(framing.NSDialback, "result") && e.Attr("type") == ""
 }
@@ -256,7 +361,7 @@ func (l *link) pass(ctx context.Context, e *framing.Element) error {
 		return err
 	}
 	if wrong := l.check(e, l.direction == "out"); wrong != nil {
-		l.failNear(wrong.Condition, wrong.Text, wrong.Condition)
+		l.failNear(wrong, wrong.Condition)
 		return framing.ErrClosed
 	}
 	if err := l.write(ctx, e, l.near.in.Size()); err != nil {
@@ -291,6 +396,7 @@ func (l *link) signIn(ctx context.Context, e *framing.Element) (part bool, err e
 		}
 		l.log.Warn("SASL EXTERNAL was refused: dialback it is", "peer", l.peer(), "condition", condition)
 		l.sasl = noSignIn
+		l.f.refused.note(l.pair, time.Now())
 	case l.sasl == restarting && e.Is(framing.NSFramingServer, "open"):
 		return true, nil
 	case l.sasl == restarting && e.Is(framing.NSStream, "features"):

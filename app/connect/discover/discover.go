@@ -91,6 +91,11 @@ type Endpoint struct {
 	Source   Source
 	Priority int // smaller first (XEP-0487)
 	Weight   int // share among those with the same priority
+
+	// IPs are where to connect instead of what DNS says, and SNI the name for TLS. Only links for
+	// servers have them: a page has no say in either.
+	IPs []string
+	SNI string
 }
 
 // RelServers is the relation of the links for other servers (XEP-0487 §2.1).
@@ -308,7 +313,7 @@ func (f *Finder) fetch(ctx context.Context, host, address, accept string) (*meta
 		}
 		same := func(e Endpoint) bool { return e.URL == u }
 		if len(m.endpoints) < maxEndpoints && !slices.ContainsFunc(m.endpoints, same) {
-			m.endpoints = append(m.endpoints, Endpoint{URL: u, Source: HostMeta, Priority: l.priority, Weight: l.weight})
+			m.endpoints = append(m.endpoints, Endpoint{URL: u, Source: HostMeta, Priority: l.priority, Weight: l.weight, IPs: l.ips, SNI: l.sni})
 		}
 	}
 	switch {

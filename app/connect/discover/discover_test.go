@@ -213,6 +213,29 @@ const (
 	webfingerXRD = `<?xml version="1.0" encoding="UTF-8"?><XRD xmlns="` + nsXRD + `"><Link rel="lrdd" template="https://example.org/.well-known/webfinger?resource={uri}"/></XRD>`
 )
 
+// XEP-0487 §2.1: links for servers say where to connect and with which name, as far as that can
+// be one; those for pages are left alone.
+func TestW03_AddressesAndName(t *testing.T) {
+	doc := func(rel string) []byte {
+		return []byte(`{"xmpp":{"ttl":60},"links":[
+			{"rel":"` + rel + `","href":"wss://a.example/","sni":"B.example","ips":["192.0.2.1","2001:db8::1","c.example",7,"fe80::1%eth0"]},
+			{"rel":"` + rel + `","href":"wss://b.example/","sni":"192.0.2.1","ips":"192.0.2.1"},
+			{"rel":"` + rel + `","href":"wss://c.example/","sni":"a b","ips":["1.1.1.1","1.1.1.1","1.1.1.1","1.1.1.1","1.1.1.1","1.1.1.1","1.1.1.1","1.1.1.1","1.1.1.1"]}]}`)
+	}
+	m, _, err := parse(doc(RelServers), RelServers)
+	if err != nil || len(m.links) != 3 {
+		t.Fatal(m, err)
+	}
+	for i, want := range []string{"b.example [192.0.2.1 2001:db8::1]", " []", " [" + strings.TrimSpace(strings.Repeat("1.1.1.1 ", 8)) + "]"} {
+		if got := fmt.Sprint(m.links[i].sni, " ", m.links[i].ips); got != want {
+			t.Errorf("link %d is at %s instead of %s", i, got, want)
+		}
+	}
+	if m, _, err := parse(doc(relWebSocket), relWebSocket); err != nil || m.links[0].sni != "" || m.links[0].ips != nil {
+		t.Errorf("a page is told %+v, %v", m, err)
+	}
+}
+
 // As Prosody 0.12, Prosody 13 and ejabberd write it.
 func TestHostMetaOfRealServers(t *testing.T) {
 	for _, body := range []string{

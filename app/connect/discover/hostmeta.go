@@ -16,6 +16,7 @@ const (
 	nsXRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 
 	maxLinks     = 256
+	maxIPs       = 8
 	lastPriority = 1 << 16 // after all that have one
 	largest      = 1 << 30 // of any number
 )
@@ -32,6 +33,8 @@ type meta struct {
 type link struct {
 	href             string
 	priority, weight int
+	ips              []string
+	sni              string
 }
 
 // parse reads both forms of host-meta, whichever was requested: servers that have only
@@ -138,6 +141,9 @@ func parseJRD(body []byte, rel string) (*meta, error) {
 			if next.priority, ok = number(l["priority"]); !ok {
 				next.priority = lastPriority
 			}
+			if rel == RelServers {
+				next.ips, next.sni = addresses(l["ips"]), hostName(l["sni"])
+			}
 		}
 		m.links = append(m.links, next)
 	}
@@ -157,6 +163,29 @@ func text(raw json.RawMessage) string {
 		return ""
 	}
 	return s
+}
+
+// addresses returns those of a list that are some, eight at most.
+func addresses(raw json.RawMessage) (all []string) {
+	var list []json.RawMessage
+	if len(raw) == 0 || json.Unmarshal(raw, &list) != nil {
+		return nil
+	}
+	for _, one := range list {
+		if ip := text(one); isIP(ip) && len(all) < maxIPs {
+			all = append(all, strings.Trim(ip, "[]"))
+		}
+	}
+	return all
+}
+
+// hostName returns a name for TLS, "" if it is none.
+func hostName(raw json.RawMessage) string {
+	name, err := toASCII(text(raw))
+	if err != nil || isIP(name) {
+		return ""
+	}
+	return name
 }
 
 // number returns an integer from 0 to largest; larger ones become largest.
