@@ -209,7 +209,16 @@ func modules(names ...string) string {
 }
 
 // spawned is a program that runs until the test ends.
-type spawned struct{ done chan error }
+type spawned struct {
+	process *os.Process
+	done    chan error
+}
+
+// stop ends it as a person would, and waits until it has ended.
+func (s *spawned) stop() {
+	_ = s.process.Signal(syscall.SIGTERM)
+	s.done <- <-s.done
+}
 
 func (s *spawned) over() bool {
 	select {
@@ -226,12 +235,9 @@ func spawn(t *testing.T, cmd *exec.Cmd) *spawned {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &spawned{make(chan error, 1)}
+	s := &spawned{cmd.Process, make(chan error, 1)}
 	go func() { s.done <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-s.done
-	})
+	t.Cleanup(s.stop)
 	return s
 }
 

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,10 +13,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"natter/app/client"
+	"natter/app/connect"
+	"natter/app/connect/discover"
+	"natter/app/connect/sasl"
+	"natter/app/jid"
+	"natter/app/state"
 	"natter/app/xmpptest"
 	"natter/framing"
 	"natter/framing/native"
@@ -153,86 +162,36 @@ func TestW03_ServeFederation(t *testing.T) {
 	}
 }
 
-// neighbour is a domain's server: it takes whom the authoritative server vouches for, which it
-// asks through its own natter, and hands on what they say.
-type neighbour struct {
-	t      *testing.T
-	domain string
-	natter string // where its natter listens
-	heard  chan *framing.Element
+// city is natter as a program of its own with a trial server for a domain, configured like
+// anybody's.
+type city struct {
+	t              *testing.T
+	domain, listen string
+	config         string
+	env            []string
+	ca             *xmpptest.Authority
+	log            *lines
+	process        *spawned
 }
 
-func (n *neighbour) listen() (addr string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	n.t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go n.receive(c)
+// start starts it, with nothing of what it knew before.
+func (c *city) start() {
+	c.t.Helper()
+	cmd := exec.Command(os.Args[0], "-config", c.config)
+	cmd.Env = append(os.Environ(), c.env...)
+	c.log = &lines{}
+	cmd.Stdout, cmd.Stderr = c.log, c.log
+	c.process = spawn(c.t, cmd)
+	until(c.t, "it runs", func() bool {
+		if c.process.over() {
+			c.t.Fatal(c.log)
 		}
-	}()
-	return l.Addr().String()
+		return strings.Contains(c.log.String(), "stops it.")
+	})
 }
 
-func (n *neighbour) receive(c net.Conn) {
-	defer c.Close()
-	in := framing.NewStreamReader(c, framing.Limits{})
-	e, err := in.Next()
-	if err != nil {
-		return
-	}
-	h, _ := framing.ReadHeader(e)
-	features := framing.New(framing.NSStream, "features").Add(framing.New("urn:xmpp:features:dialback", "dialback"))
-	id := c.RemoteAddr().String()
-	_, _ = c.Write(features.AppendWithin(framing.Open{From: n.domain, To: h.From, ID: id, Version: "1.0"}.AppendHeader(nil, framing.NSServer), framing.NSServer))
-	for {
-		e, err := in.Next()
-		if err != nil {
-			_, _ = c.Write([]byte(framing.StreamEnd))
-			return
-		}
-		if !e.Is(framing.NSDialback, "result") {
-			n.heard <- e
-			continue
-		}
-		verify := framing.New(framing.NSDialback, "verify").Set("from", n.domain).Set("to", e.Attr("from")).Set("id", id).AddText(e.Text())
-		verdict := n.call(e.Attr("from"), verify).Attr("type")
-		result := framing.New(framing.NSDialback, "result").Set("from", n.domain).Set("to", e.Attr("from")).Set("type", verdict)
-		_, _ = c.Write(result.AppendWithin(nil, framing.NSServer))
-	}
-}
-
-// call opens a stream to another domain, says the first and, when that is answered, the rest.
-// It returns the answer.
-func (n *neighbour) call(to string, first *framing.Element, rest ...*framing.Element) *framing.Element {
-	c, err := net.Dial("tcp", n.natter)
-	if err != nil {
-		return nil
-	}
-	n.t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(time.Minute))
-	_, _ = c.Write(first.AppendWithin(framing.Open{From: n.domain, To: to, Version: "1.0"}.AppendHeader(nil, framing.NSServer), framing.NSServer))
-	in := framing.NewStreamReader(c, framing.Limits{})
-	for {
-		e, err := in.Next()
-		if err != nil || e.Name.Space == framing.NSDialback {
-			for _, r := range rest {
-				_, _ = c.Write(r.AppendWithin(nil, framing.NSServer))
-			}
-			return e
-		}
-	}
-}
-
-// W01, W03: two natters, each a program of its own with a configuration like anybody's, find
-// each other by host-meta and sign in by certificate.
-func TestW01_W03_TwoNatters(t *testing.T) {
+// cities are two whose names lead to each other, and host-meta to their WebSockets.
+func cities(t *testing.T) (a, b *city) {
 	ca := xmpptest.NewAuthority()
 	dir := t.TempDir()
 	bundle := filepath.Join(dir, "bundle")
@@ -242,68 +201,175 @@ func TestW01_W03_TwoNatters(t *testing.T) {
 	f := &files{t: t}
 	f.write(filepath.Join(dir, "ca.pem"), string(ca.CertPEM))
 	at := map[string]string{} // where names lead
-	var servers []*neighbour
-	logs := map[string]*lines{}
-	type program struct{ config, domain string }
-	var programs []program
-	for _, domain := range []string{"a.test", "b.test"} {
-		listen := xmpptest.FreeAddress(t)
-		at[domain+":443"], at["s2s."+domain+":443"] = listen, listen
-		n := &neighbour{t, domain, xmpptest.FreeAddress(t), make(chan *framing.Element, 10)}
-		servers = append(servers, n)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { tunnel(w, r, at[r.Host]) }))
+	t.Cleanup(web.Close)
+	found := func(domain, name string) *city {
+		c := &city{t: t, domain: domain, listen: xmpptest.FreeAddress(t), config: filepath.Join(dir, domain+".json"), ca: ca,
+			env: []string{"NATTER_TEST_BUNDLE=" + bundle, "SSL_CERT_FILE=" + filepath.Join(dir, "ca.pem"), "HTTPS_PROXY=" + web.URL}}
+		at[domain+":443"], at["s2s."+domain+":443"] = c.listen, c.listen
 		cert, key := ca.Issue(domain, "chat."+domain, "s2s."+domain)
-		certFile, keyFile, config := filepath.Join(dir, domain+".pem"), filepath.Join(dir, domain+".key"), filepath.Join(dir, domain+".json")
+		certFile, keyFile := filepath.Join(dir, domain+".pem"), filepath.Join(dir, domain+".key")
 		f.write(certFile, string(cert))
 		f.write(keyFile, string(key))
 		data, err := json.Marshal(map[string]any{
-			"listen": listen, "publicURL": "https://chat." + domain + "/", "hostMeta": true,
+			"listen": c.listen, "publicURL": "https://chat." + domain + "/", "hostMeta": true,
 			"tls": map[string]any{"files": []any{map[string]any{"cert": certFile, "key": keyFile}}},
-			"domains": []any{map[string]any{"name": domain, "websocket": "wss://chat." + domain + "/ws", "federation": map[string]any{
-				"websocket": "wss://s2s." + domain + "/s2s", "servers": []any{map[string]any{"address": n.listen()}}}}},
-			"federation": map[string]any{"listen": n.natter}, "gateway": map[string]any{"drainSeconds": 0},
+			"domains": []any{map[string]any{"name": domain, "websocket": "wss://chat." + domain + "/ws",
+				"trial":      map[string]any{"accounts": []any{map[string]any{"name": name, "password": password}}},
+				"federation": map[string]any{"websocket": "wss://s2s." + domain + "/s2s"}}},
+			"gateway": map[string]any{"drainSeconds": 0},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.write(config, string(data))
-		programs = append(programs, program{config, domain})
+		f.write(c.config, string(data))
+		return c
 	}
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { tunnel(w, r, at[r.Host]) }))
-	defer web.Close()
-	for _, p := range programs {
-		cmd := exec.Command(os.Args[0], "-config", p.config)
-		cmd.Env = append(os.Environ(), "NATTER_TEST_BUNDLE="+bundle, "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"), "HTTPS_PROXY="+web.URL)
-		said := &lines{}
-		logs[p.domain] = said
-		cmd.Stdout, cmd.Stderr = said, said
-		process := spawn(t, cmd)
-		until(t, "it runs", func() bool {
-			if process.over() {
-				t.Fatal(said)
-			}
-			return strings.Contains(said.String(), "stops it.")
-		})
-	}
-	a, b := servers[0], servers[1]
-	result := framing.New(framing.NSDialback, "result").Set("from", "a.test").Set("to", "b.test").AddText("key")
-	message := framing.New(framing.NSServer, "message").Set("from", "ada@a.test").Set("to", "bob@b.test").Add(framing.New(framing.NSServer, "body").AddText("hello"))
-	if got := a.call("b.test", result, message); got.Attr("type") != "valid" {
-		t.Fatalf("a.test is told %s\n%s\n%s", got, logs["a.test"], logs["b.test"])
-	}
-	select {
-	case e := <-b.heard:
-		if e.String() != message.String() {
-			t.Errorf("b.test heard %s", e)
+	a, b = found("a.test", "ada"), found("b.test", "bob")
+	a.start()
+	b.start()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("a.test:\n%s\nb.test:\n%s", a.log, b.log)
 		}
-	case <-time.After(time.Minute):
-		t.Errorf("b.test heard nothing\n%s\n%s", logs["a.test"], logs["b.test"])
+	})
+	return a, b
+}
+
+const password = "correct horse"
+
+// citizen is Natter's core, signed in.
+type citizen struct {
+	*client.Client
+	t       *testing.T
+	jid     jid.JID
+	changed chan struct{}
+}
+
+func (c *city) signIn(name string) *citizen {
+	c.t.Helper()
+	p := &citizen{t: c.t, jid: jid.JID(name + "@" + c.domain), changed: make(chan struct{}, 1)}
+	host := "chat." + c.domain
+	p.Client = client.New(client.Config{
+		Connector: &connect.Connector{
+			Find: &discover.Finder{},
+			Dial: func(ctx context.Context, _ string) (framing.Socket, error) {
+				return native.Dial(ctx, "wss://"+c.listen+"/ws", native.Options{
+					TLSConfig: &tls.Config{RootCAs: c.ca.Pool(), ServerName: host}, Header: http.Header{"Host": {host}},
+				})
+			},
+			Crypto: sasl.Standard{},
+			Pins:   pins{},
+			NewID:  rand.Text,
+		},
+	})
+	p.Watch(func() {
+		select {
+		case p.changed <- struct{}{}:
+		default:
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() { _ = p.Run(ctx); close(over) }()
+	c.t.Cleanup(func() { cancel(); <-over })
+	p.Do(state.SignIn{Address: string(p.jid), Password: password, Server: "wss://" + host + "/ws"})
+	p.until("signed in", func(s *state.State) bool { return s.Connection.Phase == state.Online && s.CaughtUp })
+	return p
+}
+
+type pins map[jid.JID]bool
+
+func (p pins) SCRAMSeen(account jid.JID) bool { return p[account] }
+func (p pins) SetSCRAMSeen(account jid.JID)   { p[account] = true }
+
+// until waits for a state.
+func (p *citizen) until(what string, ok func(*state.State) bool) {
+	p.t.Helper()
+	late := time.After(time.Minute)
+	for !ok(p.State()) {
+		select {
+		case <-p.changed:
+		case <-time.After(50 * time.Millisecond):
+		case <-late:
+			p.t.Fatalf("%s waited in vain: %s; %+v", p.jid, what, p.State().Connection)
+		}
 	}
-	for domain, direction := range map[string]string{"a.test": "out", "b.test": "in"} {
-		until(t, "the log of "+domain+" says how", func() bool {
-			log := logs[domain].String()
-			return strings.Contains(log, "direction="+direction) && strings.Contains(log, "by=external")
+}
+
+func (p *citizen) say(to jid.JID, text string) {
+	p.Do(state.SendMessage{Conv: state.Direct.With(to), Body: text})
+}
+
+// finds waits for a message of a conversation.
+func (p *citizen) finds(with jid.JID, what string, ok func(*state.Message) bool) {
+	p.t.Helper()
+	p.until(what, func(s *state.State) bool {
+		c := s.Chat(state.Direct.With(with))
+		return c != nil && slices.ContainsFunc(c.Timeline.Newest(40), ok)
+	})
+}
+
+func (p *citizen) hears(from jid.JID, text string) {
+	p.t.Helper()
+	p.finds(from, text, func(m *state.Message) bool { return !m.Mine && m.Body == text })
+}
+
+func (p *citizen) sees(other jid.JID, there bool) {
+	p.t.Helper()
+	p.until(fmt.Sprintf("%s is there: %v", other, there), func(s *state.State) bool {
+		c := s.Contact(other)
+		return c != nil && (c.Presence().Show != "") == there
+	})
+}
+
+// W01, W03: two natters with a trial server each find each other by host-meta and sign in by
+// certificate. Their people ask for each other's presence, see it, and talk; when one is
+// stopped, what is sent there comes back with a reason, and when it is back all is as before.
+func TestW01_W03_TwoNatters(t *testing.T) {
+	a, b := cities(t)
+	ada, bob := a.signIn("ada"), b.signIn("bob")
+	befriend := func() {
+		t.Helper()
+		ada.Do(state.AddContact{JID: bob.jid})
+		bob.until("asked", func(s *state.State) bool { return s.Contact(ada.jid).Asks() })
+		bob.Do(state.AcceptContact{JID: ada.jid})
+		ada.until("asked", func(s *state.State) bool {
+			c := s.Contact(bob.jid)
+			return c.Asks() || c.Subscription == state.SubscriptionBoth
 		})
+		ada.Do(state.AcceptContact{JID: bob.jid})
+		ada.sees(bob.jid, true)
+		bob.sees(ada.jid, true)
 	}
+	befriend()
+	ada.say(bob.jid, "hello from a.test")
+	bob.hears(ada.jid, "hello from a.test")
+	bob.say(ada.jid, "hello from b.test")
+	ada.hears(bob.jid, "hello from b.test")
+	for _, c := range []*city{a, b} {
+		for _, direction := range []string{"in", "out"} {
+			until(t, "the log of "+c.domain+" says how", func() bool {
+				return strings.Contains(c.log.String(), "direction="+direction+" peer="+map[string]string{"a.test": "b.test", "b.test": "a.test"}[c.domain]+" by=external")
+			})
+		}
+	}
+
+	b.process.stop()
+	ada.sees(bob.jid, false)
+	ada.say(bob.jid, "are you there?")
+	ada.finds(bob.jid, "it came back", func(m *state.Message) bool { return m.Body == "are you there?" && m.Bounced })
+	ada.say("x@nowhere.test", "and you?")
+	ada.finds("x@nowhere.test", "it came back", func(m *state.Message) bool { return m.Bounced })
+
+	b.start()
+	bob = b.signIn("bob")
+	ada.say(bob.jid, "there you are")
+	bob.hears(ada.jid, "there you are")
+	bob.say(ada.jid, "here I am")
+	ada.hears(bob.jid, "here I am")
+	bob.Do(state.AddContact{JID: ada.jid})
+	bob.sees(ada.jid, true)
 }
 
 // tunnel lets a CONNECT through to an address.

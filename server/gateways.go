@@ -55,6 +55,11 @@ func (r *running) federate(c *gateway.FederationConfig) (*gateway.Federation, er
 	if c == nil {
 		return nil, nil
 	}
+	for i, d := range c.Domains {
+		if x := r.trials[d.Name]; x != nil {
+			c.Domains[i].Backends = []gateway.Backend{{Address: "trial", Dial: x.Servers}}
+		}
+	}
 	c.Find = &discover.Finder{Fetch: httpfetch.New(nil), Rel: discover.RelServers, Cache: &endpoints{}}
 	c.Log = r.log
 	c.LogOf = func(request *http.Request) *slog.Logger { return front.Log(request.Context()) }
@@ -81,6 +86,17 @@ func (r *running) outgoing(l net.Listener) {
 		}
 		_ = conn.Close()
 	}
+}
+
+// call opens a stream of a trial server to another server.
+func (r *running) call() net.Conn {
+	near, far := net.Pipe()
+	if f := r.pages.Load().federation; f != nil {
+		go f.Carry(far)
+	} else {
+		_ = far.Close()
+	}
+	return near
 }
 
 // endpoints remembers where other domains are, for as long as they say.
@@ -121,15 +137,21 @@ func (v *gateways) use(made []carrier) {
 	v.all = all
 }
 
-// drain sends all clients elsewhere.
-func (v *gateways) drain(ctx context.Context, f *config.File) error {
+// drain sends all clients elsewhere, and other servers when those of ours that are in this
+// program have said that their people left.
+func (v *gateways) drain(ctx context.Context, f *config.File, gone <-chan struct{}) error {
 	v.mu.Lock()
 	all := v.all
 	v.mu.Unlock()
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
 	for i, g := range all {
-		wg.Go(func() { errs[i] = g.Drain(ctx, time.Duration(f.Gateway.DrainSeconds)*time.Second) })
+		wg.Go(func() {
+			if _, servers := g.(*gateway.Federation); servers {
+				<-gone
+			}
+			errs[i] = g.Drain(ctx, time.Duration(f.Gateway.DrainSeconds)*time.Second)
+		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)

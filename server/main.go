@@ -2,7 +2,7 @@
 //
 // Alone it is a place to try it out: the page on http://localhost:8080 together
 // with an XMPP server in memory, for this machine only. With -config or -domain it
-// is the page for real domains, and the trial server stays off.
+// is the page for real domains, and there is a trial server only if the file asks for one.
 package main
 
 import (

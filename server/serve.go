@@ -42,7 +42,7 @@ type settings struct {
 	*config.File
 	path        string // of the file; "" if the flags say it all
 	addr        string // of the flag, which comes before the file
-	trial       bool
+	trial       bool   // nothing is configured
 	trialPublic bool
 	demo        []site.Account
 }
@@ -85,8 +85,11 @@ func configure(c call) (*settings, error) {
 		s.Domains = []config.Domain{{Name: *domain, WebSocket: *websocket}}
 	default:
 		s.AnyServer = true
-		s.Domains = []config.Domain{{Name: "localhost", WebSocket: endpoint}}
-		s.demo = []site.Account{{Address: "ada@localhost", Password: "analytical"}, {Address: "grace@localhost", Password: "compiler"}}
+		s.Domains = []config.Domain{{Name: "localhost", WebSocket: endpoint, Trial: &config.Trial{Public: *public,
+			Accounts: []config.Account{{Name: "ada", Password: "analytical"}, {Name: "grace", Password: "compiler"}}}}}
+		for _, a := range s.Domains[0].Trial.Accounts {
+			s.demo = append(s.demo, site.Account{Address: a.Name + "@localhost", Password: a.Password})
+		}
 	}
 	if s.addr != "" {
 		s.Listen = s.addr
@@ -108,8 +111,8 @@ type running struct {
 	level  *slog.LevelVar
 	front  *front.Front
 	gate   *front.Gate
-	certs  *cert.Source  // nil without TLS
-	xmpp   *trial.Server // nil but in trial mode
+	certs  *cert.Source             // nil without TLS
+	trials map[string]*trial.Server // by domain
 	file   atomic.Pointer[config.File]
 	pages  atomic.Pointer[pages]
 
@@ -125,11 +128,8 @@ func serve(ctx context.Context, s *settings, bundle fs.FS, c call) error {
 	r.front = front.New(r.log)
 	r.gate = r.front.NewGate()
 	r.meter = newMeter(r.front.Set)
-	if s.trial {
-		r.xmpp = trial.New(trial.Options{
-			Domain: "localhost", Demo: true, Public: s.trialPublic, Log: r.log,
-			EchoPause: 500 * time.Millisecond, // long enough to see it typing
-		})
+	if err := r.makeTrials(s); err != nil {
+		return err
 	}
 	if s.TLS != nil {
 		certs, err := cert.New(s.File, r.log)
@@ -200,7 +200,7 @@ func (r *running) use(s *settings) error {
 // build makes the pages. What answers beside them, at a path, is mounted here.
 func (r *running) build(s *settings) (*pages, error) {
 	p := &pages{byHost: map[string]*site.Site{}}
-	paths := s.Gateways()
+	paths, trials := s.Gateways(), s.TrialPaths()
 	federated, servers, err := s.Federated()
 	if err != nil {
 		return nil, err
@@ -224,8 +224,8 @@ func (r *running) build(s *settings) (*pages, error) {
 		if servers[i] != "" {
 			page.Mount(servers[i], p.federation)
 		}
-		if r.xmpp != nil {
-			page.Mount(endpoint, r.xmpp)
+		for path, domain := range trials[i] {
+			page.Mount(path, r.trials[domain])
 		}
 		if p.first == nil {
 			p.first = page
@@ -412,15 +412,12 @@ func (v *serving) stop(r *running) error {
 	f := r.file.Load()
 	ctx, cancel := context.WithTimeout(context.Background(), drain+time.Duration(f.Gateway.DrainSeconds)*time.Second)
 	defer cancel()
-	left := make(chan error, 2)
+	left, gone := make(chan error, 2), make(chan struct{})
 	go func() {
-		if r.xmpp == nil {
-			left <- nil
-			return
-		}
-		left <- r.xmpp.Shutdown(ctx)
+		left <- r.stopTrials(ctx)
+		close(gone)
 	}()
-	go func() { left <- r.gateways.drain(ctx, f) }()
+	go func() { left <- r.gateways.drain(ctx, f, gone) }()
 	var all []error
 	for _, l := range v.others {
 		_ = l.Close()

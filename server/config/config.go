@@ -120,6 +120,30 @@ type Domain struct {
 
 	// How the domain's server and others reach each other over WebSocket.
 	Federation *Federated `json:"federation"`
+
+	// The domain's server is a small one within natter, to try things out: it keeps all in
+	// memory and loses it when natter stops. The websocket is a path on this server or, with
+	// hostMeta, the wss:// address of one.
+	Trial *Trial `json:"trial"`
+}
+
+// Trial is a small XMPP server within natter.
+type Trial struct {
+	// Who has an account. Nobody can make one.
+	Accounts []Account `json:"accounts" jsonschema:"required"`
+
+	// Let people of other machines sign in, and those whom a proxy brings. The default is this
+	// machine alone.
+	Public bool `json:"public"`
+}
+
+// Account is one of a trial server.
+type Account struct {
+	// What comes before the @ of the address.
+	Name string `json:"name" jsonschema:"required"`
+
+	// The password.
+	Password string `json:"password" jsonschema:"required"`
 }
 
 // Federated is how the domain's server and others reach each other over WebSocket
@@ -134,8 +158,9 @@ type Federated struct {
 	// takes nothing less.
 	IPs []string `json:"ips"`
 
-	// Where the domain's server listens for other servers, tried in turn.
-	Servers []Backend `json:"servers" jsonschema:"required"`
+	// Where the domain's server listens for other servers, tried in turn. It is left out with
+	// trial, and needed otherwise.
+	Servers []Backend `json:"servers"`
 
 	// Further names that the server serves, such as rooms.example.org.
 	Services []string `json:"services"`
@@ -426,6 +451,7 @@ func (f *File) Restart(before *File) error {
 		{"tls", before.TLS == nil, f.TLS == nil},
 		{"tls.http", tls(before).HTTP, tls(f).HTTP},
 		{"tls.acme", tls(before).ACME, tls(f).ACME},
+		{"domains", before.trialsAt(), f.trialsAt()},
 		{"federation.listen", before.Federation.Listen, f.Federation.Listen},
 		{"federation.names", before.Federation.Names, f.Federation.Names},
 		{"metrics", before.Metrics, f.Metrics},
@@ -481,6 +507,9 @@ func (f *File) problem() (key, problem string) {
 		}
 	}
 	if key, problem := f.gatewayProblem(); problem != "" {
+		return key, problem
+	}
+	if key, problem := f.trialProblem(); problem != "" {
 		return key, problem
 	}
 	if key, problem := f.federationProblem(); problem != "" {

@@ -13,8 +13,8 @@ import (
 )
 
 // Federated returns how servers reach each other through natter, and at which path of each
-// site, in the order of Configs; nil if no domain has federation. It fails if the secret
-// cannot be read.
+// site, in the order of Configs; nil if no domain has federation. A domain with a trial server
+// has no backends yet. It fails if the secret cannot be read.
 func (f *File) Federated() (c *gateway.FederationConfig, paths []string, err error) {
 	c = &gateway.FederationConfig{
 		TrustedProxies: f.Proxies(),
@@ -72,7 +72,7 @@ func (f *File) Certified(host string) bool {
 }
 
 func (f *File) federationProblem() (key, problem string) {
-	var federated []string
+	var federated, served []string // the latter by a server that listens
 	for i, s := range f.sites() {
 		in, path := "", ""
 		if len(f.Sites) > 0 {
@@ -89,7 +89,10 @@ func (f *File) federationProblem() (key, problem string) {
 				return at + ".websocket", "needed: it is where other servers come in"
 			case path != "" && u.Path != path:
 				return at + ".websocket", "the domains of a site have one path for servers, which is " + path
-			case slices.ContainsFunc(s.Domains, func(o Domain) bool { p, _ := s.path(o); return len(o.Backends) > 0 && p == u.Path }):
+			case slices.ContainsFunc(s.Domains, func(o Domain) bool {
+				p, _ := s.path(o)
+				return (len(o.Backends) > 0 || o.Trial != nil) && p == u.Path
+			}):
 				return at + ".websocket", u.Path + " is the path for clients"
 			case slices.Contains(federated, d.Name):
 				return at, d.Name + " is listed twice"
@@ -100,19 +103,26 @@ func (f *File) federationProblem() (key, problem string) {
 					return fmt.Sprintf("%s.elsewhere[%d]", at, k), "must be a wss:// address"
 				}
 			}
+			if d.Trial != nil {
+				if len(d.Federation.Servers) > 0 {
+					return at + ".servers", "with trial the domain's server is natter itself"
+				}
+				continue
+			}
+			served = append(served, d.Name)
 			if _, err := gateway.NewFederation(gateway.FederationConfig{Domains: []gateway.Domain{d.federated()}}); err != nil {
 				return at + ".servers", err.Error()
 			}
 		}
 	}
 	switch {
-	case len(federated) > 0 && f.Federation.Listen == "":
-		return "federation.listen", "needed: it is where the servers of " + strings.Join(federated, ", ") + " send what is for others"
-	case f.Federation.Listen != "" && len(federated) == 0:
-		return "federation.listen", "no domain has federation"
+	case len(served) > 0 && f.Federation.Listen == "":
+		return "federation.listen", "needed: it is where the servers of " + strings.Join(served, ", ") + " send what is for others"
+	case f.Federation.Listen != "" && len(served) == 0:
+		return "federation.listen", "no domain has federation with servers that would send something there"
 	case f.Federation.Listen != "" && !site.Loopback(f.Federation.Listen):
 		return "federation.listen", fmt.Sprintf("%q must be host:port of this machine only: whoever reaches it speaks for your domains", f.Federation.Listen)
-	case f.Federation.Names != "" && (len(federated) == 0 || !site.Loopback(f.Federation.Names)):
+	case f.Federation.Names != "" && (len(served) == 0 || !site.Loopback(f.Federation.Names)):
 		return "federation.names", fmt.Sprintf("%q must be host:port of this machine only, beside federation.listen", f.Federation.Names)
 	}
 	return "", ""

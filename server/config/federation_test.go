@@ -90,3 +90,65 @@ func TestFederated_Secret(t *testing.T) {
 		}
 	}
 }
+
+const trialFile = `{
+	"listen": ":443",
+	"publicURL": "https://chat.example.org/",
+	"hostMeta": true,
+	"domains": [{
+		"name": "example.org", "websocket": "wss://chat.example.org/ws",
+		"trial": {"accounts": [{"name": "ada", "password": "analytical"}, {"name": "bob", "password": "compiler"}]},
+		"federation": {"websocket": "wss://s2s.example.org/s2s"}
+	}]
+}`
+
+func TestParse_Trial(t *testing.T) {
+	f, err := Parse([]byte(trialFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !valid(t, trialFile) {
+		t.Error("the schema refuses it")
+	}
+	if got := f.TrialPaths(); len(got) != 1 || got[0]["/ws"] != "example.org" {
+		t.Errorf("people come in at %v", got)
+	}
+	c, paths, err := f.Federated()
+	if err != nil || !slices.Equal(paths, []string{"/s2s"}) || len(c.Domains) != 1 || len(c.Domains[0].Backends) != 0 {
+		t.Errorf("%+v, %v, %v", c, paths, err)
+	}
+	for _, tc := range []struct{ old, new, key string }{
+		{`"trial":`, `"backends": [{"address": "127.0.0.1:5222"}], "trial":`, "domains[0].trial"},
+		{`wss://chat.example.org/ws`, `wss://elsewhere.example.org/ws`, "domains[0].websocket"},
+		{`wss://s2s.example.org/s2s`, `wss://chat.example.org/ws`, "domains[0].federation.websocket"},
+		{`"federation": {`, `"federation": {"servers": [{"address": "127.0.0.1:5269"}], `, "domains[0].federation.servers"},
+		{`"hostMeta": true`, `"hostMeta": true, "federation": {"listen": "127.0.0.1:5270"}`, "federation.listen"},
+		{`[{"name": "ada", "password": "analytical"}, {"name": "bob", "password": "compiler"}]`, `[]`, "domains[0].trial.accounts"},
+		{`"name": "bob"`, `"name": "Ada"`, "domains[0].trial.accounts[1].name"},
+		{`"name": "bob"`, `"name": "b@b"`, "domains[0].trial.accounts[1].name"},
+		{`"compiler"`, `""`, "domains[0].trial.accounts[1].password"},
+		{`"name": "example.org",`, `"name": "example.net", "websocket": "wss://chat.example.org/ws", "backends": [{"address": "127.0.0.1:5222"}]}, {"name": "example.org",`, "domains[1].websocket"},
+	} {
+		if !strings.Contains(trialFile, tc.old) {
+			t.Fatalf("%s is not in the file", tc.old)
+		}
+		_, err := Parse([]byte(strings.Replace(trialFile, tc.old, tc.new, 1)))
+		var e *Error
+		if !errors.As(err, &e) || e.Key != tc.key {
+			t.Errorf("%s: %v", tc.new, err)
+		}
+	}
+	for change, key := range map[string]string{
+		`"name": "carol"`: "domains", // an account
+		`"name": "bob"`:   "",
+	} {
+		next, err := Parse([]byte(strings.Replace(trialFile, `"name": "bob"`, change, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e *Error
+		if err := next.Restart(f); (err != nil) != (key != "") || err != nil && (!errors.As(err, &e) || e.Key != key) {
+			t.Errorf("%s: %v", change, err)
+		}
+	}
+}

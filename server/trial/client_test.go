@@ -19,6 +19,7 @@ type client struct {
 	t      *testing.T
 	socket framing.Socket
 	conn   *framing.Conn
+	domain string // of the server
 	jid    string
 	served chan error
 }
@@ -85,7 +86,7 @@ func demo(t *testing.T) *fixture { return start(t, Options{Demo: true}) }
 func (f *fixture) dial(t *testing.T) *client {
 	t.Helper()
 	ours, theirs := framing.Pipe()
-	c := &client{t: t, socket: ours, served: make(chan error, 1),
+	c := &client{t: t, socket: ours, domain: f.domain.String(), served: make(chan error, 1),
 		conn: framing.NewConn(ours, framing.ConnOptions{CloseTimeout: time.Second})}
 	go func() { c.served <- f.Serve(context.Background(), theirs) }()
 	t.Cleanup(func() { ours.Close(1000, "") })
@@ -102,7 +103,7 @@ func (f *fixture) opened(t *testing.T) *client {
 
 func (c *client) open() (features *framing.Element) {
 	c.t.Helper()
-	c.send(`<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>`)
+	c.send(`<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='` + c.domain + `' version='1.0'/>`)
 	c.want("<open ")
 	return c.want("features")
 }
@@ -121,13 +122,16 @@ func (f *fixture) authenticated(t *testing.T, user, password string) *client {
 // bound is a client with a session.
 func (f *fixture) bound(t *testing.T, user, resource string) *client {
 	t.Helper()
-	password := map[string]string{"ada": "analytical", "grace": "compiler"}[user]
-	if password == "" {
-		password = "secret of " + user
-	}
-	c := f.authenticated(t, user, password)
+	c := f.authenticated(t, user, password(user))
 	c.bind(resource)
 	return c
+}
+
+func password(user string) string {
+	if known := map[string]string{"ada": "analytical", "grace": "compiler"}[user]; known != "" {
+		return known
+	}
+	return "secret of " + user
 }
 
 func (c *client) bind(resource string) {
@@ -148,7 +152,7 @@ func (f *fixture) online(t *testing.T, user, resource string) *client {
 
 func (f *fixture) account(t *testing.T, local string) {
 	t.Helper()
-	if err := f.AddAccount(local, "secret of "+local); err != nil {
+	if err := f.AddAccount(local, password(local)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -271,7 +275,7 @@ func has(e *framing.Element, part string) bool {
 func (c *client) all() []*framing.Element {
 	c.t.Helper()
 	id := fmt.Sprintf("ping-%d", pings.Add(1))
-	c.send(`<iq xmlns='jabber:client' type='get' to='localhost' id='` + id + `'><ping xmlns='urn:xmpp:ping'/></iq>`)
+	c.send(`<iq xmlns='jabber:client' type='get' to='` + c.domain + `' id='` + id + `'><ping xmlns='urn:xmpp:ping'/></iq>`)
 	var got []*framing.Element
 	for {
 		e := c.next()

@@ -25,7 +25,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		remote = r.RemoteAddr
 	}
 	switch {
-	case !s.o.Public && !isLoopback(remote):
+	case !s.o.Public && (!isLoopback(remote) || forwarded(r)):
 		http.Error(w, "the trial server answers this machine only", http.StatusForbidden)
 		return
 	case !allowedOrigin(r):
@@ -47,6 +47,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	err = s.serve(context.WithoutCancel(r.Context()), socket, remote)
 	s.log.Debug("a trial connection ended", "error", errorKind(err))
+}
+
+// forwarded reports whether a proxy on this machine brings somebody else.
+func forwarded(r *http.Request) bool {
+	return r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != ""
 }
 
 // full reports whether a connection would be turned away. It is called without

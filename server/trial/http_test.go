@@ -26,7 +26,7 @@ func TestHTTP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &client{t: t, socket: socket, conn: framing.NewConn(socket, framing.ConnOptions{})}
+		c := &client{t: t, socket: socket, domain: "localhost", conn: framing.NewConn(socket, framing.ConnOptions{})}
 		c.open()
 		c.sasl2("ada", "analytical", `<bind xmlns='urn:xmpp:bind:0'/>`)
 		c.want("features")
@@ -42,7 +42,7 @@ func TestHTTP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &client{t: t, socket: socket, conn: framing.NewConn(socket, framing.ConnOptions{})}
+		c := &client{t: t, socket: socket, domain: "localhost", conn: framing.NewConn(socket, framing.ConnOptions{})}
 		c.open()
 		_ = socket.Write(t.Context(), strings.Repeat("x", 1<<20)) // may fail: it is not read to the end
 		for err == nil {
@@ -112,10 +112,16 @@ func TestSec94_OnlyThisMachine(t *testing.T) {
 		{"[2001:db8::1]:5000", false, http.StatusForbidden},
 		{"not an address", false, http.StatusForbidden},
 		{"192.168.0.7:5000", true, http.StatusBadRequest},
+		{"127.0.0.1:5000 for 192.168.0.7", false, http.StatusForbidden},
+		{"127.0.0.1:5000 for 192.168.0.7", true, http.StatusBadRequest},
 	} {
 		s := New(Options{Public: tc.public})
 		r := httptest.NewRequest("GET", "/", nil)
-		r.RemoteAddr = tc.remote
+		remote, whose, proxied := strings.Cut(tc.remote, " for ")
+		r.RemoteAddr = remote
+		if proxied {
+			r.Header.Set("X-Forwarded-For", whose)
+		}
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
 		if w.Code != tc.want {

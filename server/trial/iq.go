@@ -19,6 +19,9 @@ func (s *Server) iq(x *session, iq *framing.Element, to jid.JID) {
 		if to == x.account.jid && s.learnCaps(x, iq) {
 			return
 		}
+		if s.foreign(to) && s.o.Others != nil {
+			s.abroad(iq)
+		}
 		if a := s.find(to); a != nil && a.sessions[to.Resource()] != nil {
 			s.count(x, a)
 			a.sessions[to.Resource()].send(iq)
@@ -32,10 +35,14 @@ func (s *Server) iq(x *session, iq *framing.Element, to jid.JID) {
 	switch {
 	case to == "" || to == x.account.jid:
 		s.ask(x, iq, payload, own)
+	case to == s.domain && s.foreign(x.jid):
+		s.ask(x, iq, payload, public)
 	case to == s.domain:
 		s.ask(x, iq, payload, server)
-	case to.Domain() != s.domain.String():
+	case s.foreign(to) && s.o.Others == nil:
 		x.refuse(iq, "remote-server-not-found")
+	case s.foreign(to):
+		s.abroad(iq)
 	case a == nil:
 		x.refuse(iq, "service-unavailable")
 	case to.IsBare() && a.sharesWith(x.jid):
@@ -102,6 +109,14 @@ var contacts = service{
 	{Space: nsInfo, Local: "query"}:    get(accountInfo),
 	{Space: nsItems, Local: "query"}:   get(accountItems),
 	{Space: nsPubSub, Local: "pubsub"}: get((*Server).nodeItems),
+}
+
+// public are requests to the domain by anybody. What it has is for its own people.
+var public = service{
+	{Space: nsPing, Local: "ping"}:     get(nothing),
+	{Space: nsVersion, Local: "query"}: get(version),
+	{Space: nsTime, Local: "time"}:     get(clock),
+	{Space: nsInfo, Local: "query"}:    get(serverInfo),
 }
 
 // server are requests to the domain.

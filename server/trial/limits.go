@@ -13,6 +13,8 @@ type Limits struct {
 	Sessions     int // of one account, those waiting for a resume included
 	Devices      int // of one account that have tokens; the one that expires first gives way
 	Roster       int // contacts of one account
+	Requests     int // of people who are not among them
+	Servers      int // streams of other servers, domains on each of them, and domains that we have a stream to
 	Archived     int // messages of one account or room; older ones give way
 	Stored       int // bytes of all archives; the sender's oldest messages give way
 	Offline      int // messages waiting for one account
@@ -61,6 +63,8 @@ var DefaultLimits = Limits{
 	Sessions:     5,
 	Devices:      20,
 	Roster:       200,
+	Requests:     100,
+	Servers:      500,
 	Archived:     5_000,
 	Stored:       64 << 20,
 	Offline:      100,
@@ -105,7 +109,7 @@ func (l Limits) withDefaults() Limits {
 	d := DefaultLimits
 	for _, f := range []struct{ have, want *int }{
 		{&d.Accounts, &l.Accounts}, {&d.Connections, &l.Connections}, {&d.PerAddress, &l.PerAddress},
-		{&d.Sessions, &l.Sessions}, {&d.Devices, &l.Devices}, {&d.Roster, &l.Roster}, {&d.Archived, &l.Archived}, {&d.Stored, &l.Stored},
+		{&d.Sessions, &l.Sessions}, {&d.Devices, &l.Devices}, {&d.Roster, &l.Roster}, {&d.Requests, &l.Requests}, {&d.Servers, &l.Servers}, {&d.Archived, &l.Archived}, {&d.Stored, &l.Stored},
 		{&d.Offline, &l.Offline}, {&d.Queue, &l.Queue}, {&d.Outbox, &l.Outbox}, {&d.Page, &l.Page},
 		{&d.Rooms, &l.Rooms}, {&d.Made, &l.Made}, {&d.Occupants, &l.Occupants}, {&d.Affiliations, &l.Affiliations}, {&d.Joined, &l.Joined}, {&d.Note, &l.Note},
 		{&d.Nodes, &l.Nodes}, {&d.Items, &l.Items}, {&d.Published, &l.Published},

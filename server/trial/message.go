@@ -11,22 +11,23 @@ func (s *Server) message(x *session, m *framing.Element, to jid.JID) {
 	if to == "" {
 		to = x.account.jid // RFC 6120 §10.3.1
 	}
+	abroad := s.foreign(to)
 	switch {
-	case to.Domain() != s.domain.String():
+	case abroad && s.o.Others == nil:
 		x.refuse(m, "remote-server-not-found")
 		return
-	case to.Local() == "":
+	case to.Local() == "" && !abroad:
 		return // nobody reads what is written to the server itself
 	}
 	a := s.find(to)
-	if a == nil {
+	if a == nil && !abroad {
 		// Real servers say so too. Who may ask has signed in and is slowed down.
 		if kind(m) != "headline" {
 			x.refuse(m, "service-unavailable")
 		}
 		return
 	}
-	if a != x.account {
+	if a != x.account && !s.foreign(x.jid) {
 		sent := m
 		if keep(m) {
 			sent = with(m, s.record(&x.account.archive, x.account.jid, m, to))
@@ -34,6 +35,10 @@ func (s *Server) message(x *session, m *framing.Element, to jid.JID) {
 		if copies(m) {
 			s.carbons(x.account, "sent", sent, x)
 		}
+	}
+	if abroad {
+		s.abroad(m)
+		return
 	}
 	if condition := s.deliver(x, a, m, to); condition != "" {
 		x.refuse(m, condition)

@@ -12,10 +12,19 @@ import (
 func (s *Server) presence(x *session, p *framing.Element, to jid.JID) {
 	switch k := p.Attr("type"); k {
 	case "subscribe", "subscribed", "unsubscribe", "unsubscribed":
-		s.subscription(x.account, k, p, to.Bare())
+		if !s.foreign(x.jid) {
+			s.subscription(x.account, k, p, to.Bare())
+		} else if a := s.find(to); a != nil {
+			s.receive(a, x.account.jid, k, addressed(p, x.account.jid, a.jid))
+		}
 	case "probe":
-		if a := s.find(to); a != nil && a.sharesWith(x.account.jid) {
+		a := s.find(to)
+		switch {
+		case a != nil && a.sharesWith(x.account.jid):
 			s.tell(a, x)
+		case s.foreign(x.jid): // it forgets what it wrongly believed (RFC 6121 §4.3.2)
+			x.send(framing.New(framing.NSClient, "presence").Set("type", "unsubscribed").
+				Set("from", to.Bare().String()).Set("to", x.account.jid.String()))
 		}
 	case "", "unavailable":
 		switch {
@@ -52,8 +61,13 @@ func (s *Server) available(x *session, p *framing.Element) {
 			if i.sub.pendingIn {
 				x.send(i.request)
 			}
-			if a := s.find(i.jid); a != nil && i.sub.to {
+			switch a := s.find(i.jid); {
+			case !i.sub.to:
+			case a != nil:
 				s.tell(a, x)
+			case s.foreign(i.jid):
+				s.pass(x, framing.New(framing.NSClient, "presence").Set("type", "probe").
+					Set("from", x.account.jid.String()).Set("to", i.jid.String()), i.jid)
 			}
 		}
 	}
@@ -99,7 +113,7 @@ func (s *Server) broadcast(x *session, p *framing.Element) {
 
 // direct sends presence to one address, subscribed or not (RFC 6121 §4.6).
 func (s *Server) direct(x *session, p *framing.Element, to jid.JID) {
-	if s.find(to) == nil {
+	if s.find(to) == nil && !s.foreign(to) {
 		return // silently, RFC 6121 §8.5.1
 	}
 	if p.Attr("type") == "unavailable" {
@@ -111,10 +125,13 @@ func (s *Server) direct(x *session, p *framing.Element, to jid.JID) {
 }
 
 // pass delivers presence to one resource, or to all available ones of a bare
-// address.
+// address. Where others are is for their own server to know.
 func (s *Server) pass(x *session, p *framing.Element, to jid.JID) {
 	a := s.find(to)
 	if a == nil {
+		if s.foreign(to) && s.o.Others != nil {
+			s.abroad(p)
+		}
 		return
 	}
 	for _, other := range a.sessions {
@@ -170,10 +187,14 @@ func (s *Server) subscription(a *account, kind string, p *framing.Element, to ji
 		s.push(a, i)
 	}
 	other := s.find(to)
-	if !route || other == nil {
+	if !route || other == nil && !s.foreign(to) {
 		return // whether there is such an account is not for the sender to know
 	}
-	s.receive(other, a, kind, addressed(p, a.jid, to))
+	if other != nil {
+		s.receive(other, a.jid, kind, addressed(p, a.jid, to))
+	} else {
+		s.abroad(addressed(p, a.jid, to))
+	}
 	if next.from == before.from {
 		return
 	}
@@ -181,6 +202,11 @@ func (s *Server) subscription(a *account, kind string, p *framing.Element, to ji
 		s.hide(a, to)
 		return
 	}
+	s.show(a, to)
+}
+
+// show makes an account visible to somebody who may see it.
+func (s *Server) show(a *account, to jid.JID) {
 	for _, x := range a.sessions {
 		if x.available() {
 			s.pass(x, addressed(x.presence, x.jid, to), to)
@@ -199,13 +225,13 @@ func (s *Server) hide(a *account, from jid.JID) {
 }
 
 // receive is the contact's side of subscription.
-func (s *Server) receive(a, sender *account, kind string, p *framing.Element) {
-	i := a.roster[sender.jid]
+func (s *Server) receive(a *account, sender jid.JID, kind string, p *framing.Element) {
+	i := a.roster[sender]
 	if i == nil {
-		if len(a.roster) >= s.lim.Roster {
+		if len(a.roster) >= s.lim.Roster || a.strangers() >= s.lim.Requests {
 			return
 		}
-		i = &contact{jid: sender.jid}
+		i = &contact{jid: sender}
 	}
 	before := i.sub
 	next, deliver, answer := before.inbound(kind)
@@ -226,11 +252,20 @@ func (s *Server) receive(a, sender *account, kind string, p *framing.Element) {
 		}
 	}
 	if before.from && !next.from {
-		s.hide(a, sender.jid)
+		s.hide(a, sender)
 	}
-	if answer != "" {
-		s.receive(sender, a, answer, framing.New(framing.NSClient, "presence").Set("type", answer).
-			Set("from", a.jid.String()).Set("to", sender.jid.String()))
+	if answer == "" {
+		return
+	}
+	reply := framing.New(framing.NSClient, "presence").Set("type", answer).
+		Set("from", a.jid.String()).Set("to", sender.String())
+	if other := s.find(sender); other != nil {
+		s.receive(other, a.jid, answer, reply)
+		return
+	}
+	s.abroad(reply)
+	if answer == "subscribed" { // its server has forgotten, and so knows nothing of our presence
+		s.show(a, sender)
 	}
 }
 

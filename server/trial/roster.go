@@ -37,6 +37,16 @@ func (a *account) put(i *contact) {
 	a.roster[i.jid] = i
 }
 
+// strangers counts the people who have asked and whom the account does not know.
+func (a *account) strangers() (n int) {
+	for _, i := range a.roster {
+		if !i.listed {
+			n++
+		}
+	}
+	return n
+}
+
 func (i *contact) item() *framing.Element {
 	e := framing.New(nsRoster, "item").Set("jid", i.jid.String()).Set("name", i.name).
 		Set("subscription", i.sub.String())

@@ -1,14 +1,15 @@
 // Package trial is a small XMPP server that lives in memory: what `natter`
 // without configuration signs in to, and the clean partner of the tests. It
 // speaks RFC 7395, RFC 6120 and RFC 6121 with SCRAM, SASL2, Bind 2, tokens
-// (XEP-0484), rosters, carbons, archives, personal events (XEP-0163), rooms (XEP-0045) and Stream Management, for
-// one domain, over WebSocket only.
+// (XEP-0484), rosters, carbons, archives, personal events (XEP-0163), rooms (XEP-0045) and Stream
+// Management, for one domain, over WebSocket only. With Options.Others its people reach other
+// domains and are reached by them, through the gateway, by dialback (XEP-0220) and with Stream
+// Management where both have it; rooms and personal events stay here.
 //
 // It is meant for trying things out on one machine. Everything is lost when it
-// stops; nothing leaves it, for there is no federation, no registration, no upload.
-// It answers loopback addresses only unless told otherwise. Misbehaviour is not
-// its business either: what a client must survive is played by the scripted peer
-// of the tests.
+// stops; there is no registration and no upload. It answers loopback addresses only unless
+// told otherwise. Misbehaviour is not its business either: what a client must survive is
+// played by the scripted peer of the tests.
 //
 // One mutex guards all of it. A connection's reading goroutine takes the mutex,
 // carries one element to its end, and lets go; whatever is to be sent is queued on
@@ -24,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -53,6 +55,10 @@ type Options struct {
 	Conflict Conflict
 	Limits   Limits
 
+	// Others opens a stream to another server, as RFC 6120 has it on TCP: who is called is in
+	// the header that comes. It must not return nil. Without it nothing leaves this server.
+	Others func() net.Conn
+
 	// EchoPause is how long echo lets its correspondent see it type.
 	EchoPause time.Duration
 
@@ -72,18 +78,25 @@ type Server struct {
 
 	mechanisms []string
 	secret     []byte // makes the salts of accounts that do not exist, and occupant ids
+	keys       []byte // makes those of dialback
+
+	ctx     context.Context // ends when nobody is left
+	stop    context.CancelFunc
+	between sync.WaitGroup // what carries streams between servers
 
 	mu       sync.Mutex
 	accounts map[string]*account // by local part
 	rooms    map[jid.JID]*room
 	graves   map[jid.JID]grave // of rooms that have moved
 	conns    map[*conn]struct{}
-	streams  map[string]*session // those that can be resumed, by SM-ID
-	failures map[string]*bucket  // failed logins by remote address
-	stored   int                 // bytes of all archives
-	fanout   int                 // deliveries to others caused by the current element
-	later    []func()            // runs when the current element is done with
-	answers  []*framing.Element  // echo's, not given yet
+	streams  map[string]*session  // those that can be resumed, by SM-ID
+	outgoing map[string]*outgoing // to other servers, by domain
+	incoming map[*incoming]struct{}
+	failures map[string]*bucket // failed logins by remote address
+	stored   int                // bytes of all archives
+	fanout   int                // deliveries to others caused by the current element
+	later    []func()           // runs when the current element is done with
+	answers  []*framing.Element // echo's, not given yet
 	closing  bool
 	empty    chan struct{} // closed when closing and the last connection is gone
 }
@@ -108,6 +121,9 @@ func New(o Options) *Server {
 	if o.Domain == "" {
 		o.Domain = "localhost"
 	}
+	if j, err := jid.Parse(o.Domain); err == nil {
+		o.Domain = j.Domain() // an address has it like that, however it was written
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -127,15 +143,20 @@ func New(o Options) *Server {
 		lim:        o.Limits.withDefaults(),
 		log:        o.Log,
 		secret:     make([]byte, 32),
+		keys:       make([]byte, 32),
 		accounts:   make(map[string]*account),
 		rooms:      make(map[jid.JID]*room),
 		graves:     make(map[jid.JID]grave),
 		conns:      make(map[*conn]struct{}),
 		streams:    make(map[string]*session),
+		outgoing:   make(map[string]*outgoing),
+		incoming:   make(map[*incoming]struct{}),
 		failures:   make(map[string]*bucket),
 		empty:      make(chan struct{}),
 	}
 	rand.Read(s.secret)
+	rand.Read(s.keys)
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.mechanisms = mechanisms
 	if o.Public {
 		s.mechanisms = slices.DeleteFunc(slices.Clone(mechanisms), func(m string) bool { return m == sasl.SCRAMSHA1 })
@@ -206,8 +227,9 @@ func (s *Server) named(user string) *account {
 }
 
 // Shutdown tells every client system-shutdown, so that it comes back later and
-// not at once, closes the streams and returns when all are closed. When ctx ends
-// first the connections are dropped and its error is returned.
+// not at once, closes the streams, then those with other servers, which so hear that the
+// people here have left, and returns when all are closed. When ctx ends first the connections
+// are dropped and its error is returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.closing {
@@ -222,15 +244,54 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	select {
 	case <-s.empty:
+	case <-ctx.Done():
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.conns {
+			c.drop(ctx.Err())
+		}
+		s.dropServers()
+		return ctx.Err()
+	}
+	return s.leaveServers(ctx)
+}
+
+// leaveServers ends the streams with other servers after what still waits for them. It is
+// called without the mutex, when nobody is left to say anything.
+func (s *Server) leaveServers(ctx context.Context) error {
+	gone := make(chan struct{})
+	s.stop()
+	s.do(func() {
+		for _, r := range s.outgoing {
+			r.ring()
+		}
+		for v := range s.incoming {
+			_ = v.conn.SetReadDeadline(time.Unix(1, 0)) // it stops listening
+		}
+	})
+	go func() {
+		s.between.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
 		return nil
 	case <-ctx.Done():
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.conns {
-		c.drop(ctx.Err())
-	}
+	s.do(s.dropServers)
 	return ctx.Err()
+}
+
+func (s *Server) dropServers() {
+	s.stop()
+	for _, r := range s.outgoing {
+		if r.conn != nil {
+			_ = r.conn.Close()
+		}
+	}
+	for v := range s.incoming {
+		_ = v.conn.Close()
+	}
 }
 
 // stamp is a time in the form of XEP-0082.

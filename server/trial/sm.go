@@ -81,12 +81,12 @@ func (x *session) enable(e *framing.Element) *framing.Element {
 
 // acked takes a client's count, and ends the stream if it cannot be true.
 func (c *conn) acked(x *session, h string) bool {
-	n, err := strconv.ParseUint(h, 10, 32)
-	if err != nil {
+	n, ok := counted(h)
+	if !ok {
 		c.fail(framing.BadFormat, "h is not a count")
 		return false
 	}
-	if !x.sm.ack(uint32(n)) {
+	if !x.sm.ack(n) {
 		c.out.end(&framing.StreamError{
 			Condition: framing.UndefinedCondition,
 			App:       smElement("handled-count-too-high").Set("h", h).Set("send-count", count(x.sm.out)),
@@ -150,3 +150,8 @@ func smFailed(condition string) *framing.Element {
 }
 
 func count(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+func counted(h string) (uint32, bool) {
+	n, err := strconv.ParseUint(h, 10, 32)
+	return uint32(n), err == nil
+}

@@ -61,7 +61,7 @@ func forged(p *framing.Element, x *session) bool {
 	case p.Is(nsDelay, "delay"):
 		return ours(p.Attr("from"))
 	}
-	return p.Is(nsOccupant, "occupant-id")
+	return p.Is(nsOccupant, "occupant-id") && !x.s.foreign(x.jid)
 }
 
 // route carries a stanza of a session to where it belongs.
@@ -96,6 +96,7 @@ var errorTypes = map[string]string{
 	"feature-not-implemented": "cancel",
 	"forbidden":               "auth",
 	"gone":                    "cancel",
+	"internal-server-error":   "cancel",
 	"item-not-found":          "cancel",
 	"jid-malformed":           "modify",
 	"not-acceptable":          "modify",
@@ -103,6 +104,7 @@ var errorTypes = map[string]string{
 	"not-authorized":          "auth",
 	"registration-required":   "auth",
 	"remote-server-not-found": "cancel",
+	"remote-server-timeout":   "wait",
 	"resource-constraint":     "wait",
 	"service-unavailable":     "cancel",
 }
