@@ -14,6 +14,7 @@ import (
 	"natter/app/feature/presence"
 	"natter/app/feature/reactions"
 	"natter/app/feature/receipts"
+	"natter/app/feature/replies"
 	"natter/app/feature/retractions"
 	"natter/app/feature/rooms"
 	"natter/app/feature/roster"
@@ -37,6 +38,7 @@ func All() []*feature.Feature {
 		chatstates.New(),
 		corrections.New(),
 		retractions.New(),
+		replies.New(),
 		disco.New(),
 		ping.New(),
 		version.New(),

@@ -447,6 +447,25 @@ func (ev DraftChanged) apply(s *State) {
 	}
 }
 
+// Aim is what a draft is to be, if it is not a message of its own.
+type Aim struct {
+	Of   Target `json:"of"`             // a reply to this message
+	Edit bool   `json:"edit,omitempty"` // its correction
+}
+
+// AimChanged: this is what the draft of a conversation is to be now.
+type AimChanged struct {
+	Conv ConvID
+	Aim  Aim
+}
+
+func (ev AimChanged) apply(s *State) {
+	if c := s.chat(ev.Conv); c.Aim != ev.Aim {
+		c.Aim = ev.Aim
+		s.setChat(c)
+	}
+}
+
 // TypingChanged: the peer began or stopped writing (XEP-0085).
 type TypingChanged struct {
 	Conv   ConvID

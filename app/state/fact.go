@@ -25,7 +25,7 @@ const (
 	Corrected FactKind = "corrected" // Text: what its author wants it to say instead (XEP-0308)
 	Retracted FactKind = "retracted" // its author has taken it back (XEP-0424)
 	Moderated FactKind = "moderated" // its room has taken it away (XEP-0425); Text says why
-	Replies   FactKind = "replies"   // it replies to another one; Text: its Target.Reference (XEP-0461)
+	Replies   FactKind = "replies"   // it replies to another one; Text: the Reference of that (XEP-0461)
 )
 
 // folded are the kinds that Message has fields for. All others stay with it as they are, also
@@ -92,8 +92,28 @@ func (c *Chat) Of(m *Message) Target {
 	return Target{c.Conv, m.Author, m.ID}
 }
 
-// Us returns who we are in a conversation: the author of what we write there.
-func (s *State) Us(ConvID) jid.JID { return s.Account() }
+// Reply is what a message says of another one by a fact of the kind Replies, and ok is false if it
+// says nothing.
+func (c *Chat) Reply(m *Message) (to Target, ok bool) {
+	for f := range m.Facts.all {
+		if f.Kind == Replies && f.By == m.Author {
+			id, author, _ := cutLast(f.Text, "\n")
+			return Target{c.Conv, jid.JID(author), id}, id != ""
+		}
+	}
+	return Target{}, false
+}
+
+// Reference is the target as the Text of a fact of the kind Replies has it.
+func (t Target) Reference() string { return t.ID + "\n" + string(t.Author) }
+
+// cutLast is strings.Cut at the last separator: an id may have one in it, and an address has none.
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
 
 // About returns the message of a target, nil if it is not in memory.
 func (s *State) About(t Target) *Message {

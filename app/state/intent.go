@@ -45,7 +45,7 @@ var intents = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
-		StartChat{}, SendMessage{}, KeepDraft{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
+		StartChat{}, SendMessage{}, KeepDraft{}, KeepAim{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
 		React{}, Correct{}, Retract{},
 		JoinRoom{}, LeaveRoom{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
@@ -131,6 +131,13 @@ type SendMessage struct {
 	Body string
 	ID   string    // chosen by the client if ""
 	At   time.Time // when it was written; now if zero
+	To   Target    // the message that it replies to, if it does
+}
+
+// KeepAim keeps what the draft to a conversation is to be.
+type KeepAim struct {
+	Conv ConvID
+	Aim  Aim
 }
 
 // KeepDraft keeps what was written to a peer and not sent; with "" there is nothing.
@@ -252,6 +259,7 @@ func (SignOut) traits() Trait         { return Told }
 func (Reconnect) traits() Trait       { return Told }
 func (StartChat) traits() Trait       { return Told }
 func (SendMessage) traits() Trait     { return Told }
+func (KeepAim) traits() Trait         { return Told }
 func (KeepDraft) traits() Trait       { return Told }
 func (RetryMessage) traits() Trait    { return Told }
 func (DeleteMessage) traits() Trait   { return Told }
@@ -278,6 +286,8 @@ func (in StartChat) shown(*State) []Event { return []Event{ChatStarted(in)} }
 
 func (in ReadChat) shown(*State) []Event { return []Event{ChatRead(in)} }
 
+func (in KeepAim) shown(*State) []Event { return []Event{AimChanged(in)} }
+
 func (in KeepDraft) shown(*State) []Event { return []Event{DraftChanged(in)} }
 
 func (in SendMessage) shown(s *State) (events []Event) {
@@ -289,6 +299,9 @@ func (in SendMessage) shown(s *State) (events []Event) {
 		events = append(events, MessageAdded{Conv: in.Conv, Message: Message{
 			ID: in.ID, Author: s.Account(), Mine: true, Body: body, At: in.At, Delivery: Queued, Late: s.Connection.Phase != Online,
 		}})
+		if in.To.ID != "" {
+			events = append(events, s.said(Target{in.Conv, s.Account(), in.ID}, Replies, in.At, in.To.Reference())...)
+		}
 	}
 	return append(events, s.written(in.Conv)...)
 }
@@ -358,16 +371,20 @@ func (in Retract) stamped(_ string, at time.Time) Intent {
 }
 
 // written is that the draft of a conversation has been sent.
-func (s *State) written(id ConvID) []Event {
-	if c := s.Chat(id); c != nil && c.Draft != "" {
-		return []Event{DraftChanged{Conv: id}}
+func (s *State) written(id ConvID) (events []Event) {
+	c := s.Chat(id)
+	if c != nil && c.Draft != "" {
+		events = append(events, DraftChanged{Conv: id})
 	}
-	return nil
+	if c != nil && c.Aim != (Aim{}) {
+		events = append(events, AimChanged{Conv: id})
+	}
+	return events
 }
 
 // said is that the person says something about a message.
 func (s *State) said(of Target, kind FactKind, at time.Time, text string) []Event {
-	return []Event{Filed{Target: of, Fact: Fact{Kind: kind, By: s.Us(of.Conv), At: at.UnixMicro(), Text: text}}}
+	return []Event{Filed{Target: of, Fact: Fact{Kind: kind, By: s.Account(), At: at.UnixMicro(), Text: text}}}
 }
 
 // Stamped returns an intent with when it was wanted and an id, if it is one that needs these to be

@@ -215,7 +215,7 @@ func (*ChatRow) drop(*State)                  {}
 
 func (c *ChatRow) put(s *State) {
 	chat, old := c.Chat, s.chat(c.Conv)
-	chat.Timeline, chat.Typing, chat.Draft = old.Timeline, old.Typing, old.Draft
+	chat.Timeline, chat.Typing, chat.Draft, chat.Aim = old.Timeline, old.Typing, old.Draft, old.Aim
 	chat.Floor, chat.Floored = old.Floor, old.Floored
 	if chat.SeenTo.Before(old.SeenTo) {
 		chat.SeenTo = old.SeenTo // the other tab does not have the message in memory
@@ -227,7 +227,7 @@ func (c *ChatRow) put(s *State) {
 // row returns the conversation without Last, so that two can be compared.
 func (c *Chat) row() ChatRow {
 	kept := *c
-	kept.Rev, kept.Timeline, kept.Typing, kept.Draft = 0, Timeline{}, false, ""
+	kept.Rev, kept.Timeline, kept.Typing, kept.Draft, kept.Aim = 0, Timeline{}, false, "", Aim{}
 	kept.Floor, kept.Floored = Key{}, 0
 	return ChatRow{Chat: kept, Low: c.Timeline.low, High: c.Timeline.high}
 }
@@ -391,20 +391,25 @@ func changedFloors(d *difference, put, _ func(Value)) {
 type Draft struct {
 	Conv ConvID `json:"peer"`
 	Text string `json:"text"`
+	Aim  Aim    `json:"aim,omitzero"`
 }
 
 func (d *Draft) Where() (table, key string) { return "drafts", string(d.Conv) }
-func (d *Draft) put(s *State)               { DraftChanged{d.Conv, d.Text}.apply(s) }
-func (d *Draft) drop(s *State)              { DraftChanged{d.Conv, ""}.apply(s) }
+func (d *Draft) drop(s *State)              { (&Draft{Conv: d.Conv}).put(s) }
+
+func (d *Draft) put(s *State) {
+	DraftChanged{d.Conv, d.Text}.apply(s)
+	AimChanged{d.Conv, d.Aim}.apply(s)
+}
 
 func changedDrafts(d *difference, put, drop func(Value)) {
 	d.eachChat(func(was, is *Chat) {
 		switch {
-		case was.Draft == is.Draft:
-		case is.Draft == "":
+		case was.Draft == is.Draft && was.Aim == is.Aim:
+		case is.Draft == "" && is.Aim == (Aim{}):
 			drop(&Draft{Conv: is.Conv})
 		default:
-			put(&Draft{is.Conv, is.Draft})
+			put(&Draft{is.Conv, is.Draft, is.Aim})
 		}
 	})
 }

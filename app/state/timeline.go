@@ -32,6 +32,7 @@ type Chat struct {
 	SeenTo   Key      `json:"seen"` // the newest message of ours that the peer says to have seen (XEP-0333)
 	Typing   bool     `json:"-"`    // the peer is writing right now; see the table typing
 	Draft    string   `json:"-"`    // what was written to the peer and not sent; see the table drafts
+	Aim      Aim      `json:"-"`    // what that is to be
 	Seam     Key      `json:"seam"` // its last message that the coverage of the archive has
 	// Floor is where what this device keeps of the conversation begins, if anything was
 	// pruned. Before it are only messages that stay, each alone, and what has

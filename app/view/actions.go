@@ -127,7 +127,7 @@ func (m *modal) emoji() app.UI {
 	d := m.Desk
 	own := ""
 	if about := d.at(d.dialog.message); about != nil {
-		own = about.Reaction(d.s.Us(d.open))
+		own = about.Reaction(d.s.Account())
 	}
 	var first []app.UI
 	for _, e := range firstEmoji {
@@ -170,7 +170,7 @@ func (d *desk) toggle(sig Signal) {
 	if m == nil || !d.can(m).react {
 		return
 	}
-	own := strings.Fields(m.Reaction(d.s.Us(d.open)))
+	own := strings.Fields(m.Reaction(d.s.Account()))
 	if at := slices.Index(own, emoji); at >= 0 {
 		own = slices.Delete(own, at, at+1)
 	} else {
@@ -185,7 +185,7 @@ const mostChips = 12
 // chips are the reactions to a message.
 func (d *desk) chips(m *state.Message) app.UI {
 	var chips []app.UI
-	us, all := d.s.Us(d.open), m.Reactions()
+	us, all := d.s.Account(), m.Reactions()
 	for i, r := range all {
 		if i == mostChips {
 			chips = append(chips, app.Button().Type("button").Class("chip").DataSet("do", string(doAbout)).DataSet("text", keyText(m.Key)).
@@ -208,7 +208,7 @@ func (d *desk) names(r state.Reaction) string {
 		switch {
 		case i == mostNames:
 			return strings.Join(names, ", ") + " and " + strconv.Itoa(len(r.By)-i) + " others"
-		case by == d.s.Us(d.open):
+		case by == d.s.Account():
 			names = append(names, "You")
 		default:
 			names = append(names, d.s.Name(by))

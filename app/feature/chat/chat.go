@@ -128,7 +128,7 @@ func nick(by state.Author) string {
 
 func do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
-	case state.StartChat, state.ReadChat, state.KeepDraft, state.DeleteMessage:
+	case state.StartChat, state.ReadChat, state.KeepDraft, state.KeepAim, state.DeleteMessage:
 		feature.Emit(c, state.Shown(in, c.State()))
 	case state.SendMessage:
 		write(c, in)

@@ -248,7 +248,13 @@ func (s *stage) timeline(conv state.ConvID) string {
 			for len(gaps) > 0 && gaps[0].Before.ID != "" && !m.At.Before(gaps[0].Before.At) {
 				rows, gaps = append(rows, "…"), gaps[1:]
 			}
-			rows = append(rows, short(m))
+			line := short(m)
+			if to, ok := c.Reply(m); ok && now.About(to) != nil {
+				line += " ↑ " + short(now.About(to))
+			} else if ok {
+				line += " ↑ ?"
+			}
+			rows = append(rows, line)
 		}
 	}
 	for range gaps {

@@ -1,0 +1,16 @@
+package replies_test
+
+import (
+	"testing"
+
+	"natter/app/feature/archive"
+	"natter/app/feature/carbons"
+	"natter/app/feature/chat"
+	"natter/app/feature/corrections"
+	"natter/app/feature/featuretest"
+	"natter/app/feature/replies"
+)
+
+func TestStories(t *testing.T) {
+	featuretest.Run(t, archive.New, carbons.New, chat.New, corrections.New, replies.New)
+}
