@@ -231,7 +231,7 @@ window.natterPage = (() => {
   }
 
   /** @param {Settling} after */
-  function settle({ scroll, focus, enter, unfilter }) {
+  function settle({ scroll, focus, enter, fill, words, unfilter }) {
     empty();
     if (unfilter && $("filter")) $("filter").value = "";
     for (const part of document.querySelectorAll("#rows > *")) {
@@ -291,6 +291,10 @@ window.natterPage = (() => {
       dialog.showModal();
     }
     for (const menu of document.querySelectorAll("[data-at]:not(:popover-open)")) openMenu(menu);
+    if (fill && text) {
+      text.value = words;
+      grow(text);
+    }
     if (focus) {
       const target = $(focus);
       if (target) {
@@ -380,7 +384,7 @@ window.natterPage = (() => {
   // From the log the arrows lead to the messages in sight, and from one to the next.
   function rowKey(event, row) {
     const key = event.key;
-    const does = { ".": "menu", ContextMenu: "menu", "+": "react" }[key];
+    const does = { ".": "menu", ContextMenu: "menu", "+": "react", r: "reply", e: "edit" }[key];
     if (event.ctrlKey || event.metaKey || event.altKey || !log) return false;
     if (row && (does || (key === "F10" && event.shiftKey))) {
       event.preventDefault();
@@ -471,6 +475,8 @@ window.natterPage = (() => {
     if (target.id === "message" && key === "Enter" && !event.shiftKey && !event.altKey) {
       event.preventDefault();
       send();
+    } else if (target.id === "message" && key === "ArrowUp" && !target.value && !event.shiftKey && !event.altKey) {
+      take("edit-last");
     } else if (target.id === "switch-text" && (key === "ArrowDown" || key === "ArrowUp")) {
       take("switch-move", { number: key === "ArrowDown" ? 1 : -1 });
     } else if (target.id === "switch-text" && key === "Enter") {

@@ -24,6 +24,8 @@ type Command =
   | "discreet"
   | "dismiss"
   | "edge"
+  | "edit"
+  | "edit-last"
   | "emoji"
   | "filter"
   | "give-password"
@@ -47,6 +49,7 @@ type Command =
   | "open"
   | "password"
   | "presence"
+  | "quote"
   | "react"
   | "reconnect"
   | "rejoin"
@@ -54,9 +57,13 @@ type Command =
   | "remove"
   | "removing"
   | "rename"
+  | "reply"
   | "requests"
+  | "retract"
+  | "retracting"
   | "retry-message"
   | "retry-older"
+  | "return"
   | "rows"
   | "send"
   | "send-button"
@@ -70,6 +77,7 @@ type Command =
   | "theme"
   | "toggle"
   | "turn"
+  | "unaim"
   | "unfold";
 
 // One thing the person did: view.Signal of Go.
@@ -88,6 +96,8 @@ interface Settling {
   scroll: "end" | "new" | "found" | "stay" | "put" | "";
   focus: string;
   enter: boolean;
+  fill: boolean;
+  words: string;
   unfilter: boolean;
 }
 

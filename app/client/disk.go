@@ -24,6 +24,10 @@ const (
 // lookAt has in memory what is around the place that the person looks at, and lets go of what was
 // around the one before.
 func (l *loop) lookAt(in state.Look) {
+	if in.Of.ID != "" {
+		l.find(in.Of)
+		return
+	}
 	before := l.looking
 	l.looking = in
 	if in.Conv != before.Conv {
@@ -169,6 +173,28 @@ func (l *loop) known(ev state.MessageAdded) bool {
 // repeated is the longest time between a message of somebody else and its repetition, see
 // state.Same, with some more for clocks that differ.
 const repeated = 25 * time.Hour
+
+// find has in memory the message of a target, if the store has it.
+func (l *loop) find(of state.Target) {
+	if l.store == nil || l.state.Chat(of.Conv) == nil || l.state.About(of) != nil {
+		return
+	}
+	var wanted []store.Wanted
+	switch {
+	case of.Author != "":
+		wanted = []store.Wanted{{Author: of.Author, ID: of.ID}}
+	case of.Conv.Kind() == state.Groupchat:
+		wanted = []store.Wanted{{Archive: of.ID}}
+	default:
+		wanted = []store.Wanted{{Author: of.Conv.JID(), ID: of.ID}, {Author: l.state.Account(), ID: of.ID}}
+	}
+	rows, err := l.store.Find(context.Background(), of.Conv, wanted)
+	if err != nil {
+		l.trouble(err)
+		return
+	}
+	l.Emit(state.HistoryRead{Conv: of.Conv, Messages: state.States(rows), Alone: true})
+}
 
 // recall has in memory a message of ours that the person has seen in another tab, and wants to send
 // once more or to delete.

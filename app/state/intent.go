@@ -199,11 +199,12 @@ type LoadOlder struct{ Conv ConvID }
 
 // Look says which place of a conversation is in front of the person, the end if none is given,
 // or, with Unread, the first message that has not been read. What this device has around it is to
-// be in memory. It is a tab's own.
+// be in memory. With Of it is only to find a message, where this device has that. It is a tab's own.
 type Look struct {
 	Conv   ConvID
 	At     Key
 	Unread bool
+	Of     Target
 }
 
 // LoadMissing asks for what is missing in a gap of a conversation, page by page.

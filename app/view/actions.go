@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // can is what the person may do with a message.
-type can struct{ react, copy bool }
+type can struct{ reply, react, edit, retract, copy bool }
 
 func (d *desk) can(m *state.Message) (c can) {
 	chat := d.s.Chat(d.open)
@@ -21,7 +22,9 @@ func (d *desk) can(m *state.Message) (c can) {
 	}
 	_, gone := m.Gone()
 	known := !gone && m.Delivery != state.Failed && chat.Of(m).ID != "" && !d.s.Connection.Elsewhere()
-	c.react = known
+	c.reply, c.react = known, known
+	c.retract = known && m.Mine
+	c.edit = known && m.Mine && m.ID != "" && !m.Notice
 	c.copy = m.Words() != ""
 	return c
 }
@@ -97,8 +100,11 @@ func (a *actionMenu) Render() app.UI {
 		do         Command
 		icon, text string
 	}{
+		{can.reply, doReply, "reply", "Reply"},
 		{can.react, doReact, "smile", "React"},
+		{can.edit, doEdit, "new", "Edit"},
 		{can.copy, doCopyMessage, "copy", "Copy"},
+		{can.retract, doRetracting, "remove", "Retract"},
 		{true, doAbout, "panel", "Details"},
 	} {
 		if it.may {
@@ -238,8 +244,52 @@ func (m *modal) about() app.UI {
 	if words, ok := marks[progress(c, of, d.s.Connection.Phase == state.Online)]; ok {
 		row("State", app.Text(words[1]))
 	}
+	if f, gone := of.Gone(); gone {
+		row(retracted(f), app.Text(d.moment(time.UnixMicro(f.At))))
+	}
+	if versions := of.Versions(); len(versions) > 0 {
+		row("At first", app.Div().Class("version").Dir("auto").Text(legible.Body(state.Both(of.Subject, of.Body))))
+		for _, v := range versions {
+			row("Edited "+d.moment(time.UnixMicro(v.At)), app.Div().Class("version").Dir("auto").Text(legible.Body(v.Text)))
+		}
+	}
 	for _, r := range of.Reactions() {
 		row(r.Emoji, app.Elem("bdi").Text(d.names(r)))
 	}
 	return app.Dl().Class("about").Body(rows...)
+}
+
+// retracted says that nothing is left of a message, and on whose word.
+func retracted(f state.Fact) string {
+	switch why := legible.Short(f.Text, lineShown); {
+	case f.Kind == state.Moderated && why != "":
+		return "Message removed by a moderator: " + why
+	case f.Kind == state.Moderated:
+		return "Message removed by a moderator"
+	}
+	return "Message retracted"
+}
+
+// askRetract asks whether a message is to be taken back.
+func (d *desk) askRetract(m *state.Message) {
+	if d.can(m).retract {
+		d.ask(dialog{kind: "retracting", message: keyText(m.Key)})
+	}
+}
+
+func (m *modal) retracting() app.UI {
+	return app.Div().Body(
+		app.P().Text("It is taken off this conversation. Others may have read it already, and some apps go on showing it."),
+		app.Div().Class("dialog-actions").Body(
+			app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel"),
+			app.Button().Type("button").Class("button-danger-solid").DataSet("do", string(doRetract)).DataSet("text", m.Desk.dialog.message).Text("Retract")))
+}
+
+// retract takes a message of the person's back.
+func (d *desk) retract(m *state.Message) {
+	d.dialog = dialog{}
+	if d.can(m).retract {
+		d.model.Do(state.Retract{Of: d.s.Chat(d.open).Of(m)})
+		d.answered()
+	}
 }

@@ -40,6 +40,7 @@ func (c *chat) Render() app.UI {
 			app.Div().Class("log").ID("log").Attr("role", "log").Aria("label", name).Aria("live", "off").TabIndex(0).
 				DataSet("conv", string(c.Conv)).Body(&keyed{Class: "log-body", Rows: func() *rows { return c.rows(name) }}),
 			c.pill(),
+			c.Desk.drawBack(),
 		),
 		c.composer(),
 	)
@@ -127,7 +128,11 @@ func (c *chat) rows(name string) *rows {
 			day.add("unread", app.Div().Class("unread-mark").ID("unread").Attr("role", "separator").Aria("label", "New messages").
 				Body(app.Span().Aria("hidden", "true").Text("New")))
 		}
-		r := &message{Rev: m.Rev, Turn: d.turn, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found, Screens: d.unfolded(m),
+		var q quote
+		if to, ok := c.Chat.Reply(m); ok {
+			q = d.quote(to)
+		}
+		r := &message{Quote: q, Rev: m.Rev, Turn: d.turn, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found, Screens: d.unfolded(m),
 			Mark: progress(c.Chat, m, c.Phase == state.Online)}
 		if i > 0 && !divided {
 			r.Head = !d.together(shown[i-1], m)
@@ -228,6 +233,7 @@ func (c *chat) pill() app.UI {
 func (c *chat) composer() app.UI {
 	d := c.Desk
 	return app.Footer().Class("composer").Body(
+		d.drawAim(),
 		app.Div().Class("composer-box").Body(
 			app.Textarea().ID("message").Class("composer-text").Aria("label", "Message").Placeholder("Message").
 				Rows(1).Dir("auto").ReadOnly(c.Elsewhere).Attr("enterkeyhint", "send").DataSet("input", string(doMessage)).DataSet("conv", string(d.open)).Text(d.opened),
@@ -248,6 +254,7 @@ type message struct {
 	Head, Tail bool   // first and last of its author's group
 	Found      bool   // it was looked for
 	Screens    int    // how much of it is shown
+	Quote      quote  // what it replies to
 	Mark       string // how far it has come, if it is ours
 }
 
@@ -278,14 +285,21 @@ func (r *message) Render() app.UI {
 		class += " found"
 	}
 	w := reading(r.Desk.s, m)
+	_, gone := m.Gone()
 	switch {
+	case gone:
+		class += " gone"
 	case m.Notice:
 		class += " notice"
 	case onlyEmoji(w.Body):
 		class += " big"
 	}
 	shown, more := folded(w.Body, r.Screens, w.By)
-	meta := []app.UI{app.Time().DateTime(m.At.UTC().Format("2006-01-02T15:04:05Z")).Title(r.Desk.moment(m.At)).Text(r.Desk.clock(m.At))}
+	var meta []app.UI
+	if len(m.Versions()) > 0 {
+		meta = append(meta, app.Button().Type("button").Class("edited").DataSet("do", string(doAbout)).DataSet("text", keyText(m.Key)).Text("edited"))
+	}
+	meta = append(meta, app.Time().DateTime(m.At.UTC().Format("2006-01-02T15:04:05Z")).Title(r.Desk.moment(m.At)).Text(r.Desk.clock(m.At)))
 	if m.Mine {
 		meta = append(meta, mark(r.Mark))
 	}
@@ -293,11 +307,14 @@ func (r *message) Render() app.UI {
 	if m.Nick != "" && r.Head {
 		bubble = append(bubble, app.Div().Class("msg-author "+hueClass(string(m.Author))).Aria("hidden", "true").Body(app.Elem("bdi").Text(author)))
 	}
+	if r.Quote != (quote{}) && !gone {
+		bubble = append(bubble, r.Desk.drawQuote(r.Quote, keyText(m.Key)))
+	}
 	if oneLine(w.Subject) != "" {
 		about, _ := folded(w.Subject, 1, text.Rules{Plain: true}) // it is a line
 		bubble = append(bubble, app.Div().Class("text subject").Body(linked(about[0].Runs)...))
 	}
-	if m.Notice {
+	if m.Notice && !gone {
 		bubble = append(bubble, app.Span().Class("sr").Text("Note by Natter: ")) // whom its look does not tell
 	}
 	if w.Body != "" || w.By.Action {
@@ -315,7 +332,7 @@ func (r *message) Render() app.UI {
 	if !m.Mine && r.Tail {
 		row = append([]app.UI{avatar(string(m.Author), named, "avatar-s", nil)}, row...)
 	}
-	if len(m.Reactions()) > 0 {
+	if len(m.Reactions()) > 0 && !gone {
 		row = append(row, r.Desk.chips(m))
 	}
 	if m.Delivery == state.Failed {

@@ -32,6 +32,8 @@ const (
 	doDiscreet      Command = "discreet"
 	doDismiss       Command = "dismiss"
 	doEdge          Command = "edge" // the log is near its top or bottom
+	doEdit          Command = "edit"
+	doEditLast      Command = "edit-last"
 	doEmoji         Command = "emoji"
 	doFilter        Command = "filter"
 	doGivePassword  Command = "give-password"
@@ -57,6 +59,7 @@ const (
 	doOpen          Command = "open"
 	doPassword      Command = "password"
 	doPresence      Command = "presence"
+	doQuote         Command = "quote"
 	doReact         Command = "react"
 	doReconnect     Command = "reconnect"
 	doRejoin        Command = "rejoin"
@@ -64,9 +67,13 @@ const (
 	doRemove        Command = "remove"
 	doRemoving      Command = "removing"
 	doRename        Command = "rename"
+	doReply         Command = "reply"
 	doRequests      Command = "requests"
+	doRetract       Command = "retract"
+	doRetracting    Command = "retracting"
 	doRetryMessage  Command = "retry-message"
 	doRetryOlder    Command = "retry-older"
+	doReturn        Command = "return"
 	doRows          Command = "rows" // the list was scrolled
 	doSend          Command = "send"
 	doSendButton    Command = "send-button" // the page does it, with doSend
@@ -80,6 +87,7 @@ const (
 	doTheme         Command = "theme"
 	doToggle        Command = "toggle"
 	doTurn          Command = "turn"
+	doUnaim         Command = "unaim"
 	doUnfold        Command = "unfold"
 )
 
@@ -114,6 +122,14 @@ func init() {
 		doToggle:      (*desk).toggle,
 		doCopyMessage: on((*desk).copyMessage),
 		doAbout:       on((*desk).aboutMessage),
+		doReply:       on((*desk).reply),
+		doEdit:        on((*desk).edit),
+		doEditLast:    (*desk).editLast,
+		doUnaim:       (*desk).unaim,
+		doRetracting:  on((*desk).askRetract),
+		doRetract:     on((*desk).retract),
+		doQuote:       on((*desk).toQuoted),
+		doReturn:      (*desk).goBack,
 
 		// The list, and the way between panes.
 		doOpen:     func(d *desk, sig Signal) { d.show(sig.Conv) },

@@ -49,6 +49,11 @@ type desk struct {
 	lostAt   time.Time
 	ticking  bool
 
+	aims   map[state.ConvID]state.Aim // what was begun here; the state may not have it yet
+	before string                     // what was written before an edit
+	back   place                      // where the person was before they followed a reply
+	hunted state.Target               // what is looked for on the disk
+
 	dialog dialog
 	menu   string // the data-key of the message whose menu is open, "" if none is
 }
@@ -99,6 +104,12 @@ func (d *desk) refresh() {
 			delete(d.drafts, conv)
 		}
 	}
+	for conv, aim := range d.aims {
+		if c := d.s.Chat(conv); c != nil && c.Aim == aim {
+			delete(d.aims, conv)
+		}
+	}
+	d.hunt()
 	if c := d.s.Chat(d.open); c != nil {
 		d.follow(old.Chat(d.open), c)
 	}
@@ -198,6 +209,7 @@ func (d *desk) show(conv state.ConvID) {
 		d.stopTyping()
 		d.keep()
 		d.open, d.details, d.menu = conv, false, ""
+		d.before, d.back, d.hunted = "", place{}, state.Target{}
 		d.platform.SetPlace(string(conv))
 		d.opened = d.draft(conv)
 		d.seek = seek{}
@@ -313,11 +325,10 @@ func (d *desk) send(text string) {
 	if d.open == "" || blank(text) {
 		return
 	}
-	d.drafts[d.open] = ""
 	d.typing = ""
 	d.keyed++
 	d.rev++
-	d.model.Do(state.SendMessage{Conv: d.open, Body: text})
+	d.sent(d.open, text)
 }
 
 // step opens the next (1) or previous (-1) conversation of the list.
@@ -337,8 +348,7 @@ func (d *desk) step(by int) {
 // sendSignal sends a message, also from a page that no longer has its conversation open.
 func (d *desk) sendSignal(sig Signal) {
 	if d.elsewhere(sig.Conv) {
-		d.drafts[sig.Conv] = ""
-		d.model.Do(state.SendMessage{Conv: sig.Conv, Body: sig.Text})
+		d.sent(sig.Conv, sig.Text)
 		return
 	}
 	d.send(sig.Text)
@@ -356,7 +366,7 @@ func (d *desk) messageTyped(sig Signal) {
 // showNewest goes to the end of the open conversation.
 func (d *desk) showNewest(Signal) {
 	if c := d.s.Chat(d.open); c != nil {
-		d.seek = seek{}
+		d.seek, d.back = seek{}, place{}
 		d.toEnd(c)
 		d.rev++
 		d.read()
@@ -417,6 +427,8 @@ func (d *desk) key(name, where string) {
 	case "escape":
 		switch {
 		case d.escape(where == "list"):
+		case d.aim(d.open) != (state.Aim{}):
+			d.unaim(Signal{})
 		case d.details:
 			d.details = false
 		case d.open != "":

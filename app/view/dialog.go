@@ -214,6 +214,8 @@ func (m *modal) Render() app.UI {
 		return app.Elem("dialog").Class("dialog switcher").DataSet("modal", "true").Aria("label", "Go to conversation").Body(m.switcher()...)
 	case "emoji":
 		return m.frame("Emoji", m.emoji())
+	case "retracting":
+		return m.frame("Retract this message?", m.retracting())
 	case "about":
 		return m.frame("About this message", m.about())
 	case "keys":
@@ -371,6 +373,8 @@ func keys(mod string) app.UI {
 		{"Alt ↓", "Next conversation"},
 		{"Enter", "Send"},
 		{"Shift Enter", "New line"},
+		{"↑", "Edit your last message, from an empty field"},
+		{". + R E", "On a message: menu, react, reply, edit"},
 		{"Esc", "Step back"},
 		{"?", "This list"},
 	} {

@@ -60,7 +60,9 @@ type Settling struct {
 	Scroll   string // "end", "new" (the divider), "found" (the message), "stay", "put" (the page does not move), "" to stay or to follow the end
 	Focus    string // id of the element to focus, "" to leave the focus alone
 	Enter    bool   // a pane was entered that Back should leave
-	Unfilter bool   // the field above the list is to be emptied
+	Fill     bool   // the composer is to hold Words
+	Words    string
+	Unfilter bool // the field above the list is to be emptied
 }
 
 // Page is the Platform of a page that has loaded web/natter.js.
@@ -104,7 +106,7 @@ func (Page) Hold(exact bool) string { return helper().Call("hold", exact).String
 
 // Settle implements Platform.
 func (Page) Settle(s Settling) {
-	helper().Call("settle", map[string]any{"scroll": s.Scroll, "focus": s.Focus, "enter": s.Enter, "unfilter": s.Unfilter})
+	helper().Call("settle", map[string]any{"scroll": s.Scroll, "focus": s.Focus, "enter": s.Enter, "fill": s.Fill, "words": s.Words, "unfilter": s.Unfilter})
 }
 
 // Attentive implements Platform.

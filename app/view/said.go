@@ -100,8 +100,12 @@ type wording struct {
 
 func reading(s *state.State, m *state.Message) (w wording) {
 	w.Subject, w.Body = m.Said()
-	w.By.Plain = m.Notice || m.Unstyled
-	if m.Notice {
+	f, gone := m.Gone()
+	if gone {
+		w.Body = retracted(f)
+	}
+	w.By.Plain = m.Notice || m.Unstyled || gone
+	if m.Notice || gone {
 		return w
 	}
 	if w.Body, w.By.Action = text.Action(w.Body); w.By.Action {

@@ -246,9 +246,10 @@ func (d *desk) more(k state.Key, times int) {
 // unfoldTo shows as much of a message as it takes to see the first of the words that it
 // was found by, if that is not too much.
 func (d *desk) unfoldTo(m *state.Message) {
-	spans := state.Spans(m.Body, d.search.words)
+	_, body := m.Said()
+	spans := state.Spans(body, d.search.words)
 	for n := range 3 {
-		if len(spans) > 0 && spans[0][1] <= screens(m.Body, 1+n*screensMore) {
+		if len(spans) > 0 && spans[0][1] <= screens(body, 1+n*screensMore) {
 			d.more(m.Key, n-d.unfold[m.Key])
 			return
 		}

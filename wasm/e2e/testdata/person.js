@@ -22,6 +22,8 @@ window.e2e = (() => {
     list: "[role=list]",
     log: "[role=log]",
     main: "main",
+    menu: "[role=menu]",
+    menuitem: "[role=menuitem]",
     navigation: "nav",
     option: "[role=option]",
     separator: "[role=separator]",

@@ -1,0 +1,218 @@
+package view
+
+import (
+	"slices"
+	"time"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/state"
+	"natter/app/text"
+)
+
+// aim is what is being written to a conversation, if it is no message of its own.
+func (d *desk) aim(conv state.ConvID) state.Aim {
+	if aim, ok := d.aims[conv]; ok {
+		return aim
+	}
+	if c := d.s.Chat(conv); c != nil {
+		return c.Aim
+	}
+	return state.Aim{}
+}
+
+func (d *desk) setAim(conv state.ConvID, aim state.Aim) {
+	if d.aims == nil {
+		d.aims = map[state.ConvID]state.Aim{}
+	}
+	d.aims[conv] = aim
+	d.model.Do(state.KeepAim{Conv: conv, Aim: aim})
+	d.rev++
+	d.settling.Focus = "message"
+}
+
+// put has the composer hold a text.
+func (d *desk) put(words string) {
+	d.note(d.open, words)
+	d.settling.Fill, d.settling.Words = true, words
+}
+
+// reply writes an answer to a message.
+func (d *desk) reply(m *state.Message) {
+	if !d.can(m).reply {
+		return
+	}
+	d.unaim(Signal{})
+	d.setAim(d.open, state.Aim{Of: d.s.Chat(d.open).Of(m)})
+}
+
+// edit has the composer hold what a message says, to be corrected.
+func (d *desk) edit(m *state.Message) {
+	if !d.can(m).edit {
+		return
+	}
+	d.unaim(Signal{})
+	d.before = d.draft(d.open)
+	d.setAim(d.open, state.Aim{Of: state.Target{Conv: d.open, Author: m.Author, ID: m.ID}, Edit: true})
+	d.put(m.Words())
+}
+
+// editLast edits the last message of the person's own.
+func (d *desk) editLast(Signal) {
+	c := d.s.Chat(d.open)
+	if c == nil {
+		return
+	}
+	for _, m := range slices.Backward(c.Timeline.Newest(fresh)) {
+		if d.can(m).edit {
+			d.edit(m)
+			return
+		}
+	}
+}
+
+// unaim goes back to writing a message of its own, with what was written before an edit.
+func (d *desk) unaim(Signal) {
+	aim := d.aim(d.open)
+	if aim == (state.Aim{}) {
+		return
+	}
+	d.setAim(d.open, state.Aim{})
+	if aim.Edit {
+		d.put(d.before)
+		d.before = ""
+	}
+}
+
+// sent carries out what was written to a conversation.
+func (d *desk) sent(conv state.ConvID, words string) {
+	aim := d.aim(conv)
+	d.drafts[conv] = ""
+	if aim != (state.Aim{}) {
+		d.aims[conv] = state.Aim{}
+	}
+	switch of := d.s.About(aim.Of); {
+	case aim.Edit && of != nil && of.Words() == words:
+		d.setAim(conv, state.Aim{}) // nothing to correct
+		d.model.Do(state.KeepDraft{Conv: conv})
+	case aim.Edit:
+		d.model.Do(state.Correct{Of: aim.Of, Body: words})
+	default:
+		d.model.Do(state.SendMessage{Conv: conv, Body: words, To: aim.Of})
+	}
+}
+
+// drawAim says above the composer what is being written.
+func (d *desk) drawAim() app.UI {
+	aim := d.aim(d.open)
+	if aim == (state.Aim{}) {
+		return app.Div().Class("aim").Attr("hidden", "true")
+	}
+	q := d.quote(aim.Of)
+	label, sign := "Reply to "+q.Name, "reply"
+	if aim.Edit {
+		label, sign = "Edit message", "new"
+	}
+	return app.Div().Class("aim").Body(
+		icon(sign),
+		app.Span().Class("aim-text").Body(
+			app.Strong().Body(app.Elem("bdi").Text(label)), app.Span().Class("aim-line").Body(app.Elem("bdi").Text(q.Line))),
+		iconButton("close", "Cancel "+map[bool]string{true: "edit", false: "reply"}[aim.Edit], doUnaim))
+}
+
+// quote is a message that another one replies to, as it is shown with that.
+type quote struct {
+	Name, Line string
+	Hue        string
+}
+
+// quoteShown is how much of a message is shown with one that replies to it, in characters.
+const quoteShown = 120
+
+func (d *desk) quote(to state.Target) quote {
+	m := d.s.About(to)
+	if m == nil {
+		return quote{Name: "an earlier message", Line: "It is not on this page."}
+	}
+	q := quote{Name: d.s.Name(m.Author), Line: text.String(reading(d.s, m).line(quoteShown)), Hue: hueClass(string(m.Author))}
+	if m.Mine {
+		q.Name = "You"
+	}
+	return q
+}
+
+// drawQuote leads from a reply to its message.
+func (d *desk) drawQuote(q quote, key string) app.UI {
+	return app.Button().Type("button").Class("quoted").DataSet("do", string(doQuote)).DataSet("text", key).Body(
+		app.Span().Class("sr").Text("In reply to "), app.Strong().Class(q.Hue).Body(app.Elem("bdi").Text(q.Name)), app.Text(" "),
+		app.Span().Class("quoted-line").Body(app.Elem("bdi").Text(q.Line)))
+}
+
+// hunting is for how long a message is looked for on the disk before it is said not to be there.
+const hunting = 2 * time.Second
+
+// toQuoted shows the message that one replies to.
+func (d *desk) toQuoted(m *state.Message) {
+	c := d.s.Chat(d.open)
+	to, ok := c.Reply(m)
+	if !ok {
+		return
+	}
+	if d.back == (place{}) {
+		d.back = place{on: true, key: m.Key, end: d.window.atEnd}
+	}
+	if of := d.s.About(to); of != nil {
+		d.seekTo(c, of.Key)
+		return
+	}
+	d.hunted = to
+	d.model.Do(state.Look{Conv: d.open, Of: to})
+	d.later(hunting, func() {
+		if d.hunted == to {
+			d.hunted, d.back = state.Target{}, place{}
+			d.news = "The message is not on this device."
+			d.rev++
+		}
+	})
+}
+
+// hunt goes on to the message that was looked for once it is in memory.
+func (d *desk) hunt() {
+	c := d.s.Chat(d.open)
+	if d.hunted.ID == "" || c == nil {
+		return
+	}
+	if of := d.s.About(d.hunted); of != nil {
+		d.hunted = state.Target{}
+		d.seekTo(c, of.Key)
+	}
+}
+
+// place is where the person was before they went to another message.
+type place struct {
+	on, end bool
+	key     state.Key
+}
+
+// goBack leads back to where the person was.
+func (d *desk) goBack(Signal) {
+	c, to := d.s.Chat(d.open), d.back
+	d.back = place{}
+	d.rev++
+	switch {
+	case c == nil || !to.on:
+	case to.end:
+		d.showNewest(Signal{})
+	default:
+		d.seekTo(c, to.key)
+	}
+}
+
+// drawBack is the way back.
+func (d *desk) drawBack() app.UI {
+	b := app.Button().Type("button").Class("pill pill-back").DataSet("do", string(doReturn))
+	if !d.back.on {
+		return b.Attr("hidden", "true")
+	}
+	return b.Body(icon("back"), app.Span().Text("Back to where you were"))
+}
