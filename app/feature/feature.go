@@ -206,14 +206,21 @@ func (st *Stanza) Then(f func()) {
 	st.Page.later = append(st.Page.later, f)
 }
 
+// longestNick is how much of a nick is kept, in bytes.
+const longestNick = 256
+
 // Says is the fact that whoever sent the stanza says about a message of its conversation: about
 // that of an author, by the author's id for it, or as state.Target has it of a message whose author
 // is not known.
 func (st *Stanza) Says(kind state.FactKind, author jid.JID, id, text string) state.Filed {
+	nick := ""
+	if !st.By.Mine {
+		nick = strings.ToValidUTF8(st.By.Nick[:min(len(st.By.Nick), longestNick)], "")
+	}
 	// A fact outlives the WebSocket message whose memory these strings share.
 	return state.Filed{
 		Target: state.Target{Conv: clone(st.Conv), Author: clone(author), ID: clone(id)},
-		Fact:   state.Fact{Kind: kind, By: clone(st.By.JID), At: st.At.UnixMicro() + st.Nth, Text: clone(text)},
+		Fact:   state.Fact{Kind: kind, By: clone(st.By.JID), At: st.At.UnixMicro() + st.Nth, Text: clone(text), Nick: clone(nick)},
 	}
 }
 

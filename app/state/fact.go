@@ -38,6 +38,7 @@ type Fact struct {
 	By   jid.JID  `json:"by"` // Author.JID of who says it
 	At   int64    `json:"at"` // when, in µs since 1970
 	Text string   `json:"text,omitempty"`
+	Nick string   `json:"nick,omitempty"` // Author.Nick of who says it
 	// Stanza is the id of the stanza that said it, by which a Corrected is known that comes again.
 	Stanza string `json:"stanza,omitempty"`
 }
@@ -211,7 +212,7 @@ func (m *Message) Said() (subject, body string) {
 // Reaction is an emoji, and who has reacted with it to a message.
 type Reaction struct {
 	Emoji string
-	By    []jid.JID
+	By    []Fact
 }
 
 // Reactions are those to the message, the first one first.
@@ -230,7 +231,7 @@ func (m *Message) Reactions() (all []Reaction) {
 				at = len(all)
 				place[emoji], all, first = at, append(all, Reaction{Emoji: emoji}), append(first, f.At)
 			}
-			all[at].By, first[at] = append(all[at].By, f.By), min(first[at], f.At)
+			all[at].By, first[at] = append(all[at].By, f), min(first[at], f.At)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Reaction) int {

@@ -113,6 +113,12 @@ func (r *Room) Author(account jid.JID, nick, id string, live bool) Author {
 	return a
 }
 
+// Lasting reports whether who is named so is one person for ever: a nick without an occupant-id may
+// be somebody else's by now (XEP-0308 §4, XEP-0424 §5).
+func (a Author) Lasting() bool {
+	return a.Mine || a.Nick == "" || strings.HasPrefix(a.JID.Resource(), idMark)
+}
+
 // Me reports whether a nick is ours, which is sure only while we are in the room.
 func (r *Room) Me(nick string) bool { return r.In() && nick == r.Nick }
 

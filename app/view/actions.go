@@ -199,7 +199,7 @@ func (d *desk) chips(m *state.Message) app.UI {
 			break
 		}
 		chips = append(chips, app.Button().Type("button").Class("chip").DataSet("do", string(doToggle)).DataSet("text", keyText(m.Key)+" "+r.Emoji).
-			Aria("pressed", strconv.FormatBool(slices.Contains(r.By, us))).Title(d.names(r)).Text(r.Emoji+" "+strconv.Itoa(len(r.By))))
+			Aria("pressed", strconv.FormatBool(slices.ContainsFunc(r.By, func(f state.Fact) bool { return f.By == us }))).Title(d.names(r)).Text(r.Emoji+" "+strconv.Itoa(len(r.By))))
 	}
 	return app.Div().Class("chips").Body(chips...)
 }
@@ -214,10 +214,10 @@ func (d *desk) names(r state.Reaction) string {
 		switch {
 		case i == mostNames:
 			return strings.Join(names, ", ") + " and " + strconv.Itoa(len(r.By)-i) + " others"
-		case by == d.s.Account():
+		case by.By == d.s.Account():
 			names = append(names, "You")
 		default:
-			names = append(names, d.s.Name(by))
+			names = append(names, authorName(d.s, &state.Message{Author: by.By, Nick: by.Nick}))
 		}
 	}
 	return strings.Join(names, ", ")
@@ -239,7 +239,11 @@ func (m *modal) about() app.UI {
 	row := func(label string, body ...app.UI) {
 		rows = append(rows, app.Dt().Class("details-label").Text(label), app.Dd().Class("about-value").Body(body...))
 	}
-	row("From", app.Elem("bdi").Text(d.s.Name(of.Author)+" ("+of.Author.Shown()+")"))
+	from := authorName(d.s, of)
+	if of.Nick == "" {
+		from += " (" + of.Author.Shown() + ")"
+	}
+	row("From", app.Elem("bdi").Text(from))
 	row("Sent", app.Text(d.moment(of.At)))
 	if words, ok := marks[progress(c, of, d.s.Connection.Phase == state.Online)]; ok {
 		row("State", app.Text(words[1]))

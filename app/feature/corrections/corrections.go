@@ -38,11 +38,12 @@ func New() *feature.Feature {
 }
 
 // corrected notes what the author of a message wants it to say: only of their own, which are found
-// by who sends it (CVE-2022-39835), and never of the stanza itself (CVE-2021-41055).
+// by who sends it (CVE-2022-39835), and never of the stanza itself (CVE-2021-41055). In a room
+// without occupant-ids nobody knows whose a message of others was, and a correction is a message.
 func corrected(c feature.Client, st *feature.Stanza) bool {
 	id := st.Only(NS, "replace").Attr("id")
 	body, ok := feature.Text(st.Element, "body")
-	if id == "" || id == st.ID || body == "" || !ok {
+	if id == "" || id == st.ID || body == "" || !ok || !st.By.Lasting() {
 		return false
 	}
 	f := st.Says(state.Corrected, st.By.JID, id, body)

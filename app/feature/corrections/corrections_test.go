@@ -9,8 +9,9 @@ import (
 	"natter/app/feature/corrections"
 	"natter/app/feature/featuretest"
 	"natter/app/feature/receipts"
+	"natter/app/feature/rooms"
 )
 
 func TestStories(t *testing.T) {
-	featuretest.Run(t, archive.New, carbons.New, chat.New, receipts.New, corrections.New)
+	featuretest.Run(t, archive.New, carbons.New, rooms.New, chat.New, receipts.New, corrections.New)
 }

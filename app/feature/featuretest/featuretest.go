@@ -10,7 +10,8 @@
 //	-- asked --   the same, with queries of the archive in short
 //	-- events --  what happened since the last such step
 //	-- restart -- the connection is lost, and a minute later there is a new stream
-//	-- timeline -- a conversation: each line a message as it is now, or … for a gap
+//	-- timeline -- the conversation with grace, or the one named: each line a message as it is now,
+//	               or … for a gap
 //
 // What is in short for what is at archive.go.
 //
@@ -22,6 +23,7 @@
 package featuretest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -76,7 +78,7 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 	}, t.Errorf)
 	for i, step := range story.Files {
 		got, judged := "", true
-		name, query, _ := strings.Cut(step.Name, " ")
+		name, of, _ := strings.Cut(step.Name, " ")
 		switch name {
 		case "recv":
 			judged = false
@@ -87,7 +89,7 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 		case "archive":
 			judged = false
 			for _, line := range lines(step.Data) {
-				s.recv(longAnswer(t, query, line))
+				s.recv(longAnswer(t, of, line))
 			}
 			s.settle()
 		case "do":
@@ -117,7 +119,7 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 			s.restart()
 		case "timeline":
 			s.settle()
-			got = s.timeline("grace@localhost")
+			got = s.timeline(state.ConvID(cmp.Or(of, "grace@localhost")))
 		default:
 			t.Fatalf("%s: no step is called %q", path, step.Name)
 		}
@@ -275,7 +277,7 @@ func short(m *state.Message) string {
 	for _, r := range m.Reactions() {
 		line += " " + r.Emoji
 		for _, by := range r.By {
-			line += " " + by.Local() + by.Resource()
+			line += " " + by.By.Local() + by.Nick
 		}
 	}
 	return line

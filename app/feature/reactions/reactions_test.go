@@ -8,8 +8,9 @@ import (
 	"natter/app/feature/chat"
 	"natter/app/feature/featuretest"
 	"natter/app/feature/reactions"
+	"natter/app/feature/rooms"
 )
 
 func TestStories(t *testing.T) {
-	featuretest.Run(t, archive.New, carbons.New, chat.New, reactions.New)
+	featuretest.Run(t, archive.New, carbons.New, rooms.New, chat.New, reactions.New)
 }

@@ -9,8 +9,9 @@ import (
 	"natter/app/feature/corrections"
 	"natter/app/feature/featuretest"
 	"natter/app/feature/replies"
+	"natter/app/feature/rooms"
 )
 
 func TestStories(t *testing.T) {
-	featuretest.Run(t, archive.New, carbons.New, chat.New, corrections.New, replies.New)
+	featuretest.Run(t, archive.New, carbons.New, rooms.New, chat.New, corrections.New, replies.New)
 }
