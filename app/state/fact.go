@@ -220,23 +220,24 @@ func (m *Message) Reactions() (all []Reaction) {
 	if m.Facts == nil {
 		return nil
 	}
-	place, first := map[string]int{}, []int64{}
+	var reacted []Fact
 	for f := range m.Facts.all {
-		if f.Kind != Reacted {
-			continue
+		if f.Kind == Reacted {
+			reacted = append(reacted, f)
 		}
+	}
+	slices.SortStableFunc(reacted, func(a, b Fact) int { return cmp.Compare(a.At, b.At) })
+	place := map[string]int{}
+	for _, f := range reacted {
 		for _, emoji := range strings.Fields(f.Text) {
 			at, known := place[emoji]
 			if !known {
 				at = len(all)
-				place[emoji], all, first = at, append(all, Reaction{Emoji: emoji}), append(first, f.At)
+				place[emoji], all = at, append(all, Reaction{Emoji: emoji})
 			}
-			all[at].By, first[at] = append(all[at].By, f), min(first[at], f.At)
+			all[at].By = append(all[at].By, f)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Reaction) int {
-		return cmp.Compare(first[place[a.Emoji]], first[place[b.Emoji]])
-	})
 	return all
 }
 

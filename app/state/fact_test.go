@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -265,6 +266,68 @@ func TestSec10_SaidAThousandTimes(t *testing.T) {
 	for m := range s.Chat(grace).Timeline.All {
 		if n := len(*m.Facts); n != 1+mostVersions || m.Words() != "n999" || m.Reaction(grace) != "n999" {
 			t.Errorf("%s has %d facts, and says %s", m.ID, n, m.Words())
+		}
+	}
+}
+
+// What a message says, and what it was, follows from its facts.
+func TestFacts_WhatAMessageSays(t *testing.T) {
+	s := signedIn().With(MessageAdded{Conv: grace, Message: from("m1", "first", 0)}).With(MessageAdded{Conv: grace, Message: mine("m2", "ours", 1)})
+	say := func(id string, author, by jid.JID, kind FactKind, at int64, text string) {
+		s = s.With(Filed{Target: Target{grace, author, id}, Fact: Fact{Kind: kind, By: by, At: at, Text: text, Stanza: text}})
+	}
+	say("m1", grace, grace, Corrected, 2, "third")
+	say("m1", grace, grace, Corrected, 1, "second")
+	say("m1", grace, ada, Corrected, 3, "ours")
+	say("m2", "", grace, Reacted, 1, "🎉 👍")
+	say("m2", "", ada, Reacted, 2, "👍")
+	say("m2", ada, ada, Replies, 1, Target{Author: grace, ID: "m1"}.Reference())
+	c := s.Chat(grace)
+	first, last := c.Timeline.First(), c.Timeline.Last()
+	if v := first.Versions(); first.Words() != "third" || first.Body != "first" || len(v) != 2 || v[0].Text != "second" {
+		t.Errorf("it says %q, and was %+v", first.Words(), v)
+	}
+	if r := last.Reactions(); len(r) != 2 || r[0].Emoji != "🎉" || len(r[1].By) != 2 || r[1].Emoji != "👍" || last.Reaction(ada) != "👍" {
+		t.Errorf("the reactions are %+v", r)
+	}
+	if to, ok := c.Reply(last); !ok || s.About(to) != first {
+		t.Errorf("it replies to %+v", to)
+	}
+	say("m1", grace, grace, Retracted, 9, "")
+	first = s.Chat(grace).Timeline.First()
+	if _, gone := first.Gone(); !gone || first.Words()+first.Body != "" || first.Versions() != nil {
+		t.Errorf("left of it is %+v", first)
+	}
+	for _, row := range s.Changes(nil) {
+		if text, err := json.Marshal(row); err != nil || strings.Contains(string(text), "second") || strings.Contains(string(text), "first") {
+			t.Errorf("a row has %s, %v", text, err)
+		}
+	}
+}
+
+// A draft is kept with what it is to be, also while nothing is written yet.
+func TestDraft_WhatItIsToBe(t *testing.T) {
+	aim := Aim{Of: Target{grace, ada, "m1"}, Edit: true}
+	s := signedIn().With(ChatStarted{Conv: grace})
+	before := s
+	s = s.With(AimChanged{Conv: grace, Aim: aim})
+	rows := s.Changes(before)
+	text, err := json.Marshal(rows)
+	var read []Row
+	if err != nil || json.Unmarshal(text, &read) != nil {
+		t.Fatal(string(text), err)
+	}
+	if c := before.With(Applied{Rows: read}).Chat(grace); c.Aim != aim || c.Draft != "" {
+		t.Errorf("read is %+v", c)
+	}
+	for _, in := range []Intent{Correct{Of: aim.Of, Body: "words"}, SendMessage{Conv: grace, ID: "m2", Body: "words"}} {
+		after := s
+		for _, ev := range Shown(in, s) {
+			after = after.With(ev)
+		}
+		gone := after.Changes(s)
+		if c := after.Chat(grace); c.Aim != (Aim{}) || !slices.ContainsFunc(gone, func(r Row) bool { d, ok := r.Value.(*Draft); return ok && r.Gone && d.Conv == grace }) {
+			t.Errorf("after %T it is %+v, %+v", in, c.Aim, gone)
 		}
 	}
 }

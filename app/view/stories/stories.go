@@ -77,6 +77,7 @@ var All = []Story{
 	{"styled", styled, []view.Signal{open(grace)}},
 	{"folded", folded, []view.Signal{open(grace)}},
 	{"unreadable", unreadable, []view.Signal{open(emmy)}},
+	{"living", living, []view.Signal{open(grace)}},
 	{"room", room, []view.Signal{open(lounge + "/")}},
 	{"room-list", room, nil},
 	{"room-details", room, []view.Signal{open(lounge + "/"), {Do: "details"}}},
@@ -451,4 +452,27 @@ func unreadable(now time.Time) *state.State {
 			Body: "This message is encrypted with OMEMO. Natter cannot read it. The device that sent it can.",
 		}},
 		message(minute, "", "This was a call. Natter cannot take calls.", true))
+}
+
+// living is a conversation in which messages were answered, reacted to, corrected and taken back.
+func living(now time.Time) *state.State {
+	say := func(author jid.JID, id string, by jid.JID, kind state.FactKind, text string) state.Event {
+		return state.Filed{Target: state.Target{Conv: grace, Author: author, ID: id}, Fact: state.Fact{Kind: kind, By: by, At: now.UnixMicro(), Text: text, Stanza: text}}
+	}
+	reply := func(author jid.JID, id string, to jid.JID, of string) state.Event {
+		return say(author, id, author, state.Replies, state.Target{Author: to, ID: of}.Reference())
+	}
+	return play(typical(now),
+		state.TypingChanged{Conv: grace},
+		state.MessageAdded{Conv: grace, Message: state.Message{ID: "l1", Author: grace, Body: "The moth is in good company: somebody has pressed a *fern* beside it", At: now.Add(-100 * time.Second)}},
+		state.MessageAdded{Conv: grace, Message: state.Message{ID: "l2", Author: me, Mine: true, Delivery: state.Delivered, Body: "Which one of them made the machine stop, I wander?", At: now.Add(-90 * time.Second)}},
+		state.MessageAdded{Conv: grace, Message: state.Message{ID: "l3", Author: grace, Body: "what I should not have said", At: now.Add(-80 * time.Second)}},
+		state.MessageAdded{Conv: grace, Message: state.Message{ID: "l4", Author: grace, Body: "The moth. Ferns do not fly", At: now.Add(-70 * time.Second)}},
+		state.MessageAdded{Conv: grace, Message: state.Message{ID: "l5", Author: me, Mine: true, Delivery: state.Delivered, Body: "Not even in a gale", At: now.Add(-60 * time.Second)}},
+		state.MessageAdded{Conv: grace, Message: state.Message{ID: "l6", Author: me, Mine: true, Delivery: state.Delivered, Body: "nothing of this is left", At: now.Add(-50 * time.Second)}},
+		say(me, "l2", me, state.Corrected, "Which one of them made the machine stop, I wonder?"),
+		say(grace, "l3", grace, state.Retracted, ""), say(me, "l6", me, state.Retracted, ""),
+		say(grace, "l1", me, state.Reacted, "😂 ❤️"), say(grace, "l1", grace, state.Reacted, "😂"), say(me, "l2", grace, state.Reacted, "🤔 🦋"),
+		reply(grace, "l4", me, "l2"), reply(me, "l5", grace, "of long ago"),
+		state.ChatRead{Conv: grace})
 }

@@ -48,6 +48,8 @@ func (m *model) Do(in state.Intent) {
 		m.play(state.MessageAdded{Conv: in.Conv, Message: state.Message{
 			ID: fmt.Sprint(m.s.Rev), Author: m.s.Account(), Mine: true, Delivery: state.Queued, Body: in.Body, At: time.Now(),
 		}})
+	case state.KeepAim:
+		m.play(state.AimChanged(in))
 	case state.LoadMissing:
 		m.play(state.ArchiveAsked{Part: state.Part{Archive: m.s.Account(), With: in.Conv.JID()}, After: in.After})
 	case state.SignOut:

@@ -1,0 +1,209 @@
+package view
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// talking is somebody in a conversation of four messages: one of the peer's, one of theirs, one of theirs
+// that failed and a note in the program's words.
+func talking(t *testing.T) *bench {
+	b := sit(t)
+	b.receive(grace, "of hers")
+	own := func(id, body string, d state.Delivery) {
+		b.play(state.MessageAdded{Conv: grace, Message: state.Message{ID: id, Author: ada, Mine: true, Body: body, At: b.clock, Delivery: d}})
+	}
+	own("sent", "of ours", state.OnServer)
+	own("failed", "that failed", state.Failed)
+	b.play(state.MessageAdded{Conv: grace, Message: state.Message{ID: "n", Author: grace, Notice: true, Body: "a note", At: b.clock}})
+	b.sig("open", grace, "")
+	b.did = nil
+	return b
+}
+
+// key is the place of the message with this text.
+func (b *bench) key(body string) string {
+	for m := range b.state.Chat(b.open).Timeline.All {
+		if m.Words() == body {
+			return keyText(m.Key)
+		}
+	}
+	b.t.Fatalf("there is no %q", body)
+	return ""
+}
+
+// about has somebody say something about a message.
+func (b *bench) about(author jid.JID, id string, by jid.JID, kind state.FactKind, text string) {
+	b.play(state.Filed{Target: state.Target{Conv: grace, Author: author, ID: id}, Fact: state.Fact{Kind: kind, By: by, At: int64(len(text)), Text: text}})
+}
+
+var offered = regexp.MustCompile(`(?s)role="menuitem".*?</svg>\s*(\w+)`)
+
+func (b *bench) offers(key string) string {
+	b.sig(doMenu, "", key)
+	var items []string
+	for _, m := range offered.FindAllStringSubmatch(b.html(), -1) {
+		items = append(items, m[1])
+	}
+	return strings.Join(items, " ")
+}
+
+// Only what one may do is in the menu of a message.
+func TestMenu_WhatOneMayDo(t *testing.T) {
+	for text, want := range map[string]string{
+		"of hers":     "Reply React Copy Details",
+		"of ours":     "Reply React Edit Copy Retract Details",
+		"that failed": "Copy Details",
+		"a note":      "Reply React Copy Details",
+	} {
+		b := talking(t)
+		if got := b.offers(b.key(text)); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	b := talking(t)
+	gone := b.key("of ours")
+	b.about(ada, "sent", ada, state.Retracted, "")
+	if got := b.offers(gone); got != "Details" {
+		t.Errorf("of one that is gone: %q", got)
+	}
+	b.sig(doMenuClosed, "", gone)
+	if strings.Contains(b.html(), `role="menu"`) {
+		t.Error("it is still open")
+	}
+	for _, do := range []Command{doReply, doReact, doEdit, doRetracting, doRetract} { // from a page that is late
+		b.sig(do, "", gone)
+	}
+	b.sig(doToggle, "", gone+" 👍")
+	b.sig(doEdit, "", b.key("of hers"))
+	b.sig(doRetract, "", b.key("of hers"))
+	if b.dialog.kind != "" {
+		t.Errorf("there is the dialog %s", b.dialog.kind)
+	}
+	b.wants(t)
+}
+
+func TestReactions(t *testing.T) {
+	b := talking(t)
+	key := b.key("of hers")
+	react := func(emoji string) string {
+		return fmt.Sprintf("React%+v", state.React{Of: state.Target{Conv: grace, Author: grace, ID: "1"}, Emoji: emoji})
+	}
+	b.sig(doToggle, "", key+" 👍")
+	b.wants(t, react("👍"))
+	b.about(grace, "1", ada, state.Reacted, "👍")
+	b.sig(doReact, "", key)
+	b.sig(doEmoji, "", "text")
+	if b.dialog.kind != "emoji" || b.dialog.fault == "" {
+		t.Errorf("the dialog is %+v", b.dialog)
+	}
+	b.sig(doEmoji, "", " 🎉 ")
+	b.wants(t, react("👍 🎉"))
+	b.about(grace, "1", ada, state.Reacted, "👍 🎉")
+	b.about(grace, "1", grace, state.Reacted, "👍")
+	if html := b.html(); !regexp.MustCompile(`<button [^>]*title="You, Grace"[^>]*>👍 2<`).MatchString(html) || !regexp.MustCompile(`<button [^>]*title="You"[^>]*>🎉 1<`).MatchString(html) {
+		t.Error("it is not shown who has reacted with what")
+	}
+	b.sig(doToggle, "", key+" 👍")
+	b.wants(t, react("🎉"))
+}
+
+// What is written after Edit or Reply is that, until it is sent or given up; the draft of before an edit
+// comes back.
+func TestAim(t *testing.T) {
+	keep := func(aim state.Aim) string { return fmt.Sprintf("KeepAim%+v", state.KeepAim{Conv: grace, Aim: aim}) }
+	edit := state.Aim{Of: state.Target{Conv: grace, Author: ada, ID: "sent"}, Edit: true}
+	answer := state.Aim{Of: state.Target{Conv: grace, Author: grace, ID: "1"}}
+	t.Run("edited", func(t *testing.T) {
+		b := talking(t)
+		b.sig(doEditLast, "", "")
+		if b.settling.Words != "of ours" || !b.settling.Fill || b.draft(grace) != "of ours" || !strings.Contains(b.html(), "Edit message") {
+			t.Errorf("the composer gets %+v", b.settling)
+		}
+		b.sig("send", "", "of both")
+		b.wants(t, keep(edit), fmt.Sprintf("Correct%+v", state.Correct{Of: edit.Of, Body: "of both"}))
+		if b.aim(grace) != (state.Aim{}) || b.draft(grace) != "" {
+			t.Errorf("it still writes %+v, %q", b.aim(grace), b.draft(grace))
+		}
+	})
+	t.Run("left as it was", func(t *testing.T) {
+		b := talking(t)
+		b.sig(doEdit, "", b.key("of ours"))
+		b.did = nil
+		b.sig("send", "", "of ours")
+		b.wants(t, keep(state.Aim{}), "KeepDraft{Conv:grace@example.org Text:}")
+	})
+	t.Run("given up", func(t *testing.T) {
+		b := talking(t)
+		b.sig("message", grace, "half a sen")
+		b.sig(doEdit, "", b.key("of ours"))
+		b.sig(doKey, "", "escape")
+		if b.settling.Words != "half a sen" || b.aim(grace) != (state.Aim{}) || b.open != grace || b.went != 0 {
+			t.Errorf("the composer gets %+v, and writes %+v", b.settling, b.aim(grace))
+		}
+	})
+	t.Run("answered, after another conversation", func(t *testing.T) {
+		b := talking(t)
+		b.play(state.ChatStarted{Conv: alan})
+		b.sig(doReply, "", b.key("of hers"))
+		b.wants(t, keep(answer))
+		b.play(state.AimChanged{Conv: grace, Aim: answer})
+		b.sig("open", alan, "")
+		if strings.Contains(b.html(), "Reply to Grace") {
+			t.Error("alan is answered")
+		}
+		b.sig("open", grace, "")
+		if len(b.aims) > 0 || !strings.Contains(b.html(), "Reply to Grace") {
+			t.Errorf("forgotten: %v", b.aims)
+		}
+		b.did = nil
+		b.sig("send", "", "yes")
+		b.wants(t, fmt.Sprintf("SendMessage%+v", state.SendMessage{Conv: grace, Body: "yes", To: answer.Of}))
+	})
+}
+
+// A reply leads to its message and back; one that is on the disk is looked for there first.
+func TestReply_ThereAndBack(t *testing.T) {
+	b := talking(t)
+	b.receive(grace, "an answer")
+	b.about(grace, "2", grace, state.Replies, state.Target{Author: ada, ID: "sent"}.Reference())
+	b.edgeAt("", true)
+	if html := b.html(); !strings.Contains(html, "In reply to") || !strings.Contains(html, "of ours") {
+		t.Error("the message that is answered is not shown")
+	}
+	b.sig(doQuote, "", b.key("an answer"))
+	if keyText(b.window.found) != b.key("of ours") || !strings.Contains(b.html(), "Back to where you were") {
+		t.Errorf("it leads to %+v", b.window)
+	}
+	b.sig(doReturn, "", "")
+	if !b.window.atEnd || b.back.on {
+		t.Errorf("it leads back to %+v", b.window)
+	}
+
+	b.receive(grace, "another one")
+	b.about(grace, "3", grace, state.Replies, state.Target{Author: ada, ID: "of long ago"}.Reference())
+	b.sig(doQuote, "", b.key("another one"))
+	if b.at.Of.ID != "of long ago" {
+		t.Errorf("looked for is %+v", b.at)
+	}
+	b.play(state.HistoryRead{Conv: grace, Alone: true, Messages: []state.Message{
+		{Key: state.Key{Time: 1}, ID: "of long ago", Author: ada, Mine: true, Body: "long ago", At: b.clock}}})
+	if keyText(b.window.found) != b.key("long ago") {
+		t.Errorf("it leads to %+v", b.window)
+	}
+	b.sig(doReturn, "", "")
+
+	b.about(grace, "3", grace, state.Replies, state.Target{Author: ada, ID: "that nobody has written"}.Reference())
+	b.sig(doQuote, "", b.key("another one"))
+	for _, late := range b.late[hunting] {
+		late()
+	}
+	if b.news != "The message is not on this device." || b.back.on {
+		t.Errorf("it says %q", b.news)
+	}
+}
