@@ -106,7 +106,7 @@ func TestReactions(t *testing.T) {
 	b.wants(t, react("👍 🎉"))
 	b.about(grace, "1", ada, state.Reacted, "👍 🎉")
 	b.about(grace, "1", grace, state.Reacted, "👍")
-	if html := b.html(); !regexp.MustCompile(`<button [^>]*title="You, Grace"[^>]*>👍 2<`).MatchString(html) || !regexp.MustCompile(`<button [^>]*title="You"[^>]*>🎉 1<`).MatchString(html) {
+	if html := b.html(); !regexp.MustCompile(`<button [^>]*title="Grace, You"[^>]*>👍 2<`).MatchString(html) || !regexp.MustCompile(`<button [^>]*title="You"[^>]*>🎉 1<`).MatchString(html) {
 		t.Error("it is not shown who has reacted with what")
 	}
 	b.sig(doToggle, "", key+" 👍")
