@@ -74,6 +74,7 @@
 //	framing.Parse     strict and bounded, once; never serialised again
 //	stream            numbers it, matches replies by id and sender
 //	client.receive    on the loop: who says so? what about? From here no mutex
+//	feature.First     is it a message of its own, or does it say something about another?
 //	a feature         what does it mean? Emit(state.Event)
 //	State.With        a new State; published ones never change
 //	client.publish    the view redraws, at most once a frame
@@ -118,7 +119,8 @@
 // ChatRow and CoverageRow stand beside the structs they embed: they have times in µs, the words for a
 // delivery and what an index needs.
 //
-// What is said about a message is a fact (state/fact.go): that it was received, read, sent back.
+// What is said about a message is a fact (state/fact.go): that it was received, read, sent back,
+// what others react with, what its author wants it to say, that it was taken back, what it answers.
 // A feature emits it with the message's author and id, and Message.With says what it changes, and
 // whether that is for them to say. If the message is in memory it knows it at once. Else the
 // fact waits: the store puts it into the row of the message, with which it comes into memory, or
@@ -157,7 +159,7 @@
 //	coverage      the parts of an archive that are in the store
 //	credential    a token or keys that sign in without the password
 //	event         something that happened; it changes the state
-//	fact          what somebody says about a message: that they have it, or have read it
+//	fact          what somebody says about a message: that they have it, react to it, take it back
 //	feature       one extension (XEP), one folder
 //	hole          where the store may have messages of a conversation that are not in memory
 //	intent        something that the person wants

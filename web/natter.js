@@ -347,6 +347,39 @@ window.natterPage = (() => {
     menuOf(row);
   });
 
+  // Drawing a message aside with a finger answers it.
+  const far = 56; // px
+  let drawn = null; // { row, x, y } where it was touched
+  const aside = (row, by) => (row.style.transform = by ? `translateX(${by}px)` : "");
+  document.addEventListener(
+    "touchstart",
+    (/** @type {At<TouchEvent>} */ { touches, target }) => {
+      const row = touches.length === 1 && target.closest("#log [data-key]");
+      drawn = row ? { row, x: touches[0].clientX, y: touches[0].clientY, by: 0 } : null;
+    },
+    { passive: true },
+  );
+  document.addEventListener(
+    "touchmove",
+    (event) => {
+      if (!drawn) return;
+      const [{ clientX, clientY }] = event.touches;
+      const by = clientX - drawn.x;
+      if (!drawn.by && Math.abs(clientY - drawn.y) > Math.abs(by))
+        drawn = null; // it is scrolled
+      else aside(drawn.row, (drawn.by = Math.max(0, Math.min(by, far))));
+    },
+    { passive: true },
+  );
+  for (const end of ["touchend", "touchcancel"])
+    document.addEventListener(end, () => {
+      if (!drawn) return;
+      const { row, by } = drawn;
+      drawn = null;
+      aside(row, 0);
+      if (end === "touchend" && by === far && row.isConnected) tell("reply", { text: row.dataset.key });
+    });
+
   // Safari on phones has no contextmenu for a long press.
   let pressing = 0;
   const release = () => clearTimeout(pressing);
@@ -445,7 +478,12 @@ window.natterPage = (() => {
     if (!form.dataset.form) return;
     event.preventDefault();
     const fields = form.elements;
-    tell(form.dataset.form, { jid: form.dataset.jid, text: fields.text?.value, also: fields.also?.value, on: fields.on?.checked });
+    tell(form.dataset.form, {
+      jid: form.dataset.jid,
+      text: fields.text?.value,
+      also: fields.also?.value,
+      on: fields.on?.checked,
+    });
   });
 
   document.addEventListener("input", (/** @type {At<Event>} */ event) => {

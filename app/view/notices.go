@@ -34,7 +34,7 @@ type Crowd interface {
 // while nobody looks. It does not wait for a page to be drawn: one that cannot be seen is
 // drawn late.
 func Notices(model Crowd, t Teller) (stop func()) {
-	n := &notices{model: model, teller: t, unread: map[state.ConvID]int{}, last: state.New()}
+	n := &notices{model: model, teller: t, unread: map[state.ConvID]int{}, last: state.New(), told: map[state.ConvID]told{}}
 	return model.Watch(n.look)
 }
 
@@ -44,6 +44,13 @@ type notices struct {
 	last   *state.State
 	unread map[state.ConvID]int // what is unread of each conversation, none of them 0
 	total  int
+	told   map[state.ConvID]told // what was told last of each, with text
+}
+
+// told is a message, and what was told of it.
+type told struct {
+	key  state.Key
+	line string
 }
 
 func (n *notices) look() {
@@ -57,6 +64,7 @@ func (n *notices) look() {
 			n.teller.Unnotify(string(old.Account()), string(conv))
 		}
 		clear(n.unread)
+		clear(n.told)
 		n.total = 0
 	}
 	was := n.total
@@ -81,9 +89,16 @@ func (n *notices) chat(s *state.State, c *state.Chat, known bool) {
 	was := n.unread[c.Conv]
 	n.total += c.Unread - was
 	switch {
+	case c.Unread == 0 && was == 0:
 	case c.Unread == was:
+		// What was told may have been corrected or taken back since.
+		last := c.Timeline.Last()
+		if t, ok := n.told[c.Conv]; ok && last != nil && last.Key == t.key && lineOf(s, last) != t.line && n.model.Unseen() {
+			n.notify(s, c)
+		}
 	case c.Unread == 0:
 		delete(n.unread, c.Conv)
+		delete(n.told, c.Conv)
 		n.teller.Unnotify(string(s.Account()), string(c.Conv))
 	default:
 		n.unread[c.Conv] = c.Unread
@@ -98,12 +113,18 @@ func (n *notices) notify(s *state.State, c *state.Chat) {
 	if chosen != "on" && chosen != "text" || last == nil {
 		return
 	}
-	told := "New message"
+	words := "New message"
 	if c.Unread > 1 {
-		told = strconv.Itoa(c.Unread) + " new messages"
+		words = strconv.Itoa(c.Unread) + " new messages"
 	}
 	if chosen == "text" && !last.Mine {
-		told = text.String(reading(s, last).line(lineShown))
+		words = lineOf(s, last)
+		n.told[c.Conv] = told{last.Key, words}
 	}
-	n.teller.Notify(string(s.Account()), string(c.Conv), plain(s.Name(c.Conv.JID())), told)
+	n.teller.Notify(string(s.Account()), string(c.Conv), plain(s.Name(c.Conv.JID())), words)
+}
+
+// lineOf is what a notification says of a message.
+func lineOf(s *state.State, m *state.Message) string {
+	return text.String(reading(s, m).line(lineShown))
 }

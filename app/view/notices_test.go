@@ -20,7 +20,7 @@ func TestNotices(t *testing.T) {
 	b := sit(t)
 	c := &crowd{bench: b}
 	b.receive(alan, "before")
-	n := &notices{model: c, teller: b, unread: map[state.ConvID]int{}, last: state.New()}
+	n := &notices{model: c, teller: b, unread: map[state.ConvID]int{}, last: state.New(), told: map[state.ConvID]told{}}
 	hears := func(what string, want ...string) {
 		t.Helper()
 		n.look()
@@ -44,6 +44,12 @@ func TestNotices(t *testing.T) {
 	b.notices = "text"
 	b.receive(grace, "two\nlines")
 	hears("with text", me+"|grace@example.org|Grace|two lines", me+" 4")
+	b.about(grace, "4", grace, state.Reacted, "👍")
+	hears("nothing of a reaction")
+	b.about(grace, "4", grace, state.Corrected, "two words")
+	hears("corrected", me+"|grace@example.org|Grace|two words")
+	b.about(grace, "4", grace, state.Retracted, "")
+	hears("taken back", me+"|grace@example.org|Grace|Message retracted")
 	for _, none := range []string{"none", "refused"} {
 		b.notices = none
 		b.receive(alan, "one more")
