@@ -3,6 +3,7 @@ package client
 import (
 	"natter/app/feature"
 	"natter/app/feature/archive"
+	"natter/app/feature/bookmarks"
 	"natter/app/feature/bounces"
 	"natter/app/feature/carbons"
 	"natter/app/feature/chat"
@@ -44,6 +45,7 @@ func All() []*feature.Feature {
 		version.New(),
 		presence.New(),
 		rooms.New(),
+		bookmarks.New(),
 		archive.New(),
 	}
 }

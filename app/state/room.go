@@ -15,7 +15,10 @@ type Room struct {
 	Nick     string  `json:"nick"`               // ours there, or the one we ask for
 	Password string  `json:"password,omitempty"` // of the room
 	Self     string  `json:"self,omitempty"`     // our own occupant-id there (XEP-0421), "" if unknown
-	Been     bool    `json:"been,omitempty"`     // we have been in it
+	Kept     bool    `json:"kept,omitempty"`     // it is in the list: we have been in it, or it is bookmarked
+	Saved    bool    `json:"saved,omitempty"`    // its bookmark is on the server (XEP-0402)
+	Left     bool    `json:"left,omitempty"`     // the person has left it, and its bookmark is still to go
+	Label    string  `json:"label,omitempty"`    // what the person calls it
 	Subject  string  `json:"subject,omitempty"`
 	RoomInfo
 	Stay      `json:"-"`                   // see the table stays
@@ -124,14 +127,25 @@ func (r *Room) Me(nick string) bool { return r.In() && nick == r.Nick }
 
 // Room returns the room with this address, nil if the person is not in it and does not want to be.
 func (s *State) Room(j jid.JID) *Room {
-	r, _ := s.rooms.Get(j.Bare())
-	return r
+	if r, _ := s.rooms.Get(j.Bare()); r != nil && !r.Left {
+		return r
+	}
+	return nil
 }
 
 // Rooms calls yield for each room, by address.
 func (s *State) Rooms(yield func(*Room) bool) {
 	for it := s.rooms.Iterator(); !it.Done(); {
-		if _, r, _ := it.Next(); !yield(r) {
+		if _, r, _ := it.Next(); !r.Left && !yield(r) {
+			return
+		}
+	}
+}
+
+// Left calls yield for each room that the person has left and whose bookmark is still to go.
+func (s *State) Left(yield func(jid.JID) bool) {
+	for it := s.rooms.Iterator(); !it.Done(); {
+		if _, r, _ := it.Next(); r.Left && !yield(r.JID) {
 			return
 		}
 	}
@@ -222,7 +236,7 @@ func (ev RoomEntered) apply(s *State) {
 		}
 	}
 	s.changeRoom(ev.Room, func(r *Room) {
-		r.Nick, r.Self, r.Been, r.Occupants = ev.Nick, ev.Self, true, all
+		r.Nick, r.Self, r.Kept, r.Occupants = ev.Nick, ev.Self, true, all
 		r.Stay = Stay{Step: Arriving}
 	})
 	ChatStarted{Groupchat.With(ev.Room)}.apply(s)
@@ -255,7 +269,46 @@ func (ev RoomClosed) apply(s *State) {
 // RoomLeft: the person does not want to be in a room any more.
 type RoomLeft struct{ Room jid.JID }
 
-func (ev RoomLeft) apply(s *State) { s.rooms = s.rooms.Delete(ev.Room.Bare()) }
+func (ev RoomLeft) apply(s *State) {
+	r := s.Room(ev.Room)
+	switch {
+	case r == nil:
+	case r.Saved:
+		s.setRoom(&Room{JID: r.JID, Left: true, Occupants: newOccupants()})
+	default:
+		s.rooms = s.rooms.Delete(r.JID)
+	}
+}
+
+// RoomBookmarked: a bookmark of the account says that we are to be in a room.
+type RoomBookmarked struct {
+	Room                  jid.JID
+	Label, Nick, Password string
+}
+
+func (ev RoomBookmarked) apply(s *State) {
+	if r := s.Room(ev.Room); r == nil {
+		RoomWanted{Room: ev.Room, Nick: ev.Nick, Password: ev.Password}.apply(s)
+	}
+	s.changeRoom(ev.Room, func(r *Room) { r.Label, r.Kept, r.Saved = ev.Label, true, true })
+	if s.Room(ev.Room) != nil {
+		ChatStarted{Groupchat.With(ev.Room)}.apply(s)
+	}
+}
+
+// RoomSaved: the bookmark of a room is on the server.
+type RoomSaved struct{ Room jid.JID }
+
+func (ev RoomSaved) apply(s *State) { s.changeRoom(ev.Room, func(r *Room) { r.Saved = true }) }
+
+// RoomForgotten: a room that was left has no bookmark any more.
+type RoomForgotten struct{ Room jid.JID }
+
+func (ev RoomForgotten) apply(s *State) {
+	if s.Room(ev.Room) == nil {
+		s.rooms = s.rooms.Delete(ev.Room.Bare())
+	}
+}
 
 // OccupantChanged: somebody came into a room, or is no longer as they were.
 type OccupantChanged struct {
@@ -308,13 +361,13 @@ func (r *Room) Where() (table, key string) { return "rooms", string(r.JID) }
 func (r *Room) put(s *State) {
 	row := *r
 	row.Stay, row.Occupants = Stay{}, newOccupants()
-	if old := s.Room(r.JID); old != nil {
+	if old := s.Room(r.JID); old != nil && !r.Left {
 		row.Stay, row.Occupants = old.Stay, old.Occupants
 	}
 	s.setRoom(&row)
 }
 
-func (r *Room) drop(s *State) { RoomLeft{r.JID}.apply(s) }
+func (r *Room) drop(s *State) { s.rooms = s.rooms.Delete(r.JID) }
 
 // row returns the room without what is true only now, so that two can be compared.
 func (r *Room) row() Room {

@@ -163,7 +163,7 @@ func (s *State) Unsent() (n int) {
 func (s *State) Name(j jid.JID) string {
 	name := jid.Unescape(j.Local())
 	if r := s.Room(j); r != nil {
-		if name = cmp.Or(r.Name, name); !j.IsBare() {
+		if name = cmp.Or(r.Label, r.Name, name); !j.IsBare() {
 			name = j.Resource()
 		}
 	}

@@ -89,7 +89,7 @@ func (d *desk) arrive() {
 
 // giveUp takes back that the room of the dialog is to be joined, if it never was.
 func (d *desk) giveUp() {
-	if r := d.s.Room(d.dialog.peer); d.dialog.kind == "join-room" && r != nil && !r.Been {
+	if r := d.s.Room(d.dialog.peer); d.dialog.kind == "join-room" && r != nil && !r.Kept {
 		d.model.Do(state.LeaveRoom{Room: r.JID})
 	}
 }

@@ -25,10 +25,10 @@ func TestRoom(t *testing.T) {
 	ada.joins("nowhere@rooms.localhost")
 	ada.find("alert", "There is no room at this address. Check the address, or create the room.")
 	ada.press("Cancel")
-	for _, p := range []*person{ada, grace} {
-		p.joins("lounge@rooms.localhost")
-		p.find("log", "…ounge…")
-	}
+	t.Log("both have the lounge among their bookmarks")
+	ada.chat("Lounge")
+	grace.joins("lounge@rooms.localhost")
+	grace.find("log", "Lounge")
 	ada.say("good day, all")
 	ada.reads("You", "good day, all")
 	ada.marked("Sent")
@@ -46,9 +46,31 @@ func TestRoom(t *testing.T) {
 
 	ada.press("Details")
 	ada.press("Leave room")
-	ada.gone("button", "…ounge, Room.…")
+	ada.gone("button", "Lounge, Room.…")
 	// Twin: whoever has left can come back, and finds what was said meanwhile.
 	grace.say("too bad")
 	ada.joins("lounge@rooms.localhost")
 	ada.reads("grace", "too bad")
+}
+
+// A room that was made in one browser is entered in the other, and left in both.
+func TestRoom_OfTwoDevices(t *testing.T) {
+	t.Parallel()
+	address := natter(t)
+	here, there := visit(t, address), visit(t, address)
+	for _, p := range []*person{here, there} {
+		p.signIn("ada@localhost", "analytical")
+		p.in()
+		p.find("button", "Lounge, Room.…")
+	}
+	here.joins("club@rooms.localhost")
+	here.press("Create room")
+	here.find("log", "club")
+	there.chat("club")
+	there.say("I am here too")
+	here.reads("You", "I am here too")
+	there.press("Details")
+	there.press("Leave room")
+	here.gone("button", "club, Room.…")
+	there.gone("button", "club, Room.…")
 }

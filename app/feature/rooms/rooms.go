@@ -66,7 +66,15 @@ func New() *feature.Feature {
 			r.returnToAll(c)
 		},
 		Resumed: func(c feature.Client, _ bool) { r.returnToAll(c) },
-		Do:      r.do,
+		Observe: func(c feature.Client, ev state.Event) {
+			switch ev := ev.(type) {
+			case state.RoomBookmarked:
+				r.returnTo(c, ev.Room)
+			case state.RoomLeft:
+				r.leave(c, ev.Room)
+			}
+		},
+		Do: r.do,
 	}
 }
 
@@ -104,18 +112,24 @@ func (r *rooms) visit(room jid.JID, nick string) *visit {
 // have been in them: to enter once more does no harm, and brings who is there.
 func (r *rooms) returnToAll(c feature.Client) {
 	for room := range c.State().Rooms {
-		if r.visits[room.JID] != nil {
-			continue
-		}
-		if !room.Been {
+		switch {
+		case room.Kept:
+			r.returnTo(c, room.JID)
+		case r.visits[room.JID] == nil:
 			c.Emit(state.RoomLeft{Room: room.JID}) // nobody answers any more what stood in the way
-			continue
 		}
-		c.Emit(state.RoomWanted{Room: room.JID})
-		v := r.visit(room.JID, room.Nick)
-		r.describe(c, room.JID, func(error) {})
-		r.enter(c, room.JID, v)
 	}
+}
+
+func (r *rooms) returnTo(c feature.Client, j jid.JID) {
+	room := c.State().Room(j)
+	if room == nil || r.visits[j] != nil {
+		return
+	}
+	c.Emit(state.RoomWanted{Room: j})
+	v := r.visit(j, room.Nick)
+	r.describe(c, j, func(error) {})
+	r.enter(c, j, v)
 }
 
 func (r *rooms) do(c feature.Client, in state.Intent) bool {
@@ -127,9 +141,7 @@ func (r *rooms) do(c feature.Client, in state.Intent) bool {
 			r.join(c, room, in)
 		}
 	case state.LeaveRoom:
-		if room := c.State().Room(in.Room); room != nil {
-			r.leave(c, room)
-		}
+		c.Emit(state.RoomLeft(in))
 	default:
 		return false
 	}
@@ -161,7 +173,7 @@ func (r *rooms) join(c feature.Client, room *state.Room, in state.JoinRoom) {
 			problem, moved := explain(refused, "", nil)
 			r.close(c, room.JID, problem, moved)
 			return
-		case now.ShowsAddresses && !now.Been && !in.Seen:
+		case now.ShowsAddresses && !now.Kept && !in.Seen:
 			r.close(c, room.JID, &state.Problem{Kind: "shows-addresses", Text: "Everybody in this room sees your address.", Advice: "Join anyway?"}, "")
 			return
 		}
@@ -247,15 +259,14 @@ func lastOf(c feature.Client, room jid.JID) *state.Message {
 	return nil
 }
 
-// leave leaves a room, or gives up entering it.
-func (r *rooms) leave(c feature.Client, room *state.Room) {
-	if v := r.visits[room.JID]; v != nil {
+// leave tells a room that we leave it, or give up entering it.
+func (r *rooms) leave(c feature.Client, room jid.JID) {
+	if v := r.visits[room]; v != nil {
 		v.stop()
-		delete(r.visits, room.JID)
+		delete(r.visits, room)
 		_ = c.Send(framing.New(framing.NSClient, "presence").Set("type", "unavailable").
-			Set("to", string(room.JID.WithResource(room.Nick))).Set("id", c.NewID()))
+			Set("to", string(room.WithResource(v.nick))).Set("id", c.NewID()))
 	}
-	c.Emit(state.RoomLeft{Room: room.JID})
 }
 
 // close notes that we are not in a room.
@@ -271,7 +282,7 @@ func (r *rooms) close(c feature.Client, room jid.JID, problem *state.Problem, mo
 func (r *rooms) failed(c feature.Client, room jid.JID, problem *state.Problem, moved jid.JID, passes bool) {
 	r.close(c, room, problem, moved)
 	v, now := r.visits[room], c.State().Room(room)
-	if v == nil || now == nil || !now.Been || !passes {
+	if v == nil || now == nil || !now.Kept || !passes {
 		return
 	}
 	pause := pauses[min(v.tries, len(pauses)-1)]
