@@ -140,15 +140,19 @@ func (u *upstream) send(b []byte) (int, error) {
 }
 
 // keepAlive sends a space if nothing has been sent for a while: the client lives, and
-// the backend should know (RFC 6120 §4.6.1).
+// the backend should know (RFC 6120 §4.6.1). It does not wait for that.
 func (u *upstream) keepAlive(after time.Duration) {
 	if !u.mu.TryLock() {
 		return // something is being sent
 	}
-	defer u.mu.Unlock()
-	if !u.ended && time.Since(u.written) >= after {
-		_, _ = u.send([]byte(" ")) // a failure shows to who reads
+	if u.ended || time.Since(u.written) < after {
+		u.mu.Unlock()
+		return
 	}
+	go func() {
+		defer u.mu.Unlock()
+		_, _ = u.send([]byte(" ")) // a failure shows to who reads
+	}()
 }
 
 // caller is who opens streams with backends, and for whom.

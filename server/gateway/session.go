@@ -69,7 +69,7 @@ func (s *session) note(reason string) {
 // alive is called when the client has shown that it lives.
 func (s *session) alive() {
 	if u := s.up.Load(); u != nil {
-		go u.keepAlive(s.g.lim.KeepAlive)
+		u.keepAlive(s.g.lim.KeepAlive)
 	}
 }
 
