@@ -271,7 +271,7 @@ func TestSec10_SaidAThousandTimes(t *testing.T) {
 }
 
 // What a message says, and what it was, follows from its facts.
-func TestFacts_WhatAMessageSays(t *testing.T) {
+func TestL03_WhatAMessageSaysAndWas(t *testing.T) {
 	s := signedIn().With(MessageAdded{Conv: grace, Message: from("m1", "first", 0)}).With(MessageAdded{Conv: grace, Message: mine("m2", "ours", 1)})
 	say := func(id string, author, by jid.JID, kind FactKind, at int64, text string) {
 		s = s.With(Filed{Target: Target{grace, author, id}, Fact: Fact{Kind: kind, By: by, At: at, Text: text, Stanza: text}})
