@@ -80,7 +80,7 @@ type Reading struct {
 	Start         bool // the archive has nothing before From
 	End           bool // the archive has nothing after To
 
-	ends map[ConvID]string // the last message of each conversation
+	owners map[string]ConvID // to which conversation a message belongs, by its id
 }
 
 func (r *Reading) has(id string) bool { return id != "" && slices.Contains(r.IDs, id) }
@@ -401,11 +401,12 @@ func (ev ArchiveRead) apply(s *State) {
 	if ev.Part.With != "" {
 		return
 	}
-	for conv, id := range ev.Page.ends {
-		chat := s.chat(conv)
-		if at := chat.Timeline.placeOf(id, nil); chat.Seam.Before(at) {
-			chat.Seam = at
-			s.setChat(chat)
+	for _, id := range ev.Page.IDs {
+		if conv, ok := ev.Page.owners[id]; ok {
+			if chat := s.chat(conv); chat.Seam.Before(chat.Timeline.placeOf(id, nil)) {
+				chat.Seam = chat.Timeline.placeOf(id, nil)
+				s.setChat(chat)
+			}
 		}
 	}
 	if slices.Equal(old, c.Ranges) {

@@ -437,12 +437,9 @@ func settled(all []Edge) int {
 
 // reading is what results in a row say of the archive by themselves.
 func reading(all []Edge, owners map[string]ConvID) (r Reading) {
-	r.ends = map[ConvID]string{}
+	r.owners = owners
 	for _, e := range all {
 		r.IDs = append(r.IDs, e.ID)
-		if conv, ok := owners[e.ID]; ok {
-			r.ends[conv] = e.ID
-		}
 	}
 	if n := len(all); n > 0 {
 		r.From, r.To = all[0], all[n-1]

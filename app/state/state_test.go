@@ -285,6 +285,24 @@ func TestOrder(t *testing.T) {
 			}})
 		expect(t, s, "ours", "0", "1", "2", "3", "4")
 	})
+	t.Run("what comes after messages that were delivered late and have been read since", func(t *testing.T) {
+		s := signedIn().With(MessageAdded{Conv: grace, Message: mine("0", "ours", time.Minute)})
+		for i := range 3 {
+			s = s.With(MessageAdded{Conv: grace, Message: from(fmt.Sprint(i), fmt.Sprint(i), time.Duration(i)*time.Second)})
+		}
+		page := []Message{
+			archived(from("0", "0", 0), "a"), archived(from("1", "1", time.Second), "b"), archived(from("2", "2", 2*time.Second), "c"),
+			archived(mine("0", "ours", time.Minute), "d"),
+		}
+		read := Reading{Start: true, owners: map[string]ConvID{}}
+		for _, m := range page {
+			read.IDs, read.owners[m.ArchiveID] = append(read.IDs, m.ArchiveID), grace
+		}
+		s = s.With(ArchivePage{Conv: grace, Messages: page}).
+			With(ArchiveRead{Part{Archive: ada}, read}).
+			With(ArchivePage{Conv: grace, Messages: []Message{archived(from("3", "3", 3*time.Second), "e")}})
+		expect(t, s, "ours", "0", "1", "2", "3")
+	})
 	t.Run("whatever was filed late among messages of one time", func(t *testing.T) {
 		all := []Message{archived(from("0", "00", 0), "0"), archived(from("99", "99", 0), "99")}
 		s := signedIn().With(ArchivePage{Conv: grace, Older: true, Messages: all})

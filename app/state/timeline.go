@@ -33,7 +33,7 @@ type Chat struct {
 	Typing   bool     `json:"-"`    // the peer is writing right now; see the table typing
 	Draft    string   `json:"-"`    // what was written to the peer and not sent; see the table drafts
 	Aim      Aim      `json:"-"`    // what that is to be
-	Seam     Key      `json:"seam"` // its last message that the coverage of the archive has
+	Seam     Key      `json:"seam"` // nothing that the coverage of the archive has stands behind this
 	// Floor is where what this device keeps of the conversation begins, if anything was
 	// pruned. Before it are only messages that stay, each alone, and what has
 	// come from the archive again.
@@ -291,14 +291,11 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, r
 		right := !begins || !apart && after.Before(to) // it comes right after that
 		slack := lag
 		if to == Highest {
-			switch slack = 0; {
-			case right:
-				to = t.below(after, last.Add(-lag), on)
-			case older:
-				to = t.below(after, last, on)
-			default:
-				to = t.below(after, last.Add(time.Microsecond), on)
+			earliest := last
+			if slack = 0; !right && !older {
+				earliest = last.Add(time.Microsecond)
 			}
+			to = t.below(after, earliest, on)
 		}
 		switch {
 		case !right:
