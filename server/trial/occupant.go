@@ -127,7 +127,11 @@ func (s *Server) changeNick(r *room, o *occupant, p *framing.Element, nick strin
 
 // turnAway refuses presence with an error that names the protocol (XEP-0045 §7.2).
 func (s *Server) turnAway(p *framing.Element, condition string) {
-	s.post(with(errorReply(p, condition), framing.New(nsMUC, "x")))
+	e := errorReply(p, condition)
+	if condition == "service-unavailable" { // a room that is full, XEP-0045 §7.2.9
+		e.Child(framing.NSClient, "error").Set("type", "wait")
+	}
+	s.post(with(e, framing.New(nsMUC, "x")))
 }
 
 // join lets a client in: it sees who is there, they see it, and then it sees itself,
