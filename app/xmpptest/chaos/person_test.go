@@ -133,6 +133,17 @@ func (p *person) shown(peer jid.JID, n int) (rows []*state.Message) {
 	return rows
 }
 
+// remembered reports whether a page that is opened now finds its way to the server.
+func (p *person) remembered() bool {
+	s, err := p.disk.Open(context.Background(), p.account)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer s.Close()
+	snapshot, err := s.Load(context.Background(), store.Window{})
+	return err == nil && snapshot.Settings["server"] != ""
+}
+
 // stored is what is on disk of it.
 func (p *person) stored(peer jid.JID, n int) []state.MessageRow {
 	s, err := p.disk.Open(context.Background(), p.account)

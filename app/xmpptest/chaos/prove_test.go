@@ -147,7 +147,8 @@ func meet(t testing.TB, where *place, change ...func(*person)) *pair {
 		p.Do(state.SignIn{Address: string(p.account), Password: password, Server: p.service, Remember: true})
 		q.people = append(q.people, p)
 	}
-	if !until(t, q.people, func() bool { return here(q.people[0]) && here(q.people[1]) }) {
+	both := func(is func(*person) bool) bool { return is(q.people[0]) && is(q.people[1]) }
+	if !until(t, q.people, func() bool { return both(here) && both((*person).remembered) }) {
 		t.FailNow()
 	}
 	return q
