@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/xmpptest"
+	"natter/server/trial"
 )
 
 // town is a domain with its server, which others reach through a gateway alone, and it them.
@@ -94,6 +97,13 @@ func (f *frames) of(domain string) func(*FederationConfig) {
 	}
 }
 
+// have reports whether there was a message that begins like this and is in a namespace.
+func (f *frames) have(begins, space string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.ContainsFunc(f.all, func(line string) bool { return strings.Contains(line, begins) && strings.Contains(line, space) })
+}
+
 // show prints the dialogue, the first lines of it.
 func (f *frames) show(t *testing.T, title string) {
 	f.mu.Lock()
@@ -168,6 +178,78 @@ func TestFederation_Prosody(t *testing.T) {
 			t.Error("the streams were not authenticated by dialback")
 		}
 	}
+}
+
+// XEP-0198 between servers that both have it goes through two gateways as it is: stanzas are
+// counted, and what was under way when a socket is cut goes back to its author, for no server
+// resumes such a stream (Prosody says so).
+func TestFederation_StreamManagement(t *testing.T) {
+	known, said := names{}, &frames{}
+	var b *town
+	cut := func(c *FederationConfig) {
+		c.Trace = func(_ string, out bool, doc string) {
+			if out || !strings.Contains(doc, "under way") {
+				return
+			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			for l := range b.links {
+				_ = l.near.conn.Close() // it has come to this gateway, and no further
+			}
+		}
+	}
+	a := found(t, xmpptest.KindProsody13, "a.test", known, said.of("a.test"))
+	b = found(t, xmpptest.KindProsody13, "b.test", known, cut)
+	ada, grace := talk(t, a, b)
+	for _, want := range []string{"-> <enable ", "<- <enabled ", "-> <r ", "<- <a ", "<- <enable ", "-> <enabled ", "<- <r ", "-> <a "} {
+		eventually(t, "between the gateways there is "+want, func() bool { return said.have(want, "urn:xmpp:sm:3") })
+	}
+	ada.say(grace.jid, "under way")
+	ada.until(t, "told that it did not arrive", func(s *state.State) bool {
+		c := s.Chat(state.Direct.With(grace.jid))
+		return c.Timeline.Newest(1)[0].Body == "under way" && c.Timeline.Newest(1)[0].Bounced
+	})
+	ada.say(grace.jid, "once more")
+	grace.hears(t, ada.jid, "once more")
+	if grace.heard(grace.State(), ada.jid, "under way") {
+		t.Error("what came back had arrived")
+	}
+}
+
+// A trial server is a server like any: its people and those of a stock server talk through two
+// gateways, both of which count (XEP-0198).
+func TestFederation_Trial(t *testing.T) {
+	known, said := names{}, &frames{}
+	a := found(t, xmpptest.KindProsody13, "a.test", known, said.of("a.test"))
+	var b *federated
+	x := trial.New(trial.Options{Domain: "b.test", Others: func() net.Conn {
+		near, far := net.Pipe()
+		go b.Carry(far)
+		return near
+	}})
+	if err := x.AddAccount("grace", password); err != nil {
+		t.Fatal(err)
+	}
+	b = federate(t, "b.test", "", known, func(c *FederationConfig) {
+		c.Domains[0].Backends = []Backend{{Address: "trial", Dial: x.Servers}}
+	})
+	web := httptest.NewServer(x)
+	t.Cleanup(web.Close)
+	ada := signIn(t, a.ws, a.Account(t, "ada", password))
+	grace := signIn(t, "ws"+strings.TrimPrefix(web.URL, "http")+"/ws", "grace@b.test")
+	befriend(t, ada, grace)
+	ada.say(grace.jid, "hello")
+	grace.hears(t, ada.jid, "hello")
+	grace.say(ada.jid, "hello yourself")
+	ada.hears(t, grace.jid, "hello yourself")
+	for _, want := range []string{"-> <enable ", "<- <enabled ", "-> <r ", "<- <a ", "<- <enable ", "-> <enabled ", "<- <r ", "-> <a "} {
+		eventually(t, "between the gateways there is "+want, func() bool { return said.have(want, "urn:xmpp:sm:3") })
+	}
+	grace.say("nobody@a.test", "hello?")
+	grace.until(t, "told that it did not arrive", func(s *state.State) bool {
+		c := s.Chat(state.Direct.With("nobody@a.test"))
+		return c != nil && len(c.Timeline.Newest(1)) == 1 && c.Timeline.Newest(1)[0].Bounced
+	})
 }
 
 // Prosody with ejabberd, of either age.
