@@ -210,9 +210,9 @@ func (d *desk) goBack(Signal) {
 
 // drawBack is the way back.
 func (d *desk) drawBack() app.UI {
-	b := app.Button().Type("button").Class("pill pill-back").DataSet("do", string(doReturn))
-	if !d.back.on {
-		return b.Attr("hidden", "true")
-	}
-	return b.Body(icon("back"), app.Span().Text("Back to where you were"))
+	return app.Div().Class("back-row").Body(
+		app.If(d.back.on, func() app.UI {
+			return app.Button().Type("button").Class("pill pill-back").DataSet("do", string(doReturn)).
+				Body(icon("back"), app.Span().Text("Back to where you were"))
+		}))
 }

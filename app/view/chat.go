@@ -41,6 +41,7 @@ func (c *chat) Render() app.UI {
 				DataSet("conv", string(c.Conv)).Body(&keyed{Class: "log-body", Rows: func() *rows { return c.rows(name) }}),
 			c.pill(),
 			c.Desk.drawBack(),
+			c.Desk.drawMenu(c.Rev),
 		),
 		c.composer(),
 	)

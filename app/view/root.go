@@ -133,7 +133,7 @@ func (r *Root) Render() app.UI {
 	if d.details && d.open != "" {
 		body = append(body, &details{Rev: rev, Desk: d, Conv: d.open, Peer: d.open.JID()})
 	}
-	body = append(body, announcer(d), d.drawMenu(rev), d.drawDialog(rev))
+	body = append(body, announcer(d), d.drawDialog(rev))
 	return root.Body(body...)
 }
 
