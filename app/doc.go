@@ -44,6 +44,7 @@
 //	    vaulttest/      what the vault leaves behind
 //	    workertest/     updates, older builds and the kill switch
 //	web/                the page: form, styles, worker, manifest, icons; embeds what build made
+//	  emoji/            the list of emoji, and what makes it
 //	  build/ size/      make the bundle, and find the lines of a crash in it; say what it weighs
 //	server/             the natter command
 //	  config/           its configuration file, and the JSON Schema of it

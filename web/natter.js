@@ -182,7 +182,8 @@ window.natterPage = (() => {
   let left = 0; // how much that is
   let say = () => {}; // tells it, once
 
-  function send() {
+  // As text it is sent although it looks like a command.
+  function send(as = "") {
     empty();
     const text = $("message");
     if (!text || text.readOnly || !text.value.trim()) return;
@@ -194,7 +195,7 @@ window.natterPage = (() => {
     left = value.length;
     say = () => {
       say = () => {};
-      tell("send", { conv, text: value });
+      tell("send", { conv, text: value, also: as });
       setTimeout(() => leaving === text && empty(), 50); // nothing may have been drawn
     };
     setTimeout(() => say());
@@ -210,6 +211,34 @@ window.natterPage = (() => {
     grow(text);
   }
   for (const event of ["keydown", "beforeinput", "input", "beforeunload"]) addEventListener(event, empty, true);
+
+  // begun is the word before the caret that an emoji may complete: a colon and two letters.
+  function begun(text) {
+    const caret = text.selectionStart;
+    const before = text.value.slice(Math.max(0, caret - 32), caret);
+    return (caret === text.selectionEnd && /(?:^|\s)(:[\p{L}\d+-][\p{L}\d_+-]+)$/u.exec(before)?.[1]) || "";
+  }
+
+  function complete(text) {
+    const word = begun(text);
+    if (word || $("completions")) tell("complete", { text: word });
+  }
+
+  // put writes at the caret of the composer what somebody chose, or over the word that it completes.
+  function put(what, over) {
+    const text = $("message");
+    if (!text) return;
+    const from = text.selectionStart - (over ? begun(text).length : 0);
+    text.setRangeText(what, from, text.selectionEnd, "end");
+    text.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  document.addEventListener("focusout", (/** @type {At<FocusEvent>} */ { target }) => {
+    if (target.id === "message" && $("completions")) tell("complete");
+  });
+  document.addEventListener("mousedown", (/** @type {At<MouseEvent>} */ event) => {
+    if (event.target.closest("#completions")) event.preventDefault(); // the composer keeps the focus
+  });
 
   // ---- Before and after a change. ----
 
@@ -231,7 +260,7 @@ window.natterPage = (() => {
   }
 
   /** @param {Settling} after */
-  function settle({ scroll, focus, enter, fill, words, unfilter }) {
+  function settle({ scroll, focus, enter, fill, words, unfilter, insert, over }) {
     empty();
     if (unfilter && $("filter")) $("filter").value = "";
     for (const part of document.querySelectorAll("#rows > *")) {
@@ -302,10 +331,11 @@ window.natterPage = (() => {
         if (target.select && target.id !== "message") target.select();
       }
     }
+    if (insert) put(insert, over);
     if (enter && narrow() && !(history.state && history.state.pane)) {
       history.pushState({ pane: true }, "");
     }
-    for (const chosen of document.querySelectorAll('.switcher-row[aria-selected="true"]')) {
+    for (const chosen of document.querySelectorAll('[role="option"][aria-selected="true"]')) {
       chosen.scrollIntoView({ block: "nearest" });
     }
   }
@@ -462,6 +492,7 @@ window.natterPage = (() => {
     const menu = target.closest("[popover]");
     if (menu && !target.classList.contains("choice")) menu.hidePopover();
     if (target.dataset.do === "send-button") send();
+    else if (target.dataset.do === "send-text") send("text");
     else if (target.dataset.do === "reload") location.reload();
     else if (target.dataset.do === "notices") chooseNotices(target.dataset.text);
     else
@@ -489,7 +520,10 @@ window.natterPage = (() => {
   document.addEventListener("input", (/** @type {At<Event>} */ event) => {
     const field = event.target;
     if (!field.dataset || !field.dataset.input) return;
-    if (field.id === "message") grow(field);
+    if (field.id === "message") {
+      grow(field);
+      complete(field);
+    }
     tell(field.dataset.input, { conv: field.dataset.conv, text: field.value });
   });
 
@@ -510,7 +544,17 @@ window.natterPage = (() => {
     const menu = target.closest('[role="menu"]');
     const row = target.closest("#log [data-key]");
     if (menu ? menuKey(event, menu) : !modal && (row || target.id === "log") && rowKey(event, row)) return;
-    if (target.id === "message" && key === "Enter" && !event.shiftKey && !event.altKey) {
+    if (
+      target.id === "message" &&
+      $("completions") &&
+      ["ArrowDown", "ArrowUp", "Enter", "Tab", "Escape"].includes(key)
+    ) {
+      if (key === "Escape") take("complete");
+      else if (key === "Enter" || key === "Tab") take("complete-take");
+      else take("complete-move", { number: key === "ArrowDown" ? 1 : -1 });
+    } else if (target.closest(".emoji-picker") && key.startsWith("Arrow")) {
+      amongEmoji(event, target);
+    } else if (target.id === "message" && key === "Enter" && !event.shiftKey && !event.altKey) {
       event.preventDefault();
       send();
     } else if (target.id === "message" && key === "ArrowUp" && !target.value && !event.shiftKey && !event.altKey) {
@@ -559,6 +603,32 @@ window.natterPage = (() => {
     row.focus();
     row.scrollIntoView({ block: "nearest" });
     rove(row);
+  }
+
+  // The picker is a grid to the arrow keys; above it is the field.
+  function amongEmoji(event, target) {
+    const all = [...document.querySelectorAll(".emoji-grid .emoji")];
+    const at = all.indexOf(target);
+    const { top, left } = target.getBoundingClientRect();
+    let to;
+    if (at < 0) {
+      if (target.id === "emoji-text" && event.key === "ArrowDown") to = all[0];
+    } else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+      to = all[at + (event.key === "ArrowRight" ? 1 : -1)];
+    } else {
+      const down = event.key === "ArrowDown";
+      const boxes = all.map((emoji) => ({ emoji, box: emoji.getBoundingClientRect() }));
+      const beyond = boxes.filter(({ box }) => (down ? box.top > top + 4 : box.top < top - 4));
+      const row = (down ? Math.min : Math.max)(...beyond.map(({ box }) => box.top));
+      const near = ({ box }) => Math.abs(box.top - row) * 1000 + Math.abs(box.left - left);
+      to = beyond.sort((a, b) => near(a) - near(b))[0]?.emoji;
+      if (!to && !down) to = $("emoji-text");
+    }
+    if (!to) return;
+    event.preventDefault();
+    if (at >= 0 && to !== $("emoji-text")) target.tabIndex = -1;
+    to.tabIndex = 0;
+    to.focus();
   }
 
   // ---- What day it is, and where. ----
@@ -801,6 +871,32 @@ window.natterPage = (() => {
     }
   }
 
+  // ---- Emoji: which the person likes, as for the conversation that was open. ----
+
+  const picksKey = "natter.emoji";
+  function picks() {
+    try {
+      return sessionStorage.getItem(picksKey) || localStorage.getItem(picksKey) || "";
+    } catch {
+      return "";
+    }
+  }
+  function setPicks(what) {
+    try {
+      if (what) sessionStorage.setItem(picksKey, what);
+      else sessionStorage.removeItem(picksKey);
+      if (what && sessionStorage.getItem("natter.account")) localStorage.setItem(picksKey, what);
+      else localStorage.removeItem(picksKey);
+    } catch {
+      // Without storage the same are offered to everybody.
+    }
+  }
+  const emojis = (done) =>
+    fetch(root.dataset.emoji)
+      .then((response) => (response.ok ? response.text() : ""))
+      .catch(() => "")
+      .then(done);
+
   // ---- Looks. ----
 
   const themeKey = "natter.theme"; // read by storage.js
@@ -840,6 +936,9 @@ window.natterPage = (() => {
     theme,
     setTheme,
     copy: (text) => navigator.clipboard && navigator.clipboard.writeText(text).catch(() => {}),
+    emojis,
+    picks,
+    setPicks,
     back,
     log: (text) => console.error("natter:", text),
   };

@@ -11,6 +11,9 @@ type Command =
   | "away"
   | "back"
   | "close"
+  | "complete"
+  | "complete-move"
+  | "complete-take"
   | "copy"
   | "copy-code"
   | "copy-message"
@@ -27,6 +30,10 @@ type Command =
   | "edit"
   | "edit-last"
   | "emoji"
+  | "emoji-enter"
+  | "emoji-group"
+  | "emoji-text"
+  | "emoji-tone"
   | "filter"
   | "give-password"
   | "hit"
@@ -48,6 +55,7 @@ type Command =
   | "notices"
   | "open"
   | "password"
+  | "pick"
   | "presence"
   | "quote"
   | "react"
@@ -67,6 +75,7 @@ type Command =
   | "rows"
   | "send"
   | "send-button"
+  | "send-text"
   | "sign-in-again"
   | "sign-out"
   | "somebody-else"
@@ -99,6 +108,8 @@ interface Settling {
   fill: boolean;
   words: string;
   unfilter: boolean;
+  insert?: string;
+  over?: boolean;
 }
 
 // Keys of localStorage and sessionStorage. wasm/browser/keys.go has the same list, and a test
@@ -106,6 +117,7 @@ interface Settling {
 type StorageKey =
   | "natter.account"
   | "natter.crashes"
+  | "natter.emoji"
   | "natter.endpoints."
   | "natter.notices."
   | "natter.open"
@@ -135,6 +147,9 @@ interface NatterPage {
   theme(): string;
   setTheme(name: string): void;
   copy(text: string): void;
+  emojis(tell: (list: string) => void): void;
+  picks(): string;
+  setPicks(picks: string): void;
   back(): void;
   log(text: string): void;
 }

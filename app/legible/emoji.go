@@ -64,7 +64,7 @@ func isFlag(r rune) bool { return r >= 0x1F1E6 && r <= 0x1F1FF }
 
 // isPicture reports whether a rune is an emoji by itself.
 func isPicture(r rune) bool {
-	return r >= 0x1F000 && r <= 0x1FAFF && !isFlag(r) || r >= 0x2600 && r <= 0x27BF || r >= 0x2B05 && r <= 0x2B55 || r >= 0x231A && r <= 0x23FF
+	return r >= 0x1F000 && r <= 0x1FAFF && !isFlag(r) || r == 0x25FD || r == 0x25FE || r >= 0x2600 && r <= 0x27BF || r >= 0x2B05 && r <= 0x2B55 || r >= 0x231A && r <= 0x23FF
 }
 
 // isSign reports whether a rune is an emoji if it is coloured.
@@ -73,5 +73,5 @@ func isSign(r rune) bool {
 	case 0xA9, 0xAE, 0x203C, 0x2049, 0x2122, 0x2139, 0x24C2, 0x3030, 0x303D, 0x3297, 0x3299:
 		return true
 	}
-	return r >= 0x2194 && r <= 0x21AA || r >= 0x25AA && r <= 0x25FE || r == 0x2934 || r == 0x2935
+	return r >= 0x2194 && r <= 0x21AA || r >= 0x25AA && r <= 0x25FC || r == 0x2934 || r == 0x2935
 }

@@ -124,47 +124,8 @@ var firstEmoji = []string{"👍", "❤️", "😂", "😮", "😢", "🎉"}
 // askEmoji asks with what the person reacts to a message.
 func (d *desk) askEmoji(m *state.Message) {
 	if d.can(m).react {
-		d.ask(dialog{kind: "emoji", message: keyText(m.Key)})
+		d.openEmoji(keyText(m.Key))
 	}
-}
-
-// emoji asks for one.
-func (m *modal) emoji() app.UI {
-	d := m.Desk
-	own := ""
-	if about := d.at(d.dialog.message); about != nil {
-		own = about.Reaction(d.s.Account())
-	}
-	var first []app.UI
-	for _, e := range firstEmoji {
-		first = append(first, app.Button().Type("button").Class("emoji").DataSet("do", string(doToggle)).DataSet("text", d.dialog.message+" "+e).
-			Aria("pressed", strconv.FormatBool(slices.Contains(strings.Fields(own), e))).Text(e))
-	}
-	fault := d.dialog.fault
-	input := app.Input().Type("text").ID("emoji-text").Class("field-input").Name("text").AutoComplete(false).Attr("spellcheck", "false")
-	alert := app.P().ID("emoji-fault").Class("field-fault").Attr("role", "alert")
-	if fault != "" {
-		input = input.Aria("invalid", "true").Aria("describedby", "emoji-fault")
-		alert = alert.Text(fault)
-	}
-	return app.Form().DataSet("form", string(doEmoji)).Attr("novalidate", "true").Body(
-		app.Div().Class("emoji-first").Body(first...),
-		app.Label().Class("field-label").For("emoji-text").Text("Another emoji"),
-		input, alert,
-		app.Div().Class("dialog-actions").Body(
-			app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel"),
-			app.Button().Type("submit").Class("button-primary").Text("React")))
-}
-
-// emojiTyped reacts with what was typed.
-func (d *desk) emojiTyped(sig Signal) {
-	emoji := strings.TrimSpace(sig.Text)
-	d.rev++
-	if !legible.Emoji(emoji) {
-		d.dialog.fault, d.settling.Focus = "Type one emoji.", "emoji-text"
-		return
-	}
-	d.toggle(Signal{Text: d.dialog.message + " " + emoji})
 }
 
 // toggle reacts to a message with an emoji, or no longer.

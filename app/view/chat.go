@@ -233,11 +233,18 @@ func (c *chat) pill() app.UI {
 
 func (c *chat) composer() app.UI {
 	d := c.Desk
+	field := app.Textarea().ID("message").Class("composer-text").Aria("label", "Message").Placeholder("Message").
+		Rows(1).Dir("auto").ReadOnly(c.Elsewhere).Attr("enterkeyhint", "send").DataSet("input", string(doMessage)).DataSet("conv", string(d.open)).Text(d.opened)
+	if len(d.completing.found) > 0 {
+		field = field.Aria("controls", "completions").Aria("autocomplete", "list").Aria("activedescendant", "completion-"+strconv.Itoa(d.completing.chosen))
+	}
 	return app.Footer().Class("composer").Body(
 		d.drawAim(),
+		d.commandFault(),
+		d.completions(),
 		app.Div().Class("composer-box").Body(
-			app.Textarea().ID("message").Class("composer-text").Aria("label", "Message").Placeholder("Message").
-				Rows(1).Dir("auto").ReadOnly(c.Elsewhere).Attr("enterkeyhint", "send").DataSet("input", string(doMessage)).DataSet("conv", string(d.open)).Text(d.opened),
+			iconButton("smile", "Emoji", doEmoji).Class("composer-emoji").Disabled(c.Elsewhere),
+			field,
 			app.Button().Type("button").Class("composer-send").DataSet("do", string(doSendButton)).Aria("label", "Send").Title("Send").Body(icon("send")),
 		),
 	)

@@ -20,6 +20,9 @@ const (
 	doAway          Command = "away"      // the page was hidden or left
 	doBack          Command = "back"      // the browser's Back
 	doClose         Command = "close"
+	doComplete      Command = "complete" // what stands before the caret of the composer
+	doCompleteMove  Command = "complete-move"
+	doCompleteTake  Command = "complete-take"
 	doCopy          Command = "copy"
 	doCopyCode      Command = "copy-code"
 	doCopyMessage   Command = "copy-message"
@@ -35,6 +38,10 @@ const (
 	doEdit          Command = "edit"
 	doEditLast      Command = "edit-last"
 	doEmoji         Command = "emoji"
+	doEmojiEnter    Command = "emoji-enter"
+	doEmojiGroup    Command = "emoji-group"
+	doEmojiText     Command = "emoji-text"
+	doEmojiTone     Command = "emoji-tone"
 	doFilter        Command = "filter"
 	doGivePassword  Command = "give-password"
 	doHit           Command = "hit"
@@ -58,6 +65,7 @@ const (
 	doNotices       Command = "notices"
 	doOpen          Command = "open"
 	doPassword      Command = "password"
+	doPick          Command = "pick"
 	doPresence      Command = "presence"
 	doQuote         Command = "quote"
 	doReact         Command = "react"
@@ -77,6 +85,7 @@ const (
 	doRows          Command = "rows" // the list was scrolled
 	doSend          Command = "send"
 	doSendButton    Command = "send-button" // the page does it, with doSend
+	doSendText      Command = "send-text"   // the page does it, with doSend
 	doSignInAgain   Command = "sign-in-again"
 	doSignOut       Command = "sign-out"
 	doSomebodyElse  Command = "somebody-else"
@@ -92,7 +101,7 @@ const (
 )
 
 // ofPage are the commands that web/natter.js carries out itself.
-var ofPage = []Command{doReload, doSendButton}
+var ofPage = []Command{doReload, doSendButton, doSendText}
 
 // commands has what each Command does. Every command that is drawn is in here or in ofPage.
 var commands map[Command]func(*desk, Signal)
@@ -114,11 +123,21 @@ func init() {
 		doCopyCode:      (*desk).copyCode,
 		doDetails:       func(d *desk, _ Signal) { d.details = !d.details; d.rev++ },
 
+		// Emoji.
+		doEmoji:        func(d *desk, sig Signal) { d.openEmoji(sig.Text) },
+		doEmojiText:    func(d *desk, sig Signal) { d.dialog.text = sig.Text; d.rev++ },
+		doEmojiEnter:   (*desk).pickFirst,
+		doEmojiGroup:   func(d *desk, sig Signal) { d.dialog.group = sig.Number; d.rev++ },
+		doEmojiTone:    func(d *desk, sig Signal) { d.setTone(sig.Number) },
+		doPick:         func(d *desk, sig Signal) { d.pick(sig.Text) },
+		doComplete:     func(d *desk, sig Signal) { d.complete(sig.Text) },
+		doCompleteMove: func(d *desk, sig Signal) { d.moveCompletion(sig.Number) },
+		doCompleteTake: func(d *desk, sig Signal) { d.takeCompletion(sig.Number) },
+
 		// A message.
 		doMenu:        (*desk).openMenu,
 		doMenuClosed:  (*desk).closeMenu,
 		doReact:       on((*desk).askEmoji),
-		doEmoji:       (*desk).emojiTyped,
 		doToggle:      (*desk).toggle,
 		doCopyMessage: on((*desk).copyMessage),
 		doAbout:       on((*desk).aboutMessage),

@@ -55,7 +55,13 @@ type desk struct {
 	hunted state.Target               // what is looked for on the disk
 
 	dialog dialog
-	menu   string // the data-key of the message whose menu is open, "" if none is
+
+	emojis     *emojis // nil until they are loaded
+	loading    bool    // they are
+	unloaded   bool    // they could not be
+	completing completing
+	refusing   string // the text whose command is unknown, "" if there is none
+	menu       string // the data-key of the message whose menu is open, "" if none is
 }
 
 func newDesk(model Model, platform Platform) *desk {
@@ -122,9 +128,10 @@ func (d *desk) refresh() {
 func (d *desk) forget() {
 	d.endSearch()
 	d.platform.SetPlace("")
+	d.platform.SetPicks("")
 	*d = desk{
 		model: d.model, platform: d.platform, now: d.now, later: d.later, post: d.post, zone: d.zone, turn: d.turn,
-		s: d.s, rev: d.rev + 1, drafts: map[state.ConvID]string{},
+		s: d.s, rev: d.rev + 1, drafts: map[state.ConvID]string{}, emojis: d.emojis,
 	}
 }
 
@@ -212,6 +219,7 @@ func (d *desk) show(conv state.ConvID) {
 		d.before, d.back, d.hunted = "", place{}, state.Target{}
 		d.platform.SetPlace(string(conv))
 		d.opened = d.draft(conv)
+		d.completing, d.refusing = completing{}, ""
 		d.seek = seek{}
 		d.unfold = nil
 		d.news = ""
@@ -319,16 +327,30 @@ func (d *desk) stopTyping() {
 // the open one: another was opened while the signal was on its way.
 func (d *desk) elsewhere(conv state.ConvID) bool { return conv != "" && conv != d.open }
 
-// send sends what was written. An active chat state goes with the message itself
-// (XEP-0085 §5.1), so nothing else is said about having stopped.
-func (d *desk) send(text string) {
-	if d.open == "" || blank(text) {
+// send sends what was written, or carries out the command that it is; with asText it is none.
+func (d *desk) send(conv state.ConvID, text string, asText bool) {
+	if conv == "" || blank(text) {
 		return
 	}
-	d.typing = ""
-	d.keyed++
-	d.rev++
-	d.sent(d.open, text)
+	if name := slash(text); name == "" || asText {
+		d.sendText(conv, text)
+	} else if does := slashes[name]; does != nil {
+		does(d, conv, text)
+	} else {
+		d.refuse(conv, text)
+	}
+}
+
+// sendText sends a message, also in a conversation that is no longer open. An active chat state goes
+// with the message itself (XEP-0085 §5.1), so nothing else is said about having stopped.
+func (d *desk) sendText(conv state.ConvID, text string) {
+	if !d.elsewhere(conv) {
+		d.typing, d.refusing = "", ""
+		d.complete("")
+		d.keyed++
+		d.rev++
+	}
+	d.sent(conv, text)
 }
 
 // step opens the next (1) or previous (-1) conversation of the list.
@@ -345,13 +367,13 @@ func (d *desk) step(by int) {
 	}
 }
 
-// sendSignal sends a message, also from a page that no longer has its conversation open.
+// sendSignal sends what was in the composer when that was asked for.
 func (d *desk) sendSignal(sig Signal) {
-	if d.elsewhere(sig.Conv) {
-		d.sent(sig.Conv, sig.Text)
-		return
+	conv := sig.Conv
+	if conv == "" {
+		conv = d.open
 	}
-	d.send(sig.Text)
+	d.send(conv, sig.Text, sig.Also == "text")
 }
 
 // messageTyped notes the text of the composer.
@@ -359,6 +381,9 @@ func (d *desk) messageTyped(sig Signal) {
 	if d.elsewhere(sig.Conv) {
 		d.note(sig.Conv, sig.Text)
 		return
+	}
+	if d.refusing != "" && sig.Text != d.refusing {
+		d.post(func() { d.refusing = ""; d.rev++ })
 	}
 	d.write(sig.Text)
 }

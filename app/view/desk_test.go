@@ -37,6 +37,9 @@ type bench struct {
 	theme    string
 	place    string
 	copied   string
+	picks    string
+	list     func(string) // answers what asked for the list of emoji
+	lists    int
 	went     int
 	clock    time.Time
 	messages int
@@ -83,11 +86,14 @@ func (b *bench) Unnotify(_, peer string)     { b.heard = append(b.heard, "none f
 func (b *bench) Notify(account, peer, title, text string) {
 	b.heard = append(b.heard, strings.Join([]string{account, peer, title, text}, "|"))
 }
-func (b *bench) Theme() string         { return b.theme }
-func (b *bench) SetTheme(theme string) { b.theme = theme }
-func (b *bench) Copy(text string)      { b.copied = text }
-func (b *bench) Back()                 { b.went++ }
-func (b *bench) Log(text string)       { b.logged = append(b.logged, text) }
+func (b *bench) Theme() string            { return b.theme }
+func (b *bench) SetTheme(theme string)    { b.theme = theme }
+func (b *bench) Copy(text string)         { b.copied = text }
+func (b *bench) Emojis(tell func(string)) { b.lists++; b.list = tell }
+func (b *bench) Picks() string            { return b.picks }
+func (b *bench) SetPicks(picks string)    { b.picks = picks }
+func (b *bench) Back()                    { b.went++ }
+func (b *bench) Log(text string)          { b.logged = append(b.logged, text) }
 
 // sig is a signal of somebody, and of the conversation with them.
 func (b *bench) sig(do Command, who jid.JID, text string) {

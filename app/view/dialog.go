@@ -18,7 +18,8 @@ type dialog struct {
 	peer jid.JID
 	// message is the data-key of the one that it is about.
 	message string
-	text    string // what was typed in the switcher
+	text    string // what was typed in the switcher, or to find an emoji
+	group   int    // of emoji
 	chosen  int    // the row of the switcher that Enter opens
 	fault   string
 	first   int // the first of the requests that are shown
@@ -38,7 +39,9 @@ func (d *desk) ask(what dialog) {
 	case "switch":
 		d.settling.Focus = "switch-text"
 	case "emoji":
-		d.settling.Focus = "emoji-text"
+		if !d.platform.Narrow() { // the keyboard of a phone would cover it
+			d.settling.Focus = "emoji-text"
+		}
 	}
 }
 

@@ -37,6 +37,11 @@ type Platform interface {
 	SetTheme(string)
 	SetNotices(string)
 	Copy(text string)
+	// Emojis loads the list of emoji and calls tell, on any goroutine; with "" if that fails.
+	Emojis(tell func(list string))
+	// Picks is which emoji the person likes, as SetPicks has kept it.
+	Picks() string
+	SetPicks(string)
 	// Back leaves the pane that Settling.Enter entered, as the browser's Back does.
 	Back()
 	Log(text string)
@@ -62,7 +67,9 @@ type Settling struct {
 	Enter    bool   // a pane was entered that Back should leave
 	Fill     bool   // the composer is to hold Words
 	Words    string
-	Unfilter bool // the field above the list is to be emptied
+	Unfilter bool   // the field above the list is to be emptied
+	Insert   string // is put where the caret of the composer is
+	Over     bool   // Insert takes the place of the word before the caret that was to be completed
 }
 
 // Page is the Platform of a page that has loaded web/natter.js.
@@ -106,7 +113,7 @@ func (Page) Hold(exact bool) string { return helper().Call("hold", exact).String
 
 // Settle implements Platform.
 func (Page) Settle(s Settling) {
-	helper().Call("settle", map[string]any{"scroll": s.Scroll, "focus": s.Focus, "enter": s.Enter, "fill": s.Fill, "words": s.Words, "unfilter": s.Unfilter})
+	helper().Call("settle", map[string]any{"scroll": s.Scroll, "focus": s.Focus, "enter": s.Enter, "fill": s.Fill, "words": s.Words, "unfilter": s.Unfilter, "insert": s.Insert, "over": s.Over})
 }
 
 // Attentive implements Platform.
@@ -152,6 +159,23 @@ func (Page) Unnotify(account, conv string) { helper().Call("unnotify", account, 
 
 // Copy implements Platform.
 func (Page) Copy(text string) { helper().Call("copy", text) }
+
+// Emojis implements Platform.
+func (Page) Emojis(tell func(list string)) {
+	var loaded app.Func
+	loaded = app.FuncOf(func(_ app.Value, args []app.Value) any {
+		loaded.Release()
+		tell(args[0].String())
+		return nil
+	})
+	helper().Call("emojis", loaded)
+}
+
+// Picks implements Platform.
+func (Page) Picks() string { return helper().Call("picks").String() }
+
+// SetPicks implements Platform.
+func (Page) SetPicks(picks string) { helper().Call("setPicks", picks) }
 
 // Back implements Platform.
 func (Page) Back() { helper().Call("back") }

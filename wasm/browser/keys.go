@@ -8,6 +8,7 @@ package browser
 const (
 	AccountKey    = "natter.account"    // tab: the account of a remembered person, by the name of its database
 	CrashesKey    = "natter.crashes"    // tab: when the program has died lately (boot.js)
+	EmojiKey      = "natter.emoji"      // both: the skin tone and the emoji that were chosen last (natter.js)
 	EndpointsKey  = "natter.endpoints." // page: discover.Cache
 	NoticesKey    = "natter.notices."   // page: whether an account wants notifications (natter.js)
 	OpenKey       = "natter.open"       // both: the conversation that was open (natter.js)

@@ -69,10 +69,10 @@ func TestLiving(t *testing.T) {
 	grace.until(`() => { const b = e2e.all("button", "🎉 1")[0]; return b && b.getAttribute("aria-pressed") === "false" && b.title === "Ada" }`)
 	grace.menu("Shall we begin?")
 	grace.click("menuitem", "React")
-	grace.fill("Another emoji", "no emoji")
+	grace.fill("Search emoji", "no such emoji")
 	grace.keys(input.Enter)
-	grace.find("alert", "Type one emoji.")
-	grace.fill("Another emoji", "🫶")
+	grace.find("status", "No emoji is called that.")
+	grace.fill("Search emoji", "🫶")
 	grace.keys(input.Enter)
 	ada.find("button", "🫶 1")
 

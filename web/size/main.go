@@ -45,7 +45,9 @@ import (
 // where a function came, 550 kB where a package went, since addresses move, instead of 1,840 kB. It is
 // not done: whoever serves the bundle would have to keep older builds and choose by a
 // header, which no static host does.
-const budget = 1_640_000
+//
+// It was 1,640,000 until rooms, facts about messages, styled text and emoji came.
+const budget = 1_800_000
 
 func main() {
 	packages := flag.Bool("packages", false, "show the packages of the program")

@@ -573,3 +573,97 @@ func TestStyled_EachLine(t *testing.T) {
 		}
 	}
 }
+
+// The list of emoji is asked for when the first is wanted. What is chosen is where the caret was.
+func TestEmoji(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "conversation", 1280, 800, false)
+	loaded := func() int {
+		return page.MustEval(`() => performance.getEntriesByType("resource").filter((e) => e.name.includes("/emoji/")).length`).Int()
+	}
+	value := func() string { return page.MustEval(`() => document.getElementById("message").value`).Str() }
+	until := func(what, js string) {
+		t.Helper()
+		if err := rod.Try(func() { page.Timeout(10 * time.Second).MustWait(js) }); err != nil {
+			t.Fatalf("%s: not so; the composer has %q", what, value())
+		}
+	}
+	const (
+		listed   = `() => document.querySelectorAll("#completions [role=option]").length > 1`
+		unlisted = `() => !document.getElementById("completions")`
+	)
+	if n := loaded(); n != 0 {
+		t.Errorf("the list was loaded %d times before it was wanted", n)
+	}
+	page.MustElement("#message").MustInput("one  two")
+	for range len(" two") {
+		page.Keyboard.MustType(input.ArrowLeft)
+	}
+	page.MustElement(`button[aria-label="Emoji"]`).MustClick()
+	until("the dialog has emoji", `() => document.querySelectorAll(".emoji-grid button").length > 100`)
+	if name := page.MustEval(`() => document.getElementById(document.querySelector("dialog[open]").getAttribute("aria-labelledby")).textContent`).Str(); name != "Emoji" {
+		t.Errorf("the dialog is called %q", name)
+	}
+	page.MustElement("#emoji-text").MustInput("butterfly")
+	until("it is found", `() => Boolean(document.querySelector('.emoji-grid button[aria-label="butterfly"]'))`)
+	page.Keyboard.MustType(input.Enter)
+	until("it is at the caret", `() => document.getElementById("message").value === "one 🦋 two" && !document.querySelector("dialog")`)
+	if on := page.MustEval(`() => document.activeElement.id`).Str(); on != "message" {
+		t.Errorf("the focus is on %q", on)
+	}
+
+	page.MustElement(`button[aria-label="Emoji"]`).MustClick()
+	until("what was chosen last comes first", `() => document.querySelector(".emoji-grid button").getAttribute("aria-label") === "butterfly"`)
+	page.MustElement(`button[aria-label="Medium skin tone"]`).MustClick()
+	page.MustElement(`button[aria-label="People & Body"]`).MustClick()
+	until("people are shown", `() => Boolean(document.querySelector('.emoji-grid button[aria-label="waving hand"]'))`)
+	page.MustElement("#emoji-text").MustFocus()
+	page.Keyboard.MustType(input.ArrowDown, input.ArrowRight, input.ArrowLeft, input.Enter)
+	until("by the arrow keys, in a skin tone", `() => document.getElementById("message").value === "one 🦋👋🏽 two"`)
+
+	page.MustEval(`() => { const m = document.getElementById("message"); m.value = ""; m.dispatchEvent(new Event("input", { bubbles: true })) }`)
+	page.MustElement("#message").MustInput("so :thumbs")
+	until("emoji are offered", listed)
+	page.Keyboard.MustType(input.ArrowDown)
+	until("the second is chosen", `() => document.getElementById("message").getAttribute("aria-activedescendant") === "completion-1" && document.getElementById("completion-1").ariaSelected === "true"`)
+	page.Keyboard.MustType(input.ArrowUp)
+	until("the first is chosen", `() => document.getElementById("message").getAttribute("aria-activedescendant") === "completion-0"`)
+	page.Keyboard.MustType(input.Enter)
+	until("it is completed and not sent", `() => document.getElementById("message").value === "so 👍🏽" && !document.getElementById("completions")`)
+	page.MustElement("#message").MustInput(" :butterf")
+	until("emoji are offered", `() => Boolean(document.getElementById("completions"))`)
+	page.Keyboard.MustType(input.Escape)
+	until("they go", unlisted)
+	page.Keyboard.MustType(input.Enter)
+	until("it is sent as it is", `() => document.getElementById("message").value === "" && [...document.querySelectorAll(".text")].at(-1).textContent === "so 👍🏽 :butterf"`)
+	page.MustElement("#message").MustInput("at 10:30 :) :D https://a.example :x")
+	settled(page)
+	if !page.MustEval(unlisted).Bool() {
+		t.Error("emoji are offered for what is none")
+	}
+	if n := loaded(); n != 1 {
+		t.Errorf("the list was loaded %d times", n)
+	}
+}
+
+// A command that nobody knows stays with the person.
+func TestUnknownCommand(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "conversation", 1280, 800, false)
+	last := func() string { return look(t, page).Last }
+	before := last()
+	page.MustElement("#message").MustInput("/kick grace")
+	page.Keyboard.MustType(input.Enter)
+	page.MustWait(`() => document.querySelector(".composer-fault[role=alert]")?.textContent.startsWith("There is no command /kick.")`)
+	settled(page)
+	if got := page.MustEval(`() => document.getElementById("message").value`).Str(); got != "/kick grace" || last() != before {
+		t.Errorf("the composer has %q, and %q was sent", got, last())
+	}
+	page.MustElementR("button", "Send as text").MustClick()
+	page.MustWait(`() => document.getElementById("message").value === "" && !document.querySelector(".composer-fault")`)
+	settled(page)
+	if last() != "/kick grace" {
+		t.Errorf("%q was sent", last())
+	}
+	page.MustElement("#message").MustInput("/me waves")
+	page.Keyboard.MustType(input.Enter)
+	page.MustWait(`() => [...document.querySelectorAll(".text")].at(-1).textContent === "* ada waves"`)
+}

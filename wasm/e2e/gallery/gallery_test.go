@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -21,7 +22,7 @@ const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 	"require-trusted-types-for 'script'; trusted-types default"
 
-const html = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Gallery</title>
+const html = `<!DOCTYPE html><html lang="en" data-emoji="/web/emoji/en.txt"><head><meta charset="utf-8"><title>Gallery</title>
 <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
 <link rel="icon" href="/web/icons/icon.svg">
 <link rel="stylesheet" href="/web/tokens.css"><link rel="stylesheet" href="/web/shell.css"><link rel="stylesheet" href="/web/app.css">
@@ -120,6 +121,9 @@ func sit(t *testing.T, b *rod.Browser, width, height int) *rod.Page {
 func show(page *rod.Page, address, story string) {
 	page.MustNavigate(address + "/?story=" + story)
 	page.MustWait(`() => Boolean(document.querySelector("#app.natter"))`)
+	if strings.HasPrefix(story, "emoji") {
+		page.MustWait(`() => Boolean(document.querySelector(".emoji-grid button, .completions"))`) // what is loaded when it is wanted
+	}
 	settled(page)
 }
 
