@@ -47,7 +47,7 @@ func show(blocks []Block) string {
 	return strings.Join(out, "|")
 }
 
-func TestStyling_Spans(t *testing.T) {
+func TestY03_Y04_Spans(t *testing.T) {
 	for _, tc := range []struct{ body, want string }{
 		// The examples of §6.2, in other words.
 		{"nothing to see", "nothing to see"},
@@ -88,7 +88,7 @@ func TestStyling_Spans(t *testing.T) {
 	}
 }
 
-func TestStyling_Blocks(t *testing.T) {
+func TestY01_Y02_Blocks(t *testing.T) {
 	for _, tc := range []struct{ name, body, want string }{
 		{"lines", "one\ntwo, *not\nthree*", "one\ntwo, *not\nthree*"},
 		{"code", "```go\nfmt.Println(\"*\")\n> 1\n```\nafter", "[go:fmt.Println(\"*\")\n> 1]|after"},
@@ -118,7 +118,7 @@ func TestStyling_Blocks(t *testing.T) {
 }
 
 // §7: whoever wrote it does not want it to be styled.
-func TestStyling_Disabled(t *testing.T) {
+func TestY05_Unstyled(t *testing.T) {
 	const body = "> _ <\n*a*\n```\nhttps://a.example"
 	blocks, _ := Parse(body, Rules{Plain: true})
 	if got, want := show(blocks), "> _ <\n*a*\n```\n(https://a.example)"; got != want {
@@ -127,7 +127,7 @@ func TestStyling_Disabled(t *testing.T) {
 }
 
 // XEP-0245 §2.
-func TestAction(t *testing.T) {
+func TestY07_Action(t *testing.T) {
 	for body, want := range map[string]string{
 		"/me waves": "waves", "/me ": "", "/me *waves* https://a.example\n> so": "<*>waves</*> (https://a.example)|{so}",
 		"/me > no quotation": "> no quotation", "/me ```": "```", "/me \n> a": "{a}",

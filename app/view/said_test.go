@@ -49,7 +49,7 @@ func TestText_NothingReordersIt(t *testing.T) {
 	}
 }
 
-func TestText_IsDrawn(t *testing.T) {
+func TestY08_TextIsDrawn(t *testing.T) {
 	for _, tc := range []struct{ body, want string }{
 		{"no styling\nat all", `">no styling at all</div>`},
 		{"*a* _b_ ~c~ `d`", `<strong>(*)a(*)</strong> <em>(_)b(_)</em> <s>(~)c(~)</s> <code>(` + "`)d(`" + `)</code></div>`},
@@ -74,7 +74,7 @@ func TestText_IsDrawn(t *testing.T) {
 var signs = regexp.MustCompile(`<span class="sign">(.)</span>`)
 
 // XEP-0393 §7.
-func TestText_Unstyled(t *testing.T) {
+func TestY05_UnstyledIsDrawn(t *testing.T) {
 	b := sit(t)
 	b.play(state.MessageAdded{Conv: grace, Message: state.Message{ID: "1", Author: grace, At: noon, Body: "> _*a*_", Unstyled: true}})
 	b.sig("open", grace, "")
