@@ -65,6 +65,13 @@ func (s *Server) openLounge(echo *session) {
 	}
 	s.route(echo, framing.New(framing.NSClient, "presence").Set("from", echo.jid.String()).
 		Set("to", r.jid.WithResource("echo").String()).Add(framing.New(nsMUC, "x")))
+	for i := range s.o.Occupants {
+		nick := "guest" + strconv.Itoa(i+1)
+		o := &occupant{nick: nick, person: jid.JID(nick) + "@" + s.domain, role: participant}
+		client := o.person.WithResource("guest")
+		o.clients = []seat{{client, s.reflected(r, o, framing.New(framing.NSClient, "presence"))}}
+		r.occupants[nick], r.clients[client] = o, o
+	}
 	s.route(echo, echo.signal(r.jid.String()).Set("type", "groupchat").
 		Add(framing.New(framing.NSClient, "subject").AddText("Everybody is welcome")))
 	s.route(echo, echo.message(r.jid.String(), welcome).Set("type", "groupchat"))

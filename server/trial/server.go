@@ -48,12 +48,13 @@ const (
 // Options configure a Server. The zero value is a server for localhost without
 // accounts.
 type Options struct {
-	Domain   string // "localhost" if empty
-	Demo     bool   // with the accounts ada, grace and echo, and the room lounge
-	Crowd    int    // with Demo: so many contacts more of ada's, online and silent
-	Public   bool   // serve addresses that are not loopback too, and those not with SCRAM-SHA-1
-	Conflict Conflict
-	Limits   Limits
+	Domain    string // "localhost" if empty
+	Demo      bool   // with the accounts ada, grace and echo, and the room lounge
+	Crowd     int    // with Demo: so many contacts more of ada's, online and silent
+	Occupants int    // with Demo: so many more in the lounge, silent
+	Public    bool   // serve addresses that are not loopback too, and those not with SCRAM-SHA-1
+	Conflict  Conflict
+	Limits    Limits
 
 	// Others opens a stream to another server, as RFC 6120 has it on TCP: who is called is in
 	// the header that comes. It must not return nil. Without it nothing leaves this server.
