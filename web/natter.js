@@ -155,6 +155,28 @@ window.natterPage = (() => {
     tell("rows", { number: first });
   }
 
+  // Of a long list only the rows in sight are on the page, between two spacers. Its data-window is
+  // the command that says which row is the first.
+  function framed(list) {
+    const row = list.querySelector("[role=listitem]");
+    const height = row ? row.getBoundingClientRect().height : 0;
+    for (const part of list.children) {
+      const tall = part.classList.contains("spacer") ? `${part.dataset.rows * height}px` : "";
+      if (part.style.height !== tall) part.style.height = tall;
+    }
+    if (list.dataset.watched) return;
+    list.dataset.watched = "true";
+    let first = 0;
+    const scrolled = () => {
+      const row = list.querySelector("[role=listitem]");
+      const now = row ? Math.floor(list.scrollTop / row.getBoundingClientRect().height) : 0;
+      if (Math.abs(now - first) < 6) return;
+      first = now;
+      tell(list.dataset.window, { number: first });
+    };
+    list.addEventListener("scroll", scrolled, { passive: true });
+  }
+
   const rowHeight = () => {
     const row = document.querySelector("#rows .row-item");
     return row ? row.getBoundingClientRect().height : 68;
@@ -268,6 +290,7 @@ window.natterPage = (() => {
       const height = part.classList.contains("spacer") ? `${part.dataset.rows * rowHeight()}px` : "";
       if (part.style.height !== height) part.style.height = height;
     }
+    for (const list of document.querySelectorAll("[data-window]")) framed(list);
     const list = $("rows");
     if (list && !list.dataset.watched) {
       list.dataset.watched = "true";

@@ -48,6 +48,8 @@ type Command =
   | "load-missing"
   | "menu"
   | "menu-closed"
+  | "member"
+  | "member-rows"
   | "message"
   | "more-hits"
   | "new"

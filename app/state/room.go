@@ -157,6 +157,21 @@ func (s *State) RoomsSince(o *State) (changed []jid.JID) {
 	return changed
 }
 
+// OccupantsSince calls yield for those who came, left or changed since the room was otherwise: was is
+// nil for who was not there, and is for who is not. It costs what differs.
+func (r *Room) OccupantsSince(o *Room, yield func(was, is *Occupant)) {
+	tree.Diff(o.Occupants, r.Occupants, func(_ string, was, is *Occupant) { yield(was, is) })
+}
+
+// All calls yield for each who is in the room, by nick.
+func (r *Room) All(yield func(*Occupant) bool) {
+	for it := r.Occupants.Iterator(); !it.Done(); {
+		if _, o, _ := it.Next(); !yield(o) {
+			return
+		}
+	}
+}
+
 // MostRooms is how many rooms there are at most, and mostOccupants how many of those who are in one
 // are kept.
 const (

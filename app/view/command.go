@@ -58,6 +58,8 @@ const (
 	doLoadMissing   Command = "load-missing"
 	doMenu          Command = "menu"
 	doMenuClosed    Command = "menu-closed"
+	doMember        Command = "member"
+	doMemberRows    Command = "member-rows"
 	doMessage       Command = "message" // the text in the composer changed
 	doMoreHits      Command = "more-hits"
 	doNew           Command = "new"
@@ -193,6 +195,8 @@ func init() {
 		doCreateRoom: func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Create: true, Seen: true}) },
 		doJoinSeen:   func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Seen: true}) },
 		doLeaveRoom:  (*desk).leaveRoom,
+		doMember:     func(d *desk, sig Signal) { d.members.look(sig.Text); d.rev++ },
+		doMemberRows: func(d *desk, sig Signal) { d.members.first = sig.Number; d.rev++ },
 
 		// Dialogs.
 		doNew:          (*desk).askSignal,

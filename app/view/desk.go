@@ -45,6 +45,7 @@ type desk struct {
 	listed   listed
 	asking   asking
 	search   search
+	members  members
 	firstRow int // of the list, for its window
 	lostAt   time.Time
 	ticking  bool
@@ -216,6 +217,7 @@ func (d *desk) show(conv state.ConvID) {
 		d.stopTyping()
 		d.keep()
 		d.open, d.details, d.menu = conv, false, ""
+		d.members = members{}
 		d.before, d.back, d.hunted = "", place{}, state.Target{}
 		d.platform.SetPlace(string(conv))
 		d.opened = d.draft(conv)

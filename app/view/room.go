@@ -248,6 +248,9 @@ func (p *details) room(r *state.Room) app.UI {
 			app.Span().Class("details-label").Text("Subject"),
 			app.P().Class("details-subject").Dir("auto").Text(about)))
 	}
+	if r.In() {
+		body = append(body, p.members(r))
+	}
 	body = append(body, app.Div().Class("details-part").Body(
 		app.Span().Class("details-label").Text("Your nickname"),
 		app.P().Class("details-hint").Body(app.Elem("bdi").Text(plain(r.Nick)))))

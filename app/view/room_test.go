@@ -1,6 +1,9 @@
 package view
 
 import (
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -95,5 +98,57 @@ func TestRoom(t *testing.T) {
 		if it.conv == lounge+"/" {
 			t.Error("it is still in the list")
 		}
+	}
+}
+
+// The members of a room are in order, those found who are looked for, and however many there are,
+// few rows are on the page. One who comes or goes moves one row.
+func TestMembers(t *testing.T) {
+	b := sit(t)
+	all := []state.Occupant{{Nick: "ada", Role: state.Participant}, {Nick: "Zoe", Role: state.Moderator, Affiliation: state.Owner}, {Nick: "bob", Role: state.Visitor}}
+	for i := range 10_000 {
+		all = append(all, state.Occupant{Nick: "guest " + strconv.Itoa(i), Role: state.Participant, Show: state.Away})
+	}
+	b.play(state.RoomWanted{Room: lounge}, state.RoomEntered{Room: lounge, Nick: "ada", Occupants: all})
+	b.happened(Signal{Do: "open", Conv: lounge + "/"})
+	b.sig("details", "", "")
+	shown := func() (names []string) {
+		for _, m := range regexp.MustCompile(`member-name">\s*<bdi>\s*([^<]*?)\s*</bdi>`).FindAllStringSubmatch(strings.ReplaceAll(b.html(), "\n", ""), -1) {
+			names = append(names, m[1])
+		}
+		return names
+	}
+	if names := shown(); len(names) != membersInSight || names[0] != "Zoe" || names[1] != "ada" {
+		t.Errorf("%d rows: %q", len(names), names)
+	}
+	b.says(t, `aria-label="Members"`)
+	b.says(t, "10003 people")
+	b.happened(Signal{Do: "member-rows", Number: 10_000})
+	if names := shown(); len(names) != membersInSight || names[len(names)-1] != "bob" {
+		t.Errorf("at the end: %q", names)
+	}
+	b.sig("member", "", " Guest 7777 ")
+	if names := shown(); len(names) != 1 || names[0] != "guest 7777" {
+		t.Errorf("found: %q", names)
+	}
+	b.sig("member", "", "nobody")
+	b.says(t, "Nobody here is called that.")
+	b.sig("member", "", "")
+	b.play(state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "Amy", Role: state.Moderator}}, state.OccupantLeft{Room: lounge, Nick: "Zoe"},
+		state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "bob", Role: state.Moderator}})
+	if names := shown(); names[0] != "Amy" || names[1] != "bob" || names[2] != "ada" {
+		t.Errorf("after some changes: %q", names[:3])
+	}
+	if want := len(all); len(b.members.all) != want {
+		t.Errorf("there are %d, want %d", len(b.members.all), want)
+	}
+	var none []string
+	for o := range b.state.Room(lounge).All {
+		if _, there := slices.BinarySearchFunc(b.members.all, memberOf(o), member.order); !there {
+			none = append(none, o.Nick)
+		}
+	}
+	if len(none) > 0 {
+		t.Errorf("without a row: %q", none)
 	}
 }
