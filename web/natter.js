@@ -157,7 +157,7 @@ window.natterPage = (() => {
 
   // Of a long list only the rows in sight are on the page, between two spacers. Its data-window is
   // the command that says which row is the first.
-  function framed(list) {
+  function windowed(list) {
     const row = list.querySelector("[role=listitem]");
     const height = row ? row.getBoundingClientRect().height : 0;
     for (const part of list.children) {
@@ -290,7 +290,7 @@ window.natterPage = (() => {
       const height = part.classList.contains("spacer") ? `${part.dataset.rows * rowHeight()}px` : "";
       if (part.style.height !== height) part.style.height = height;
     }
-    for (const list of document.querySelectorAll("[data-window]")) framed(list);
+    for (const list of document.querySelectorAll("[data-window]")) windowed(list);
     const list = $("rows");
     if (list && !list.dataset.watched) {
       list.dataset.watched = "true";

@@ -9,6 +9,7 @@ import (
 	"natter/app/feature/chat"
 	"natter/app/feature/chatstates"
 	"natter/app/feature/corrections"
+	"natter/app/feature/directory"
 	"natter/app/feature/disco"
 	"natter/app/feature/markers"
 	"natter/app/feature/ping"
@@ -46,6 +47,7 @@ func All() []*feature.Feature {
 		presence.New(),
 		rooms.New(),
 		bookmarks.New(),
+		directory.New(),
 		archive.New(),
 	}
 }

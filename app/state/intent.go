@@ -47,7 +47,7 @@ var intents = func() map[string]reflect.Type {
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
 		StartChat{}, SendMessage{}, KeepDraft{}, KeepAim{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
 		React{}, Correct{}, Retract{},
-		JoinRoom{}, LeaveRoom{},
+		JoinRoom{}, LeaveRoom{}, BrowseRooms{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -225,6 +225,9 @@ type JoinRoom struct {
 // LeaveRoom leaves a room, or gives up entering it.
 type LeaveRoom struct{ Room jid.JID }
 
+// BrowseRooms asks for the rooms of the server: State.Directory.
+type BrowseRooms struct{}
+
 // AddContact puts an address on the roster and asks to see its presence.
 type AddContact struct {
 	JID  jid.JID
@@ -275,6 +278,7 @@ func (Look) traits() Trait            { return Own }
 func (LoadMissing) traits() Trait     { return Told }
 func (JoinRoom) traits() Trait        { return Told }
 func (LeaveRoom) traits() Trait       { return Told }
+func (BrowseRooms) traits() Trait     { return Fleeting }
 func (AddContact) traits() Trait      { return Told }
 func (RenameContact) traits() Trait   { return Told }
 func (RemoveContact) traits() Trait   { return Told }

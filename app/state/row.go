@@ -67,6 +67,7 @@ var fleeting = []table{
 	{new(filling), changedFills},
 	{new(staying), changedStays},
 	{new(seat), changedOccupants},
+	{new(listing), changedDirectory},
 }
 
 // Changes returns the rows to store where before is stored, so that s is; all there are

@@ -36,10 +36,13 @@ type State struct {
 	filed    *tree.Map[string, *Filed]    // facts whose messages are not in memory
 	outbox   *tree.Map[string, *Outgoing] // by ID
 	rooms    *tree.Map[jid.JID, *Room]
-	requests int   // contacts that wait for an answer
-	unsaved  int   // contacts of which something is pending
-	refused  int   // contacts of which something was refused
-	sockets  heard // connections there have been on this page
+
+	// Directory is what was found of the rooms of the server, nil if nobody has looked.
+	Directory *Directory
+	requests  int   // contacts that wait for an answer
+	unsaved   int   // contacts of which something is pending
+	refused   int   // contacts of which something was refused
+	sockets   heard // connections there have been on this page
 }
 
 // Self is what is true of the account as a whole.

@@ -50,11 +50,13 @@ const (
 	doJoin          Command = "join"
 	doJoinRoom      Command = "join-room"
 	doJoinSeen      Command = "join-seen"
+	doJoinText      Command = "join-text"
 	doKey           Command = "key"
 	doLeave         Command = "leave"
 	doLeaveRoom     Command = "leave-room"
 	doLeaving       Command = "leaving"
 	doLink          Command = "link"
+	doListedRows    Command = "listed-rows"
 	doLoadMissing   Command = "load-missing"
 	doMenu          Command = "menu"
 	doMenuClosed    Command = "menu-closed"
@@ -195,6 +197,8 @@ func init() {
 		doCreateRoom: func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Create: true, Seen: true}) },
 		doJoinSeen:   func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Seen: true}) },
 		doLeaveRoom:  (*desk).leaveRoom,
+		doJoinText:   func(d *desk, sig Signal) { d.dialog.typed, d.dialog.first = sig.Text, 0; d.rev++ },
+		doListedRows: func(d *desk, sig Signal) { d.dialog.first = sig.Number; d.rev++ },
 		doMember:     func(d *desk, sig Signal) { d.members.look(sig.Text); d.rev++ },
 		doMemberRows: func(d *desk, sig Signal) { d.members.first = sig.Number; d.rev++ },
 

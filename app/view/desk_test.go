@@ -442,7 +442,7 @@ func TestNewChat(t *testing.T) {
 		if b.dialog.kind != "join-room" || b.dialog.text != "lounge@rooms.example" {
 			t.Errorf("%+v", b.dialog)
 		}
-		b.wants(t)
+		b.wants(t, "BrowseRooms{}")
 		b.sig("link", "", "rubbish")
 		b.wants(t)
 	})

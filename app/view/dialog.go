@@ -20,6 +20,7 @@ type dialog struct {
 	message string
 	text    string // what was typed in the switcher, or to find an emoji
 	group   int    // of emoji
+	typed   string // into the field that joins a room
 	chosen  int    // the row of the switcher that Enter opens
 	fault   string
 	first   int // the first of the requests that are shown

@@ -3,6 +3,7 @@ package view
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
@@ -35,12 +36,16 @@ func authorName(s *state.State, m *state.Message) string {
 func (d *desk) askRoom(text string) {
 	d.ask(dialog{kind: "join-room", text: text})
 	d.settling.Focus = "join-address"
+	d.model.Do(state.BrowseRooms{})
 }
 
 // join enters the room with the address that somebody typed.
 func (d *desk) join(sig Signal) {
 	d.settling.Focus = "join-address"
 	d.dialog.fault = ""
+	if at := d.s.Directory; at != nil && at.Service != "" && !blank(sig.Text) && !strings.ContainsAny(sig.Text, "@:.") {
+		sig.Text += "@" + string(at.Service) // a name is one of a room there
+	}
 	to, err := jid.Typed(sig.Text)
 	switch fault := (*jid.Fault)(nil); {
 	case errors.As(err, &fault) && fault.Kind == jid.Empty:
@@ -116,7 +121,8 @@ func (m *modal) joinRoom() app.UI {
 		room = nil
 	}
 	address := app.Input().Type("text").ID("join-address").Class("field-input").Name("text").Placeholder("room@rooms.example.org").
-		AutoComplete(false).Attr("inputmode", "email").Attr("autocapitalize", "none").Attr("spellcheck", "false").Dir("auto")
+		AutoComplete(false).Attr("inputmode", "email").Attr("autocapitalize", "none").Attr("spellcheck", "false").Dir("auto").
+		DataSet("input", string(doJoinText))
 	if d.dialog.text != "" {
 		address = address.Attr("value", d.dialog.text)
 	}
@@ -151,7 +157,7 @@ func (m *modal) joinRoom() app.UI {
 					Attr("value", state.FreeNick(room.Nick)).Dir("auto"))
 		}
 	}
-	body = append(body, alert, doing, app.Div().Class("dialog-actions").Body(append(
+	body = append(body, alert, doing, m.listed(), app.Div().Class("dialog-actions").Body(append(
 		append([]app.UI{app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel")}, more...),
 		app.Button().Type("submit").Class("button-primary").Text("Join"))...))
 	return app.Form().DataSet("form", string(doJoin)).Attr("novalidate", "true").Body(body...)
@@ -260,4 +266,59 @@ func (p *details) room(r *state.Room) app.UI {
 	body = append(body, app.Div().Class("details-part").Body(
 		app.Button().Type("button").Class("button-danger").DataSet("do", string(doLeaveRoom)).DataSet("jid", string(r.JID)).Text("Leave room")))
 	return app.Aside().Class("details").Aria("label", "Details").Body(body...)
+}
+
+// listedInSight is how many rooms of the server are on the page.
+const listedInSight = 40
+
+// listed are the rooms of the server that have what was typed.
+func (m *modal) listed() app.UI {
+	d := m.Desk
+	at := d.s.Directory
+	switch {
+	case at == nil:
+		return app.Div().Class("listed").Attr("hidden", "true")
+	case len(at.Rooms) == 0 && at.Loading:
+		return app.P().Class("dialog-doing").Attr("role", "status").Text("Looking for rooms…")
+	case len(at.Rooms) == 0:
+		text := "There are no rooms on this server that everybody may see."
+		if at.Problem != "" {
+			text = at.Problem
+		}
+		return app.P().Class("dialog-doing").Attr("role", "status").Text(text)
+	}
+	wanted := strings.ToLower(strings.TrimSpace(d.dialog.typed))
+	var found []state.Listed
+	for _, r := range at.Rooms {
+		if wanted == "" || strings.Contains(strings.ToLower(r.Name+" "+string(r.JID)), wanted) {
+			found = append(found, r)
+		}
+	}
+	if len(found) == 0 {
+		return app.P().Class("dialog-doing").Attr("role", "status").Text("No room of this server is called that.")
+	}
+	first := min(max(0, d.dialog.first-10), max(0, len(found)-listedInSight))
+	end := min(len(found), first+listedInSight)
+	var rows []app.UI
+	space := func(n int) {
+		if n > 0 {
+			rows = append(rows, app.Div().Class("spacer").Aria("hidden", "true").DataSet("rows", strconv.Itoa(n)))
+		}
+	}
+	space(first)
+	for i := first; i < end; i++ {
+		name := plain(found[i].Name)
+		if name == "" {
+			name = plain(jid.Unescape(found[i].JID.Local()))
+		}
+		rows = append(rows, app.Div().Class("listed-item").Attr("role", "listitem").
+			Attr("aria-posinset", strconv.Itoa(i+1)).Attr("aria-setsize", strconv.Itoa(len(found))).Body(
+			app.Button().Type("button").Class("listed-room").DataSet("do", string(doRejoin)).DataSet("jid", string(found[i].JID)).Body(
+				avatar(string(found[i].JID), name, "avatar-m avatar-room", nil),
+				app.Span().Class("listed-names").Body(
+					app.Span().Class("listed-name").Body(app.Elem("bdi").Text(name)),
+					app.Span().Class("listed-address").Body(app.Elem("bdi").Text(found[i].JID.Shown()))))))
+	}
+	space(len(found) - end)
+	return app.Div().Class("listed").Attr("role", "list").Aria("label", "Rooms").DataSet("window", string(doListedRows)).Body(rows...)
 }

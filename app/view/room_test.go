@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"natter/app/jid"
 	"natter/app/state"
 )
 
@@ -33,6 +34,7 @@ func closed(kind, field string) state.Event {
 func TestJoinRoom(t *testing.T) {
 	b := sit(t)
 	b.sig("join-room", "", "")
+	b.wants(t, "BrowseRooms{}")
 	for typed, fault := range map[string]string{"": "Enter the address", "rooms.example": "the address of a server", "a b@c": "no address"} {
 		if b.sig("join", "", typed); !strings.Contains(b.dialog.fault, fault) {
 			t.Errorf("%q: %q", typed, b.dialog.fault)
@@ -66,6 +68,7 @@ func TestJoinRoom(t *testing.T) {
 	t.Run("who gives up does not want it any more", func(t *testing.T) {
 		b := sit(t)
 		b.sig("join-room", "", "")
+		b.did = nil
 		b.sig("join", "", lounge)
 		b.play(state.RoomWanted{Room: lounge}, closed("banned", ""))
 		b.sig("close", "", "")
@@ -151,4 +154,34 @@ func TestMembers(t *testing.T) {
 	if len(none) > 0 {
 		t.Errorf("without a row: %q", none)
 	}
+}
+
+// The rooms of the server stand below the field, those that have what was typed, and a name is that
+// of a room there.
+func TestListedRooms(t *testing.T) {
+	b := sit(t)
+	b.sig("join-room", "", "")
+	b.wants(t, "BrowseRooms{}")
+	b.play(state.DirectoryRead{Directory: &state.Directory{Loading: true}})
+	b.says(t, "Looking for rooms…")
+	b.play(state.DirectoryRead{Directory: &state.Directory{Problem: "There is none."}})
+	b.says(t, "There is none.")
+	list := &state.Directory{Service: "rooms.example"}
+	for i := range 500 {
+		list.Rooms = append(list.Rooms, state.Listed{JID: jid.JID("r" + strconv.Itoa(i) + "@rooms.example"), Name: "Room " + strconv.Itoa(i)})
+	}
+	b.play(state.DirectoryRead{Directory: list})
+	if n := strings.Count(b.html(), "listed-item"); n != listedInSight {
+		t.Errorf("%d rows", n)
+	}
+	b.sig("join-text", "", "room 499")
+	if n := strings.Count(b.html(), "listed-item"); n != 1 {
+		t.Errorf("%d found", n)
+	}
+	b.sig("rejoin", "r499@rooms.example", "")
+	b.sig("join", "", "lounge")
+	b.wants(t, "JoinRoom{Room:r499@rooms.example Nick: Password: Create:false Seen:false}",
+		"JoinRoom{Room:lounge@rooms.example Nick: Password: Create:false Seen:false}")
+	b.sig("join-text", "", "nothing")
+	b.says(t, "No room of this server is called that.")
 }

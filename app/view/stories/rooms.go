@@ -54,3 +54,15 @@ func joining(problem *state.Problem) func(time.Time) *state.State {
 		return s
 	}
 }
+
+// browsing is a server with many rooms.
+func browsing(now time.Time) *state.State {
+	list := &state.Directory{Service: "rooms.example.org"}
+	for i, name := range []string{"The Lounge", "Kitchen", "Announcements", "Mathematics, and whatever else is true for a longer time than a week", "شاي", "Music"} {
+		list.Rooms = append(list.Rooms, state.Listed{JID: jid.JID(fmt.Sprintf("room%d@rooms.example.org", i)), Name: name})
+	}
+	for i := range 300 {
+		list.Rooms = append(list.Rooms, state.Listed{JID: jid.JID(fmt.Sprintf("project-%d@rooms.example.org", i))})
+	}
+	return typical(now).With(state.DirectoryRead{Directory: list})
+}
