@@ -20,6 +20,9 @@ const longestLink = 2048
 // begins with one of the schemes is a link, so javascript: in any spelling is text. It looks at each
 // place once: what looks like a link and is none is text up to where it would have ended.
 func find(body string, l line, segments []segment, yield func(from, to int, link Run)) {
+	if steps.Add(l.to - l.from); strings.IndexByte(body[l.from:l.to], ':') < 0 {
+		return
+	}
 	before := ' '
 	for at := l.from; at < l.to; {
 		steps.Add(1)

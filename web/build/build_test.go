@@ -452,14 +452,22 @@ func TestServed(t *testing.T) {
 	}
 }
 
-// Nobody waits long for the list of emoji.
+// Nobody waits long for the list of emoji, which the worker keeps like all else, so that it is there
+// offline. The page knows where it is, and does not ask for it before it is wanted.
 func TestEmoji_60kB(t *testing.T) {
-	for _, a := range mustBuild(t, sample(t)).Assets {
+	o := sample(t)
+	for _, a := range mustBuild(t, o).Assets {
 		if !strings.HasPrefix(a.Path, "emoji/") {
 			continue
 		}
 		if size := a.Encoded["br"].Size; size == 0 || size > 60_000 || !a.Immutable {
 			t.Errorf("%s: %d bytes of %d, for ever: %t", a.Path, size, a.Size, a.Immutable)
+		}
+		for file, want := range map[string]string{"worker.js": `"` + a.Path + `":"` + a.SHA256 + `"`, "index.html": `data-emoji="` + a.Path + `"`} {
+			data, err := os.ReadFile(filepath.Join(o.out, file))
+			if err != nil || strings.Count(string(data), a.Path) != 1 || !strings.Contains(string(data), want) {
+				t.Errorf("%s does not name it: %v", file, err)
+			}
 		}
 		return
 	}
