@@ -377,6 +377,7 @@ func keys(mod string) app.UI {
 		{"Alt ↓", "Next conversation"},
 		{"Enter", "Send"},
 		{"Shift Enter", "New line"},
+		{":", "Emoji, with the beginning of its name"},
 		{"↑", "Edit your last message, from an empty field"},
 		{". + R E", "On a message: menu, react, reply, edit"},
 		{"Esc", "Step back"},

@@ -345,7 +345,9 @@ func (d *desk) complete(typed string) {
 	c := completing{typed: typed}
 	if word, ok := strings.CutPrefix(typed, ":"); ok {
 		d.loadEmojis()
-		c.found = d.emojis.find(word, mostCompletions)
+		if c.found = d.emojis.find(word, mostCompletions); len(c.found) > 0 {
+			d.news = count(len(c.found)) + " emoji" // a screen reader says the chosen one by itself
+		}
 	}
 	if len(c.found) > 0 || len(d.completing.found) > 0 {
 		d.rev++

@@ -177,6 +177,9 @@ func TestEmoji_Completes(t *testing.T) {
 	if html := b.html(); !strings.Contains(html, `role="listbox"`) || !strings.Contains(html, `aria-activedescendant="completion-0"`) || strings.Count(html, `role="option"`) > mostCompletions {
 		t.Error("nothing is offered")
 	}
+	if want := count(strings.Count(b.html(), `role="option"`)) + " emoji"; b.news != want {
+		t.Errorf("screen readers hear %q, want %q", b.news, want)
+	}
 	b.happened(Signal{Do: doCompleteMove, Number: 1})
 	b.happened(Signal{Do: doCompleteTake})
 	if b.settling.Insert != "👎" || !b.settling.Over || b.settling.Focus != "message" || b.picks != "0 👎" {
