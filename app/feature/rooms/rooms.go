@@ -50,12 +50,14 @@ var pauses = []time.Duration{30 * time.Second, 2 * time.Minute, 10 * time.Minute
 
 // New returns the feature.
 func New() *feature.Feature {
-	r := &rooms{visits: map[jid.JID]*visit{}}
+	r := &rooms{visits: map[jid.JID]*visit{}, stop: func() {}}
 	return &feature.Feature{
-		Name:  "rooms (XEP-0045)",
+		Name:  "rooms (XEP-0045), self-ping (XEP-0410)",
 		Disco: []string{NS},
 		Messages: map[framing.Name]feature.Handler{
+			{Space: framing.NSClient, Local: "message"}: r.message,
 			{Space: framing.NSClient, Local: "subject"}: r.subject,
+			{Space: framing.NSClient, Local: "error"}:   r.bounced,
 		},
 		Presences: map[framing.Name]feature.Handler{
 			{Space: framing.NSClient, Local: "presence"}: r.presence,
@@ -64,8 +66,13 @@ func New() *feature.Feature {
 		Start: func(c feature.Client) {
 			r.forget()
 			r.returnToAll(c)
+			r.watch(c)
 		},
-		Resumed: func(c feature.Client, _ bool) { r.returnToAll(c) },
+		Resumed: func(c feature.Client, _ bool) {
+			r.pingAll(c)
+			r.returnToAll(c)
+			r.watch(c)
+		},
 		Observe: func(c feature.Client, ev state.Event) {
 			switch ev := ev.(type) {
 			case state.RoomBookmarked:
@@ -79,7 +86,10 @@ func New() *feature.Feature {
 }
 
 // rooms has the visits to rooms in this stream.
-type rooms struct{ visits map[jid.JID]*visit }
+type rooms struct {
+	visits map[jid.JID]*visit
+	stop   func() // stops the timer of watch
+}
 
 // visit is our way into a room, and our being there.
 type visit struct {
@@ -87,7 +97,10 @@ type visit struct {
 	came  []state.Occupant // who is there, until we are
 	first bool             // the person has just wanted it: what stands in the way is theirs to answer
 	tries int
-	stop  func() // stops the timer
+	stop  func()    // stops the timer
+	heard time.Time // when something came from there last
+	// pinged is set while the room is being asked whether we are still in it.
+	pinged bool
 }
 
 func (r *rooms) forget() {
@@ -305,6 +318,7 @@ func (r *rooms) presence(c feature.Client, st *feature.Stanza) {
 	}
 	x := st.Only(NSUser, "x")
 	codes := statuses(x)
+	v.heard = c.Now()
 	if st.Type == "unavailable" {
 		r.gone(c, room, nick, x, codes)
 		return
@@ -378,6 +392,13 @@ func (r *rooms) refused(c feature.Client, st *feature.Stanza) {
 	to := st.Only(framing.NSClient, "error").Child(framing.NSStanzaError, "gone").Text()
 	problem, moved := explain(refused, to, room)
 	r.failed(c, room.JID, problem, moved, refused.Type == "wait" && problem.Kind != "full")
+}
+
+// message notes that a room is alive.
+func (r *rooms) message(c feature.Client, st *feature.Stanza) {
+	if v := r.visits[st.From.Bare()]; v != nil && st.Source == feature.Live {
+		v.heard = c.Now()
+	}
 }
 
 // subject is what a room is about. It comes after what was said before (XEP-0045 §7.2.15).
