@@ -390,6 +390,18 @@ window.natterPage = (() => {
     menu.querySelector("[role=menuitem]").focus({ preventScroll: true });
   }
 
+  // The menu closes at what is pressed outside of it. Left to the browser it would close when the
+  // button or the finger is lifted that has opened it.
+  const shownMenu = () => document.querySelector("[data-at]:popover-open");
+  document.addEventListener(
+    "pointerdown",
+    (/** @type {At<PointerEvent>} */ { target }) => {
+      const menu = shownMenu();
+      if (menu && !menu.contains(target)) menu.hidePopover();
+    },
+    true,
+  );
+
   const menuOf = (row) => tell("menu", { text: row.dataset.key });
 
   document.addEventListener("contextmenu", (/** @type {At<MouseEvent>} */ event) => {
@@ -462,7 +474,7 @@ window.natterPage = (() => {
     const items = [...menu.querySelectorAll("[role=menuitem]")];
     if (["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key))
       step(event, items, items.indexOf(event.target)).focus();
-    else if (event.key === "Tab") menu.hidePopover();
+    else if (event.key === "Tab" || event.key === "Escape") menu.hidePopover();
     else return false;
     return true;
   }
@@ -564,7 +576,7 @@ window.natterPage = (() => {
       tell(does, signal);
     };
 
-    const menu = target.closest('[role="menu"]');
+    const menu = shownMenu();
     const row = target.closest("#log [data-key]");
     if (menu ? menuKey(event, menu) : !modal && (row || target.id === "log") && rowKey(event, row)) return;
     if (

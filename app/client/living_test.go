@@ -20,15 +20,19 @@ func TestLiving(t *testing.T) {
 		grace.hears(ada, "one")
 		ada.says(grace, "two")
 		grace.hears(ada, "two")
-		of := func(who *person, body string) state.Target {
-			c := who.State().Chat(state.Direct.With(other(who, ada, grace).account))
-			for m := range c.Timeline.All {
-				if _, said := m.Said(); said == body {
-					return c.Of(m)
+		of := func(who *person, body string) (to state.Target) {
+			t.Helper()
+			who.until("the message "+body, func(s *state.State) bool {
+				c := s.Chat(state.Direct.With(other(who, ada, grace).account))
+				for m := range c.Timeline.All {
+					if _, said := m.Said(); said == body {
+						to = c.Of(m)
+						return true
+					}
 				}
-			}
-			t.Fatalf("there is no %q", body)
-			return state.Target{}
+				return false
+			})
+			return to
 		}
 		picture := func(who *person, want ...string) {
 			t.Helper()

@@ -88,7 +88,7 @@ func (a *actionMenu) CompoID() string { return a.Key }
 // Render implements app.Composer.
 func (a *actionMenu) Render() app.UI {
 	d := a.Desk
-	menu := app.Div().Class("menu actions").Attr("role", "menu").Attr("popover", "auto").Aria("label", "Message").DataSet("at", a.Key)
+	menu := app.Div().Class("menu actions").Attr("role", "menu").Attr("popover", "manual").Aria("label", "Message").DataSet("at", a.Key)
 	m := d.at(a.Key)
 	if m == nil {
 		return menu

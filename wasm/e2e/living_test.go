@@ -7,15 +7,25 @@ import (
 	"testing"
 
 	"github.com/go-rod/rod/lib/input"
+	"github.com/go-rod/rod/lib/proto"
 
 	"natter/app/state"
 )
 
-// menu opens the menu of the message with this text, as a right click does.
+// menu opens the menu of the message with this text, by a right click.
 func (p *person) menu(text string) {
 	p.t.Helper()
-	p.until(`(text) => { const a = e2e.all("article", "").find((a) => a.querySelector(".text")?.textContent === text);
-		if (a) a.querySelector(".bubble").dispatchEvent(new MouseEvent("contextmenu", { bubbles: true, cancelable: true, clientX: 500, clientY: 300 })); return a }`, text)
+	var at proto.Point
+	p.must(p.until(`(text) => {
+		const bubble = e2e.all("article", "").find((a) => a.querySelector(".text")?.textContent === text)?.querySelector(".text");
+		if (!bubble) return null;
+		bubble.scrollIntoView({ block: "nearest" });
+		const { x, y } = bubble.getClientRects()[0];
+		return document.elementFromPoint(x + 5, y + 5) === bubble && { x: x + 5, y: y + 5 };
+	}`, text).Unmarshal(&at))
+	mouse := p.page.Timeout(patience).Mouse
+	p.must(mouse.MoveTo(at))
+	p.must(mouse.Click(proto.InputMouseButtonRight, 1))
 	p.find("menu", "Message")
 }
 
@@ -26,6 +36,42 @@ func (p *person) offers() (items []string) {
 		items = append(items, item.Str())
 	}
 	return items
+}
+
+// touch has a finger go from the message with this text to its right, or rest on it.
+func (p *person) touch(text string, right int) {
+	p.t.Helper()
+	p.until(`async (text, right) => {
+		const row = e2e.all("article", "").find((a) => a.querySelector(".text")?.textContent === text);
+		if (!row) return null;
+		const finger = (kind, x) => row.dispatchEvent(new TouchEvent(kind, { bubbles: true, cancelable: true,
+			touches: kind === "touchend" ? [] : [new Touch({ identifier: 1, target: row, clientX: 100 + x, clientY: 100 })] }));
+		finger("touchstart", 0);
+		if (right) for (let x = 0; x <= right; x += 10) finger("touchmove", x);
+		else await new Promise((resolve) => setTimeout(resolve, 700));
+		finger("touchend", right);
+		return true;
+	}`, text, right)
+}
+
+// On a phone a message is drawn aside to answer it, and pressed long for its menu.
+func TestLiving_Touch(t *testing.T) {
+	t.Parallel()
+	ada := visit(t, natter(t))
+	ada.page.MustSetViewport(390, 844, 1, true)
+	ada.signIn("ada@localhost", "analytical")
+	ada.in()
+	ada.chat("Echo")
+	ada.say("hello there")
+	ada.reads("Echo", "hello there")
+	ada.touch("hello there", 30)
+	ada.touch("hello there", 80)
+	ada.press("Cancel reply")
+	ada.gone("button", "Cancel reply")
+	ada.touch("hello there", 0)
+	ada.find("menu", "Message")
+	ada.click("menuitem", "Details")
+	ada.find("dialog", "About this message")
 }
 
 // What is said about messages afterwards, by two people in two browsers.
