@@ -102,6 +102,11 @@ func TestSec57_ADatabaseOfBeforeRows(t *testing.T) {
 			delete(value, "sent") // this build has no need of it
 		}
 	}
+	for _, row := range want["coverage"] { // read once more, for what that build did not understand
+		row["generation"] = float64(1)
+		delete(row, "settled")
+		delete(row, "settledTime")
+	}
 	for _, table := range slices.Sorted(maps.Keys(want)) {
 		if len(got[table]) != len(want[table]) {
 			t.Errorf("%s: %d rows, want %d", table, len(got[table]), len(want[table]))
