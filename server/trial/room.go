@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"time"
 
@@ -115,6 +116,9 @@ func (s *Server) occupantID(r *room, person jid.JID) *framing.Element {
 	return framing.New(nsOccupant, "occupant-id").Set("id", base64.RawURLEncoding.EncodeToString(h.Sum(nil)))
 }
 
+// theRooms are the namespaces in which the room alone speaks in a room, not an occupant.
+var theRooms = []string{nsMUC, nsUser, nsHats, nsOccupant}
+
 // reflected is what others see of a stanza of an occupant: without what only the room
 // may say (XEP-0045 §17, XEP-0317 §6), and with who said it.
 func (s *Server) reflected(r *room, o *occupant, st *framing.Element) *framing.Element {
@@ -125,8 +129,7 @@ func (s *Server) reflected(r *room, o *occupant, st *framing.Element) *framing.E
 		}
 	}
 	for _, n := range st.Children {
-		p := n.Element
-		if p == nil || p.Name.Space != nsMUC && p.Name.Space != nsUser && p.Name.Space != nsHats {
+		if n.Element == nil || !slices.Contains(theRooms, n.Element.Name.Space) {
 			seen.Children = append(seen.Children, n)
 		}
 	}
