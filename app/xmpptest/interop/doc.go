@@ -1,6 +1,6 @@
 // Package interop lets other people's clients talk to Natter's core: stanza,
 // strophe.js and @xmpp/client sign in to the trial server and to Prosody, and each
-// answers a message. What only our own code understands would show here.
+// answers a message, to itself and in a room. What only our own code understands would show here.
 //
 // The libraries come from npm, for this test alone; package-lock.json says exactly
 // which. It has no addresses: the packages come from whatever registry npm is set

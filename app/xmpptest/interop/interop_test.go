@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ func TestLibraries(t *testing.T) {
 			web.Close()
 		})
 		made := 0
-		talk(t, "ws"+strings.TrimPrefix(web.URL, "http"), func() jid.JID {
+		talk(t, "ws"+strings.TrimPrefix(web.URL, "http"), "rooms."+domain, func() jid.JID {
 			made++
 			local := "user" + string(rune('0'+made))
 			if err := server.AddAccount(local, password); err != nil {
@@ -61,7 +62,7 @@ func TestLibraries(t *testing.T) {
 	})
 	t.Run("prosody", func(t *testing.T) {
 		s := xmpptest.Prosody(t)
-		talk(t, s.WS, func() jid.JID { return s.Account(t, "", password) })
+		talk(t, s.WS, s.Rooms, func() jid.JID { return s.Account(t, "", password) })
 	})
 	t.Run("gateway", func(t *testing.T) {
 		s := xmpptest.Prosody(t)
@@ -75,7 +76,7 @@ func TestLibraries(t *testing.T) {
 		}
 		web := httptest.NewServer(g)
 		t.Cleanup(web.Close)
-		talk(t, "ws"+strings.TrimPrefix(web.URL, "http"), func() jid.JID { return s.Account(t, "", password) })
+		talk(t, "ws"+strings.TrimPrefix(web.URL, "http"), s.Rooms, func() jid.JID { return s.Account(t, "", password) })
 	})
 }
 
@@ -104,17 +105,22 @@ func install(t *testing.T) {
 	}
 }
 
-func talk(t *testing.T, service string, account func() jid.JID) {
+func talk(t *testing.T, service, rooms string, account func() jid.JID) {
 	ada := person(t, service, account())
+	room := jid.JID(strings.ToLower(filepath.Base(t.Name())) + "@" + rooms)
+	ada.Do(state.JoinRoom{Room: room, Nick: "ada", Create: true})
+	ada.until(t, "in the room", func(s *state.State) bool { r := s.Room(room); return r != nil && r.In() && r.OccupantIDs })
 	for script, words := range libraries {
 		t.Run(strings.TrimSuffix(script, ".mjs"), func(t *testing.T) {
 			other := account()
-			run(t, script, service, other)
+			run(t, script, service, room, other)
 			// First to the account, then to the very resource that has answered.
 			for _, text := range []string{"hello", "<&> \"'\n 😀"} {
 				ada.Do(state.SendMessage{Conv: state.Direct.With(other), Body: text})
-				ada.hears(t, other, text+words)
+				ada.hears(t, state.Direct.With(other), text+words)
 			}
+			ada.Do(state.SendMessage{Conv: state.Groupchat.With(room), Body: "hello to " + script})
+			ada.hears(t, state.Groupchat.With(room), "hello to "+script+words)
 			ada.until(t, "the server has all of it", func(s *state.State) bool {
 				for _, m := range s.Chat(state.Direct.With(other)).Timeline.Newest(10) {
 					if m.Mine && m.Delivery < state.OnServer {
@@ -131,10 +137,10 @@ func talk(t *testing.T, service string, account func() jid.JID) {
 }
 
 // run starts a library and returns when it is online.
-func run(t *testing.T, script, service string, account jid.JID) {
+func run(t *testing.T, script, service string, room, account jid.JID) {
 	t.Helper()
 	cmd := exec.Command("node", script)
-	cmd.Env = append(os.Environ(), "SERVICE="+service, "DOMAIN="+account.Domain(), "LOCAL="+account.Local(), "PASSWORD="+password)
+	cmd.Env = append(os.Environ(), "SERVICE="+service, "DOMAIN="+account.Domain(), "LOCAL="+account.Local(), "PASSWORD="+password, "ROOM="+room.String())
 	var said strings.Builder
 	cmd.Stderr = &said
 	stdin, err := cmd.StdinPipe()
@@ -201,10 +207,10 @@ func person(t *testing.T, service string, account jid.JID) *us {
 	return u
 }
 
-func (u *us) hears(t *testing.T, from jid.JID, body string) {
+func (u *us) hears(t *testing.T, in state.ConvID, body string) {
 	t.Helper()
 	u.until(t, body, func(s *state.State) bool {
-		c := s.Chat(state.Direct.With(from))
+		c := s.Chat(in)
 		return c != nil && c.Timeline.Len() > 0 && !c.Timeline.Last().Mine && c.Timeline.Last().Body == body
 	})
 }

@@ -1,5 +1,5 @@
 import { createClient } from 'stanza';
-import { SERVICE, DOMAIN, LOCAL, PASSWORD, online, answer, fail } from './answer.mjs';
+import { SERVICE, DOMAIN, LOCAL, PASSWORD, ROOM, online, answer, answers, fail } from './answer.mjs';
 
 const client = createClient({
   jid: `${LOCAL}@${DOMAIN}`,
@@ -10,7 +10,13 @@ const client = createClient({
 client.on('session:started', async () => {
   await client.getRoster();
   client.sendPresence();
+  await client.joinRoom(ROOM, 'stanza');
   online();
+});
+client.on('groupchat', (message) => {
+  if (message.body && answers(message.body)) {
+    client.sendMessage({ to: ROOM, type: 'groupchat', body: answer('stanza', message.body) });
+  }
 });
 client.on('chat', (message) => {
   client.sendMessage({ to: message.from, type: 'chat', body: answer('stanza', message.body) });

@@ -1,5 +1,5 @@
 import { client, xml } from '@xmpp/client';
-import { SERVICE, DOMAIN, LOCAL, PASSWORD, online, answer, fail } from './answer.mjs';
+import { SERVICE, DOMAIN, LOCAL, PASSWORD, ROOM, online, answer, answers, fail } from './answer.mjs';
 
 const xmpp = client({ service: SERVICE, domain: DOMAIN, username: LOCAL, password: PASSWORD });
 xmpp.reconnect.stop();
@@ -11,9 +11,16 @@ xmpp.on('online', async () => {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   await xmpp.send(xml('presence'));
-  online();
+  await xmpp.send(xml('presence', { to: `${ROOM}/xmppjs` }, xml('x', { xmlns: 'http://jabber.org/protocol/muc' })));
 });
 xmpp.on('stanza', (stanza) => {
+  if (stanza.is('presence') && stanza.getChild('x', 'http://jabber.org/protocol/muc#user')?.getChildren('status').some((s) => s.attrs.code === '110')) {
+    online();
+  }
+  const said = stanza.is('message') && stanza.attrs.type === 'groupchat' && stanza.getChildText('body');
+  if (said && answers(said)) {
+    xmpp.send(xml('message', { to: ROOM, type: 'groupchat' }, xml('body', {}, answer('@xmpp/client', said))));
+  }
   const body = stanza.is('message') && stanza.attrs.type === 'chat' && stanza.getChildText('body');
   if (body) {
     xmpp.send(xml('message', { to: stanza.attrs.from, type: 'chat' }, xml('body', {}, answer('@xmpp/client', body))));
