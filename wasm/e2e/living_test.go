@@ -5,6 +5,7 @@ package e2e
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/go-rod/rod/lib/input"
 	"github.com/go-rod/rod/lib/proto"
@@ -12,21 +13,35 @@ import (
 	"natter/app/state"
 )
 
-// menu opens the menu of the message with this text, by a right click.
+// menu opens the menu of the message with this text, by a right click, once more if a redraw has
+// moved it away meanwhile.
 func (p *person) menu(text string) {
 	p.t.Helper()
-	var at proto.Point
-	p.must(p.until(`(text) => {
-		const bubble = e2e.all("article", "").find((a) => a.querySelector(".text")?.textContent === text)?.querySelector(".text");
-		if (!bubble) return null;
-		bubble.scrollIntoView({ block: "nearest" });
-		const { x, y } = bubble.getClientRects()[0];
-		return document.elementFromPoint(x + 5, y + 5) === bubble && { x: x + 5, y: y + 5 };
-	}`, text).Unmarshal(&at))
-	mouse := p.page.Timeout(patience).Mouse
-	p.must(mouse.MoveTo(at))
-	p.must(mouse.Click(proto.InputMouseButtonRight, 1))
-	p.find("menu", "Message")
+	for late := time.Now().Add(patience); ; {
+		var at proto.Point
+		p.must(p.until(`(text) => {
+			const words = e2e.all("article", "").map((a) => a.querySelector(".text")).find((e) => e && e.textContent === text);
+			if (!words) return null;
+			words.scrollIntoView({ block: "nearest" });
+			const { x, y } = words.getClientRects()[0];
+			return document.elementFromPoint(x + 5, y + 5) === words && { x: x + 5, y: y + 5 };
+		}`, text).Unmarshal(&at))
+		mouse := p.page.Timeout(patience).Mouse
+		p.must(mouse.MoveTo(at))
+		p.must(mouse.Click(proto.InputMouseButtonRight, 1))
+		opened := p.eval(`async (text) => {
+			const of = () => { const m = document.querySelector("[data-at]:popover-open"); return m && document.querySelector('[data-key="' + m.dataset.at + '"] .text')?.textContent };
+			for (let i = 0; i < 100 && !of(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+			return of() === text;
+		}`, text).Bool()
+		if opened {
+			return
+		}
+		if time.Now().After(late) {
+			p.t.Fatalf("there is no menu of %q", text)
+		}
+		p.keys(escape)
+	}
 }
 
 // offers returns what is in the menu that is open.
