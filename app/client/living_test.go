@@ -55,7 +55,12 @@ func TestLiving(t *testing.T) {
 		picture(ada, want...)
 		picture(grace, want...)
 		picture(desk, want...)
-		picture(p.device(t, ada.account).here(), want...)
+		// An archive may have thrown away what was taken back: ejabberd 24 has, and leaves no tombstone.
+		left := slices.DeleteFunc(slices.Clone(want), func(line string) bool { return line == string(state.Retracted) })
+		p.device(t, ada.account).here().until("the picture", func(s *state.State) bool {
+			c := s.Chat(grace.conv())
+			return c != nil && (slices.Equal(drawn(s, c), want) || slices.Equal(drawn(s, c), left))
+		})
 	})
 }
 
