@@ -285,6 +285,16 @@ func TestOrder(t *testing.T) {
 			}})
 		expect(t, s, "ours", "0", "1", "2", "3", "4")
 	})
+	t.Run("a page that begins with ours, of what came after messages that were delivered late", func(t *testing.T) {
+		s := signedIn().With(MessageAdded{Conv: grace, Message: mine("0", "ours", time.Minute)})
+		for i := range 3 {
+			s = s.With(MessageAdded{Conv: grace, Message: from(fmt.Sprint(i), fmt.Sprint(i), time.Duration(i)*time.Second)})
+		}
+		s = s.With(ArchivePage{Conv: grace, Older: true, Messages: []Message{
+			archived(mine("0", "ours", time.Minute), "m"), archived(from("4", "4", 4*time.Second), "e"),
+		}})
+		expect(t, s, "ours", "0", "1", "2", "4")
+	})
 	t.Run("what comes after messages that were delivered late and have been read since", func(t *testing.T) {
 		s := signedIn().With(MessageAdded{Conv: grace, Message: mine("0", "ours", time.Minute)})
 		for i := range 3 {

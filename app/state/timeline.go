@@ -275,8 +275,9 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, r
 			next[i] = known[i].Key
 		}
 	}
-	for i, begins := 0, true; i < len(page); begins = false {
+	for i, begins := 0, true; i < len(page); {
 		if old := known[i]; old != nil {
+			begins = begins && !firm[i]
 			if firm[i] || after.Before(old.Key) && old.Key.Before(next[i]) {
 				after = old.Key
 			}
@@ -319,7 +320,7 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, r
 			}
 			t, after = t.put(&m), key
 		}
-		i = end
+		i, begins = end, false
 	}
 	return t, unseen
 }
