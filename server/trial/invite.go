@@ -5,9 +5,12 @@ import (
 	"natter/framing"
 )
 
-// mediate handles a message to a room that is for somebody else: an invitation, or the
-// answer to one (XEP-0045 §7.8.2). It returns the condition to refuse it with.
+// mediate handles a message to a room that is for somebody else: a request for voice,
+// an invitation, or the answer to one (XEP-0045 §7.8.2). It returns the condition to refuse it with.
 func (s *Server) mediate(r *room, o *occupant, m *framing.Element) string {
+	if x := m.Only(nsForm, "x"); x != nil {
+		return s.voice(r, o, x)
+	}
 	x := m.Child(nsUser, "x")
 	from := jid.JID(m.Attr("from"))
 	if decline := x.Only(nsUser, "decline"); decline != nil {

@@ -40,6 +40,7 @@ const (
 	nsAdmin       = nsMUC + "#admin"
 	nsOwner       = nsMUC + "#owner"
 	nsRoomConfig  = nsMUC + "#roomconfig"
+	nsVoice       = nsMUC + "#request"
 	nsRoomInfo    = nsMUC + "#roominfo"
 	nsSelfPing    = nsMUC + "#self-ping-optimization" // XEP-0410
 	nsModerate    = "urn:xmpp:message-moderate:1"     // XEP-0425

@@ -542,3 +542,36 @@ func TestRoomBounce(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestRoomVoice(t *testing.T) {
+	form := func(fields string) string {
+		return `<message xmlns='jabber:client' to='` + tea + `'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field>` + fields + `</x></message>`
+	}
+	ask := form(filter("muc#role", "participant"))
+	give := form(filter("muc#role", "participant") + filter("muc#roomnick", "bob") + filter("muc#request_allow", "true"))
+	_, ada, grace, bob := tearoom(t, filter("muc#roomconfig_moderatedroom", "1"))
+	bob.all()
+	bob.send(groupchat(tea, "hm"))
+	bob.send(give)
+	bob.send(strings.Replace(ask, "muc#request", "muc#other", 1))
+	if got := inTea(bob.all()); !slices.Equal(got, []string{"forbidden", "forbidden", "bad-request"}) {
+		t.Errorf("got %q", got)
+	}
+	bob.send(ask)
+	bob.all()
+	if got := ada.all(); len(got) != 1 || got[0].Attr("from") != tea || !has(got[0], "<value>bob</value>") || !has(got[0], "<value>bob@localhost/b</value>") {
+		t.Errorf("got %q", got)
+	}
+	if got := grace.all(); len(got) != 0 {
+		t.Errorf("grace, who is no moderator, got %q", got)
+	}
+	ada.send(give)
+	ada.all()
+	if got := inTea(bob.all()); !slices.Equal(got, []string{"bob none participant 110"}) {
+		t.Errorf("got %q", got)
+	}
+	bob.send(ask)
+	if got := inTea(bob.all()); !slices.Equal(got, []string{"not-allowed"}) {
+		t.Errorf("got %q", got)
+	}
+}

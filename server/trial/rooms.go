@@ -203,7 +203,7 @@ func roomInfo(_ *Server, r *room, iq, q *framing.Element) (*framing.Element, str
 		return nil, "item-not-found"
 	}
 	answer := described("conference", "text", r.title(), nsInfo, nsItems, nsPing, nsMUC, nsStanzaID, nsOccupant, nsSelfPing,
-		nsModerate, nsModerateOld, nsRegister, nsMUC+"#stable_id")
+		nsModerate, nsModerateOld, nsRegister, nsMUC+"#stable_id", nsVoice)
 	for _, kind := range []struct {
 		is       bool
 		yes, not string
