@@ -39,6 +39,7 @@ window.natterStore = (() => {
     },
     (db) => db.createObjectStore("outbox", { keyPath: "id" }),
     (db) => db.createObjectStore("rooms", { keyPath: "jid" }),
+    (db) => db.createObjectStore("invitations", { keyPath: "room" }),
   ];
 
   const atOnce = 200; // rows that are put, or read, before the page gets to breathe

@@ -11,6 +11,7 @@ import (
 	"natter/app/feature/corrections"
 	"natter/app/feature/directory"
 	"natter/app/feature/disco"
+	"natter/app/feature/invitations"
 	"natter/app/feature/markers"
 	"natter/app/feature/ping"
 	"natter/app/feature/presence"
@@ -48,6 +49,7 @@ func All() []*feature.Feature {
 		rooms.New(),
 		bookmarks.New(),
 		directory.New(),
+		invitations.New(),
 		archive.New(),
 	}
 }

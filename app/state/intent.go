@@ -47,7 +47,7 @@ var intents = func() map[string]reflect.Type {
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
 		StartChat{}, SendMessage{}, KeepDraft{}, KeepAim{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
 		React{}, Correct{}, Retract{},
-		JoinRoom{}, LeaveRoom{}, BrowseRooms{},
+		JoinRoom{}, LeaveRoom{}, BrowseRooms{}, DeclineInvitations{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -225,6 +225,9 @@ type JoinRoom struct {
 // LeaveRoom leaves a room, or gives up entering it.
 type LeaveRoom struct{ Room jid.JID }
 
+// DeclineInvitations refuses invitations to rooms. Who accepts one joins.
+type DeclineInvitations struct{ Rooms []jid.JID }
+
 // BrowseRooms asks for the rooms of the server: State.Directory.
 type BrowseRooms struct{}
 
@@ -255,37 +258,38 @@ type DismissRefusal struct{ JID jid.JID }
 // SetPresence changes what contacts are told.
 type SetPresence struct{ Presence Presence }
 
-func (SignIn) traits() Trait          { return Own }
-func (Return) traits() Trait          { return Own }
-func (GivePassword) traits() Trait    { return Told }
-func (SignInAgain) traits() Trait     { return Told }
-func (SignOut) traits() Trait         { return Told }
-func (Reconnect) traits() Trait       { return Told }
-func (StartChat) traits() Trait       { return Told }
-func (SendMessage) traits() Trait     { return Told }
-func (KeepAim) traits() Trait         { return Told }
-func (KeepDraft) traits() Trait       { return Told }
-func (RetryMessage) traits() Trait    { return Told }
-func (DeleteMessage) traits() Trait   { return Told }
-func (React) traits() Trait           { return Told }
-func (Correct) traits() Trait         { return Told }
-func (Retract) traits() Trait         { return Told }
-func (Typing) traits() Trait          { return Fleeting }
-func (SetDiscreet) traits() Trait     { return Told }
-func (ReadChat) traits() Trait        { return Told }
-func (LoadOlder) traits() Trait       { return Told }
-func (Look) traits() Trait            { return Own }
-func (LoadMissing) traits() Trait     { return Told }
-func (JoinRoom) traits() Trait        { return Told }
-func (LeaveRoom) traits() Trait       { return Told }
-func (BrowseRooms) traits() Trait     { return Fleeting }
-func (AddContact) traits() Trait      { return Told }
-func (RenameContact) traits() Trait   { return Told }
-func (RemoveContact) traits() Trait   { return Told }
-func (AcceptContact) traits() Trait   { return Told }
-func (DeclineContacts) traits() Trait { return Told }
-func (DismissRefusal) traits() Trait  { return Told }
-func (SetPresence) traits() Trait     { return Told }
+func (SignIn) traits() Trait             { return Own }
+func (Return) traits() Trait             { return Own }
+func (GivePassword) traits() Trait       { return Told }
+func (SignInAgain) traits() Trait        { return Told }
+func (SignOut) traits() Trait            { return Told }
+func (Reconnect) traits() Trait          { return Told }
+func (StartChat) traits() Trait          { return Told }
+func (SendMessage) traits() Trait        { return Told }
+func (KeepAim) traits() Trait            { return Told }
+func (KeepDraft) traits() Trait          { return Told }
+func (RetryMessage) traits() Trait       { return Told }
+func (DeleteMessage) traits() Trait      { return Told }
+func (React) traits() Trait              { return Told }
+func (Correct) traits() Trait            { return Told }
+func (Retract) traits() Trait            { return Told }
+func (Typing) traits() Trait             { return Fleeting }
+func (SetDiscreet) traits() Trait        { return Told }
+func (ReadChat) traits() Trait           { return Told }
+func (LoadOlder) traits() Trait          { return Told }
+func (Look) traits() Trait               { return Own }
+func (LoadMissing) traits() Trait        { return Told }
+func (JoinRoom) traits() Trait           { return Told }
+func (LeaveRoom) traits() Trait          { return Told }
+func (BrowseRooms) traits() Trait        { return Fleeting }
+func (DeclineInvitations) traits() Trait { return Told }
+func (AddContact) traits() Trait         { return Told }
+func (RenameContact) traits() Trait      { return Told }
+func (RemoveContact) traits() Trait      { return Told }
+func (AcceptContact) traits() Trait      { return Told }
+func (DeclineContacts) traits() Trait    { return Told }
+func (DismissRefusal) traits() Trait     { return Told }
+func (SetPresence) traits() Trait        { return Told }
 
 func (in StartChat) shown(*State) []Event { return []Event{ChatStarted(in)} }
 
@@ -408,6 +412,13 @@ func (in JoinRoom) shown(*State) []Event {
 }
 
 func (in LeaveRoom) shown(*State) []Event { return []Event{RoomLeft(in)} }
+
+func (in DeclineInvitations) shown(*State) (events []Event) {
+	for _, room := range in.Rooms {
+		events = append(events, InvitationGone{room})
+	}
+	return events
+}
 
 func (in AddContact) shown(s *State) []Event {
 	events := s.Edited(in.JID, Add, in.Name)

@@ -212,6 +212,7 @@ func (ev RoomWanted) apply(s *State) {
 		}
 		s.setRoom(&Room{JID: ev.Room.Bare(), Nick: jid.Unescape(s.Account().Local()), Occupants: newOccupants()})
 	}
+	InvitationGone{ev.Room}.apply(s)
 	s.changeRoom(ev.Room, func(r *Room) {
 		if ev.Nick != "" {
 			r.Nick = ev.Nick

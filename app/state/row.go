@@ -58,6 +58,7 @@ var kept = []table{
 	{new(CoverageRow), changedCoverage},
 	{new(Outgoing), changedOutbox},
 	{new(Room), changedRooms},
+	{new(Invitation), changedInvitations},
 }
 
 // fleeting are the tables of what is true only now: they are mirrored and never stored.

@@ -29,13 +29,14 @@ type State struct {
 	// is well.
 	Storage *Problem
 
-	told     time.Time // see TimeTold
-	contacts *tree.Map[jid.JID, *Contact]
-	chats    *tree.Map[ConvID, *Chat]
-	coverage *tree.Map[string, *Coverage] // by Part.key
-	filed    *tree.Map[string, *Filed]    // facts whose messages are not in memory
-	outbox   *tree.Map[string, *Outgoing] // by ID
-	rooms    *tree.Map[jid.JID, *Room]
+	told        time.Time // see TimeTold
+	contacts    *tree.Map[jid.JID, *Contact]
+	chats       *tree.Map[ConvID, *Chat]
+	coverage    *tree.Map[string, *Coverage] // by Part.key
+	filed       *tree.Map[string, *Filed]    // facts whose messages are not in memory
+	outbox      *tree.Map[string, *Outgoing] // by ID
+	rooms       *tree.Map[jid.JID, *Room]
+	invitations *tree.Map[jid.JID, *Invitation] // by Room
 
 	// Directory is what was found of the rooms of the server, nil if nobody has looked.
 	Directory *Directory
@@ -66,12 +67,13 @@ type Self struct {
 // New returns the state of nobody being signed in.
 func New() *State {
 	return &State{
-		contacts: tree.New[jid.JID, *Contact](order),
-		chats:    tree.New[ConvID, *Chat](order),
-		coverage: tree.New[string, *Coverage](strings.Compare),
-		filed:    tree.New[string, *Filed](strings.Compare),
-		outbox:   tree.New[string, *Outgoing](strings.Compare),
-		rooms:    tree.New[jid.JID, *Room](order),
+		contacts:    tree.New[jid.JID, *Contact](order),
+		chats:       tree.New[ConvID, *Chat](order),
+		coverage:    tree.New[string, *Coverage](strings.Compare),
+		filed:       tree.New[string, *Filed](strings.Compare),
+		outbox:      tree.New[string, *Outgoing](strings.Compare),
+		rooms:       tree.New[jid.JID, *Room](order),
+		invitations: tree.New[jid.JID, *Invitation](order),
 	}
 }
 

@@ -13,95 +13,99 @@ import (
 type Command string
 
 const (
-	doAbout         Command = "about"
-	doAccept        Command = "accept"
-	doAdd           Command = "add"
-	doAttention     Command = "attention" // the page got the focus or became visible
-	doAway          Command = "away"      // the page was hidden or left
-	doBack          Command = "back"      // the browser's Back
-	doClose         Command = "close"
-	doComplete      Command = "complete" // what stands before the caret of the composer
-	doCompleteMove  Command = "complete-move"
-	doCompleteTake  Command = "complete-take"
-	doCopy          Command = "copy"
-	doCopyCode      Command = "copy-code"
-	doCopyMessage   Command = "copy-message"
-	doDay           Command = "day" // a new day, or another time zone
-	doDecline       Command = "decline"
-	doDeclineAll    Command = "decline-all"
-	doDeclining     Command = "declining"
-	doDeleteMessage Command = "delete-message"
-	doDetails       Command = "details"
-	doDiscreet      Command = "discreet"
-	doDismiss       Command = "dismiss"
-	doEdge          Command = "edge" // the log is near its top or bottom
-	doEdit          Command = "edit"
-	doEditLast      Command = "edit-last"
-	doEmoji         Command = "emoji"
-	doEmojiEnter    Command = "emoji-enter"
-	doEmojiGroup    Command = "emoji-group"
-	doEmojiText     Command = "emoji-text"
-	doEmojiTone     Command = "emoji-tone"
-	doFilter        Command = "filter"
-	doGivePassword  Command = "give-password"
-	doHit           Command = "hit"
-	doAnswerRoom    Command = "answer-room"
-	doCreateRoom    Command = "create-room"
-	doJoin          Command = "join"
-	doJoinRoom      Command = "join-room"
-	doJoinSeen      Command = "join-seen"
-	doJoinText      Command = "join-text"
-	doKey           Command = "key"
-	doLeave         Command = "leave"
-	doLeaveRoom     Command = "leave-room"
-	doLeaving       Command = "leaving"
-	doLink          Command = "link"
-	doListedRows    Command = "listed-rows"
-	doLoadMissing   Command = "load-missing"
-	doMenu          Command = "menu"
-	doMenuClosed    Command = "menu-closed"
-	doMember        Command = "member"
-	doMemberRows    Command = "member-rows"
-	doMessage       Command = "message" // the text in the composer changed
-	doMoreHits      Command = "more-hits"
-	doNew           Command = "new"
-	doNewest        Command = "newest"
-	doNotices       Command = "notices"
-	doOpen          Command = "open"
-	doPassword      Command = "password"
-	doPick          Command = "pick"
-	doPresence      Command = "presence"
-	doQuote         Command = "quote"
-	doReact         Command = "react"
-	doReconnect     Command = "reconnect"
-	doRejoin        Command = "rejoin"
-	doReload        Command = "reload" // the page does it
-	doRemove        Command = "remove"
-	doRemoving      Command = "removing"
-	doRename        Command = "rename"
-	doReply         Command = "reply"
-	doRequests      Command = "requests"
-	doRetract       Command = "retract"
-	doRetracting    Command = "retracting"
-	doRetryMessage  Command = "retry-message"
-	doRetryOlder    Command = "retry-older"
-	doReturn        Command = "return"
-	doRows          Command = "rows" // the list was scrolled
-	doSend          Command = "send"
-	doSendButton    Command = "send-button" // the page does it, with doSend
-	doSendText      Command = "send-text"   // the page does it, with doSend
-	doSignInAgain   Command = "sign-in-again"
-	doSignOut       Command = "sign-out"
-	doSomebodyElse  Command = "somebody-else"
-	doStart         Command = "start"
-	doSwitch        Command = "switch"
-	doSwitchMove    Command = "switch-move"
-	doSwitchText    Command = "switch-text"
-	doTheme         Command = "theme"
-	doToggle        Command = "toggle"
-	doTurn          Command = "turn"
-	doUnaim         Command = "unaim"
-	doUnfold        Command = "unfold"
+	doAbout            Command = "about"
+	doAccept           Command = "accept"
+	doAdd              Command = "add"
+	doAttention        Command = "attention" // the page got the focus or became visible
+	doAway             Command = "away"      // the page was hidden or left
+	doBack             Command = "back"      // the browser's Back
+	doClose            Command = "close"
+	doComplete         Command = "complete" // what stands before the caret of the composer
+	doCompleteMove     Command = "complete-move"
+	doCompleteTake     Command = "complete-take"
+	doCopy             Command = "copy"
+	doCopyCode         Command = "copy-code"
+	doCopyMessage      Command = "copy-message"
+	doDay              Command = "day" // a new day, or another time zone
+	doDecline          Command = "decline"
+	doDeclineAll       Command = "decline-all"
+	doDeclining        Command = "declining"
+	doDeleteMessage    Command = "delete-message"
+	doDetails          Command = "details"
+	doDiscreet         Command = "discreet"
+	doDismiss          Command = "dismiss"
+	doEdge             Command = "edge" // the log is near its top or bottom
+	doEdit             Command = "edit"
+	doEditLast         Command = "edit-last"
+	doEmoji            Command = "emoji"
+	doEmojiEnter       Command = "emoji-enter"
+	doEmojiGroup       Command = "emoji-group"
+	doEmojiText        Command = "emoji-text"
+	doEmojiTone        Command = "emoji-tone"
+	doFilter           Command = "filter"
+	doGivePassword     Command = "give-password"
+	doHit              Command = "hit"
+	doAcceptRoom       Command = "accept-room"
+	doAnswerRoom       Command = "answer-room"
+	doCreateRoom       Command = "create-room"
+	doDeclineRoom      Command = "decline-room"
+	doDeclineStrangers Command = "decline-strangers"
+	doInvitations      Command = "invitations"
+	doJoin             Command = "join"
+	doJoinRoom         Command = "join-room"
+	doJoinSeen         Command = "join-seen"
+	doJoinText         Command = "join-text"
+	doKey              Command = "key"
+	doLeave            Command = "leave"
+	doLeaveRoom        Command = "leave-room"
+	doLeaving          Command = "leaving"
+	doLink             Command = "link"
+	doListedRows       Command = "listed-rows"
+	doLoadMissing      Command = "load-missing"
+	doMenu             Command = "menu"
+	doMenuClosed       Command = "menu-closed"
+	doMember           Command = "member"
+	doMemberRows       Command = "member-rows"
+	doMessage          Command = "message" // the text in the composer changed
+	doMoreHits         Command = "more-hits"
+	doNew              Command = "new"
+	doNewest           Command = "newest"
+	doNotices          Command = "notices"
+	doOpen             Command = "open"
+	doPassword         Command = "password"
+	doPick             Command = "pick"
+	doPresence         Command = "presence"
+	doQuote            Command = "quote"
+	doReact            Command = "react"
+	doReconnect        Command = "reconnect"
+	doRejoin           Command = "rejoin"
+	doReload           Command = "reload" // the page does it
+	doRemove           Command = "remove"
+	doRemoving         Command = "removing"
+	doRename           Command = "rename"
+	doReply            Command = "reply"
+	doRequests         Command = "requests"
+	doRetract          Command = "retract"
+	doRetracting       Command = "retracting"
+	doRetryMessage     Command = "retry-message"
+	doRetryOlder       Command = "retry-older"
+	doReturn           Command = "return"
+	doRows             Command = "rows" // the list was scrolled
+	doSend             Command = "send"
+	doSendButton       Command = "send-button" // the page does it, with doSend
+	doSendText         Command = "send-text"   // the page does it, with doSend
+	doSignInAgain      Command = "sign-in-again"
+	doSignOut          Command = "sign-out"
+	doSomebodyElse     Command = "somebody-else"
+	doStart            Command = "start"
+	doSwitch           Command = "switch"
+	doSwitchMove       Command = "switch-move"
+	doSwitchText       Command = "switch-text"
+	doTheme            Command = "theme"
+	doToggle           Command = "toggle"
+	doTurn             Command = "turn"
+	doUnaim            Command = "unaim"
+	doUnfold           Command = "unfold"
 )
 
 // ofPage are the commands that web/natter.js carries out itself.
@@ -190,17 +194,21 @@ func init() {
 		doRename:  func(d *desk, sig Signal) { d.model.Do(state.RenameContact{JID: sig.JID, Name: sig.Text}) },
 
 		// Rooms.
-		doJoinRoom:   func(d *desk, _ Signal) { d.askRoom("") },
-		doAnswerRoom: func(d *desk, sig Signal) { d.askRoom(string(sig.JID)); d.dialog.peer = sig.JID },
-		doJoin:       func(d *desk, sig Signal) { d.join(sig); d.rev++ },
-		doRejoin:     func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID}) },
-		doCreateRoom: func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Create: true, Seen: true}) },
-		doJoinSeen:   func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Seen: true}) },
-		doLeaveRoom:  (*desk).leaveRoom,
-		doJoinText:   func(d *desk, sig Signal) { d.dialog.typed, d.dialog.first = sig.Text, 0; d.rev++ },
-		doListedRows: func(d *desk, sig Signal) { d.dialog.first = sig.Number; d.rev++ },
-		doMember:     func(d *desk, sig Signal) { d.members.look(sig.Text); d.rev++ },
-		doMemberRows: func(d *desk, sig Signal) { d.members.first = sig.Number; d.rev++ },
+		doJoinRoom:         func(d *desk, _ Signal) { d.askRoom("") },
+		doAnswerRoom:       func(d *desk, sig Signal) { d.askRoom(string(sig.JID)); d.dialog.peer = sig.JID },
+		doJoin:             func(d *desk, sig Signal) { d.join(sig); d.rev++ },
+		doRejoin:           func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID}) },
+		doCreateRoom:       func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Create: true, Seen: true}) },
+		doJoinSeen:         func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Seen: true}) },
+		doLeaveRoom:        (*desk).leaveRoom,
+		doJoinText:         func(d *desk, sig Signal) { d.dialog.typed, d.dialog.first = sig.Text, 0; d.rev++ },
+		doListedRows:       func(d *desk, sig Signal) { d.dialog.first = sig.Number; d.rev++ },
+		doInvitations:      (*desk).askSignal,
+		doAcceptRoom:       (*desk).accept,
+		doDeclineRoom:      func(d *desk, sig Signal) { d.model.Do(state.DeclineInvitations{Rooms: []jid.JID{sig.JID}}); d.rev++ },
+		doDeclineStrangers: (*desk).declineStrangers,
+		doMember:           func(d *desk, sig Signal) { d.members.look(sig.Text); d.rev++ },
+		doMemberRows:       func(d *desk, sig Signal) { d.members.first = sig.Number; d.rev++ },
 
 		// Dialogs.
 		doNew:          (*desk).askSignal,

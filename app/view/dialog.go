@@ -212,6 +212,8 @@ func (m *modal) Render() app.UI {
 	switch m.Kind {
 	case "new":
 		return m.frame("New chat", m.newChat())
+	case "invitations":
+		return m.frame("Invitations to rooms", m.invited())
 	case "join-room":
 		return m.frame("Join a room", m.joinRoom())
 	case "switch":

@@ -85,6 +85,9 @@ func (l *list) rows() app.UI {
 		if n := d.s.Requests(); n > 0 {
 			body = append(body, requestRow(n))
 		}
+		if row := d.invitationRow(); row != nil {
+			body = append(body, row)
+		}
 		if offline := d.s.Connection.Phase != state.Online; offline && d.s.Unsaved() > 0 {
 			body = append(body, app.P().Class("unsaved").Attr("role", "status").Body(icon("clock"), app.Span().Text(unsaved(d.s.Unsaved()))))
 		}

@@ -185,3 +185,29 @@ func TestListedRooms(t *testing.T) {
 	b.sig("join-text", "", "nothing")
 	b.says(t, "No room of this server is called that.")
 }
+
+// Invitations by people one knows wait in the list; those by strangers stand apart, do not count, and
+// hear nothing.
+func TestInvitations(t *testing.T) {
+	b := sit(t)
+	b.play(state.Invited{Invitation: state.Invitation{Room: lounge, From: "mallory@elsewhere.example", Reason: "cheap tea", Mediated: true}})
+	b.says(t, "From people you do not know")
+	if strings.Contains(b.html(), "badge") {
+		t.Error("a stranger is counted")
+	}
+	b.play(state.Invited{Invitation: state.Invitation{Room: "club@rooms.example", From: grace, Password: "tea", At: 7}})
+	b.says(t, "Grace invites you to a room.")
+	b.sig("invitations", "", "")
+	for _, want := range []string{`aria-label="Join club@rooms.example"`, "cheap tea", "Decline all 1"} {
+		b.says(t, want)
+	}
+	b.sig("decline-room", "club@rooms.example", "")
+	b.sig("decline-strangers", "", "")
+	b.sig("accept-room", "club@rooms.example", "")
+	b.wants(t, "DeclineInvitations{Rooms:[club@rooms.example]}", "DeclineInvitations{Rooms:[lounge@rooms.example]}", "BrowseRooms{}",
+		"JoinRoom{Room:club@rooms.example Nick: Password:tea Create:false Seen:false}")
+	b.play(state.RoomWanted{Room: "club@rooms.example"}, state.RoomEntered{Room: "club@rooms.example", Nick: "ada"})
+	if b.open != "club@rooms.example/" || b.state.Invitation("club@rooms.example") != nil {
+		t.Errorf("open %q, invited %+v", b.open, b.state.Invitation("club@rooms.example"))
+	}
+}

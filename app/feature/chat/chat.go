@@ -25,6 +25,7 @@ import (
 const (
 	nsOriginID = "urn:xmpp:sid:0"
 	nsDelay    = "urn:xmpp:delay"
+	nsRoomUser = "http://jabber.org/protocol/muc#user"
 	nsStyling  = "urn:xmpp:styling:0"
 )
 
@@ -63,6 +64,9 @@ func (r *reflections) receive(c feature.Client, st *feature.Stanza) {
 	room := st.Conv.Kind() == state.Groupchat
 	if room && st.Type != "groupchat" || st.Conv.Kind() == state.Private {
 		return
+	}
+	if st.From.IsBare() && st.Only(nsRoomUser, "x").Child(nsRoomUser, "invite") != nil {
+		return // what a room says with an invitation is no message of the room's
 	}
 	body, ok := feature.Text(st.Element, "body")
 	subject, _ := feature.Text(st.Element, "subject")

@@ -40,8 +40,6 @@ func unreadable(message *framing.Element, mine bool) string {
 			fallback = true
 		case local == "propose" && space == "urn:xmpp:jingle-message:0":
 			return "This was a call. Natter cannot take calls."
-		case local == "x" && space == "jabber:x:conference":
-			return "This is an invitation to a room. Natter cannot enter rooms."
 		}
 	}
 	switch {

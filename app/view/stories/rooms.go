@@ -66,3 +66,17 @@ func browsing(now time.Time) *state.State {
 	}
 	return typical(now).With(state.DirectoryRead{Directory: list})
 }
+
+func invited(now time.Time) *state.State {
+	s := typical(now)
+	for i, in := range []state.Invitation{
+		{Room: "harbour@rooms.example.org", From: grace, Reason: "The moth is on show, and there is tea"},
+		{Room: "a-room-whose-name-does-not-end-before-the-line-does@rooms.a-rather-long-domain.example", From: emmy},
+		{Room: "prizes@casino.example", From: "winner@casino.example", Reason: "You have won", Mediated: true},
+		{Room: "coins@casino.example", From: "friend@casino.example", Mediated: true},
+	} {
+		in.At = now.Add(-time.Duration(i) * hour).UnixMicro()
+		s = s.With(state.Invited{Invitation: in})
+	}
+	return s
+}

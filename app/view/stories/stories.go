@@ -88,6 +88,8 @@ var All = []Story{
 	{"room-closed", roomClosed(state.Problem{Kind: "kicked", Text: "You were removed from this room.", Advice: "You can join it again.", Detail: "Off topic"}, ""), []view.Signal{open(lounge + "/")}},
 	{"room-moved", roomClosed(state.Problem{Kind: "gone", Text: "This room has moved.", Advice: "Join it at its new address."}, "salon@rooms.example.org"), []view.Signal{open(lounge + "/")}},
 	{"room-join", joining(nil), []view.Signal{{Do: "join-room"}, {Do: "join", Text: lounge}}},
+	{"room-invited", invited, nil},
+	{"room-invitations", invited, []view.Signal{{Do: "invitations"}}},
 	{"room-browse", browsing, []view.Signal{{Do: "join-room"}}},
 	{"room-join-nick", joining(&state.Problem{Kind: "nick-taken", Text: "Somebody in this room has this nickname.", Advice: "Join under another one.", Field: "nick"}), []view.Signal{{Do: "answer-room", JID: lounge}}},
 	{"room-join-password", joining(&state.Problem{Kind: "password", Text: "This room asks for a password.", Advice: "Ask somebody who is in it.", Field: "password"}), []view.Signal{{Do: "answer-room", JID: lounge}}},
