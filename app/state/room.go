@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -245,12 +246,15 @@ type RoomEntered struct {
 }
 
 func (ev RoomEntered) apply(s *State) {
-	all := newOccupants()
+	sorted := make([]*Occupant, len(ev.Occupants))
 	for i := range ev.Occupants {
-		if o := &ev.Occupants[i]; all.Len() < mostOccupants {
-			all = all.Set(o.Nick, o)
-		}
+		sorted[i] = &ev.Occupants[i]
 	}
+	slices.SortStableFunc(sorted, func(a, b *Occupant) int { return strings.Compare(a.Nick, b.Nick) })
+	slices.Reverse(sorted) // of two with one nick the last is meant
+	sorted = slices.CompactFunc(sorted, func(a, b *Occupant) bool { return a.Nick == b.Nick })
+	slices.Reverse(sorted)
+	all := tree.Of(strings.Compare, sorted[:min(len(sorted), mostOccupants)], func(o *Occupant) string { return o.Nick })
 	s.changeRoom(ev.Room, func(r *Room) {
 		r.Nick, r.Self, r.Kept, r.Occupants = ev.Nick, ev.Self, true, all
 		r.Stay = Stay{Step: Arriving}

@@ -23,6 +23,21 @@ type node[K, V any] struct {
 // New returns an empty map whose keys are ordered by compare.
 func New[K, V any](compare func(a, b K) int) *Map[K, V] { return &Map[K, V]{compare: compare} }
 
+// Of returns a map of many values at once, which are in the order of their keys, each with another.
+func Of[K, V any](compare func(a, b K) int, values []V, key func(V) K) *Map[K, V] {
+	return &Map[K, V]{compare, of(values, key), len(values)}
+}
+
+func of[K, V any](values []V, key func(V) K) *node[K, V] {
+	if len(values) == 0 {
+		return nil
+	}
+	middle := len(values) / 2
+	n := &node[K, V]{key: key(values[middle]), value: values[middle], left: of(values[:middle], key), right: of(values[middle+1:], key)}
+	n.measure()
+	return n
+}
+
 // Len returns how many keys there are.
 func (m *Map[K, V]) Len() int { return m.n }
 

@@ -168,3 +168,16 @@ func TestDiff_CostsWhatDiffers(t *testing.T) {
 		}
 	}
 }
+
+func TestOf(t *testing.T) {
+	for n := range 70 {
+		want, values := map[int]int{}, []int{}
+		for i := range n {
+			want[2*i], values = 2*i, append(values, 2*i)
+		}
+		m := Of(cmp.Compare[int], values, func(v int) int { return v })
+		check(t, m, want)
+		want[33] = 33
+		check(t, m.Set(33, 33), want)
+	}
+}

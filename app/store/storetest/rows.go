@@ -48,6 +48,11 @@ func full() store.Batch {
 			}, Low: -9, High: 12, Last: &m},
 			coverage,
 			&state.Outgoing{ID: "1", N: 1 << 50, Since: 1_700_000_000_000_001, XML: "<b>\"&amp;\u2028 ☃</b>"},
+			&state.Room{
+				JID: "lounge@rooms.localhost", Nick: "ada ☃", Password: "tea", Self: "a1", Kept: true, Saved: true, Left: true, Label: "Tea", Subject: "Engines",
+				RoomInfo: state.RoomInfo{Name: "The Lounge", Archive: true, OccupantIDs: true, StanzaIDs: true, StableIDs: true, ShowsAddresses: true, MembersOnly: true},
+			},
+			&state.Invitation{Room: "club@rooms.localhost", From: grace, Reason: "why", Password: "tea", At: 1_700_000_000_000_000, Mediated: true},
 		),
 		Stream: &store.Stream{
 			ID: "sm", JID: ada + "/tab", H: 1<<32 - 1, Acked: 7, Order: [][2]uint64{{1, 1}, {3, 1 << 50}}, Unsent: 2,
@@ -143,7 +148,7 @@ func remove(t *testing.T, open Open) {
 	var gone []state.Row
 	for _, v := range []state.Value{
 		&state.Contact{JID: grace}, &state.Contact{JID: "nobody@localhost"}, &state.Draft{Conv: edith},
-		&state.Outgoing{ID: "1"}, fact("1", edith), fact("2", edith),
+		&state.Outgoing{ID: "1"}, &state.Room{JID: "lounge@rooms.localhost"}, &state.Invitation{Room: "club@rooms.localhost"}, fact("1", edith), fact("2", edith),
 		&state.MessageRow{Conv: grace, Message: state.Message{Key: bent().Message.Key}},
 		&state.MessageRow{Conv: edith, Message: state.Message{Key: state.Key{Time: 1}}},
 	} {

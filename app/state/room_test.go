@@ -1,0 +1,135 @@
+package state
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"testing"
+
+	"natter/app/jid"
+)
+
+const lounge = jid.JID("lounge@rooms.example")
+
+func inRoom(occupants ...Occupant) *State {
+	return signedIn().With(RoomWanted{Room: lounge}).With(RoomDescribed{lounge, RoomInfo{OccupantIDs: true}}).
+		With(RoomEntered{Room: lounge, Nick: "ada", Self: "a1", Occupants: occupants})
+}
+
+// Who says something in a room is who has the occupant-id, and only without one who has the nick then.
+func TestRoom_Author(t *testing.T) {
+	account := signedIn().Account()
+	for _, tc := range []struct {
+		name     string
+		info     RoomInfo
+		self     string
+		nick, id string
+		live     bool
+		want     Author
+	}{
+		{"by id", RoomInfo{OccupantIDs: true}, "a1", "grace", "g1", true, Author{JID: lounge + "/\x01g1", Nick: "grace"}},
+		{"ours by id, under another nick", RoomInfo{OccupantIDs: true}, "a1", "admiral", "a1", false, Author{JID: account, Mine: true, Nick: "admiral"}},
+		{"our nick, another id", RoomInfo{OccupantIDs: true}, "a1", "ada", "m1", true, Author{JID: lounge + "/\x01m1", Nick: "ada"}},
+		{"our nick, live", RoomInfo{}, "", "ada", "", true, Author{JID: account, Mine: true, Nick: "ada"}},
+		{"our nick, long ago", RoomInfo{}, "", "ada", "", false, Author{JID: lounge + "/ada", Nick: "ada"}},
+		{"an id that the room does not vouch for", RoomInfo{}, "a1", "mallory", "a1", true, Author{JID: lounge + "/mallory", Nick: "mallory"}},
+		{"the room itself", RoomInfo{OccupantIDs: true}, "a1", "", "a1", true, Author{JID: lounge}},
+	} {
+		r := &Room{JID: lounge, Nick: "ada", Self: tc.self, RoomInfo: tc.info, Stay: Stay{Step: Inside}}
+		if got := r.Author(account, tc.nick, tc.id, tc.live); got != tc.want {
+			t.Errorf("%s: %+v, want %+v", tc.name, got, tc.want)
+		}
+	}
+}
+
+// Another tab shows a room as the one does that is in it, and what differs goes over alone.
+func TestRoom_Mirrored(t *testing.T) {
+	grace, zoe := Occupant{Nick: "grace", ID: "g1", JID: "grace@localhost", Role: Moderator, Affiliation: Owner, Show: Away}, Occupant{Nick: "zoe"}
+	before := inRoom(grace, zoe)
+	mirror := New().With(tell(t, before.Changes(nil), true)).With(tell(t, before.Moments(nil), false))
+	same := func(s *State) {
+		t.Helper()
+		want, got := s.Room(lounge), mirror.Room(lounge)
+		if got == nil || want.row() != got.row() || !reflect.DeepEqual(want.Stay, got.Stay) {
+			t.Fatalf("%+v, want %+v", got, want)
+		}
+		has := map[string]Occupant{}
+		for o := range got.All {
+			has[o.Nick] = *o
+		}
+		for o := range want.All {
+			if has[o.Nick] != *o {
+				t.Errorf("%+v, want %+v", has[o.Nick], *o)
+			}
+			delete(has, o.Nick)
+		}
+		if len(has) > 0 {
+			t.Errorf("there are also %v", has)
+		}
+	}
+	same(before)
+	grace.Show = Available
+	after := before.With(OccupantChanged{lounge, grace}).With(OccupantLeft{lounge, "zoe"}).With(RoomSettled{lounge})
+	if n := len(after.Changes(before)); n > 0 {
+		t.Errorf("who is in a room is written to the disk: %d rows", n)
+	}
+	mirror = mirror.With(tell(t, after.Moments(before), false))
+	same(after)
+	closed := after.With(RoomClosed{Room: lounge, Problem: &Problem{Kind: "kicked"}, Moved: "salon@rooms.example"})
+	mirror = mirror.With(tell(t, closed.Changes(after), false)).With(tell(t, closed.Moments(after), false))
+	same(closed)
+	gone := closed.With(RoomLeft{lounge})
+	if mirror = mirror.With(tell(t, gone.Changes(closed), false)); mirror.Room(lounge) != nil {
+		t.Error("it has been left, and the other tab has it")
+	}
+}
+
+// tell passes rows on as tabs do.
+func tell(t *testing.T, rows []Row, all bool) Applied {
+	t.Helper()
+	text, err := json.Marshal(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var heard []Row
+	if err := json.Unmarshal(text, &heard); err != nil {
+		t.Fatal(err)
+	}
+	return Applied{All: all, Rows: heard}
+}
+
+// A room that was left stays left until its bookmark is gone, and then nothing of it is kept; bounds
+// hold.
+func TestRoom_Left(t *testing.T) {
+	s := inRoom().With(RoomSaved{lounge}).With(RoomLeft{lounge})
+	left := 0
+	for range s.Left {
+		left++
+	}
+	if s.Room(lounge) != nil || left != 1 {
+		t.Errorf("%+v, %d left", s.Room(lounge), left)
+	}
+	if again := s.With(RoomWanted{Room: lounge}); again.Room(lounge) == nil || again.Room(lounge).Saved {
+		t.Errorf("joined again it is %+v", again.Room(lounge))
+	}
+	if s = s.With(RoomForgotten{lounge}); s.rooms.Len() != 0 {
+		t.Error("it is kept")
+	}
+	for i := range MostRooms + 10 {
+		s = s.With(RoomWanted{Room: jid.JID(fmt.Sprintf("r%d@rooms.example", i))})
+	}
+	if s.rooms.Len() != MostRooms {
+		t.Errorf("there are %d rooms", s.rooms.Len())
+	}
+}
+
+func BenchmarkRoomEntered(b *testing.B) {
+	all := make([]Occupant, 10_000)
+	for i := range all {
+		all[i] = Occupant{Nick: fmt.Sprint("guest ", i), ID: fmt.Sprintf("%064d", i), Role: Participant, Show: Available}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		inRoom(all...)
+	}
+}
