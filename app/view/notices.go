@@ -1,7 +1,11 @@
 package view
 
 import (
+	"slices"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"natter/app/state"
 	"natter/app/text"
@@ -102,8 +106,46 @@ func (n *notices) chat(s *state.State, c *state.Chat, known bool) {
 		n.teller.Unnotify(string(s.Account()), string(c.Conv))
 	default:
 		n.unread[c.Conv] = c.Unread
-		if c.Unread > was && known && n.model.Unseen() {
+		if c.Unread > was && known && n.model.Unseen() && concerns(s, c, c.Unread-was) {
 			n.notify(s, c)
+		}
+	}
+}
+
+// mostNamed is among how many new messages of a room one is looked for that names us.
+const mostNamed = 100
+
+// concerns reports whether the last messages of a conversation are for the person: in a room only
+// those that name them.
+func concerns(s *state.State, c *state.Chat, last int) bool {
+	if c.Conv.Kind() != state.Groupchat {
+		return true
+	}
+	r := s.Room(c.Conv.JID())
+	return r != nil && slices.ContainsFunc(c.Timeline.Newest(min(last, mostNamed)), func(m *state.Message) bool {
+		_, body := m.Said()
+		return !m.Mine && names(body[:min(len(body), lineRead)], r.Nick)
+	})
+}
+
+// names reports whether a text has a nick as a word, in whatever case.
+func names(text, nick string) bool {
+	text, nick = strings.ToLower(text), strings.ToLower(nick)
+	if nick == "" {
+		return false
+	}
+	part := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || r == '_' }
+	for at := 0; ; {
+		i := strings.Index(text[at:], nick)
+		if i < 0 {
+			return false
+		}
+		from := at + i
+		at = from + len(nick)
+		before, _ := utf8.DecodeLastRuneInString(text[:from])
+		after, _ := utf8.DecodeRuneInString(text[at:])
+		if !part(before) && !part(after) {
+			return true
 		}
 	}
 }

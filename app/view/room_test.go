@@ -211,3 +211,31 @@ func TestInvitations(t *testing.T) {
 		t.Errorf("open %q, invited %+v", b.open, b.state.Invitation("club@rooms.example"))
 	}
 }
+
+// A room notifies only of what names us, by whole words.
+func TestNotices_Room(t *testing.T) {
+	for _, tc := range []struct {
+		body, nick string
+		want       bool
+	}{
+		{"Ada, come here", "ada", true}, {"@ada", "ada", true}, {"adage", "ada", false}, {"Granada", "ada", false},
+		{"granada ada", "ada", true}, {"", "ada", false}, {"anything", "", false}, {"هل أنت هنا يا محمد؟", "محمد", true}, {"ada_lovelace", "ada", false},
+	} {
+		if got := names(tc.body, tc.nick); got != tc.want {
+			t.Errorf("%q names %q: %v", tc.body, tc.nick, got)
+		}
+	}
+	b := sit(t)
+	n := &notices{model: &crowd{b, true}, teller: b, unread: map[state.ConvID]int{}, last: state.New(), told: map[state.ConvID]told{}}
+	b.notices = "text"
+	b.play(state.RoomWanted{Room: lounge}, entered())
+	n.look()
+	for i, body := range []string{"good day", "good day, Ada", "and to you"} {
+		b.heard = nil
+		b.play(state.MessageAdded{Conv: lounge + "/", Message: state.Message{ID: strconv.Itoa(i), Author: lounge + "/\x01g1", Nick: "grace", Body: body, At: noon}})
+		n.look()
+		if heard := strings.Contains(strings.Join(b.heard, "\n"), "lounge|good day, Ada"); heard != (i == 1) {
+			t.Errorf("%s: %q", body, b.heard)
+		}
+	}
+}
