@@ -305,6 +305,7 @@ func (r *message) Render() app.UI {
 	shown, more := folded(w.Body, r.Screens, w.By)
 	var meta []app.UI
 	if len(m.Versions()) > 0 {
+		class += " changed" // which is always to be seen
 		meta = append(meta, app.Button().Type("button").Class("edited").DataSet("do", string(doAbout)).DataSet("text", keyText(m.Key)).Text("edited"))
 	}
 	meta = append(meta, app.Time().DateTime(m.At.UTC().Format("2006-01-02T15:04:05Z")).Title(r.Desk.moment(m.At)).Text(r.Desk.clock(m.At)))
