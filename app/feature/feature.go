@@ -246,6 +246,15 @@ func Text(message *framing.Element, local string) (string, bool) {
 	return found.Text(), true
 }
 
+// Delayed adds to a late message when it was written (XEP-0203): the stream does not ask whether it
+// is still to leave then.
+func Delayed(st *framing.Element, at time.Time) *framing.Element {
+	if st.Child(nsDelay, "delay") != nil {
+		return st
+	}
+	return st.Add(framing.New(nsDelay, "delay").Set("stamp", at.UTC().Format("2006-01-02T15:04:05.000Z")))
+}
+
 // About begins a message to a conversation that says something about one of its messages.
 func About(c Client, conv state.ConvID, payload ...*framing.Element) *framing.Element {
 	typ := "chat"

@@ -13,7 +13,6 @@ package chat
 import (
 	"errors"
 	"strings"
-	"time"
 
 	"natter/app/feature"
 	"natter/app/jid"
@@ -24,7 +23,6 @@ import (
 
 const (
 	nsOriginID = "urn:xmpp:sid:0"
-	nsDelay    = "urn:xmpp:delay"
 	nsRoomUser = "http://jabber.org/protocol/muc#user"
 	nsStyling  = "urn:xmpp:styling:0"
 )
@@ -166,7 +164,7 @@ func write(c feature.Client, in state.SendMessage) {
 	m := ours(c, in.Conv, in.ID)
 	st := stanza(c, in.Conv, m)
 	if m.Late {
-		withDelay(st, m.At) // it leaves at an unknown time
+		feature.Delayed(st, m.At) // it leaves at an unknown time
 	}
 	send(c, st)
 }
@@ -223,15 +221,7 @@ func retry(c feature.Client, in state.RetryMessage) {
 		return
 	}
 	m := ours(c, in.Conv, in.ID)
-	send(c, withDelay(stanza(c, in.Conv, m), m.At))
-}
-
-// withDelay adds to a late message when it was written (XEP-0203).
-func withDelay(st *framing.Element, at time.Time) *framing.Element {
-	if st.Child(nsDelay, "delay") != nil {
-		return st
-	}
-	return st.Add(framing.New(nsDelay, "delay").Set("stamp", at.UTC().Format("2006-01-02T15:04:05.000Z")))
+	send(c, feature.Delayed(stanza(c, in.Conv, m), m.At))
 }
 
 // markDelivery says of a message of ours how far it has come.
@@ -282,7 +272,7 @@ func needsResend(c feature.Client, st *framing.Element) bool {
 	case waits(c, convOf(st)):
 		return false // the room will have it when we are in it again
 	case m.Late:
-		withDelay(st, m.At)
+		feature.Delayed(st, m.At)
 	case c.Now().Sub(m.At) > stream.Stale:
 		markDelivery(c, st, state.GaveUp, staleProblem)
 		return false

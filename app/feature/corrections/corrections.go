@@ -2,11 +2,13 @@
 package corrections
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
 	"natter/app/feature"
 	"natter/app/state"
+	"natter/app/stream"
 	"natter/framing"
 )
 
@@ -30,6 +32,11 @@ func New() *feature.Feature {
 				do(c, correct)
 			}
 			return ok
+		},
+		Lost: func(c feature.Client, st *framing.Element, err error) {
+			if errors.Is(err, stream.ErrStale) && st.Child(NS, "replace") != nil {
+				_ = c.Send(feature.Delayed(st, c.Now())) // it is worth as much as ever
+			}
 		},
 		Retry: func(_ feature.Client, st *framing.Element) bool {
 			return st.Child(NS, "replace") != nil // whoever has it knows it by its id
@@ -65,5 +72,8 @@ func do(c feature.Client, in state.Correct) {
 	st.Children = slices.DeleteFunc(st.Children, func(n framing.Node) bool {
 		return n.Element != nil && slices.Contains(asking, n.Element.Name)
 	})
+	if c.State().Connection.Phase != state.Online {
+		feature.Delayed(st, in.At)
+	}
 	_ = c.Send(st)
 }

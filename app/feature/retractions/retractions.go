@@ -2,11 +2,13 @@
 package retractions
 
 import (
+	"errors"
 	"strings"
 
 	"natter/app/feature"
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/stream"
 	"natter/framing"
 )
 
@@ -46,6 +48,11 @@ func New() *feature.Feature {
 				do(c, retract)
 			}
 			return ok
+		},
+		Lost: func(c feature.Client, st *framing.Element, err error) {
+			if errors.Is(err, stream.ErrStale) && st.Child(NS, "retract") != nil {
+				_ = c.Send(feature.Delayed(st, c.Now())) // it is worth as much as ever
+			}
 		},
 		Retry: func(_ feature.Client, st *framing.Element) bool { return st.Child(NS, "retract") != nil },
 	}
@@ -110,9 +117,13 @@ func do(c feature.Client, in state.Retract) {
 		return
 	}
 	feature.Emit(c, state.Shown(in, c.State()))
-	_ = c.Send(feature.About(c, in.Of.Conv,
+	st := feature.About(c, in.Of.Conv,
 		framing.New(NS, "retract").Set("id", in.Of.ID),
 		framing.New(nsFallback, "fallback").Set("for", NS),
 		framing.New(framing.NSClient, "body").AddText(fallback),
-		framing.New(nsHints, "store")))
+		framing.New(nsHints, "store"))
+	if c.State().Connection.Phase != state.Online {
+		feature.Delayed(st, in.At)
+	}
+	_ = c.Send(st)
 }
