@@ -261,8 +261,12 @@ func About(c Client, conv state.ConvID, payload ...*framing.Element) *framing.El
 	if conv.Kind() == state.Groupchat {
 		typ = "groupchat"
 	}
-	return framing.New(framing.NSClient, "message").
+	st := framing.New(framing.NSClient, "message").
 		Set("type", typ).Set("to", conv.JID().String()).Set("id", c.NewID()).Add(payload...)
+	if conv.Kind() == state.Private {
+		st.Add(framing.New(nsRoomUser, "x")) // XEP-0045 §7.5
+	}
+	return st
 }
 
 func clone[S ~string](s S) S { return S(strings.Clone(string(s))) }

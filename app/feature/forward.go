@@ -9,6 +9,8 @@ import (
 const (
 	nsForward = "urn:xmpp:forward:0"
 	nsDelay   = "urn:xmpp:delay"
+
+	nsRoomUser = "http://jabber.org/protocol/muc#user"
 )
 
 // Forwarded returns the message inside wrapper's only <forwarded/> (XEP-0297) and the time
