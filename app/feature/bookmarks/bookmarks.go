@@ -5,10 +5,14 @@
 // published or retracted is entered or left here. What a server has no private nodes for stays on
 // this device: bookmarks are never published where others could read them (XEP-0223 §5,
 // CVE-2018-6591).
+//
+// A page that has resumed the stream of another one asks only when there is something to say or to
+// hear: the other page has seen what was published before.
 package bookmarks
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"natter/app/feature"
@@ -43,22 +47,22 @@ func New() *feature.Feature {
 			*b = bookmarks{}
 			b.load(c)
 		},
-		Resumed: func(c feature.Client, _ bool) {
-			if b.items == nil {
-				b.load(c)
-			}
-		},
 		Observe: b.observe,
 	}
 }
 
 type bookmarks struct {
+	asked   bool                         // what is published is on its way
 	items   map[jid.JID]*framing.Element // what is published, by room; nil until that is known
 	private bool                         // the server keeps what is published from others
 }
 
 // load asks what is published, and whether anything may be.
 func (b *bookmarks) load(c feature.Client) {
+	if b.asked {
+		return
+	}
+	b.asked = true
 	me := string(c.State().Account())
 	info := framing.New(framing.NSClient, "iq").Set("type", "get").Set("to", me).Add(framing.New(nsInfo, "query"))
 	c.Request(info, func(reply *framing.Element, err error) {
@@ -69,6 +73,7 @@ func (b *bookmarks) load(c feature.Client) {
 	get := framing.New(framing.NSClient, "iq").Set("type", "get").
 		Add(framing.New(nsPubSub, "pubsub").Add(framing.New(nsPubSub, "items").Set("node", NS)))
 	c.Request(get, func(reply *framing.Element, err error) {
+		b.asked = false
 		var refused *framing.StanzaError
 		switch {
 		case err == nil:
@@ -110,7 +115,11 @@ func (b *bookmarks) loaded(c feature.Client, items *framing.Element) {
 // anybody else it would make us enter rooms (CVE-2023-28686).
 func (b *bookmarks) event(c feature.Client, st *feature.Stanza) {
 	items := st.Only(nsEvent, "event").Child(nsEvent, "items")
-	if st.From != c.State().Account() || st.Source != feature.Live || st.Type == "error" || items.Attr("node") != NS || b.items == nil {
+	if st.From != c.State().Account() || st.Source != feature.Live || st.Type == "error" || items.Attr("node") != NS {
+		return
+	}
+	if b.items == nil {
+		b.load(c)
 		return
 	}
 	for _, item := range items.Elements() {
@@ -170,12 +179,15 @@ func (b *bookmarks) gone(c feature.Client, room jid.JID) {
 func (b *bookmarks) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
 	case state.RoomEntered:
-		if r := c.State().Room(ev.Room); !r.Saved {
+		if r := c.State().Room(ev.Room); r != nil && !r.Saved {
 			b.publish(c, r)
 		}
 	case state.NickChanged:
 		b.publish(c, c.State().Room(ev.Room))
 	case state.RoomLeft:
+		if b.items == nil && slices.Contains(slices.Collect(c.State().Left), ev.Room) {
+			b.load(c)
+		}
 		if joins(b.items[ev.Room]) { // else another client has said so
 			b.retract(c, ev.Room)
 		}
@@ -184,6 +196,9 @@ func (b *bookmarks) observe(c feature.Client, ev state.Event) {
 
 // publish publishes that a room is to be entered, with all that other clients have said of it.
 func (b *bookmarks) publish(c feature.Client, r *state.Room) {
+	if b.items == nil {
+		b.load(c) // and what is not published is then
+	}
 	if b.items == nil || !b.private || r == nil || !r.Kept {
 		return
 	}
