@@ -193,7 +193,7 @@ func TestM07_ResumedByThePeer(t *testing.T) {
 			c.Open(xmpptest.Mechanisms(mechanism))
 			c.Authenticate(mechanism, "ada", password)
 			c.Open(xmpptest.BoundFeatures)
-			if e := c.Resume(string(me)+"/peer", 4); e.Attr("previd") != "sm-0" {
+			if e := c.Resume(string(me)+"/peer", 6); e.Attr("previd") != "sm-0" {
 				t.Errorf("previd is %q", e.Attr("previd"))
 			}
 			for {
