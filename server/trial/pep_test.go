@@ -46,7 +46,8 @@ func publish(node, id, payload, options string) string {
 	return pubsub(`<publish node='` + node + `'><item id='` + id + `'>` + payload + `</item></publish>` + options)
 }
 
-// interested is a client online that says that it wants to hear of a node.
+// interested is a client online that says that it wants to hear of a node. The server has
+// heard it when the client's next all returns.
 func (f *fixture) interested(t *testing.T, user, resource, node string) *client {
 	t.Helper()
 	c := f.online(t, user, resource)
@@ -81,7 +82,9 @@ func TestBookmarks(t *testing.T) {
 	f := demo(t)
 	ada, other := f.interested(t, "ada", "a", nsBookmarks), f.interested(t, "ada", "b", nsBookmarks)
 	grace := f.interested(t, "grace", "g", nsBookmarks)
-	ada.all()
+	for _, c := range []*client{ada, other, grace} {
+		c.all()
+	}
 	items := pubsub(`<items node='urn:xmpp:bookmarks:1'/>`)
 	if e := ada.answer("get", "", items); ids(e) != lounge || !has(e, "autojoin='true'") {
 		t.Error(e)
@@ -128,6 +131,7 @@ func TestPEP(t *testing.T) {
 	t.Run("contacts hear of it, now and when they come", func(t *testing.T) {
 		f := demo(t)
 		ada, grace := f.interested(t, "ada", "a", "urn:tune"), f.interested(t, "grace", "g", "urn:tune")
+		grace.all()
 		ada.answer("set", "", publish("urn:tune", "1", payload, access("presence")))
 		want := []string{"ada@localhost urn:tune item 1"}
 		if got := events(grace.all()); !slices.Equal(got, want) {
@@ -148,6 +152,7 @@ func TestPEP(t *testing.T) {
 		f := demo(t)
 		f.account(t, "bob")
 		ada, bob := f.online(t, "ada", "a"), f.interested(t, "bob", "b", "urn:tune")
+		bob.all()
 		ada.answer("set", "", publish("urn:tune", "1", payload, access("presence")))
 		if got := events(bob.all()); got != nil {
 			t.Errorf("got %q", got)

@@ -416,6 +416,7 @@ func TestConference(t *testing.T) {
 		{"after nothing", "rooms.localhost", items(rsm("<after>x</after>")), "<item-not-found"},
 		{"occupants are for occupants", lounge, items(""), "<query xmlns='http://jabber.org/protocol/disco#items'/>"},
 		{"nothing else", "rooms.localhost", `<x xmlns='urn:x'/>`, "<service-unavailable"},
+		{"self-ping in a room that is gone", "none@rooms.localhost/ada", `<ping xmlns='urn:xmpp:ping'/>`, "<not-acceptable"},
 		{"self-ping from outside", lounge + "/ada", `<ping xmlns='urn:xmpp:ping'/>`, "<not-acceptable"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

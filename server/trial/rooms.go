@@ -106,6 +106,9 @@ func (s *Server) roomIQ(r *room, iq *framing.Element, to jid.JID) {
 		return
 	case to == s.conference:
 		known = ofService
+	case r == nil && !to.IsBare():
+		s.refuse(iq, "not-acceptable") // item-not-found would say that one is in the room, XEP-0410 §3.2
+		return
 	case r == nil:
 		s.refuse(iq, "item-not-found")
 		return
