@@ -58,7 +58,11 @@ func TestKeyboardOnly(t *testing.T) {
 
 	t.Log("Alt and the arrows step through the list")
 	p.chord(input.ArrowDown, input.AltLeft)
+	p.find("log", "Lounge")
+	p.chord(input.ArrowDown, input.AltLeft)
 	p.find("log", "Grace")
+	p.chord(input.ArrowUp, input.AltLeft)
+	p.find("log", "Lounge")
 	p.chord(input.ArrowUp, input.AltLeft)
 	p.find("log", "Echo")
 
@@ -66,6 +70,8 @@ func TestKeyboardOnly(t *testing.T) {
 	p.keys(input.Escape)
 	p.gone("log", "")
 	focused("Echo")
+	p.keys(input.ArrowDown)
+	focused("Lounge")
 	p.keys(input.ArrowDown)
 	focused("Grace")
 	p.keys(input.Enter)
