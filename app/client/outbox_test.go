@@ -65,7 +65,8 @@ func TestOutbox_EachMessageIsWrittenOnce(t *testing.T) {
 			t.Errorf("%s was written %d times", id, times)
 		}
 	}
-	if first, largest := sizes[0], slices.Max(sizes); largest > first+20 {
+	// Its numbers get longer, and an answer of the server may be awaited; a message is longer than that.
+	if first, largest := sizes[0], slices.Max(sizes); largest > first+60 {
 		t.Errorf("the row of the stream had %d bytes and has %d", first, largest)
 	}
 }
