@@ -81,7 +81,7 @@ func buildWith(t *testing.T, name string, number, quiet int) string {
 	t.Helper()
 	dir := t.TempDir()
 	source, out := filepath.Join(dir, "web"), filepath.Join(dir, "out")
-	for _, pattern := range []string{"*.js", "*.css", "*.html", "*.webmanifest", "icons/*"} {
+	for _, pattern := range []string{"*.js", "*.css", "*.html", "*.webmanifest", "icons/*", "emoji/*.txt"} {
 		names, err := filepath.Glob(filepath.Join("../../../web", pattern))
 		if err != nil || len(names) == 0 {
 			t.Fatal(pattern, err)
