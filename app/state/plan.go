@@ -361,8 +361,11 @@ func (p *Plan) last(s *State, page Page) []Event {
 func (p *Plan) before(s *State, k Ask, page Page) []Event {
 	gap := &p.now
 	if byTime := p.cursor != "" || !k.End.IsZero(); byTime && !page.Complete && !page.Results[0].At.Before(gap.Before.At) {
+		adjoins := p.cursor != ""
 		p.cursor = page.Results[0].ID
-		return p.deliver(s, page, true, false)
+		events := p.deliver(s, page, true, adjoins)
+		p.begins(page)
+		return events
 	}
 	p.cursor = ""
 	read := reading(page.Results, page.owners(nil))
@@ -486,6 +489,16 @@ func (p *Plan) add(s *State, page Page, read Reading, older bool) []Event {
 	return append(p.deliver(s, page, older, true), ArchiveRead{p.Part, read})
 }
 
+// begins notes where a page begins: the next one that is read backwards comes right before it.
+// What we write has its place before any archive has it.
+func (p *Plan) begins(page Page) {
+	for id, messages := range page.Messages {
+		if i := slices.IndexFunc(messages, func(m Message) bool { return !m.Mine }); i >= 0 {
+			p.heads[id] = messages[i].ArchiveID
+		}
+	}
+}
+
 // deliver puts a page into the conversations. Only of one that is whole it is known
 // where it stands among what is here.
 func (p *Plan) deliver(s *State, page Page, older, whole bool) (events []Event) {
@@ -514,9 +527,6 @@ func (p *Plan) deliver(s *State, page Page, older, whole bool) (events []Event) 
 			ev.Apart = p.step == newest || p.step == review && ev.After == ""
 		}
 		for i := range messages {
-			if m := &messages[len(messages)-1-i]; whole && !m.Mine { // what we write has its place before any archive has it
-				p.heads[id] = m.ArchiveID
-			}
 			if m := &messages[i]; !older && !m.Mine {
 				p.ends[id] = m.ArchiveID
 			}
@@ -525,6 +535,9 @@ func (p *Plan) deliver(s *State, page Page, older, whole bool) (events []Event) 
 	}
 	if news {
 		p.news++
+	}
+	if whole {
+		p.begins(page)
 	}
 	return events
 }

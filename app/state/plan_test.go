@@ -378,6 +378,30 @@ func TestReview_OfVeryMany(t *testing.T) {
 	}
 }
 
+// A burst is read backwards, by time first: however many share a second, and wherever a page ends
+// in it, their order is the archive's.
+func TestFill_ManyInOneSecond(t *testing.T) {
+	for burst := 3; burst < 120; burst++ {
+		m := newMam(1)
+		for i := range 300 {
+			id := fmt.Sprintf("a%06d", i)
+			m.filed = append(m.filed, Message{ID: "a message, " + id, ArchiveID: id, Author: mia, At: noon.Add(time.Duration((i+7)/burst) * time.Second), Body: id})
+		}
+		m.now = noon.Add(time.Hour)
+		over := m.catchUp(t, true)
+		for gaps := m.s.Gaps(mia); over && len(gaps) > 0; gaps = m.s.Gaps(mia) {
+			over = m.carry(t, NewFill(m.s, mia, gaps[len(gaps)-1].After.ID, 1), true)
+		}
+		var bodies []string
+		for said := range m.s.Chat(mia).Timeline.All {
+			bodies = append(bodies, said.Body)
+		}
+		if len(bodies) != len(m.filed) || !slices.IsSorted(bodies) {
+			t.Errorf("%d in a second: %d are there, in order: %v", burst, len(bodies), slices.IsSorted(bodies))
+		}
+	}
+}
+
 // What a build has read that understood less is read once more.
 func TestCoverageOfAnOlderGeneration(t *testing.T) {
 	m := newMam(1)
