@@ -398,7 +398,7 @@ func (p *person) in() {
 	p.find("navigation", "Conversations")
 	p.find("status", "Connected…")
 	if p.lounge {
-		p.find("button", "Lounge,…")
+		p.until(`() => e2e.all("button", "Lounge,…").some((row) => row.textContent.includes(": "))`)
 	}
 }
 

@@ -99,6 +99,8 @@ func enter(t *testing.T, account jid.JID, endpoint string, room jid.JID) *occupa
 			Crypto: sasl.Standard{},
 			Pins:   noPins{},
 			NewID:  rand.Text,
+
+			StepTimeout: patience, // a machine that is busy is not what this is about
 		},
 		Features: func() []*feature.Feature {
 			return []*feature.Feature{roster.New(), chat.New(), presence.New(), rooms.New(), archive.New(), listener}
