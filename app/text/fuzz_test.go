@@ -54,7 +54,7 @@ func FuzzParse(f *testing.F) {
 	signs := strings.NewReplacer(">", "", "`", "", "\n", "", " ", "")
 	f.Fuzz(func(t *testing.T, body string, size uint8) {
 		if !utf8.ValidString(body) {
-			t.Skip() // XML has none of these
+			return // XML has none of these
 		}
 		var all strings.Builder
 		var walk func([]Block)
