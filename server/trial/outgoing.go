@@ -50,7 +50,7 @@ func (s *Server) abroad(st *framing.Element) {
 	case s.o.Others == nil:
 		s.giveBack(st, &undelivered{"remote-server-not-found", "this server reaches no others"})
 		return
-	case r == nil && (s.closing || len(s.outgoing) >= s.lim.Servers):
+	case r == nil && (s.ctx.Err() != nil || len(s.outgoing) >= s.lim.Servers):
 		s.giveBack(st, &undelivered{"resource-constraint", "this server has streams to too many others"})
 		return
 	case r == nil:
@@ -96,7 +96,7 @@ func (r *outgoing) over(established bool, err error) (again bool) {
 		back = r.batch // as far as is known
 	}
 	r.batch, r.conn, r.ended, r.replies = nil, nil, false, 0
-	again = established && len(r.waiting) > 0 && !r.s.closing
+	again = established && len(r.waiting) > 0 && r.s.ctx.Err() == nil
 	if !again {
 		back, r.waiting = append(back, r.waiting...), nil
 		delete(r.s.outgoing, r.domain)
@@ -189,7 +189,8 @@ func (r *outgoing) stream() (established bool, err error) {
 	}
 }
 
-// take returns what can be written now, and whether the stream ends after that.
+// take returns what can be written now, and whether the stream ends after that: not yet while a
+// server that shuts down still has people, whose leaving is to be told.
 func (r *outgoing) take() (batch []*framing.Element, ending bool) {
 	for len(r.waiting) > 0 && !r.ended && (r.sm == nil || r.sm.sent(r.waiting[0])) {
 		batch = append(batch, r.waiting[0])
@@ -202,7 +203,7 @@ func (r *outgoing) take() (batch []*framing.Element, ending bool) {
 		r.sm.asked, r.marked = true, r.sm.out
 		batch = append(batch, smElement("r"))
 	}
-	return batch, r.ended || r.s.closing && len(r.waiting) == 0
+	return batch, r.ended || r.s.ctx.Err() != nil && len(r.waiting) == 0
 }
 
 // listen reads what the other server says on a stream on which it has nothing to say but
