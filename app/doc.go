@@ -121,7 +121,8 @@
 // delivery and what an index needs.
 //
 // What is said about a message is a fact (state/fact.go): that it was received, read, sent back,
-// what others react with, what its author wants it to say, that it was taken back, what it answers.
+// what others react with, what its author wants it to say, that it was taken back, what it answers,
+// that something which we have said about it has not got through.
 // A feature emits it with the message's author and id, and Message.With says what it changes, and
 // whether that is for them to say. If the message is in memory it knows it at once. Else the
 // fact waits: the store puts it into the row of the message, with which it comes into memory, or

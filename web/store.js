@@ -270,8 +270,12 @@ window.natterStore = (() => {
   // state.Message.Gone and state.MessageRow.Whole of Go.
   const takes = ({ kind, by }, author) => (kind === "retracted" && by === author) || kind === "moderated";
 
+  // refused is state.Facts.refused of Go.
+  const refused = (facts, { stanza }) => stanza && facts.some((f) => f.kind === "refused" && f.stanza === stanza);
+
   function said({ author, subject, body, notice, facts = [], waiting = [] }) {
-    const all = [...facts, ...waiting];
+    const every = [...facts, ...waiting];
+    const all = every.filter((f) => f.kind === "refused" || !refused(every, f));
     if (all.some((f) => takes(f, author))) return "";
     const [last] = all
       .filter(({ kind, by }) => kind === "corrected" && by === author && !notice)
@@ -378,11 +382,11 @@ window.natterStore = (() => {
   function attached({ waiting = [], facts, ...row }, fact) {
     row.waiting = limited([...waiting, fact], fact);
     if (facts) row.facts = facts;
-    if (takes(fact, row.author)) {
+    if (takes(fact, row.author) && !refused([...row.waiting, ...(facts || [])], fact)) {
       row.body = "";
       delete row.subject;
       for (const list of ["waiting", "facts"])
-        if (row[list]) row[list] = row[list].filter(({ kind }) => kind !== "corrected");
+        if (row[list]) row[list] = row[list].filter(({ kind }) => kind !== "corrected" && kind !== "refused");
     }
     return row;
   }

@@ -39,3 +39,48 @@ var refusals = map[string]string{
 	"remote-server-timeout":   "The other server does not answer. Try again later.",
 	"resource-constraint":     "Your contact list is full, or the server is busy.",
 }
+
+// Bounced returns a sentence that says why a message of ours was sent back (RFC 6121 §8.5).
+func Bounced(st *Stanza) string {
+	if why, known := bounces[framing.ReadStanzaError(st.Element).Condition]; known {
+		return why
+	}
+	return "It could not be delivered."
+}
+
+// bounces has the stanza errors (RFC 6120 §8.3.3) that help a person.
+var bounces = map[string]string{
+	"item-not-found":          "There is nobody at this address.",
+	"gone":                    "This address no longer exists.",
+	"remote-server-not-found": "The other server could not be found.",
+	"remote-server-timeout":   "The other server does not answer.",
+	"service-unavailable":     "The other side does not accept messages right now.",
+	"recipient-unavailable":   "The other side is not there.",
+	"forbidden":               "You are not allowed to write to this address.",
+	"not-allowed":             "You are not allowed to write to this address.",
+	"not-authorized":          "You are not allowed to write to this address.",
+	"not-acceptable":          "The other side does not accept this message.",
+	"policy-violation":        "The server refused this message.",
+	"resource-constraint":     "The other side's mailbox is full, or its server is busy.",
+	"jid-malformed":           "This is not a valid address.",
+}
+
+// Stale is the sentence for a message that was not sent while it was new.
+const Stale = "Not sent: the connection was lost, and that was a while ago."
+
+// Unsent returns a sentence that says why a message has not left.
+func Unsent(err error) string {
+	var tooLarge *stream.TooLargeError
+	var refused *framing.StreamError
+	switch {
+	case errors.As(err, &tooLarge):
+		return "It is too long for this server. Try to send it in parts."
+	case errors.As(err, &refused):
+		return "The server ended the connection over this message, twice. It is not sent again by itself."
+	case errors.Is(err, stream.ErrStale):
+		return Stale
+	case errors.Is(err, ErrUnknown):
+		return "The connection was lost, and the server does not say whether this has arrived."
+	}
+	return "There is no connection."
+}

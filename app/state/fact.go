@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"natter/app/jid"
 	"natter/app/state/tree"
@@ -26,6 +27,7 @@ const (
 	Retracted FactKind = "retracted" // its author has taken it back (XEP-0424)
 	Moderated FactKind = "moderated" // its room has taken it away (XEP-0425); Text says why
 	Replies   FactKind = "replies"   // it replies to another one; Text: the Reference of that (XEP-0461)
+	Refused   FactKind = "refused"   // what we said about it in the stanza Stanza has not got through; Text: see Refusal
 )
 
 // folded are the kinds that Message has fields for. All others stay with it as they are, also
@@ -39,7 +41,8 @@ type Fact struct {
 	At   int64    `json:"at"` // when, in µs since 1970
 	Text string   `json:"text,omitempty"`
 	Nick string   `json:"nick,omitempty"` // Author.Nick of who says it
-	// Stanza is the id of the stanza that said it, by which a Corrected is known that comes again.
+	// Stanza is the id of the stanza that said it, by which a Corrected is known that comes again,
+	// and what was Refused.
 	Stanza string `json:"stanza,omitempty"`
 }
 
@@ -162,8 +165,18 @@ func (m *Message) With(f Fact) *Message {
 			next.Facts = m.Facts.with(f)
 		}
 	case f.Kind == Retracted || f.Kind == Moderated:
-		if takes(f, m.Author) {
-			next.Subject, next.Body, next.Facts = "", "", m.Facts.without(Corrected).with(f)
+		if takes(f, m.Author) && !m.Facts.refused(f.Stanza) {
+			next.Subject, next.Body, next.Facts = "", "", m.Facts.without(Corrected, Refused).with(f)
+		}
+	case f.Kind == Refused && m.Mine != (f.By == m.Author): // it is for us to say
+	case f.Kind == Refused:
+		r, _ := f.refusal()
+		switch gone, is := m.Gone(); {
+		case is && (r.Kind != Retracted || gone.Stanza != f.Stanza):
+		case is && r.Text != "":
+			next.Body, next.Facts = r.Text, m.Facts.without(Retracted).with(f)
+		default:
+			next.Facts = m.Facts.with(f)
 		}
 	case f.Kind == Replies && f.By != m.Author:
 	case !slices.Contains(folded, f.Kind):
@@ -194,7 +207,7 @@ func (m *Message) Gone() (f Fact, gone bool) {
 // Versions are what the message has said instead of its Subject and Body, the last one last.
 func (m *Message) Versions() (all []Fact) {
 	for f := range m.Facts.all {
-		if f.Kind == Corrected && f.By == m.Author {
+		if f.Kind == Corrected && f.By == m.Author && !m.Facts.refused(f.Stanza) {
 			all = append(all, f)
 		}
 	}
@@ -207,6 +220,47 @@ func (m *Message) Said() (subject, body string) {
 		return "", v[len(v)-1].Text
 	}
 	return m.Subject, m.Body
+}
+
+// Refusal is that something that the person said about a message has not got through.
+type Refusal struct {
+	Stanza string
+	Kind   FactKind // Reacted, Corrected or Retracted
+	Why    string   // one sentence
+	// Text is what was to be tried again: the emoji, the correction; of a Retracted it is what the
+	// message says again, "" if that is no longer known.
+	Text string
+}
+
+// Fact is the refusal as a fact.
+func (r Refusal) Fact(by jid.JID, at time.Time) Fact {
+	return Fact{Kind: Refused, By: by, At: at.UnixMicro(), Text: string(r.Kind) + "\n" + r.Why + "\n" + r.Text, Stanza: r.Stanza}
+}
+
+// refusal reads it back; ok is false once the person has let it be.
+func (f Fact) refusal() (r Refusal, ok bool) {
+	kind, rest, ok := strings.Cut(f.Text, "\n")
+	why, text, _ := strings.Cut(rest, "\n")
+	return Refusal{f.Stanza, FactKind(kind), why, text}, ok
+}
+
+// Refusal returns the last thing that the person said about the message and that has not got
+// through, unless they have let it be, or have said the like since.
+func (m *Message) Refusal() (last Refusal, ok bool) {
+	var at int64
+	for f := range m.Facts.all {
+		if f.Kind != Refused || ok && f.At < at {
+			continue
+		}
+		r, open := f.refusal()
+		for o := range m.Facts.all {
+			open = open && !(o.Kind == r.Kind && o.By == f.By && o.At > f.At)
+		}
+		if open {
+			last, at, ok = r, f.At, true
+		}
+	}
+	return last, ok
 }
 
 // Reaction is an emoji, and who has reacted with it to a message.
@@ -274,10 +328,20 @@ func (fs *Facts) all(yield func(Fact) bool) {
 	}
 }
 
-func (fs *Facts) without(kind FactKind) *Facts {
+// refused reports whether the stanza with this id has not got through.
+func (fs *Facts) refused(stanza string) bool {
+	for f := range fs.all {
+		if f.Kind == Refused && f.Stanza == stanza && stanza != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (fs *Facts) without(kinds ...FactKind) *Facts {
 	next := Facts{}
 	for f := range fs.all {
-		if f.Kind != kind {
+		if !slices.Contains(kinds, f.Kind) {
 			next = append(next, f)
 		}
 	}
@@ -290,7 +354,13 @@ func (fs *Facts) with(f Fact) *Facts {
 		next = slices.Clone(*fs)
 	}
 	at := slices.IndexFunc(next, func(o Fact) bool {
-		return o.Kind == f.Kind && o.By == f.By && (f.Kind != Corrected || o.Stanza == f.Stanza && o.Text == f.Text)
+		switch {
+		case o.Kind != f.Kind || o.By != f.By:
+			return false
+		case f.Kind == Refused:
+			return o.Stanza == f.Stanza
+		}
+		return f.Kind != Corrected || o.Stanza == f.Stanza && o.Text == f.Text
 	})
 	switch {
 	case at < 0:
@@ -305,7 +375,7 @@ func (fs *Facts) with(f Fact) *Facts {
 	slices.SortFunc(next, func(a, b Fact) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.By, b.By), cmp.Compare(a.At, b.At), cmp.Compare(a.Text, b.Text))
 	})
-	if f.Kind == Corrected {
+	if f.Kind == Corrected || f.Kind == Refused {
 		next = next.limit(mostVersions, func(o Fact) bool { return o.Kind == f.Kind && o.By == f.By })
 	}
 	next = next.limit(mostFacts, func(Fact) bool { return true })
@@ -338,11 +408,11 @@ func (fs Facts) And(f Fact) Facts {
 // on the disk until then.
 func (m *MessageRow) Attach(f Fact) {
 	m.Waiting = m.Waiting.And(f)
-	if takes(f, m.Author) {
+	if takes(f, m.Author) && !m.Facts.refused(f.Stanza) && !m.Waiting.refused(f.Stanza) {
 		m.Subject, m.Body = "", ""
-		m.Waiting = *(&m.Waiting).without(Corrected)
+		m.Waiting = *(&m.Waiting).without(Corrected, Refused)
 		if m.Facts != nil {
-			m.Facts = m.Facts.without(Corrected)
+			m.Facts = m.Facts.without(Corrected, Refused)
 		}
 	}
 }

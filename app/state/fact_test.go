@@ -113,6 +113,15 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 			say(Retracted, author, 8, "")
 		}
 	}
+	refuse := func(id string, kind FactKind, stanza, text string) { // what we said of m1, m4 and m7 has not got through
+		facts = append(facts, Filed{Target: Target{grace, ada, id}, Fact: Refusal{stanza, kind, "why", text}.Fact(ada, noon)})
+	}
+	for _, id := range []string{"m1", "m7"} {
+		facts = append(facts, Filed{Target: Target{grace, ada, id}, Fact: Fact{Kind: Corrected, By: ada, At: 3, Text: "edited", Stanza: "c" + id}})
+		refuse(id, Corrected, "c"+id, "edited")
+	}
+	facts = append(facts, Filed{Target: Target{grace, ada, "m4"}, Fact: Fact{Kind: Retracted, By: ada, At: 4, Stanza: "r4"}})
+	refuse("m4", Retracted, "r4", "words")
 	facts = append(facts, about("m4", ReadMark), about("m2", ReadMark), about("m7", ReadMark))
 	for _, f := range slices.Clone(facts) { // and what is forged
 		f.Conv, f.By, f.Text = "mallory@localhost", "mallory@localhost", "forged"
@@ -171,6 +180,8 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 		c := s.Chat(grace)
 		for _, m := range c.Timeline.Newest(100) {
 			fmt.Fprint(&picture, m.ID, m.Words(), m.Reactions(), m.Delivery, m.Problem, m.Bounced, m.Asks, c.Seen(m))
+			refusal, _ := m.Refusal()
+			fmt.Fprint(&picture, refusal)
 			if m.Facts != nil {
 				said := slices.Clone(*m.Facts)
 				slices.SortFunc(said, func(a, b Fact) int { return strings.Compare(string(a.By), string(b.By)) })
@@ -206,7 +217,7 @@ func TestSec10_FactsOfThoseWhoMaySayThem(t *testing.T) {
 	s := signedIn().
 		With(MessageAdded{Conv: grace, Message: mine("1", "ours", 0)}).
 		With(MessageAdded{Conv: grace, Message: from("1", "hers", time.Second)})
-	for _, kind := range []FactKind{Acked, GaveUp, Bounced, Receipt, Markable, ReadMark, Reacted, Corrected, Retracted, Moderated, Replies} {
+	for _, kind := range []FactKind{Acked, GaveUp, Bounced, Receipt, Markable, ReadMark, Reacted, Corrected, Retracted, Moderated, Replies, Refused} {
 		for _, author := range []jid.JID{ada, grace} {
 			for _, by := range []jid.JID{ada, grace, "mallory@localhost"} {
 				honest := map[string]bool{
@@ -214,7 +225,7 @@ func TestSec10_FactsOfThoseWhoMaySayThem(t *testing.T) {
 					"markable ada ada": true, "markable grace grace": true, "displayed ada grace": true, "displayed grace ada": true,
 					"reacted ada ada": true, "reacted ada grace": true, "reacted grace ada": true, "reacted grace grace": true,
 					"corrected ada ada": true, "corrected grace grace": true, "retracted ada ada": true, "retracted grace grace": true,
-					"replies ada ada": true, "replies grace grace": true,
+					"refused ada ada": true, "refused grace ada": true, "replies ada ada": true, "replies grace grace": true,
 				}[fmt.Sprint(kind, " ", author.Local(), " ", by.Local())]
 				for _, conv := range []ConvID{grace, "mallory@localhost"} {
 					next := s.With(Filed{Target: Target{conv, author, "1"}, Fact: Fact{Kind: kind, By: by, Text: "why"}})
@@ -329,5 +340,49 @@ func TestDraft_WhatItIsToBe(t *testing.T) {
 		if c := after.Chat(grace); c.Aim != (Aim{}) || !slices.ContainsFunc(gone, func(r Row) bool { d, ok := r.Value.(*Draft); return ok && r.Gone && d.Conv == grace }) {
 			t.Errorf("after %T it is %+v, %+v", in, c.Aim, gone)
 		}
+	}
+}
+
+// What the person said about a message and has not got through is put back, however often the archive
+// tells of it, until they say the like again; the message says so until then.
+func TestRefused_PutsThingsBack(t *testing.T) {
+	s := signedIn().With(MessageAdded{Conv: grace, Message: mine("m1", "first", 0)})
+	say := func(f Fact) { s = s.With(Filed{Target: Target{grace, ada, "m1"}, Fact: f}) }
+	now := func() *Message { return s.Chat(grace).Timeline.Last() }
+	refusal := func() string { r, ok := now().Refusal(); return fmt.Sprint(r, ok) }
+
+	edit := Fact{Kind: Corrected, By: ada, At: 1, Text: "second", Stanza: "c1"}
+	say(edit)
+	say(Refusal{"c1", Corrected, "why", "second"}.Fact(ada, time.UnixMicro(2)))
+	say(edit)
+	if now().Words() != "first" || len(now().Versions()) != 0 || refusal() != "{c1 corrected why second} true" {
+		t.Errorf("it says %q, %s", now().Words(), refusal())
+	}
+	say(Fact{Kind: Corrected, By: ada, At: 3, Text: "second", Stanza: "c2"})
+	if now().Words() != "second" || refusal() != "{   } false" {
+		t.Errorf("then it says %q, %s", now().Words(), refusal())
+	}
+
+	take := Fact{Kind: Retracted, By: ada, At: 4, Stanza: "r1"}
+	say(take)
+	say(Refusal{"r1", Retracted, "why", "second"}.Fact(ada, time.UnixMicro(5)))
+	say(take)
+	if _, gone := now().Gone(); gone || now().Words() != "second" || refusal() != "{r1 retracted why second} true" {
+		t.Errorf("left is %q, %s", now().Words(), refusal())
+	}
+	for _, ev := range Shown(LetBe{Of: Target{grace, ada, "m1"}, Stanza: "r1", At: time.UnixMicro(6)}, s) {
+		s = s.With(ev)
+	}
+	if _, gone := now().Gone(); gone || refusal() != "{   } false" {
+		t.Errorf("let be: %+v, %s", now(), refusal())
+	}
+	say(Fact{Kind: Retracted, By: ada, At: 7, Stanza: "r2"})
+	rows, err := json.Marshal(s.Changes(nil))
+	if _, gone := now().Gone(); !gone || err != nil || strings.Contains(string(rows), "second") || strings.Contains(string(rows), "first") {
+		t.Errorf("left on the disk is %s, %v", rows, err)
+	}
+	say(Fact{Kind: Refused, By: "mallory@localhost", At: 8, Stanza: "r2", Text: "retracted\nwhy\nforged"})
+	if _, gone := now().Gone(); !gone {
+		t.Error("somebody else has put it back")
 	}
 }

@@ -46,7 +46,7 @@ var intents = func() map[string]reflect.Type {
 	for _, in := range []Intent{
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
 		StartChat{}, SendMessage{}, KeepDraft{}, KeepAim{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
-		React{}, Correct{}, Retract{},
+		React{}, Correct{}, Retract{}, LetBe{},
 		JoinRoom{}, LeaveRoom{}, BrowseRooms{}, DeclineInvitations{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
@@ -178,7 +178,15 @@ type Correct struct {
 // Retract takes a message of ours back.
 type Retract struct {
 	Of Target
+	ID string // of the retraction; chosen by the client
 	At time.Time
+}
+
+// LetBe says that the person has read that what they said about a message has not got through.
+type LetBe struct {
+	Of     Target
+	Stanza string // Refusal.Stanza
+	At     time.Time
 }
 
 // Typing tells the peer that the person writes, or stopped (XEP-0085).
@@ -273,6 +281,7 @@ func (DeleteMessage) traits() Trait      { return Told }
 func (React) traits() Trait              { return Told }
 func (Correct) traits() Trait            { return Told }
 func (Retract) traits() Trait            { return Told }
+func (LetBe) traits() Trait              { return Told }
 func (Typing) traits() Trait             { return Fleeting }
 func (SetDiscreet) traits() Trait        { return Told }
 func (ReadChat) traits() Trait           { return Told }
@@ -356,10 +365,7 @@ func (in React) stamped(_ string, at time.Time) Intent {
 
 func (in Correct) shown(s *State) (events []Event) {
 	if text := in.Text(); text != "" {
-		events = s.said(in.Of, Corrected, in.At, text)
-		said := events[0].(Filed)
-		said.Stanza = in.ID
-		events[0] = said
+		events = inStanza(s.said(in.Of, Corrected, in.At, text), in.ID)
 	}
 	return append(events, s.written(in.Of.Conv)...)
 }
@@ -372,9 +378,20 @@ func (in Correct) stamped(id string, at time.Time) Intent {
 // Text is what is sent, "" if nothing of it can be seen.
 func (in Correct) Text() string { return SendMessage{Body: in.Body}.Text() }
 
-func (in Retract) shown(s *State) []Event { return s.said(in.Of, Retracted, in.At, "") }
+func (in Retract) shown(s *State) []Event {
+	return inStanza(s.said(in.Of, Retracted, in.At, ""), in.ID)
+}
 
-func (in Retract) stamped(_ string, at time.Time) Intent {
+func (in Retract) stamped(id string, at time.Time) Intent {
+	in.ID, in.At = id, at
+	return in
+}
+
+func (in LetBe) shown(s *State) []Event {
+	return inStanza(s.said(in.Of, Refused, in.At, ""), in.Stanza)
+}
+
+func (in LetBe) stamped(_ string, at time.Time) Intent {
 	in.At = at
 	return in
 }
@@ -394,6 +411,13 @@ func (s *State) written(id ConvID) (events []Event) {
 // said is that the person says something about a message.
 func (s *State) said(of Target, kind FactKind, at time.Time, text string) []Event {
 	return []Event{Filed{Target: of, Fact: Fact{Kind: kind, By: s.Account(), At: at.UnixMicro(), Text: text}}}
+}
+
+// inStanza is that they say it in the stanza with this id.
+func inStanza(events []Event, stanza string) []Event {
+	f := events[0].(Filed)
+	f.Stanza = stanza
+	return []Event{f}
 }
 
 // Stamped returns an intent with when it was wanted and an id, if it is one that needs these to be

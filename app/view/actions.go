@@ -258,3 +258,43 @@ func (d *desk) retract(m *state.Message) {
 		d.answered()
 	}
 }
+
+// refused says of each kind of what is said about a message that it has not got through.
+var refused = map[state.FactKind]string{
+	state.Reacted:   "Your reaction did not get through. ",
+	state.Corrected: "Your edit did not get through. ",
+	state.Retracted: "Others can still see this message. ",
+}
+
+func drawRefusal(f state.Refusal, key string) app.UI {
+	button := func(do Command, label string) app.UI {
+		return app.Button().Type("button").Class("msg-retry").DataSet("do", string(do)).DataSet("text", key).Text(label)
+	}
+	return app.Div().Class("msg-fault").Attr("role", "alert").Body(
+		icon("alert"), app.Span().Text(refused[f.Kind]+f.Why), button(doSayAgain, "Try again"), button(doLetBe, "Dismiss"))
+}
+
+// sayAgain says once more about a message what has not got through.
+func (d *desk) sayAgain(m *state.Message) {
+	f, ok := m.Refusal()
+	of := d.s.Chat(d.open).Of(m)
+	switch {
+	case !ok || of.ID == "":
+		return
+	case f.Kind == state.Reacted:
+		d.model.Do(state.React{Of: of, Emoji: f.Text})
+	case f.Kind == state.Corrected:
+		d.model.Do(state.Correct{Of: state.Target{Conv: d.open, Author: m.Author, ID: m.ID}, Body: f.Text})
+	case f.Kind == state.Retracted:
+		d.model.Do(state.Retract{Of: of})
+	}
+	d.answered()
+}
+
+// letBe leaves it at that.
+func (d *desk) letBe(m *state.Message) {
+	if f, ok := m.Refusal(); ok {
+		d.model.Do(state.LetBe{Of: d.s.Chat(d.open).Of(m), Stanza: f.Stanza})
+		d.answered()
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"natter/app/jid"
 	"natter/app/state"
@@ -205,5 +206,34 @@ func TestReply_ThereAndBack(t *testing.T) {
 	}
 	if b.news != "The message is not on this device." || b.back.on {
 		t.Errorf("it says %q", b.news)
+	}
+}
+
+// What has not got through is said with the message, and can be tried again or let be.
+func TestRefused(t *testing.T) {
+	of := state.Target{Conv: grace, Author: ada, ID: "sent"}
+	for _, tc := range []struct {
+		r           state.Refusal
+		says, again string
+	}{
+		{state.Refusal{Stanza: "c1", Kind: state.Corrected, Why: "It is <i>.", Text: "edited"}, "Your edit did not get through. It is &lt;i&gt;.", fmt.Sprintf("Correct%+v", state.Correct{Of: of, Body: "edited"})},
+		{state.Refusal{Stanza: "r1", Kind: state.Reacted, Why: "why", Text: "👍"}, "Your reaction did not get through. why", fmt.Sprintf("React%+v", state.React{Of: of, Emoji: "👍"})},
+		{state.Refusal{Stanza: "t1", Kind: state.Retracted, Why: "why", Text: "of ours"}, "Others can still see this message. why", fmt.Sprintf("Retract%+v", state.Retract{Of: of})},
+	} {
+		b := talking(t)
+		key := b.key("of ours")
+		b.play(state.Filed{Target: of, Fact: tc.r.Fact(ada, b.clock)})
+		if !strings.Contains(b.html(), tc.says) {
+			t.Errorf("%s: it is not said", tc.r.Kind)
+		}
+		b.sig(doSayAgain, "", key)
+		b.sig(doLetBe, "", key)
+		b.wants(t, tc.again, fmt.Sprintf("LetBe%+v", state.LetBe{Of: of, Stanza: tc.r.Stanza}))
+		b.play(state.Shown(state.LetBe{Of: of, Stanza: tc.r.Stanza, At: b.clock.Add(time.Second)}, b.state)[0])
+		if strings.Contains(b.html(), "get through") || strings.Contains(b.html(), "still see") {
+			t.Errorf("%s: it is still said", tc.r.Kind)
+		}
+		b.sig(doSayAgain, "", key) // from a page that is late
+		b.wants(t)
 	}
 }

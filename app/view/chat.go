@@ -353,6 +353,8 @@ func (r *message) Render() app.UI {
 			icon("alert"), app.Span().Text(why),
 			app.Button().Type("button").Class("msg-retry").DataSet("do", string(doRetryMessage)).DataSet("text", m.ID).Text("Send now"),
 			app.Button().Type("button").Class("msg-retry").DataSet("do", string(doDeleteMessage)).DataSet("text", m.ID).Text("Delete")))
+	} else if f, ok := m.Refusal(); ok {
+		row = append(row, drawRefusal(f, keyText(m.Key)))
 	}
 	row = append(row, app.Button().Type("button").Class("msg-more").Aria("label", "More").Aria("haspopup", "menu").TabIndex(-1).
 		DataSet("do", string(doMenu)).DataSet("text", keyText(m.Key)))

@@ -59,6 +59,7 @@ const (
 	doLeave            Command = "leave"
 	doLeaveRoom        Command = "leave-room"
 	doLeaving          Command = "leaving"
+	doLetBe            Command = "let-be"
 	doLink             Command = "link"
 	doListedRows       Command = "listed-rows"
 	doLoadMissing      Command = "load-missing"
@@ -91,6 +92,7 @@ const (
 	doRetryOlder       Command = "retry-older"
 	doReturn           Command = "return"
 	doRows             Command = "rows" // the list was scrolled
+	doSayAgain         Command = "say-again"
 	doSend             Command = "send"
 	doSendButton       Command = "send-button" // the page does it, with doSend
 	doSendText         Command = "send-text"   // the page does it, with doSend
@@ -155,6 +157,8 @@ func init() {
 		doUnaim:       (*desk).unaim,
 		doRetracting:  on((*desk).askRetract),
 		doRetract:     on((*desk).retract),
+		doSayAgain:    on((*desk).sayAgain),
+		doLetBe:       on((*desk).letBe),
 		doQuote:       on((*desk).toQuoted),
 		doReturn:      (*desk).goBack,
 

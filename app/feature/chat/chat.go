@@ -11,7 +11,6 @@
 package chat
 
 import (
-	"errors"
 	"strings"
 
 	"natter/app/feature"
@@ -130,7 +129,7 @@ func nick(by state.Author) string {
 
 func do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
-	case state.StartChat, state.ReadChat, state.KeepDraft, state.KeepAim, state.DeleteMessage:
+	case state.StartChat, state.ReadChat, state.KeepDraft, state.KeepAim, state.DeleteMessage, state.LetBe:
 		feature.Emit(c, state.Shown(in, c.State()))
 	case state.SendMessage:
 		write(c, in)
@@ -186,27 +185,8 @@ func stanza(c feature.Client, conv state.ConvID, m *state.Message) *framing.Elem
 
 func send(c feature.Client, st *framing.Element) {
 	if err := c.Send(st); err != nil {
-		markDelivery(c, st, state.GaveUp, refusal(err))
+		markDelivery(c, st, state.GaveUp, feature.Unsent(err))
 	}
-}
-
-const staleProblem = "Not sent: the connection was lost, and that was a while ago."
-
-// refusal returns why the stream refused a message.
-func refusal(err error) string {
-	if tooLarge := (*stream.TooLargeError)(nil); errors.As(err, &tooLarge) {
-		return "It is too long for this server. Try to send it in parts."
-	}
-	if refused := (*framing.StreamError)(nil); errors.As(err, &refused) {
-		return "The server ended the connection over this message, twice. It is not sent again by itself."
-	}
-	if errors.Is(err, stream.ErrStale) {
-		return staleProblem
-	}
-	if errors.Is(err, feature.ErrUnknown) {
-		return "The connection was lost, and the server does not say whether this has arrived."
-	}
-	return "There is no connection."
 }
 
 // retry sends a failed message again with the same id, so that a copy can be recognised if
@@ -250,7 +230,7 @@ func convOf(st *framing.Element) state.ConvID {
 
 func onLost(c feature.Client, st *framing.Element, err error) {
 	if m := ours(c, convOf(st), st.Attr("id")); err != nil && (m == nil || m.Delivery == state.Queued) {
-		markDelivery(c, st, state.GaveUp, refusal(err))
+		markDelivery(c, st, state.GaveUp, feature.Unsent(err))
 	}
 }
 
@@ -274,7 +254,7 @@ func needsResend(c feature.Client, st *framing.Element) bool {
 	case m.Late:
 		feature.Delayed(st, m.At)
 	case c.Now().Sub(m.At) > stream.Stale:
-		markDelivery(c, st, state.GaveUp, staleProblem)
+		markDelivery(c, st, state.GaveUp, feature.Stale)
 		return false
 	}
 	return true

@@ -2,13 +2,11 @@
 package corrections
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
 	"natter/app/feature"
 	"natter/app/state"
-	"natter/app/stream"
 	"natter/framing"
 )
 
@@ -20,24 +18,22 @@ var asking = []framing.Name{{Space: "urn:xmpp:receipts", Local: "request"}, {Spa
 
 // New returns the feature.
 func New() *feature.Feature {
+	said := &feature.Said{}
 	return &feature.Feature{
 		Name:  "corrections (XEP-0308)",
 		Disco: []string{NS},
 		First: map[framing.Name]func(feature.Client, *feature.Stanza) bool{
 			{Space: NS, Local: "replace"}: corrected,
 		},
+		Messages: map[framing.Name]feature.Handler{{Space: framing.NSClient, Local: "error"}: said.Bounced},
 		Do: func(c feature.Client, in state.Intent) bool {
 			correct, ok := in.(state.Correct)
 			if ok {
-				do(c, correct)
+				do(c, said, correct)
 			}
 			return ok
 		},
-		Lost: func(c feature.Client, st *framing.Element, err error) {
-			if errors.Is(err, stream.ErrStale) && st.Child(NS, "replace") != nil {
-				_ = c.Send(feature.Delayed(st, c.Now())) // it is worth as much as ever
-			}
-		},
+		Lost: said.Lost(NS, "replace"),
 		Retry: func(_ feature.Client, st *framing.Element) bool {
 			return st.Child(NS, "replace") != nil // whoever has it knows it by its id
 		},
@@ -60,7 +56,7 @@ func corrected(c feature.Client, st *feature.Stanza) bool {
 }
 
 // do sends a correction. Of what the message had it has all but what asks for an answer.
-func do(c feature.Client, in state.Correct) {
+func do(c feature.Client, said *feature.Said, in state.Correct) {
 	body := in.Text()
 	if body == "" || in.Of.ID == "" {
 		return
@@ -75,5 +71,12 @@ func do(c feature.Client, in state.Correct) {
 	if c.State().Connection.Phase != state.Online {
 		feature.Delayed(st, in.At)
 	}
-	_ = c.Send(st)
+	said.Send(c, st, in.Of, state.Refusal{Kind: state.Corrected, Text: body}, func() bool {
+		m := c.State().About(in.Of)
+		if m == nil {
+			return true
+		}
+		_, now := m.Said()
+		return now == body
+	})
 }

@@ -54,3 +54,20 @@ func TestLeavesLate(t *testing.T) {
 		}
 	}
 }
+
+// narrow is a client whose server takes no long messages.
+type narrow struct{ offline }
+
+func (c *narrow) Send(*framing.Element) error { return &stream.TooLargeError{} }
+
+// What cannot leave is put back at once, and the message says why.
+func TestCannotLeave(t *testing.T) {
+	of := state.Target{Conv: "grace@localhost", Author: "ada@localhost", ID: "m1"}
+	c := &narrow{offline{s: state.New().With(state.SessionStarted{Me: "ada@localhost/tab"}).
+		With(state.MessageAdded{Conv: of.Conv, Message: state.Message{ID: "m1", Author: of.Author, Mine: true, Body: "first", At: featuretest.Noon, Delivery: state.OnServer}})}}
+	corrections.New().Do(c, state.Correct{Of: of, Body: "long", ID: "c1", At: featuretest.Noon})
+	m := c.s.About(of)
+	if r, ok := m.Refusal(); !ok || m.Words() != "first" || r.Text != "long" || r.Why != "It is too long for this server. Try to send it in parts." {
+		t.Errorf("it says %q, %+v", m.Words(), r)
+	}
+}

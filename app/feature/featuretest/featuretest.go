@@ -280,6 +280,9 @@ func short(m *state.Message) string {
 			line += " " + by.By.Local() + by.Nick
 		}
 	}
+	if r, ok := m.Refusal(); ok {
+		line += " ! " + string(r.Kind) + ": " + r.Why
+	}
 	return line
 }
 

@@ -24,7 +24,7 @@ const most = 20
 
 // New returns the feature.
 func New() *feature.Feature {
-	o := &ours{}
+	said := &feature.Said{}
 	return &feature.Feature{
 		Name:  "reactions (XEP-0444)",
 		Disco: []string{NS},
@@ -32,15 +32,16 @@ func New() *feature.Feature {
 			{Space: NS, Local: "reactions"}: reacted,
 		},
 		Messages: map[framing.Name]feature.Handler{
-			{Space: framing.NSClient, Local: "error"}: o.refused,
+			{Space: framing.NSClient, Local: "error"}: said.Bounced,
 		},
 		Do: func(c feature.Client, in state.Intent) bool {
 			react, ok := in.(state.React)
 			if ok {
-				o.do(c, react)
+				do(c, said, react)
 			}
 			return ok
 		},
+		Lost: said.Lost(NS, "reactions"),
 		Retry: func(_ feature.Client, st *framing.Element) bool {
 			return st.Child(NS, "reactions") != nil // those that follow come again as well: the last one counts
 		},
@@ -71,21 +72,8 @@ func set(r *framing.Element) string {
 	return strings.Join(all, " ")
 }
 
-// ours remembers the reactions that were sent last, and what was in their place before.
-type ours struct{ sent []sent }
-
-type sent struct {
-	id     string // of the stanza
-	of     state.Target
-	before string
-	now    string
-}
-
-// remembered is how many of them.
-const remembered = 50
-
 // do sends what the person reacts with.
-func (o *ours) do(c feature.Client, in state.React) {
+func do(c feature.Client, said *feature.Said, in state.React) {
 	r := framing.New(NS, "reactions").Set("id", in.Of.ID)
 	for _, emoji := range strings.Fields(in.Emoji) {
 		r.Add(framing.New(NS, "reaction").AddText(emoji))
@@ -96,23 +84,13 @@ func (o *ours) do(c feature.Client, in state.React) {
 	before := reaction(c, in.Of)
 	feature.Emit(c, state.Shown(in, c.State()))
 	st := feature.About(c, in.Of.Conv, r, framing.New(nsHints, "store"))
-	if o.sent = append(o.sent, sent{st.Attr("id"), in.Of, before, in.Emoji}); len(o.sent) > remembered {
-		o.sent = slices.Delete(o.sent, 0, 1)
-	}
-	_ = c.Send(st)
-}
-
-// refused takes back a reaction that its addressee does not accept (XEP-0444 §3.3), unless there has
-// been another since.
-func (o *ours) refused(c feature.Client, st *feature.Stanza) {
-	at := slices.IndexFunc(o.sent, func(s sent) bool { return s.id == st.ID && s.of.Conv.JID() == st.From.Bare() })
-	if at < 0 || st.By.Mine || st.Source != feature.Live {
-		return
-	}
-	if s := o.sent[at]; reaction(c, s.of) == s.now {
-		feature.Emit(c, state.Shown(state.React{Of: s.of, Emoji: s.before, At: c.Now()}, c.State()))
-	}
-	o.sent = slices.Delete(o.sent, at, at+1)
+	said.Send(c, st, in.Of, state.Refusal{Kind: state.Reacted, Text: in.Emoji}, func() bool {
+		last := reaction(c, in.Of) == in.Emoji
+		if last {
+			feature.Emit(c, state.Shown(state.React{Of: in.Of, Emoji: before, At: c.Now()}, c.State()))
+		}
+		return last
+	})
 }
 
 // reaction is what we react with to a message, as far as it is in memory.

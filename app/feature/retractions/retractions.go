@@ -2,13 +2,11 @@
 package retractions
 
 import (
-	"errors"
 	"strings"
 
 	"natter/app/feature"
 	"natter/app/jid"
 	"natter/app/state"
-	"natter/app/stream"
 	"natter/framing"
 )
 
@@ -34,6 +32,7 @@ const longest = 500
 
 // New returns the feature.
 func New() *feature.Feature {
+	said := &feature.Said{}
 	return &feature.Feature{
 		Name:  "retractions (XEP-0424, XEP-0425)",
 		Disco: []string{NS},
@@ -42,18 +41,15 @@ func New() *feature.Feature {
 			{Space: nsFasten, Local: "apply-to"}: retracted,
 			{Space: NS, Local: "retracted"}:      tombstone,
 		},
+		Messages: map[framing.Name]feature.Handler{{Space: framing.NSClient, Local: "error"}: said.Bounced},
 		Do: func(c feature.Client, in state.Intent) bool {
 			retract, ok := in.(state.Retract)
 			if ok {
-				do(c, retract)
+				do(c, said, retract)
 			}
 			return ok
 		},
-		Lost: func(c feature.Client, st *framing.Element, err error) {
-			if errors.Is(err, stream.ErrStale) && st.Child(NS, "retract") != nil {
-				_ = c.Send(feature.Delayed(st, c.Now())) // it is worth as much as ever
-			}
-		},
+		Lost:  said.Lost(NS, "retract"),
 		Retry: func(_ feature.Client, st *framing.Element) bool { return st.Child(NS, "retract") != nil },
 	}
 }
@@ -76,6 +72,7 @@ func retracted(c feature.Client, st *feature.Stanza) bool {
 		return false
 	}
 	f := st.Says(state.Retracted, st.By.JID, id, "")
+	f.Stanza = strings.Clone(st.ID)
 	switch room := st.Conv.Kind() == state.Groupchat; {
 	case moderated != nil && (!room || st.From != st.Conv.JID()):
 		return false
@@ -112,18 +109,22 @@ func tombstone(c feature.Client, st *feature.Stanza) bool {
 }
 
 // do takes a message of ours back.
-func do(c feature.Client, in state.Retract) {
+func do(c feature.Client, said *feature.Said, in state.Retract) {
 	if in.Of.ID == "" {
 		return
+	}
+	words := ""
+	if m := c.State().About(in.Of); m != nil {
+		words = m.Words()
 	}
 	feature.Emit(c, state.Shown(in, c.State()))
 	st := feature.About(c, in.Of.Conv,
 		framing.New(NS, "retract").Set("id", in.Of.ID),
 		framing.New(nsFallback, "fallback").Set("for", NS),
 		framing.New(framing.NSClient, "body").AddText(fallback),
-		framing.New(nsHints, "store"))
+		framing.New(nsHints, "store")).Set("id", in.ID)
 	if c.State().Connection.Phase != state.Online {
 		feature.Delayed(st, in.At)
 	}
-	_ = c.Send(st)
+	said.Send(c, st, in.Of, state.Refusal{Kind: state.Retracted, Text: words}, nil)
 }
