@@ -530,6 +530,7 @@ window.natterPage = (() => {
     else if (target.dataset.do === "send-text") send("text");
     else if (target.dataset.do === "reload") location.reload();
     else if (target.dataset.do === "notices") chooseNotices(target.dataset.text);
+    else if (target.dataset.do === "menu") menuOf(target.closest("[data-key]"));
     else
       tell(target.dataset.do, {
         conv: target.dataset.conv,

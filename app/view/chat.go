@@ -356,8 +356,8 @@ func (r *message) Render() app.UI {
 	} else if f, ok := m.Refusal(); ok {
 		row = append(row, drawRefusal(f, keyText(m.Key)))
 	}
-	row = append(row, app.Button().Type("button").Class("msg-more").Aria("label", "More").Aria("haspopup", "menu").TabIndex(-1).
-		DataSet("do", string(doMenu)).DataSet("text", keyText(m.Key)))
+	row = append(row, app.Button().Class("msg-more").Aria("label", "More").Aria("haspopup", "menu").TabIndex(-1).
+		DataSet("do", string(doMenu))) // of the row it is in
 	article := app.Div().Class(class).Attr("role", "article").Aria("label", author+", "+r.Desk.clock(m.At)).
 		DataSet("key", keyText(m.Key))
 	if r.Found {

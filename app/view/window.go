@@ -10,7 +10,7 @@ const (
 	// most is how many messages the page ever holds, however long the history.
 	most = 140
 	// fresh is how many it begins with.
-	fresh = 50
+	fresh = 40
 	// stride is how far the window moves when the person comes near its edge.
 	stride = 50
 	// margin is how many messages above what is in sight stay on the page.
