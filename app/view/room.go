@@ -157,7 +157,7 @@ func (m *modal) joinRoom() app.UI {
 					Attr("value", state.FreeNick(room.Nick)).Dir("auto"))
 		}
 	}
-	body = append(body, alert, doing, m.listed(), app.Div().Class("dialog-actions").Body(append(
+	body = append(body, alert, doing, app.Div().Class("listed-frame").Body(m.listed()), app.Div().Class("dialog-actions").Body(append(
 		append([]app.UI{app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel")}, more...),
 		app.Button().Type("submit").Class("button-primary").Text("Join"))...))
 	return app.Form().DataSet("form", string(doJoin)).Attr("novalidate", "true").Body(body...)

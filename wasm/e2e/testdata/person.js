@@ -58,9 +58,11 @@ window.e2e = (() => {
 
   const all = (role, wanted) => [...document.querySelectorAll(roles[role])].filter((e) => visible(e) && called(e, wanted));
 
-  // aim returns where to click something, null while it is not there or covered; missed
-  // tells after the click whether it went somewhere else.
-  let aimed = false;
+  // aim returns where to click something, null while it is not there, moves or is covered. A
+  // click that then finds something else, because all has moved once more, does nothing, and
+  // missed tells so.
+  let aimed = null;
+  let looked = null;
   const aim = (role, wanted) => {
     const e = all(role, wanted)[0];
     if (!e) return null;
@@ -70,11 +72,23 @@ window.e2e = (() => {
     const at = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
     const top = document.elementFromPoint(at.x, at.y);
     if (!top || !e.contains(top) && ![...(e.labels || [])].some((l) => l.contains(top))) return null;
-    aimed = true;
-    e.addEventListener("click", () => { aimed = false; }, { capture: true, once: true });
+    const before = looked;
+    looked = at;
+    if (!before || before.x !== at.x || before.y !== at.y) return null;
+    aimed = { role, wanted };
     return at;
   };
-  const missed = () => aimed;
+  const missed = () => aimed !== null;
+  addEventListener("click", (event) => {
+    if (!aimed) return;
+    const hit = (e) => e.contains(event.target) || [...(e.labels || [])].some((l) => l.contains(event.target));
+    if (all(aimed.role, aimed.wanted).some(hit)) {
+      aimed = null;
+      return;
+    }
+    event.stopImmediatePropagation();
+    event.preventDefault();
+  }, true);
 
   // until resolves with what f returns, or promises, as soon as that is something. What f
   // looks at may not be there yet.
