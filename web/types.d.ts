@@ -62,6 +62,7 @@ type Command =
   | "new"
   | "newest"
   | "notices"
+  | "notify"
   | "open"
   | "password"
   | "pick"

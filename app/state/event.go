@@ -338,9 +338,12 @@ func (ev MessageAdded) apply(s *State) {
 	ev.Message.Rev = s.Rev
 	c.Timeline = c.Timeline.append(ev.Message)
 	if ev.Message.Mine {
-		c.Unread, c.ReadTo = 0, c.Timeline.Last().Key
+		c.Unread, c.Named, c.ReadTo = 0, 0, c.Timeline.Last().Key
 	} else {
 		c.Unread++
+		if ev.Message.Named {
+			c.Named++
+		}
 	}
 	s.bring(c, ev.Message)
 	s.setChat(c)
@@ -410,7 +413,7 @@ func (ev ChatRead) apply(s *State) {
 		return
 	}
 	read := *c
-	read.Unread, read.ReadTo = 0, last
+	read.Unread, read.Named, read.ReadTo = 0, 0, last
 	s.setChat(&read)
 }
 
@@ -425,6 +428,7 @@ type ReadElsewhere struct {
 func (ev ReadElsewhere) apply(s *State) {
 	if c := s.chat(ev.Conv); c.ReadTo.Before(ev.To) {
 		c.ReadTo, c.Unread = ev.To, min(c.Unread, ev.Unread)
+		c.Named = min(c.Named, c.Unread)
 		s.setChat(c)
 	}
 }
@@ -550,10 +554,10 @@ func (ev ArchivePage) apply(s *State) {
 	if ev.Older {
 		read = c.ReadTo
 	}
-	var unseen int
-	c.Timeline, unseen = c.Timeline.insert(ev.Messages, after, before, ev.Older, apart, read, s.Rev)
+	var unseen, named int
+	c.Timeline, unseen, named = c.Timeline.insert(ev.Messages, after, before, ev.Older, apart, read, s.Rev)
 	if ev.Unread {
-		c.Unread += unseen
+		c.Unread, c.Named = c.Unread+unseen, c.Named+named
 		c.readBy(answer)
 	} else if last := c.Timeline.Last(); last != nil && c.Unread == 0 && c.ReadTo == (Key{}) {
 		c.ReadTo = last.Key
@@ -586,7 +590,7 @@ func (c *Chat) readBy(answer *Message) {
 	}
 	c.ReadTo = at
 	if later, from, to := c.Timeline.Later(at); from == to {
-		c.Unread = later
+		c.Unread, c.Named = later, c.Timeline.named(at)
 	}
 }
 

@@ -456,7 +456,7 @@ func (c *Chat) readTo(m *Message) bool {
 		return false
 	}
 	if left, from, to := c.Timeline.Later(m.Key); from == to {
-		c.Unread = min(c.Unread, left)
+		c.Unread, c.Named = min(c.Unread, left), min(c.Named, c.Timeline.named(m.Key))
 	}
 	c.ReadTo = m.Key
 	return true

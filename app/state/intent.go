@@ -47,7 +47,7 @@ var intents = func() map[string]reflect.Type {
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
 		StartChat{}, SendMessage{}, KeepDraft{}, KeepAim{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
 		React{}, Correct{}, Retract{}, LetBe{},
-		JoinRoom{}, LeaveRoom{}, BrowseRooms{}, DeclineInvitations{},
+		JoinRoom{}, LeaveRoom{}, SetNotify{}, BrowseRooms{}, DeclineInvitations{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -233,6 +233,12 @@ type JoinRoom struct {
 // LeaveRoom leaves a room, or gives up entering it.
 type LeaveRoom struct{ Room jid.JID }
 
+// SetNotify says of which messages of a room the person wants to be told.
+type SetNotify struct {
+	Room   jid.JID
+	Notify Notify
+}
+
 // DeclineInvitations refuses invitations to rooms. Who accepts one joins.
 type DeclineInvitations struct{ Rooms []jid.JID }
 
@@ -290,6 +296,7 @@ func (Look) traits() Trait               { return Own }
 func (LoadMissing) traits() Trait        { return Told }
 func (JoinRoom) traits() Trait           { return Told }
 func (LeaveRoom) traits() Trait          { return Told }
+func (SetNotify) traits() Trait          { return Told }
 func (BrowseRooms) traits() Trait        { return Fleeting }
 func (DeclineInvitations) traits() Trait { return Told }
 func (AddContact) traits() Trait         { return Told }
@@ -436,6 +443,8 @@ func (in JoinRoom) shown(*State) []Event {
 }
 
 func (in LeaveRoom) shown(*State) []Event { return []Event{RoomLeft(in)} }
+
+func (in SetNotify) shown(*State) []Event { return []Event{NotifyChanged(in)} }
 
 func (in DeclineInvitations) shown(*State) (events []Event) {
 	for _, room := range in.Rooms {

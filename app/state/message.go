@@ -30,6 +30,7 @@ type Message struct {
 	Subject   string    `json:"subject,omitempty"`
 	Body      string    `json:"body"`
 	Notice    bool      `json:"notice,omitempty"`   // Body says, in our words, what has come and cannot be read here
+	Named     bool      `json:"named,omitempty"`    // in a room: it names the person, or answers them
 	Unstyled  bool      `json:"unstyled,omitempty"` // Body is to be shown as it is (XEP-0393 §7)
 	At        time.Time `json:"-"`                  // see MessageRow
 	Delivery  Delivery  `json:"-"`

@@ -21,6 +21,8 @@ type Room struct {
 	Left     bool    `json:"left,omitempty"`     // the person has left it, and its bookmark is still to go
 	Label    string  `json:"label,omitempty"`    // what the person calls it
 	Subject  string  `json:"subject,omitempty"`
+	Notify   Notify  `json:"notify,omitempty"` // what the person has chosen, "" if nothing
+	Synced   Notify  `json:"synced,omitempty"` // what its bookmark says of that
 	RoomInfo
 	Stay      `json:"-"`                   // see the table stays
 	Occupants *tree.Map[string, *Occupant] `json:"-"` // by nick; see the table occupants
@@ -304,22 +306,33 @@ func (ev RoomLeft) apply(s *State) {
 type RoomBookmarked struct {
 	Room                  jid.JID
 	Label, Nick, Password string
+	Notify                Notify
 }
 
 func (ev RoomBookmarked) apply(s *State) {
 	if r := s.Room(ev.Room); r == nil {
 		RoomWanted{Room: ev.Room, Nick: ev.Nick, Password: ev.Password}.apply(s)
 	}
-	s.changeRoom(ev.Room, func(r *Room) { r.Label, r.Kept, r.Saved = ev.Label, true, true })
+	s.changeRoom(ev.Room, func(r *Room) {
+		r.Label, r.Kept, r.Saved = ev.Label, true, true
+		if r.Notify == r.Synced { // else the person has chosen something here that is still to be said
+			r.Notify, r.Synced = ev.Notify, ev.Notify
+		}
+	})
 	if s.Room(ev.Room) != nil {
 		ChatStarted{Groupchat.With(ev.Room)}.apply(s)
 	}
 }
 
-// RoomSaved: the bookmark of a room is on the server.
-type RoomSaved struct{ Room jid.JID }
+// RoomSaved: the bookmark of a room is on the server, with this choice in it.
+type RoomSaved struct {
+	Room   jid.JID
+	Notify Notify
+}
 
-func (ev RoomSaved) apply(s *State) { s.changeRoom(ev.Room, func(r *Room) { r.Saved = true }) }
+func (ev RoomSaved) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) { r.Saved, r.Synced = true, ev.Notify })
+}
 
 // RoomForgotten: a room that was left has no bookmark any more.
 type RoomForgotten struct{ Room jid.JID }

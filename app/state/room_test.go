@@ -101,7 +101,7 @@ func tell(t *testing.T, rows []Row, all bool) Applied {
 // A room that was left stays left until its bookmark is gone, and then nothing of it is kept; bounds
 // hold.
 func TestRoom_Left(t *testing.T) {
-	s := inRoom().With(RoomSaved{lounge}).With(RoomLeft{lounge})
+	s := inRoom().With(RoomSaved{Room: lounge}).With(RoomLeft{lounge})
 	left := 0
 	for range s.Left {
 		left++

@@ -104,6 +104,17 @@ func (t Timeline) Later(k Key) (n int, from, to Key) {
 	return n, from, to
 }
 
+// named returns how many messages in memory name the person and come after a place, none from beyond
+// a hole.
+func (t Timeline) named(k Key) (n int) {
+	for _, m := range t.From(Key{k.Time, k.Seq + 1}, t.Len()) {
+		if m.Named {
+			n++
+		}
+	}
+	return n
+}
+
 // filled returns the timeline when all that the store has from one place to another is in memory.
 func (t Timeline) filled(from, to Key) Timeline {
 	it := t.holes.Iterator()

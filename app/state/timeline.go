@@ -28,12 +28,13 @@ type Chat struct {
 	Resource string   `json:"resource,omitempty"` // the peer's resource replies go to, "" for the bare address (RFC 6121 §5.1)
 	Timeline Timeline `json:"-"`
 	Unread   int      `json:"unread,omitempty"`
-	ReadTo   Key      `json:"read"` // the newest message that has been seen
-	SeenTo   Key      `json:"seen"` // the newest message of ours that the peer says to have seen (XEP-0333)
-	Typing   bool     `json:"-"`    // the peer is writing right now; see the table typing
-	Draft    string   `json:"-"`    // what was written to the peer and not sent; see the table drafts
-	Aim      Aim      `json:"-"`    // what that is to be
-	Seam     Key      `json:"seam"` // nothing that the coverage of the archive has stands behind this
+	Named    int      `json:"named,omitempty"` // how many of these name the person
+	ReadTo   Key      `json:"read"`            // the newest message that has been seen
+	SeenTo   Key      `json:"seen"`            // the newest message of ours that the peer says to have seen (XEP-0333)
+	Typing   bool     `json:"-"`               // the peer is writing right now; see the table typing
+	Draft    string   `json:"-"`               // what was written to the peer and not sent; see the table drafts
+	Aim      Aim      `json:"-"`               // what that is to be
+	Seam     Key      `json:"seam"`            // nothing that the coverage of the archive has stands behind this
 	// Floor is where what this device keeps of the conversation begins, if anything was
 	// pruned. Before it are only messages that stay, each alone, and what has
 	// come from the archive again.
@@ -254,8 +255,8 @@ func (t Timeline) append(m Message) Timeline {
 //
 // after and before are the places of what the archive has before the page and after it, zero if
 // unknown. With apart there may be more between after and the page. insert returns how many are
-// new, not ours, and come later than read.
-func (t Timeline) insert(page []Message, after, before Key, older, apart bool, read Key, rev uint64) (_ Timeline, unseen int) {
+// new, not ours, and come later than read, and how many of these name the person.
+func (t Timeline) insert(page []Message, after, before Key, older, apart bool, read Key, rev uint64) (_ Timeline, unseen, named int) {
 	known, firm := make([]*Message, len(page)), make([]bool, len(page))
 	on := map[Key]bool{}
 	for i := range page {
@@ -317,12 +318,15 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, r
 			m.Key, m.Rev = key, rev
 			if !m.Mine && read.Before(key) {
 				unseen++
+				if m.Named {
+					named++
+				}
 			}
 			t, after = t.put(&m), key
 		}
 		i, begins = end, false
 	}
-	return t, unseen
+	return t, unseen, named
 }
 
 // lag is how much later than the archive a client may have got a message.

@@ -321,13 +321,13 @@ func (r *message) Render() app.UI {
 	}
 	if oneLine(w.Subject) != "" {
 		about, _ := folded(w.Subject, 1, text.Rules{Plain: true}) // it is a line
-		bubble = append(bubble, app.Div().Class("text subject").Body(linked(about[0].Runs)...))
+		bubble = append(bubble, app.Div().Class("text subject").Body(linked(about[0].Runs, "")...))
 	}
 	if m.Notice && !gone {
 		bubble = append(bubble, app.Span().Class("sr").Text("Note by Natter: ")) // whom its look does not tell
 	}
 	if w.Body != "" || w.By.Action {
-		words, class := &said{key: keyText(m.Key)}, "text"
+		words, class := &said{key: keyText(m.Key), nick: r.Desk.named(m)}, "text"
 		if w.By.Action {
 			words.lead = []app.UI{app.Text("* "), app.Elem("bdi").Text(w.Actor), app.Text(" ")}
 			class += " action"

@@ -72,6 +72,7 @@ const (
 	doNew              Command = "new"
 	doNewest           Command = "newest"
 	doNotices          Command = "notices"
+	doNotify           Command = "notify"
 	doOpen             Command = "open"
 	doPassword         Command = "password"
 	doPick             Command = "pick"
@@ -184,7 +185,10 @@ func init() {
 		},
 		doDiscreet: func(d *desk, sig Signal) { d.model.Do(state.SetDiscreet{On: sig.Text == "on"}) },
 		doTheme:    func(d *desk, sig Signal) { d.platform.SetTheme(sig.Text); d.rev++ },
-		doNotices:  func(d *desk, sig Signal) { d.platform.SetNotices(sig.Text); d.rev++ },
+		doNotify: func(d *desk, sig Signal) {
+			d.model.Do(state.SetNotify{Room: d.open.JID(), Notify: state.Notify(sig.Text)})
+		},
+		doNotices: func(d *desk, sig Signal) { d.platform.SetNotices(sig.Text); d.rev++ },
 
 		// Contacts.
 		doAccept: func(d *desk, sig Signal) {

@@ -205,7 +205,7 @@ func (l *list) row(it item, index, count int) app.UI {
 	if last != nil {
 		r.When = d.ago(last.At)
 	}
-	r.Unread = chat.Unread
+	r.Unread, r.Counted, r.Muted = chat.Unread, d.s.Counted(chat), d.muted(it.conv)
 	return r
 }
 
@@ -234,9 +234,13 @@ type row struct {
 	Mark   string  // how far that one has come: a key of marks
 	When   string
 	Unread int
-	Open   bool
-	Index  int
-	Count  int
+	// Counted is how many of the unread ones the person wants to be told of, and Muted is set if they
+	// want to be told of none of this room.
+	Counted int
+	Muted   bool
+	Open    bool
+	Index   int
+	Count   int
 	// Pending is what has been done to the contact and is not on the server.
 	Pending string
 }
@@ -260,13 +264,22 @@ func (r *row) Render() app.UI {
 	line = append(line, app.Elem("bdi").Body(unlinked(words)...))
 	side := app.Span()
 	switch {
-	case r.Unread > 0:
-		side = app.Span().Class("badge").Body(app.Text(strconv.Itoa(min(r.Unread, 999))), app.Span().Class("sr").Text(" unread"))
+	case r.Counted > 0:
+		words := " unread"
+		if r.Counted < r.Unread {
+			words = " for you, " + strconv.Itoa(r.Unread) + " unread"
+		}
+		side = app.Span().Class("badge").Body(app.Text(strconv.Itoa(min(r.Counted, 999))), app.Span().Class("sr").Text(words))
+	case r.Unread > 0 && !r.Muted:
+		side = app.Span().Class("badge-quiet").Attr("role", "img").Aria("label", "Unread").Title("Unread")
 	case r.Kind == "mine":
 		side = app.Span().Body(mark(r.Mark))
 	}
 	class := "row"
-	if r.Unread > 0 {
+	switch {
+	case r.Muted:
+		class += " row-muted"
+	case r.Unread > 0:
 		class += " row-unread"
 	}
 	if r.Kind == "typing" {

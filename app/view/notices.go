@@ -3,10 +3,8 @@ package view
 import (
 	"slices"
 	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
+	"natter/app/jid"
 	"natter/app/state"
 	"natter/app/text"
 )
@@ -46,7 +44,7 @@ type notices struct {
 	model  Crowd
 	teller Teller
 	last   *state.State
-	unread map[state.ConvID]int // what is unread of each conversation, none of them 0
+	unread map[state.ConvID]int // how many are counted of each conversation, none of them 0
 	total  int
 	told   map[state.ConvID]told // what was told last of each, with text
 }
@@ -59,10 +57,14 @@ type told struct {
 
 func (n *notices) look() {
 	old, s := n.last, n.model.State()
-	if n.last = s; old.SameChats(s) && old.Account() == s.Account() {
+	known := old.Account() == s.Account()
+	var rooms []jid.JID // in which the person may want to be told of other messages now
+	if known {
+		rooms = s.RoomsSince(old)
+	}
+	if n.last = s; known && old.SameChats(s) && len(rooms) == 0 {
 		return
 	}
-	known := old.Account() == s.Account()
 	if !known {
 		for conv := range n.unread {
 			n.teller.Unnotify(string(old.Account()), string(conv))
@@ -75,12 +77,17 @@ func (n *notices) look() {
 	if known {
 		for _, conv := range s.ChatsSince(old) {
 			if c := s.Chat(conv); c != nil {
-				n.chat(s, c, known)
+				n.chat(old, s, c)
+			}
+		}
+		for _, room := range rooms {
+			if c := s.Chat(state.Groupchat.With(room)); c != nil {
+				n.chat(old, s, c)
 			}
 		}
 	} else {
 		for c := range s.Chats {
-			n.chat(s, c, known)
+			n.chat(old, s, c)
 		}
 	}
 	if n.total != was || !known {
@@ -88,76 +95,56 @@ func (n *notices) look() {
 	}
 }
 
-// chat looks at one conversation. What was there when the account became known is no news.
-func (n *notices) chat(s *state.State, c *state.Chat, known bool) {
-	was := n.unread[c.Conv]
-	n.total += c.Unread - was
+// chat looks at one conversation. What was there when the account became known is no news, and what is
+// counted from now on, but has come before, neither.
+func (n *notices) chat(old, s *state.State, c *state.Chat) {
+	was, now := n.unread[c.Conv], s.Counted(c)
+	n.total += now - was
 	switch {
-	case c.Unread == 0 && was == 0:
-	case c.Unread == was:
+	case now == 0 && was == 0:
+	case now == was:
 		// What was told may have been corrected or taken back since.
-		last := c.Timeline.Last()
+		last := newest(s, c)
 		if t, ok := n.told[c.Conv]; ok && last != nil && last.Key == t.key && lineOf(s, last) != t.line && n.model.Unseen() {
 			n.notify(s, c)
 		}
-	case c.Unread == 0:
+	case now == 0:
 		delete(n.unread, c.Conv)
 		delete(n.told, c.Conv)
 		n.teller.Unnotify(string(s.Account()), string(c.Conv))
 	default:
-		n.unread[c.Conv] = c.Unread
-		if c.Unread > was && known && n.model.Unseen() && concerns(s, c, c.Unread-was) {
+		n.unread[c.Conv] = now
+		before := old.Chat(c.Conv)
+		came := before == nil || before.Unread < c.Unread
+		if now > was && came && old.Account() == s.Account() && n.model.Unseen() {
 			n.notify(s, c)
 		}
 	}
 }
 
-// mostNamed is among how many new messages of a room one is looked for that names us.
+// mostNamed is among how many new messages of a room the last one is looked for that names us.
 const mostNamed = 100
 
-// concerns reports whether the last messages of a conversation are for the person: in a room only
-// those that name them.
-func concerns(s *state.State, c *state.Chat, last int) bool {
-	if c.Conv.Kind() != state.Groupchat {
-		return true
-	}
-	r := s.Room(c.Conv.JID())
-	return r != nil && slices.ContainsFunc(c.Timeline.Newest(min(last, mostNamed)), func(m *state.Message) bool {
-		_, body := m.Said()
-		return !m.Mine && names(body[:min(len(body), lineRead)], r.Nick)
-	})
-}
-
-// names reports whether a text has a nick as a word, in whatever case.
-func names(text, nick string) bool {
-	text, nick = strings.ToLower(text), strings.ToLower(nick)
-	if nick == "" {
-		return false
-	}
-	part := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || r == '_' }
-	for at := 0; ; {
-		i := strings.Index(text[at:], nick)
-		if i < 0 {
-			return false
-		}
-		from := at + i
-		at = from + len(nick)
-		before, _ := utf8.DecodeLastRuneInString(text[:from])
-		after, _ := utf8.DecodeRuneInString(text[at:])
-		if !part(before) && !part(after) {
-			return true
+// newest returns the last message of a conversation that the person is told of.
+func newest(s *state.State, c *state.Chat) *state.Message {
+	if r := s.Room(c.Conv.JID()); c.Conv.Kind() == state.Groupchat && r != nil && r.Tells() == state.NotifyNamed {
+		for _, m := range slices.Backward(c.Timeline.Newest(mostNamed)) {
+			if m.Named {
+				return m
+			}
 		}
 	}
+	return c.Timeline.Last()
 }
 
 func (n *notices) notify(s *state.State, c *state.Chat) {
-	chosen, last := n.teller.Notices(), c.Timeline.Last()
+	chosen, last := n.teller.Notices(), newest(s, c)
 	if chosen != "on" && chosen != "text" || last == nil {
 		return
 	}
 	words := "New message"
-	if c.Unread > 1 {
-		words = strconv.Itoa(c.Unread) + " new messages"
+	if count := s.Counted(c); count > 1 {
+		words = strconv.Itoa(count) + " new messages"
 	}
 	if chosen == "text" && !last.Mine {
 		words = lineOf(s, last)

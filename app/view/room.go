@@ -257,7 +257,7 @@ func (p *details) room(r *state.Room) app.UI {
 	if r.In() {
 		body = append(body, p.members(r))
 	}
-	body = append(body, app.Div().Class("details-part").Body(
+	body = append(body, app.Div().Class("details-part").Body(notifyChoices(r)), app.Div().Class("details-part").Body(
 		app.Span().Class("details-label").Text("Your nickname"),
 		app.P().Class("details-hint").Body(app.Elem("bdi").Text(plain(r.Nick)))))
 	if r.ShowsAddresses {
@@ -266,6 +266,26 @@ func (p *details) room(r *state.Room) app.UI {
 	body = append(body, app.Div().Class("details-part").Body(
 		app.Button().Type("button").Class("button-danger").DataSet("do", string(doLeaveRoom)).DataSet("jid", string(r.JID)).Text("Leave room")))
 	return app.Aside().Class("details").Aria("label", "Details").Body(body...)
+}
+
+// notifyChoices is of which messages of a room the person wants to be told.
+func notifyChoices(r *state.Room) app.UI {
+	return choices("Notify me of", doNotify, string(r.Tells()), [][2]string{
+		{string(state.NotifyAll), "All messages"}, {string(state.NotifyNamed), "Mentions"}, {string(state.NotifyNone), "Nothing"}})
+}
+
+// named is the nick by which a message of the open room names the person, "" if it does not.
+func (d *desk) named(m *state.Message) string {
+	if r := d.room(); r != nil && m.Named {
+		return r.Nick
+	}
+	return ""
+}
+
+// muted reports whether a conversation is a room of which the person wants to be told nothing.
+func (d *desk) muted(conv state.ConvID) bool {
+	r := d.s.Room(conv.JID())
+	return conv.Kind() == state.Groupchat && r != nil && r.Tells() == state.NotifyNone
 }
 
 // listedInSight is how many rooms of the server are on the page.

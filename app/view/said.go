@@ -15,6 +15,7 @@ import (
 // and links, and no element more.
 type said struct {
 	key   string   // of the message
+	nick  string   // the person's, where it is to be seen that the message names them
 	lead  []app.UI // what stands before the first line
 	codes int      // how many blocks of code have been drawn
 }
@@ -57,7 +58,7 @@ func (d *said) blocks(blocks []text.Block) []app.UI {
 }
 
 func (d *said) lines(runs []text.Run) []app.UI {
-	out := linked(runs)
+	out := linked(runs, d.nick)
 	if d.lead != nil {
 		d.lead, out = nil, append(d.lead, out...)
 	}
@@ -162,8 +163,9 @@ func unlinked(runs []text.Run) []app.UI {
 	return styled(runs, func(r text.Run) []app.UI { return []app.UI{app.Text(r.Text)} })
 }
 
-// linked draws the runs of a message: with the directives of their spans, and links.
-func linked(runs []text.Run) []app.UI {
+// linked draws the runs of a message: with the directives of their spans, and links. A nick that is not
+// "" is marked.
+func linked(runs []text.Run, nick string) []app.UI {
 	return styled(runs, func(r text.Run) (out []app.UI) {
 		said := legible.Body(r.Text)
 		switch {
@@ -174,13 +176,30 @@ func linked(runs []text.Run) []app.UI {
 		case r.Href != "":
 			out = append(out, app.A().Class("link").Href(r.Href).Target("_blank").Rel("noopener noreferrer nofollow").Text(said))
 		default:
-			out = append(out, app.Text(said))
+			out = marked(said, nick)
 		}
 		if r.Host != "" {
 			out = append(out, app.Span().Class("link-host").Text(" (goes to "+r.Host+")"))
 		}
 		return out
 	})
+}
+
+// marked draws a text in which a nick is marked.
+func marked(said, nick string) (out []app.UI) {
+	for {
+		from, to, ok := state.Names(said, nick)
+		if !ok {
+			return append(out, app.Text(said))
+		}
+		if from > 0 {
+			out = append(out, app.Text(said[:from]))
+		}
+		out = append(out, app.Mark().Class("nick").Text(said[from:to]))
+		if said = said[to:]; said == "" {
+			return out
+		}
+	}
 }
 
 // elements are those for styles, the outer ones first.

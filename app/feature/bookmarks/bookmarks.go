@@ -102,7 +102,11 @@ func (b *bookmarks) loaded(c feature.Client, items *framing.Element) {
 	}
 	for r := range c.State().Rooms {
 		switch {
-		case !r.Kept || joins(b.items[r.JID]):
+		case !r.Kept:
+		case joins(b.items[r.JID]):
+			if r.Notify != r.Synced {
+				b.publish(c, r)
+			}
 		case !r.Saved:
 			b.publish(c, r)
 		default:
@@ -156,8 +160,9 @@ func (b *bookmarks) item(c feature.Client, item *framing.Element) {
 	ev := state.RoomBookmarked{
 		Room: room, Label: text(conference.Attr("name")),
 		Nick: text(conference.Child(NS, "nick").Text()), Password: text(conference.Child(NS, "password").Text()),
+		Notify: notify(conference),
 	}
-	if r := c.State().Room(room); r == nil || !r.Saved || r.Label != ev.Label {
+	if r := c.State().Room(room); r == nil || !r.Saved || r.Label != ev.Label || r.Synced != ev.Notify {
 		c.Emit(ev)
 	}
 }
@@ -184,6 +189,10 @@ func (b *bookmarks) observe(c feature.Client, ev state.Event) {
 		}
 	case state.NickChanged:
 		b.publish(c, c.State().Room(ev.Room))
+	case state.NotifyChanged:
+		if r := c.State().Room(ev.Room); r != nil && r.Notify != r.Synced {
+			b.publish(c, r)
+		}
 	case state.RoomLeft:
 		if b.items == nil && slices.Contains(slices.Collect(c.State().Left), ev.Room) {
 			b.load(c)
@@ -209,9 +218,12 @@ func (b *bookmarks) publish(c feature.Client, r *state.Room) {
 	}
 	conference.Set("autojoin", "true").Add(framing.New(NS, "nick").AddText(r.Nick))
 	for _, el := range b.items[room].Elements() {
-		if !el.Is(NS, "nick") {
+		if !el.Is(NS, "nick") && !el.Is(NS, "extensions") {
 			conference.Add(el)
 		}
+	}
+	if extensions := notifying(b.items[room].Child(NS, "extensions"), r.Notify); extensions != nil {
+		conference.Add(extensions)
 	}
 	c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").Add(framing.New(nsPubSub, "pubsub").Add(
 		framing.New(nsPubSub, "publish").Set("node", NS).Add(framing.New(nsPubSub, "item").Set("id", string(room)).Add(conference)),
@@ -219,7 +231,7 @@ func (b *bookmarks) publish(c feature.Client, r *state.Room) {
 		func(_ *framing.Element, err error) {
 			if err == nil {
 				b.items[room] = conference
-				c.Emit(state.RoomSaved{Room: room})
+				c.Emit(state.RoomSaved{Room: room, Notify: notify(conference)})
 			}
 		})
 }

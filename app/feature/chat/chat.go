@@ -98,6 +98,7 @@ func (r *reflections) receive(c feature.Client, st *feature.Stanza) {
 	if m.Mine {
 		m.Delivery = state.OnServer
 	}
+	m.Named = room && !m.Mine && named(c, st, body)
 	conv := state.ConvID(strings.Clone(string(st.Conv)))
 	if room && m.Mine {
 		m.ID = r.back(c, conv, &m)

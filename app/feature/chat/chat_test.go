@@ -5,6 +5,7 @@ import (
 
 	"natter/app/feature/chat"
 	"natter/app/feature/featuretest"
+	"natter/app/feature/rooms"
 )
 
-func TestStories(t *testing.T) { featuretest.Run(t, chat.New) }
+func TestStories(t *testing.T) { featuretest.Run(t, chat.New, rooms.New) }

@@ -155,6 +155,8 @@ func (r *rooms) do(c feature.Client, in state.Intent) bool {
 		}
 	case state.LeaveRoom:
 		c.Emit(state.RoomLeft(in))
+	case state.SetNotify:
+		c.Emit(state.NotifyChanged(in))
 	default:
 		return false
 	}

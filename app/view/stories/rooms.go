@@ -39,6 +39,21 @@ func room(now time.Time) *state.State {
 	)
 }
 
+// counted is a list with rooms of which one counts what names us, one everything and one nothing.
+func counted(now time.Time) *state.State {
+	s := room(now)
+	for i, name := range []string{"Kitchen", "Announcements", "Engine room", "Weather"} {
+		at := jid.JID(fmt.Sprintf("room%d@rooms.example.org", i))
+		s = play(s, state.RoomWanted{Room: at}, state.RoomDescribed{Room: at, Info: state.RoomInfo{Name: name, MembersOnly: i == 2}},
+			state.RoomEntered{Room: at, Nick: "ada", Self: "a"})
+		for n, body := range []string{"Is there any coal left?", "Ask Ada.", "She knows."} {
+			s = s.With(state.MessageAdded{Conv: state.Groupchat.With(at), Message: state.Message{
+				ID: fmt.Sprint(i, n), Author: at.WithResource("\x01g"), Nick: "Grace", Body: body, At: now.Add(-3 * minute), Named: n == 1 && i != 3}})
+		}
+	}
+	return s.With(state.NotifyChanged{Room: "room1@rooms.example.org", Notify: state.NotifyNone})
+}
+
 func roomClosed(problem state.Problem, moved jid.JID) func(time.Time) *state.State {
 	return func(now time.Time) *state.State {
 		return room(now).With(state.RoomClosed{Room: lounge, Problem: &problem, Moved: moved})

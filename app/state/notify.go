@@ -1,0 +1,94 @@
+package state
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"natter/app/jid"
+)
+
+// Notify is of which messages of a room the person wants to be told (XEP-0492). The words stay as
+// they are: they are on the disk.
+type Notify string
+
+const (
+	NotifyAll   Notify = "always"
+	NotifyNamed Notify = "on-mention" // of those that name them
+	NotifyNone  Notify = "never"
+)
+
+// Tells returns of which messages of a room the person is told: what they have chosen, or else of all
+// in a private group, and in a public room of those that name them (XEP-0492 §3).
+func (r *Room) Tells() Notify {
+	switch {
+	case r.Notify != "":
+		return r.Notify
+	case r.MembersOnly:
+		return NotifyAll
+	}
+	return NotifyNamed
+}
+
+// Counted returns how many unread messages of a conversation the person wants to be told of.
+func (s *State) Counted(c *Chat) int {
+	if c.Conv.Kind() != Groupchat {
+		return c.Unread
+	}
+	switch r := s.Room(c.Conv.JID()); {
+	case r == nil || r.Tells() == NotifyNone:
+		return 0
+	case r.Tells() == NotifyNamed:
+		return c.Named
+	}
+	return c.Unread
+}
+
+// NotifyChanged: the person wants to be told of these messages of a room.
+type NotifyChanged struct {
+	Room   jid.JID
+	Notify Notify
+}
+
+func (ev NotifyChanged) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) { r.Notify = ev.Notify })
+}
+
+// Names returns where a text has a nick as a word, in whatever case: the byte at which it begins, and
+// that behind it; ok is false if it has not.
+func Names(text, nick string) (from, to int, ok bool) {
+	low, nick := strings.ToLower(text), strings.ToLower(nick)
+	if strings.TrimSpace(nick) == "" {
+		return 0, 0, false
+	}
+	for at := 0; ; {
+		i := strings.Index(low[at:], nick)
+		if i < 0 {
+			return 0, 0, false
+		}
+		begin := at + i
+		end := begin + len(nick)
+		before, _ := utf8.DecodeLastRuneInString(low[:begin])
+		after, _ := utf8.DecodeRuneInString(low[end:])
+		if !ofWord(before) && !ofWord(after) {
+			from = bytesOf(text, utf8.RuneCountInString(low[:begin]))
+			return from, from + bytesOf(text[from:], utf8.RuneCountInString(nick)), true
+		}
+		at = end
+	}
+}
+
+func ofWord(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || r == '_'
+}
+
+// bytesOf returns how many bytes the first characters of a text take: in lower case they may be others.
+func bytesOf(text string, runes int) int {
+	for i := range text {
+		if runes == 0 {
+			return i
+		}
+		runes--
+	}
+	return len(text)
+}
