@@ -144,6 +144,38 @@ window.bench = (() => {
     },
     watched: () => watching,
 
+    // join leaves the open room, which has many people, and joins it again. It returns when one could write there, when
+    // all had come to rest, and the longest task.
+    async join(room) {
+      const inside = () => document.querySelector(`#log[data-conv="${room}/"]`) && /\d{5} people/.test(document.querySelector("main").textContent);
+      await this.until(inside);
+      await this.quiet(1000);
+      const click = async (selector) => (await this.until(() => document.querySelector(selector))).click();
+      await click("[data-do=details]");
+      await click("[data-do=leave-room]");
+      await this.until(() => !document.querySelector(`.row[data-conv="${room}/"]`));
+      await this.quiet(500);
+      await click("[data-do=join-room]");
+      const field = await this.until(() => document.querySelector("#join-address"));
+      await this.quiet(500);
+      field.value = room;
+      let longest = 0;
+      const tasks = new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+      });
+      tasks.observe({ type: "longtask" });
+      const began = performance.now();
+      let last = 0;
+      const changes = new MutationObserver(() => painted((time) => { last = time; }));
+      changes.observe(document.body, { childList: true, characterData: true, attributes: true, subtree: true });
+      field.form.requestSubmit();
+      const ready = await seen(() => inside() && shown("#message") && !shown(".room-status"), true);
+      while (performance.now() - last < 1000) await wait(50);
+      changes.disconnect();
+      tasks.disconnect();
+      return { ready: ready - began, settled: last - began, longest };
+    },
+
     // back scrolls to the beginning, and returns how long it took until the text there
     // was painted.
     async back(text) {

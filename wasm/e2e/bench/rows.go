@@ -19,14 +19,27 @@ const (
 	samples  = 20 // of a run, of what is quick
 	many     = 1000
 	some     = 60 // contacts of somebody who comes back
+	guests   = 10_000
 )
 
-var rows = []row{
-	{"burst", []figure{
-		{"2,000 messages painted", "2", "s"}, {"CPU of the page", "", "s"}, {"longest task", "50", "ms"},
+// crowded are the figures of many messages that come into an open conversation.
+func crowded(goal string) []figure {
+	return []figure{
+		{"2,000 messages painted", goal, "s"}, {"CPU of the page", "", "s"}, {"longest task", "50", "ms"},
 		{"commits", "", ""}, {"draws", "", ""}, {"frames", "", ""},
 		{"most commits in a frame", "1", ""}, {"most draws in a frame", "1", ""},
-	}, burst},
+	}
+}
+
+var rows = []row{
+	{"burst", crowded("2"), burst},
+	{"room", crowded("2.5"), room},
+	{"join", []figure{
+		{"10,000 occupants, ready to write", "2", "s"}, {"10,000 occupants, settled", "", "s"}, {"longest task", "50", "ms"},
+	}, join},
+	{"busy", []figure{
+		{"CPU of the page, 100 messages/s", "", "%"}, {"longest task", "50", "ms"}, {"last one sent to painted", "", "ms"},
+	}, busy},
 	{"enter", []figure{{"Enter to painted", "20", "ms"}, {"Enter to the peer", "8", "ms"}}, enter},
 	{"incoming", []figure{{"sent by the peer to painted", "18", "ms"}}, incoming},
 	{"reload", []figure{{"reload to the list", "250", "ms"}}, reload},
@@ -41,14 +54,29 @@ type note = func(figure string, values ...float64)
 
 // talked is a conversation of ada's with grace that is open.
 func talked(b *bench, remember bool) (p tab, other *peer, ahead float64) {
-	address := b.serve(0)
+	address := b.serve(0, 0)
 	other = b.meet(address, grace, gracePassword)
 	p = b.visit(address)
 	p.signIn(remember)
 	for i := range words {
 		other.say(ada, fmt.Sprint("word", i), fmt.Sprintf("word %d of a conversation like others", i))
 	}
-	p.openChat()
+	p.openChat(grace)
+	p.eval(`() => bench.quiet(1000)`)
+	return p, other, p.clock()
+}
+
+// met is the lounge with ada and grace in it, open on ada's page.
+func met(b *bench) (p tab, other *peer, ahead float64) {
+	address := b.serve(0, 0)
+	other = b.meet(address, grace, gracePassword)
+	other.join()
+	p = b.visit(address)
+	p.signIn(true)
+	for i := range words {
+		other.say(lounge, fmt.Sprint("word", i), fmt.Sprintf("word %d of a conversation like others", i))
+	}
+	p.openChat(lounge + "/")
 	p.eval(`() => bench.quiet(1000)`)
 	return p, other, p.clock()
 }
@@ -56,12 +84,23 @@ func talked(b *bench, remember bool) (p tab, other *peer, ahead float64) {
 // Two thousand messages come as fast as the server passes them on.
 func burst(b *bench, note note) {
 	p, other, ahead := talked(b, true)
+	flood(b, note, p, other, ahead, ada)
+}
+
+func room(b *bench, note note) {
+	p, other, ahead := met(b)
+	flood(b, note, p, other, ahead, lounge)
+}
+
+type watched struct{ Draws, MostDraws, Frames, Longest, Commits, MostCommits, Painted float64 }
+
+func flood(b *bench, note note, p tab, other *peer, ahead float64, to string) {
 	p.eval(`(text) => bench.watch(text)`, fmt.Sprintf("message %d", messages-1))
 	before, began := b.cpu(), ms(time.Now())
 	for i := range messages {
-		other.say(ada, fmt.Sprint("m", i), fmt.Sprintf("message %d", i))
+		other.say(to, fmt.Sprint("m", i), fmt.Sprintf("message %d", i))
 	}
-	var seen struct{ Draws, MostDraws, Frames, Longest, Commits, MostCommits, Painted float64 }
+	var seen watched
 	p.read(&seen, `() => bench.watched()`)
 	note("CPU of the page", (b.cpu()-before)/1000)
 	note("2,000 messages painted", (seen.Painted-ahead-began)/1000)
@@ -71,6 +110,39 @@ func burst(b *bench, note note) {
 	note("frames", seen.Frames)
 	note("most commits in a frame", seen.MostCommits)
 	note("most draws in a frame", seen.MostDraws)
+}
+
+// Ada joins a room with 10,000 people in it.
+func join(b *bench, note note) {
+	p := b.visit(b.serve(0, guests))
+	p.signIn(true)
+	p.openChat(lounge + "/")
+	var seen struct{ Ready, Settled, Longest float64 }
+	p.read(&seen, `(room) => bench.join(room)`, lounge)
+	note("10,000 occupants, ready to write", seen.Ready/1000)
+	note("10,000 occupants, settled", seen.Settled/1000)
+	note("longest task", seen.Longest)
+}
+
+// A room in which somebody says something every 10 ms, for a minute.
+func busy(b *bench, note note) {
+	const span, pause = time.Minute, 10 * time.Millisecond
+	n := int(span / pause)
+	p, other, ahead := met(b)
+	p.eval(`(text) => bench.watch(text)`, fmt.Sprintf("message %d", n-1))
+	before, began := b.cpu(), time.Now()
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for i := range n {
+		<-tick.C
+		other.say(lounge, fmt.Sprint("m", i), fmt.Sprintf("message %d", i))
+	}
+	last := ms(time.Now())
+	var seen watched
+	p.read(&seen, `() => bench.watched()`)
+	note("CPU of the page, 100 messages/s", (b.cpu()-before)/float64(time.Since(began)/time.Millisecond)*100)
+	note("longest task", seen.Longest)
+	note("last one sent to painted", seen.Painted-ahead-last)
 }
 
 func enter(b *bench, note note) {
@@ -114,7 +186,7 @@ func returning(b *bench, p tab, other *peer) {
 func (p tab) listed() float64 { return p.eval(`() => bench.until(() => bench.start.list)`).Num() }
 
 func reload(b *bench, note note) {
-	address := b.serve(some)
+	address := b.serve(some, 0)
 	other := b.meet(address, grace, gracePassword)
 	p := b.visit(address)
 	returning(b, p, other)
@@ -126,7 +198,7 @@ func reload(b *bench, note note) {
 }
 
 func restart(b *bench, note note) {
-	address := b.serve(some)
+	address := b.serve(some, 0)
 	other := b.meet(address, grace, gracePassword)
 	profile, err := os.MkdirTemp("", "natter-bench-")
 	must(err)
@@ -147,20 +219,20 @@ func restart(b *bench, note note) {
 }
 
 func cold(b *bench, note note) {
-	p := b.visit(b.serve(0))
+	p := b.visit(b.serve(0, 0))
 	note("client runs", p.eval(`() => bench.until(() => bench.start.client)`).Num())
 	note("form usable", p.eval(`() => bench.until(() => bench.start.form)`).Num())
 }
 
 func slow(b *bench, note note) {
-	p := b.visit(b.serve(0), fast3G)
+	p := b.visit(b.serve(0, 0), fast3G)
 	note("form usable, Fast 3G", p.eval(`() => bench.until(() => bench.start.form)`).Num())
 	note("client runs, Fast 3G", p.eval(`() => bench.until(() => bench.start.client)`).Num())
 }
 
 // Ada, on a new device, scrolls back to what was said first.
 func back(b *bench, note note) {
-	address := b.serve(0)
+	address := b.serve(0, 0)
 	other, own := b.meet(address, grace, gracePassword), b.meet(address, ada, adaPassword)
 	text := func(i int) string { return fmt.Sprintf("message %d", i) }
 	for i := range history - 1 {
@@ -171,13 +243,13 @@ func back(b *bench, note note) {
 	other.hears(text(history - 1))
 	p := b.visit(address)
 	p.signIn(false)
-	p.openChat()
+	p.openChat(grace)
 	p.eval(`async () => { document.querySelector('[data-do="newest"]')?.click(); await bench.quiet(1000) }`)
 	note("1,000 messages back", p.eval(`(text) => bench.back(text)`, text(0)).Num()/1000)
 }
 
 func contacts(b *bench, note note) {
-	p := b.visit(b.serve(many))
+	p := b.visit(b.serve(many, 0))
 	var at struct{ Shown, Settled float64 }
 	p.read(&at, `async (...args) => { await bench.until(() => bench.start.client); await bench.quiet(300); return bench.list(...args) }`, ada, adaPassword)
 	note("1,000 contacts shown", at.Shown/1000)

@@ -34,6 +34,8 @@ const (
 	ada, adaPassword     = "ada@localhost", "analytical"
 	grace, gracePassword = "grace@localhost", "compiler"
 
+	lounge = "lounge@rooms.localhost"
+
 	socketPath = "/xmpp-websocket"
 )
 
@@ -78,10 +80,12 @@ func (b *bench) try(f func()) (err error) {
 func (b *bench) later(f func()) { b.cleanup = append(b.cleanup, f) }
 
 // serve starts the page and a trial server without its patience for toys: nothing is
-// slowed down, nothing gives way. Ada has so many contacts, beside grace and echo.
-func (b *bench) serve(contacts int) (address string) {
+// slowed down, nothing gives way. Ada has so many contacts, beside grace and echo, and so many
+// guests are in the lounge.
+func (b *bench) serve(contacts, guests int) (address string) {
 	const plenty = 1 << 20
-	s := trial.New(trial.Options{Demo: true, Crowd: contacts, Limits: trial.Limits{
+	s := trial.New(trial.Options{Demo: true, Crowd: contacts, Occupants: guests, Limits: trial.Limits{
+		Rooms: plenty, Made: plenty, Occupants: plenty, Affiliations: plenty, Joined: plenty,
 		Accounts: plenty, Connections: plenty, PerAddress: plenty, Sessions: plenty, Devices: plenty, Roster: plenty,
 		Archived: plenty, Stored: 1 << 30, Offline: plenty, Queue: plenty, Outbox: plenty,
 		Stanzas: plenty, StanzaBurst: plenty, Bytes: 1 << 30, ByteBurst: 1 << 30, Fanout: plenty, FanoutBurst: plenty,
@@ -166,14 +170,14 @@ func (p tab) settle() {
 	p.eval(`async () => { await bench.until(() => bench.shown(".row") && bench.online()); await bench.quiet(1000) }`)
 }
 
-// openChat opens the conversation with grace.
-func (p tab) openChat() {
-	p.eval(`async (peer) => {
-		document.querySelector('.row[data-conv="' + peer + '"]').click();
+// openChat opens a conversation: that with grace, or the lounge.
+func (p tab) openChat(conv string) {
+	p.eval(`async (conv) => {
+		document.querySelector('.row[data-conv="' + conv + '"]').click();
 		await bench.until(() => document.querySelector("#message"));
 		document.querySelector("#message").focus();
 		await bench.quiet(500);
-	}`, grace)
+	}`, conv)
 }
 
 // clock returns by how much the page's clock is ahead of ours, in ms: of several answers
@@ -294,10 +298,20 @@ func (p *peer) hears(body string) time.Time {
 
 func (p *peer) send(e *framing.Element) { must(p.conn.Write(context.Background(), e)) }
 
-// say sends a message.
+// say sends a message, to the room if that is the lounge.
 func (p *peer) say(to, id, body string) {
-	p.send(framing.New(framing.NSClient, "message").Set("type", "chat").Set("id", id).Set("to", to).
+	kind := "chat"
+	if to == lounge {
+		kind = "groupchat"
+	}
+	p.send(framing.New(framing.NSClient, "message").Set("type", kind).Set("id", id).Set("to", to).
 		Add(framing.New(framing.NSClient, "body").AddText(body)))
+}
+
+// join joins the lounge.
+func (p *peer) join() {
+	p.send(framing.New(framing.NSClient, "presence").Set("to", lounge+"/"+p.jid.Local()).
+		Add(framing.New("http://jabber.org/protocol/muc", "x")))
 }
 
 type noPins struct{}
