@@ -177,4 +177,5 @@
 //	row           one kept struct, as the disk and other tabs read it
 //	span          messages in memory with no hole between them
 //	stream        a bound XMPP stream, which survives its sockets; a session is one socket of it
+//	tenure        the time for which a nick in a room without occupant-ids is of one person
 package app

@@ -35,13 +35,18 @@ func welcome(c *xmpptest.PeerConn) {
 
 // welcomeBack is welcome for one who wants to resume a stream that is forgotten.
 func welcomeBack(c *xmpptest.PeerConn) {
+	forgotten(c)
+	settle(c)
+}
+
+// forgotten signs in ada, who wants to resume a stream that is forgotten.
+func forgotten(c *xmpptest.PeerConn) {
 	c.Open(xmpptest.Mechanisms(mechanism))
 	c.Authenticate(mechanism, "ada", password)
 	c.Open(xmpptest.BoundFeatures)
 	c.Expect("<resume ")
 	c.Send(`<failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>`)
 	c.Bind("ada")
-	settle(c)
 }
 
 func settle(c *xmpptest.PeerConn) {

@@ -96,10 +96,41 @@ func (l *loop) occupant(st *feature.Stanza, room *state.Room) {
 	if len(id) > longestID {
 		id = ""
 	}
-	st.By = room.Author(l.state.Account(), st.From.Resource(), id, st.Source == feature.Live)
-	if chat := l.state.Chat(st.Conv); !st.By.Mine && st.By.JID == st.From && st.By.Nick == room.Nick && chat != nil && chat.Timeline.ByID(l.state.Account(), st.ID) != nil {
-		st.By.JID, st.By.Mine = l.state.Account(), true // an archive that does not say who it was
+	live := st.Source == feature.Live && !(room.Step == state.Arriving && delayedBy(st.Element, room.JID) != nil)
+	st.By = room.Author(l.state.Account(), st.From.Resource(), id, live)
+	if !st.By.Mine && st.By.JID == st.From && st.By.Nick == room.Nick && l.resembles(st) {
+		st.By.JID, st.By.Mine, st.By.Likely = l.state.Account(), true, true
 	}
+}
+
+// resembles reports whether what a room or an archive tells of our nick, and does not say who it was,
+// is as a message of ours: by its id, or by its text if we wait to have one back.
+func (l *loop) resembles(st *feature.Stanza) bool {
+	chat := l.state.Chat(st.Conv)
+	if chat == nil {
+		return false
+	}
+	if chat.Timeline.ByID(l.state.Account(), st.ID) != nil {
+		return true
+	}
+	body := st.Child(framing.NSClient, "body").Text()
+	return body != "" && slices.ContainsFunc(chat.Timeline.Newest(mostWaiting), func(m *state.Message) bool {
+		return m.Mine && m.Delivery == state.Queued && m.Body == body
+	})
+}
+
+// mostWaiting is among how many of the newest messages of a room those are looked for that have not
+// come back.
+const mostWaiting = 500
+
+// delayedBy returns what a room says of when something was said, nil if it says nothing.
+func delayedBy(el *framing.Element, room jid.JID) *framing.Element {
+	for _, n := range el.Children {
+		if n.Element.Is(nsDelay, "delay") && jid.JID(n.Element.Attr("from")) == room {
+			return n.Element
+		}
+	}
+	return nil
 }
 
 // inRoom reads what a room says of a live message: when it was sent, of what was said before we

@@ -53,7 +53,11 @@ func (id ConvID) JID() jid.JID {
 // Author is who sent a stanza.
 type Author struct {
 	// JID is bare, but for the occupants of a room: see Room.Author.
-	JID  jid.JID
-	Mine bool   // this account did, here or with another client
-	Nick string // in a room: how they were called then
+	JID    jid.JID
+	Mine   bool   // this account did, here or with another client
+	Nick   string // in a room: how they were called then
+	Tenure        // of who is known by their nick only
+	// Likely is set with Mine if nobody says that we did, but a message of ours with that id: enough
+	// to know that one again, and not to say anything about others.
+	Likely bool
 }

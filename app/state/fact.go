@@ -214,6 +214,11 @@ func (m *Message) Versions() (all []Fact) {
 	return all
 }
 
+// HasVersion reports whether the message was corrected by a stanza with this id and text.
+func (m *Message) HasVersion(stanza, text string) bool {
+	return m != nil && slices.ContainsFunc(m.Versions(), func(f Fact) bool { return f.Stanza == stanza && f.Text == text })
+}
+
 // Said returns what the message says, as it was corrected last.
 func (m *Message) Said() (subject, body string) {
 	if v := m.Versions(); len(v) > 0 {
@@ -276,7 +281,7 @@ func (m *Message) Reactions() (all []Reaction) {
 	}
 	var reacted []Fact
 	for f := range m.Facts.all {
-		if f.Kind == Reacted {
+		if f.Kind == Reacted && !m.Facts.repeats(f) {
 			reacted = append(reacted, f)
 		}
 	}
@@ -293,6 +298,23 @@ func (m *Message) Reactions() (all []Reaction) {
 		}
 	}
 	return all
+}
+
+// repeats reports whether a reaction of a nick that only an archive tells is that of who had the nick
+// then, who is known to have reacted.
+func (fs *Facts) repeats(f Fact) bool {
+	if f.Nick == "" || f.By.Resource() != f.Nick {
+		return false
+	}
+	for o := range fs.all {
+		if o.Kind != Reacted || o.Nick != f.Nick || o.By == f.By || o.By.Bare() != f.By.Bare() {
+			continue
+		}
+		if since, ok := tenureOf(o.By); ok && (o.Text == f.Text || since <= f.At && f.At <= o.At+lag.Microseconds()) {
+			return true
+		}
+	}
+	return false
 }
 
 // Reaction is what somebody has reacted with to the message: emoji with a space between each.

@@ -386,3 +386,37 @@ func TestRefused_PutsThingsBack(t *testing.T) {
 		t.Error("somebody else has put it back")
 	}
 }
+
+// An archive that tells a reaction once more, and no more of who it was than the nick, adds nobody; one
+// of another time is of whoever had the nick then.
+func TestReactionOfATenureAndOfItsNick(t *testing.T) {
+	const room = jid.JID("tea@rooms.localhost")
+	known := Author{JID: room + "/grace", Nick: "grace", Tenure: Tenure{Since: 100}}
+	fact := func(a Author, at int64, text string) Fact {
+		return Fact{Kind: Reacted, By: a.Whose(), At: at, Text: text, Nick: a.Nick}
+	}
+	told := Author{JID: room + "/grace", Nick: "grace"}
+	next := Author{JID: room + "/grace", Nick: "grace", Tenure: Tenure{Since: 1e9, Again: true}}
+	for _, tc := range []struct {
+		facts []Fact
+		want  int
+	}{
+		{[]Fact{fact(known, 200, "🎉"), fact(told, 199, "🎉")}, 1},
+		{[]Fact{fact(told, 199, "😀"), fact(known, 300, "🎉")}, 1}, // changed since
+		{[]Fact{fact(known, 200, "🎉"), fact(told, 50, "😀")}, 2},
+		{[]Fact{fact(known, 200, "🎉"), fact(next, 2e9, "")}, 1},
+		{[]Fact{fact(known, 200, "🎉"), fact(next, 2e9, "🎉")}, 2},
+	} {
+		m := &Message{}
+		for _, f := range tc.facts {
+			m = m.With(f)
+		}
+		n := 0
+		for _, r := range m.Reactions() {
+			n += len(r.By)
+		}
+		if n != tc.want {
+			t.Errorf("%+v: %d reactions, want %d", tc.facts, n, tc.want)
+		}
+	}
+}

@@ -26,6 +26,7 @@ type Message struct {
 	ArchiveID string    `json:"archive,omitempty"` // the id our own archive gave it, "" if not known
 	Author    jid.JID   `json:"author"`            // Author.JID of who wrote it
 	Nick      string    `json:"nick,omitempty"`    // Author.Nick
+	Tenure    int64     `json:"tenure,omitempty"`  // Tenure.Since of an author with Tenure.Again
 	Mine      bool      `json:"mine,omitempty"`
 	Subject   string    `json:"subject,omitempty"`
 	Body      string    `json:"body"`

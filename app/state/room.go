@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"natter/app/jid"
 	"natter/app/state/tree"
@@ -67,6 +68,47 @@ type Occupant struct {
 	Role        Role        `json:"role,omitempty"`
 	Affiliation Affiliation `json:"affiliation,omitempty"`
 	Show        Show        `json:"show,omitempty"`
+	Tenure                  // in a room without occupant-ids
+}
+
+// Tenure is the time for which a nick in a room without occupant-ids is of one person: as long as they are there.
+type Tenure struct {
+	Since int64 `json:"since,omitempty"` // what comes from the nick with a Key.Time of then and later is theirs; 0 if that is unknown
+	Again bool  `json:"again,omitempty"` // somebody else, as far as anybody can know, has had the nick before
+}
+
+// Wrote reports whether who says something is the author of a message of their room whom only a
+// nick tells: it has come live, and they have had the nick since before.
+func (a Author) Wrote(m *Message) bool {
+	return m != nil && a.Since != 0 && m.Author == a.JID && m.heard&direct != 0 && m.Key.Time >= a.Since
+}
+
+// Whose is the name of who says something about a message: of a nick without an occupant-id that of
+// who is there now, as far as that is known.
+func (a Author) Whose() jid.JID {
+	if a.Since == 0 {
+		return a.JID
+	}
+	return a.JID.WithResource(tenureMark + strconv.FormatInt(a.Since, 36) + tenureMark + a.Nick)
+}
+
+// tenureOf returns the Tenure.Since of a name that Author.Whose has given.
+func tenureOf(by jid.JID) (since int64, ok bool) {
+	rest, ok := strings.CutPrefix(by.Resource(), tenureMark)
+	if !ok {
+		return 0, false
+	}
+	since, err := strconv.ParseInt(rest[:max(0, strings.Index(rest, tenureMark))], 36, 64)
+	return since, err == nil
+}
+
+// Begins returns the Tenure.Since of an occupant who comes now, after another tenure of the nick.
+func (s *State) Begins(room jid.JID, now time.Time, former int64) int64 {
+	since := max(now.UnixMicro(), former+1)
+	if c := s.Chat(Groupchat.With(room)); c != nil && c.Timeline.Last() != nil {
+		since = max(since, c.Timeline.Last().Key.Time+1)
+	}
+	return since
 }
 
 // Role is what an occupant may do now (XEP-0045 §5.1).
@@ -93,6 +135,9 @@ const (
 // idMark stands before an occupant-id where else a nick stands. No nick has it: XML cannot carry it.
 const idMark = "\x01"
 
+// tenureMark stands around the time of a Tenure, before the nick.
+const tenureMark = "\x02"
+
 // Author returns who has sent something from a nick in the room, with an occupant-id if it has
 // one: the id says who they are whatever they are called, so that whoever takes over a nick is
 // somebody else. Without one a nick is ours only in what comes live. What has no nick comes from
@@ -115,14 +160,22 @@ func (r *Room) Author(account jid.JID, nick, id string, live bool) Author {
 		a.JID = r.JID.WithResource(idMark + id)
 	default:
 		a.JID = r.JID.WithResource(nick)
+		if o := r.occupant(nick); live && o != nil {
+			a.Tenure = o.Tenure
+		}
 	}
 	return a
+}
+
+func (r *Room) occupant(nick string) *Occupant {
+	o, _ := r.Occupants.Get(nick)
+	return o
 }
 
 // Lasting reports whether who is named so is one person for ever: a nick without an occupant-id may
 // be somebody else's by now (XEP-0308 §4, XEP-0424 §5).
 func (a Author) Lasting() bool {
-	return a.Mine || a.Nick == "" || strings.HasPrefix(a.JID.Resource(), idMark)
+	return a.Mine && !a.Likely || a.Nick == "" || strings.HasPrefix(a.JID.Resource(), idMark)
 }
 
 // Me reports whether a nick is ours, which is sure only while we are in the room.

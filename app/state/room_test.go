@@ -18,7 +18,7 @@ func inRoom(occupants ...Occupant) *State {
 
 // Who says something in a room is who has the occupant-id, and only without one who has the nick then.
 func TestRoom_Author(t *testing.T) {
-	account := signedIn().Account()
+	account, alan := signedIn().Account(), Tenure{Since: 7, Again: true}
 	for _, tc := range []struct {
 		name     string
 		info     RoomInfo
@@ -33,9 +33,11 @@ func TestRoom_Author(t *testing.T) {
 		{"our nick, live", RoomInfo{}, "", "ada", "", true, Author{JID: account, Mine: true, Nick: "ada"}},
 		{"our nick, long ago", RoomInfo{}, "", "ada", "", false, Author{JID: lounge + "/ada", Nick: "ada"}},
 		{"an id that the room does not vouch for", RoomInfo{}, "a1", "mallory", "a1", true, Author{JID: lounge + "/mallory", Nick: "mallory"}},
+		{"a nick while somebody has it", RoomInfo{}, "", "alan", "", true, Author{JID: lounge + "/alan", Nick: "alan", Tenure: alan}},
+		{"the same, long ago", RoomInfo{}, "", "alan", "", false, Author{JID: lounge + "/alan", Nick: "alan"}},
 		{"the room itself", RoomInfo{OccupantIDs: true}, "a1", "", "a1", true, Author{JID: lounge}},
 	} {
-		r := &Room{JID: lounge, Nick: "ada", Self: tc.self, RoomInfo: tc.info, Stay: Stay{Step: Inside}}
+		r := &Room{JID: lounge, Nick: "ada", Self: tc.self, RoomInfo: tc.info, Stay: Stay{Step: Inside}, Occupants: newOccupants().Set("alan", &Occupant{Nick: "alan", Tenure: alan})}
 		if got := r.Author(account, tc.nick, tc.id, tc.live); got != tc.want {
 			t.Errorf("%s: %+v, want %+v", tc.name, got, tc.want)
 		}

@@ -134,7 +134,7 @@ func (d *desk) quote(to state.Target) quote {
 	if m == nil {
 		return quote{Name: "an earlier message", Line: "It is not on this page."}
 	}
-	q := quote{Name: authorName(d.s, m), Line: text.String(reading(d.s, m).line(quoteShown)), Hue: hueClass(string(m.Author))}
+	q := quote{Name: authorName(d.s, m), Line: text.String(reading(d.s, m).line(quoteShown)), Hue: hueClass(identity(m))}
 	if m.Mine {
 		q.Name = "You"
 	}

@@ -161,7 +161,7 @@ func (c *chat) rows(name string) *rows {
 // together reports whether b continues what a began: same author, same day, within
 // five minutes.
 func (d *desk) together(a, b *state.Message) bool {
-	return a.Author == b.Author && a.Nick == b.Nick && a.Mine == b.Mine && b.At.Sub(a.At).Abs() < 5*time.Minute &&
+	return a.Author == b.Author && a.Tenure == b.Tenure && a.Nick == b.Nick && a.Mine == b.Mine && b.At.Sub(a.At).Abs() < 5*time.Minute &&
 		daysBetween(d.zone.local(a.At), d.zone.local(b.At)) == 0
 }
 
@@ -314,7 +314,7 @@ func (r *message) Render() app.UI {
 	}
 	bubble := []app.UI{app.Span().Class("sr").Text(author + ": ")}
 	if m.Nick != "" && r.Head {
-		bubble = append(bubble, app.Div().Class("msg-author "+hueClass(string(m.Author))).Aria("hidden", "true").Body(app.Elem("bdi").Text(author)))
+		bubble = append(bubble, app.Div().Class("msg-author "+hueClass(identity(m))).Aria("hidden", "true").Body(app.Elem("bdi").Text(author)))
 	}
 	if r.Quote != (quote{}) && !gone {
 		bubble = append(bubble, r.Desk.drawQuote(r.Quote, keyText(m.Key)))
@@ -339,7 +339,7 @@ func (r *message) Render() app.UI {
 	}
 	row := []app.UI{app.Div().Class("bubble").Body(append(bubble, app.Span().Class("meta").Body(meta...))...)}
 	if !m.Mine && r.Tail {
-		row = append([]app.UI{avatar(string(m.Author), named, "avatar-s", nil)}, row...)
+		row = append([]app.UI{avatar(identity(m), named, "avatar-s", nil)}, row...)
 	}
 	if len(m.Reactions()) > 0 && !gone {
 		row = append(row, r.Desk.chips(m))

@@ -138,7 +138,7 @@ func (d *desk) memberRow(r *state.Room, m member, index, count int) app.UI {
 	if r.Me(m.Nick) {
 		what = strings.TrimSuffix("You, "+what, ", ")
 	}
-	identity := string(r.Author(d.s.Account(), m.Nick, m.ID, true).JID)
+	identity := identityOf(r.Author(d.s.Account(), m.Nick, m.ID, true))
 	return app.Div().Class("member").Attr("role", "listitem").
 		Attr("aria-posinset", strconv.Itoa(index+1)).Attr("aria-setsize", strconv.Itoa(count)).Body(
 		avatar(identity, name, "avatar-s", dot(m.Show)),

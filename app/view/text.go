@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"natter/app/legible"
+	"natter/app/state"
 	"natter/app/steps"
 	"natter/app/text"
 )
@@ -89,6 +90,22 @@ func hue(identity string) float64 {
 
 // hues is how many colour classes app.css has.
 const hues = 48
+
+// identity is by what the author of a message is told from others, for a colour.
+func identity(m *state.Message) string {
+	if m.Tenure != 0 {
+		return string(m.Author) + " " + strconv.FormatInt(m.Tenure, 36)
+	}
+	return string(m.Author)
+}
+
+func identityOf(a state.Author) string {
+	m := state.Message{Author: a.JID}
+	if a.Again {
+		m.Tenure = a.Since
+	}
+	return identity(&m)
+}
 
 func hueClass(identity string) string {
 	return "tinted hue-" + strconv.Itoa(int(hue(identity)/360*hues+0.5)%hues)

@@ -85,6 +85,7 @@ func (r *reflections) receive(c feature.Client, st *feature.Stanza) {
 		ID:        st.ID,
 		ArchiveID: st.ArchiveID,
 		Author:    jid.JID(strings.Clone(string(st.By.JID))),
+		Tenure:    tenure(st.By),
 		Mine:      st.By.Mine,
 		Nick:      nick(st.By),
 		Subject:   subject,
@@ -115,6 +116,14 @@ func (r *reflections) receive(c feature.Client, st *feature.Stanza) {
 	if room && m.Mine {
 		say(c, conv, m.ID, state.Acked, "")
 	}
+}
+
+// tenure tells somebody whose nick was somebody else's before from them.
+func tenure(by state.Author) int64 {
+	if by.Again {
+		return by.Since
+	}
+	return 0
 }
 
 // longestNick is how much of a nick is kept with a message, in bytes.

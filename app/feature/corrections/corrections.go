@@ -42,12 +42,16 @@ func New() *feature.Feature {
 
 // corrected notes what the author of a message wants it to say: only of their own, which are found
 // by who sends it (CVE-2022-39835), and never of the stanza itself (CVE-2021-41055). In a room
-// without occupant-ids nobody knows whose a message of others was, and a correction is a message.
+// without occupant-ids only who has had their nick since they wrote it is known to be the author,
+// and any other correction is a message of its own.
 func corrected(c feature.Client, st *feature.Stanza) bool {
 	id := st.Only(NS, "replace").Attr("id")
 	body, ok := feature.Text(st.Element, "body")
-	if id == "" || id == st.ID || body == "" || !ok || !st.By.Lasting() {
+	if id == "" || id == st.ID || body == "" || !ok {
 		return false
+	}
+	if of := c.State().About(state.Target{Conv: st.Conv, Author: st.By.JID, ID: id}); !st.By.Lasting() && !st.By.Wrote(of) {
+		return of.HasVersion(st.ID, body) // an archive tells it once more
 	}
 	f := st.Says(state.Corrected, st.By.JID, id, body)
 	f.Stanza = strings.Clone(st.ID)

@@ -53,8 +53,9 @@ func New() *feature.Feature {
 // unless it says to be there for those who do not know reactions (XEP-0428).
 func reacted(c feature.Client, st *feature.Stanza) bool {
 	r := st.Only(NS, "reactions")
-	if id := r.Attr("id"); id != "" {
+	if id := r.Attr("id"); id != "" && !st.By.Likely {
 		f := st.Says(state.Reacted, "", id, set(r))
+		f.By = st.By.Whose()
 		st.Then(func() { c.Emit(f) })
 	}
 	return st.Child(framing.NSClient, "body") == nil || st.Child(nsFallback, "fallback").Attr("for") == NS

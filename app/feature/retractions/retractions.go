@@ -79,7 +79,7 @@ func retracted(c feature.Client, st *feature.Stanza) bool {
 	case moderated != nil:
 		f.Kind, f.By, f.Author = state.Moderated, jid.JID(strings.Clone(string(st.From))), ""
 		f.Text = strings.ToValidUTF8(strings.Clone(why[:min(len(why), longest)]), "")
-	case !st.By.Lasting():
+	case !st.By.Lasting() && !st.By.Wrote(c.State().About(state.Target{Conv: st.Conv, ID: id})):
 		return false // it may be a message of who had the nick before
 	case room:
 		f.Author = "" // the id is the room's

@@ -101,6 +101,8 @@ type visit struct {
 	heard time.Time // when something came from there last
 	// pinged is set while the room is being asked whether we are still in it.
 	pinged bool
+	// former are those who had a nick in a room without occupant-ids since we came, and left it.
+	former map[string]state.Occupant
 }
 
 func (r *rooms) forget() {
@@ -322,6 +324,7 @@ func (r *rooms) presence(c feature.Client, st *feature.Stanza) {
 	codes := statuses(x)
 	v.heard = c.Now()
 	if st.Type == "unavailable" {
+		v.leaves(room, nick)
 		r.gone(c, room, nick, x, codes)
 		return
 	}
@@ -341,9 +344,37 @@ func (r *rooms) presence(c feature.Client, st *feature.Stanza) {
 		}
 		return
 	}
-	if old, _ := room.Occupants.Get(nick); old == nil || *old != o {
+	old, _ := room.Occupants.Get(nick)
+	if o.Tenure = v.tenure(c, room, &o, old); old == nil || *old != o {
 		c.Emit(state.OccupantChanged{Room: room.JID, Occupant: o})
 	}
+}
+
+// tenure says since when an occupant has their nick, in a room that has no other name for them.
+func (v *visit) tenure(c feature.Client, room *state.Room, o, old *state.Occupant) state.Tenure {
+	if room.OccupantIDs || o.Nick == v.nick {
+		return state.Tenure{}
+	}
+	if old != nil {
+		return old.Tenure
+	}
+	former, again := v.former[o.Nick]
+	if again && o.JID != "" && o.JID == former.JID {
+		return former.Tenure
+	}
+	return state.Tenure{Since: c.State().Begins(room.JID, c.Now(), former.Since), Again: again}
+}
+
+// leaves notes who had a nick until now.
+func (v *visit) leaves(room *state.Room, nick string) {
+	o, there := room.Occupants.Get(nick)
+	if !there || room.OccupantIDs {
+		return
+	}
+	if v.former == nil || len(v.former) >= mostCome {
+		v.former = map[string]state.Occupant{}
+	}
+	v.former[o.Nick] = *o
 }
 
 // entered notes that we are in the room.
@@ -357,7 +388,10 @@ func (r *rooms) entered(c feature.Client, room *state.Room, v *visit, self state
 			func(*framing.Element, error) { r.describe(c, room.JID, func(error) {}) })
 	}
 	came := v.came
-	v.came = nil
+	v.came, v.former = nil, nil
+	for i := range came {
+		came[i].Tenure = v.tenure(c, room, &came[i], nil)
+	}
 	c.Emit(state.RoomEntered{Room: room.JID, Nick: self.Nick, Self: self.ID, Occupants: came})
 	v.stop = c.After(patience, func() { settled(c, room.JID) }) // some rooms have no subject
 }
