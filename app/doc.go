@@ -130,7 +130,8 @@
 // and in whichever order all comes the picture is the same.
 //
 // In memory are the ends of conversations, and what is around the place where the person looks
-// (state.Look). A jump reads only around its target; the rest leaves again (state.Released). Between
+// (state.Look). A jump reads only around its target; the rest leaves again (state.Released). What
+// is not on the disk either is read from the archive (state.Seek), which leaves gaps beside it. Between
 // two such spans is a hole, which nobody reads across.
 //
 // A change touches:

@@ -611,6 +611,8 @@ window.natterPage = (() => {
       event.preventDefault();
       $("filter").focus();
       $("filter").select();
+    } else if (key === "g" && !typing(target) && !command && !event.altKey) {
+      take("key", { text: "date" });
     } else if (key === "?" && !typing(target) && !command) {
       take("key", { text: "keys" });
     } else if (

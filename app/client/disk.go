@@ -25,7 +25,9 @@ const (
 // around the one before.
 func (l *loop) lookAt(in state.Look) {
 	if in.Of.ID != "" {
-		l.find(in.Of)
+		if l.find(in.Of); l.state.About(in.Of) == nil {
+			l.do(state.Seek{Conv: in.Conv, Of: in.Of})
+		}
 		return
 	}
 	before := l.looking

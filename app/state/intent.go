@@ -46,7 +46,7 @@ var intents = func() map[string]reflect.Type {
 	for _, in := range []Intent{
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
 		StartChat{}, SendMessage{}, KeepDraft{}, KeepAim{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
-		React{}, Correct{}, Retract{}, LetBe{},
+		React{}, Correct{}, Retract{}, LetBe{}, Seek{},
 		JoinRoom{}, LeaveRoom{}, SetNotify{}, BrowseRooms{}, DeclineInvitations{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
@@ -215,6 +215,14 @@ type Look struct {
 	Of     Target
 }
 
+// Seek has the archive read for a place of a conversation that is not here: that of a message, or of
+// a time. What comes of it is State.Sought. With the zero Seek the person looks for nothing more.
+type Seek struct {
+	Conv ConvID `json:"conv"`
+	Of   Target `json:"of"`
+	At   int64  `json:"at,omitempty"` // in µs since 1970, without an Of
+}
+
 // LoadMissing asks for what is missing in a gap of a conversation, page by page.
 type LoadMissing struct {
 	Conv  ConvID
@@ -293,6 +301,7 @@ func (SetDiscreet) traits() Trait        { return Told }
 func (ReadChat) traits() Trait           { return Told }
 func (LoadOlder) traits() Trait          { return Told }
 func (Look) traits() Trait               { return Own }
+func (Seek) traits() Trait               { return Fleeting }
 func (LoadMissing) traits() Trait        { return Told }
 func (JoinRoom) traits() Trait           { return Told }
 func (LeaveRoom) traits() Trait          { return Told }

@@ -107,6 +107,8 @@ const (
 	backward      // a gap, from its newer end
 	probing       // whether the archive has forgotten the message that the gap comes after
 	review        // once more, what had not settled when it was read
+	around        // what comes before a place in a gap,
+	beyond        // and what comes after that
 )
 
 // NewCatchUp plans to bring in what happened since the last page or, the first time, the newest
@@ -129,6 +131,14 @@ func NewFill(s *State, id ConvID, after string, pages int) *Plan {
 		p.Part = Part{Archive: id.JID()}
 	}
 	p.step, p.conv, p.gap, p.left, p.Past = backward, id, after, pages, after == ""
+	return p
+}
+
+// NewAround plans to read what an archive has around a place in a gap of a conversation: that of the
+// message to which the archive gave an id, or of a time if that is "".
+func NewAround(s *State, id ConvID, gap Gap, archived string, at time.Time) *Plan {
+	p := NewFill(s, id, gap.After.ID, 0)
+	p.step, p.now, p.from, p.since = around, gap, archived, at
 	return p
 }
 
@@ -202,6 +212,10 @@ func (p *Plan) Next(s *State) (Ask, bool) {
 			}
 			p.now = *gap
 			return p.fill(gap), true
+		case around:
+			return Ask{Backward: true, Before: p.from, End: p.since, Max: PageSize, Fills: true, Gap: p.gap}, true
+		case beyond:
+			return Ask{After: p.cursor, Max: PageSize, Fills: true, Gap: p.gap}, true
 		case probing:
 			return Ask{After: p.gap, Max: 1, Fills: true, Gap: p.gap}, true
 		default:
@@ -294,6 +308,8 @@ func (p *Plan) Learn(s *State, k Ask, page Page) (_ []Event, whole bool) {
 			return nil, false // that has come with the page before
 		}
 		return p.before(s, k, page), true
+	case around, beyond:
+		return p.beside(s, page), true
 	case probing:
 		p.step, p.probe = backward, false
 		if none {
@@ -384,6 +400,46 @@ func (p *Plan) before(s *State, k Ask, page Page) []Event {
 	p.probe = k.Start.IsZero()
 	p.left--
 	return p.add(s, page, read, true)
+}
+
+// beside takes a page of before a place, and then the one that comes after it. An archive that does
+// not know the place says so, or has nothing before it: then it may be where the archive begins.
+func (p *Plan) beside(s *State, page Page) []Event {
+	back, gap := p.step == around, p.now
+	if p.step++; !back || page.Unknown {
+		p.step = done
+	}
+	n := len(page.Results)
+	if page.Unknown || n == 0 {
+		return nil
+	}
+	read := reading(page.Results, page.owners(nil))
+	switch first := page.Results[0]; {
+	case back && page.Complete:
+		read.Start = true
+	case back && first.At.Before(gap.After.At):
+		read.From, read.After = gap.After, gap.After.ID
+	case !back && p.cursor == "":
+		read.Start = true
+	case !back:
+		read.From, read.After = p.tail[0], p.cursor
+	}
+	if last := page.Results[n-1]; back {
+		p.cursor, p.tail = last.ID, []Edge{last}
+	} else if gap.Before.ID != "" && (page.Complete || last.At.After(gap.Before.At)) {
+		read.To, read.Before = gap.Before, gap.Before.ID
+	}
+	p.heads = map[ConvID]string{}
+	events := p.add(s, page, read, true)
+	p.heads, p.tails = map[ConvID]string{}, map[ConvID]string{}
+	for id, messages := range page.Messages {
+		for i := range messages {
+			if m := &messages[i]; !m.Mine {
+				p.tails[id] = m.ArchiveID
+			}
+		}
+	}
+	return events
 }
 
 // over takes a page of what had not settled.

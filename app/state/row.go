@@ -69,6 +69,7 @@ var fleeting = []table{
 	{new(staying), changedStays},
 	{new(seat), changedOccupants},
 	{new(listing), changedDirectory},
+	{new(seeking), changedSought},
 }
 
 // Changes returns the rows to store where before is stored, so that s is; all there are

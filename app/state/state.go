@@ -40,10 +40,11 @@ type State struct {
 
 	// Directory is what was found of the rooms of the server, nil if nobody has looked.
 	Directory *Directory
-	requests  int   // contacts that wait for an answer
-	unsaved   int   // contacts of which something is pending
-	refused   int   // contacts of which something was refused
-	sockets   heard // connections there have been on this page
+	Sought    *Sought // nil if the person looks for nothing
+	requests  int     // contacts that wait for an answer
+	unsaved   int     // contacts of which something is pending
+	refused   int     // contacts of which something was refused
+	sockets   heard   // connections there have been on this page
 }
 
 // Self is what is true of the account as a whole.

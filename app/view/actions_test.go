@@ -182,7 +182,7 @@ func TestReply_ThereAndBack(t *testing.T) {
 		t.Errorf("it leads to %+v", b.window)
 	}
 	b.sig(doReturn, "", "")
-	if !b.window.atEnd || b.back.on {
+	if !b.window.atEnd || b.quest.back.on {
 		t.Errorf("it leads back to %+v", b.window)
 	}
 
@@ -201,11 +201,61 @@ func TestReply_ThereAndBack(t *testing.T) {
 
 	b.about(grace, "3", grace, state.Replies, state.Target{Author: ada, ID: "that nobody has written"}.Reference())
 	b.sig(doQuote, "", b.key("another one"))
-	for _, late := range b.late[hunting] {
-		late()
-	}
-	if b.news != "The message is not on this device." || b.back.on {
+	nobody := state.Seek{Conv: grace, Of: state.Target{Conv: grace, Author: ada, ID: "that nobody has written"}}
+	b.play(state.SoughtChanged{Sought: &state.Sought{Seek: nobody, Loading: true}})
+	if html := b.html(); !strings.Contains(html, "Looking in the archive…") || b.news != "Looking in the archive" {
 		t.Errorf("it says %q", b.news)
+	}
+	b.play(state.SoughtChanged{Sought: &state.Sought{Seek: nobody, Problem: "It is <gone>."}})
+	if !strings.Contains(b.html(), "It is &lt;gone&gt;.") || b.news != "It is <gone>." || b.quest.back.on {
+		t.Errorf("it says %q", b.news)
+	}
+	b.did = nil
+	b.sig(doQuote, "", b.key("another one")) // once more: what was said before does not count
+	if b.quest.fault != "" || !b.quest.on {
+		t.Error("it goes by what was said of the time before")
+	}
+	b.sig(doKey, "", "escape")
+	if b.quest.on || !strings.HasPrefix(b.did[len(b.did)-1], "Seek") {
+		t.Errorf("it is still looked for: %v", b.did)
+	}
+}
+
+// A day leads to what was said first on it; what is in the archive only is fetched from there.
+func TestToDate(t *testing.T) {
+	b := talking(t)
+	b.play(state.MessageAdded{Conv: grace, Message: state.Message{ID: "later", Author: grace, Body: "the next day", At: b.clock.Add(24 * time.Hour)}})
+	b.edgeAt("", true)
+	day := b.clock.Add(24 * time.Hour).Format(time.DateOnly)
+	b.sig(doKey, "", "date")
+	if html := b.html(); !strings.Contains(html, "Go to a day") || !strings.Contains(html, `type="date"`) {
+		t.Error("no day is asked for")
+	}
+	b.sig(doToDate, "", "someday")
+	if b.dialog.fault != "Choose a day." {
+		t.Errorf("it says %q", b.dialog.fault)
+	}
+	whole := state.Part{Archive: ada}
+	edge := state.Edge{ID: "a1", At: b.clock.Add(-time.Hour)}
+	b.play(state.ArchiveRead{Part: whole, Page: state.Reading{From: edge, To: edge, IDs: []string{"a1"}, End: true}})
+	b.sig(doToDate, "", day)
+	if keyText(b.window.found) != b.key("the next day") || b.dialog.kind != "" {
+		t.Errorf("it leads to %+v", b.window)
+	}
+	b.sig(doReturn, "", "")
+	if !b.window.atEnd {
+		t.Errorf("it leads back to %+v", b.window)
+	}
+	b.did = nil
+	b.sig(doToDate, "", "2020-02-29")
+	long := state.Seek{Conv: grace, At: time.Date(2020, 2, 29, 0, 0, 0, 0, time.UTC).UnixMicro()}
+	if !strings.Contains(strings.Join(b.did, " "), fmt.Sprintf("Seek%+v", long)) {
+		t.Errorf("it wants %v", b.did)
+	}
+	b.play(state.ArchivePage{Conv: grace, Older: true, Messages: []state.Message{{ID: "old", ArchiveID: "a0", Author: grace, Body: "years ago", At: time.Date(2020, 3, 1, 9, 0, 0, 0, time.UTC)}}},
+		state.SoughtChanged{Sought: &state.Sought{Seek: long, Key: state.Key{Time: long.At}}})
+	if keyText(b.window.found) != b.key("years ago") {
+		t.Errorf("it leads to %+v", b.window)
 	}
 }
 

@@ -2,7 +2,6 @@ package view
 
 import (
 	"slices"
-	"time"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
@@ -146,73 +145,4 @@ func (d *desk) drawQuote(q quote, key string) app.UI {
 	return app.Button().Type("button").Class("quoted").DataSet("do", string(doQuote)).DataSet("text", key).Body(
 		app.Span().Class("sr").Text("In reply to "), app.Strong().Class(q.Hue).Body(app.Elem("bdi").Text(q.Name)), app.Text(" "),
 		app.Span().Class("quoted-line").Body(app.Elem("bdi").Text(q.Line)))
-}
-
-// hunting is for how long a message is looked for on the disk before it is said not to be there.
-const hunting = 2 * time.Second
-
-// toQuoted shows the message that one replies to.
-func (d *desk) toQuoted(m *state.Message) {
-	c := d.s.Chat(d.open)
-	to, ok := c.Reply(m)
-	if !ok {
-		return
-	}
-	if d.back == (place{}) {
-		d.back = place{on: true, key: m.Key, end: d.window.atEnd}
-	}
-	if of := d.s.About(to); of != nil {
-		d.seekTo(c, of.Key)
-		return
-	}
-	d.hunted = to
-	d.model.Do(state.Look{Conv: d.open, Of: to})
-	d.later(hunting, func() {
-		if d.hunted == to {
-			d.hunted, d.back = state.Target{}, place{}
-			d.news = "The message is not on this device."
-			d.rev++
-		}
-	})
-}
-
-// hunt goes on to the message that was looked for once it is in memory.
-func (d *desk) hunt() {
-	c := d.s.Chat(d.open)
-	if d.hunted.ID == "" || c == nil {
-		return
-	}
-	if of := d.s.About(d.hunted); of != nil {
-		d.hunted = state.Target{}
-		d.seekTo(c, of.Key)
-	}
-}
-
-// place is where the person was before they went to another message.
-type place struct {
-	on, end bool
-	key     state.Key
-}
-
-// goBack leads back to where the person was.
-func (d *desk) goBack(Signal) {
-	c, to := d.s.Chat(d.open), d.back
-	d.back = place{}
-	d.rev++
-	switch {
-	case c == nil || !to.on:
-	case to.end:
-		d.showNewest(Signal{})
-	default:
-		d.seekTo(c, to.key)
-	}
-}
-
-// drawBack is the way back.
-func (d *desk) drawBack() app.UI {
-	return app.Div().Class("back-row").Body(
-		app.If(d.back.on, func() app.UI {
-			return app.Button().Type("button").Class("pill pill-back").DataSet("do", string(doReturn)).
-				Body(icon("back"), app.Span().Text("Back to where you were"))
-		}))
 }

@@ -83,6 +83,7 @@ func (c *chat) head(name string) app.UI {
 				),
 			),
 		),
+		iconButton("date", "Go to a day", doDate).Class("chat-date"),
 		iconButton("panel", "Details", doDetails).Class("chat-panel"),
 	)
 }

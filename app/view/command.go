@@ -26,6 +26,7 @@ const (
 	doCopy             Command = "copy"
 	doCopyCode         Command = "copy-code"
 	doCopyMessage      Command = "copy-message"
+	doDate             Command = "date"
 	doDay              Command = "day" // a new day, or another time zone
 	doDecline          Command = "decline"
 	doDeclineAll       Command = "decline-all"
@@ -43,6 +44,7 @@ const (
 	doEmojiText        Command = "emoji-text"
 	doEmojiTone        Command = "emoji-tone"
 	doFilter           Command = "filter"
+	doGiveUp           Command = "give-up"
 	doGivePassword     Command = "give-password"
 	doHit              Command = "hit"
 	doAcceptRoom       Command = "accept-room"
@@ -105,6 +107,7 @@ const (
 	doSwitchMove       Command = "switch-move"
 	doSwitchText       Command = "switch-text"
 	doTheme            Command = "theme"
+	doToDate           Command = "to-date"
 	doToggle           Command = "toggle"
 	doTurn             Command = "turn"
 	doUnaim            Command = "unaim"
@@ -162,6 +165,9 @@ func init() {
 		doLetBe:       on((*desk).letBe),
 		doQuote:       on((*desk).toQuoted),
 		doReturn:      (*desk).goBack,
+		doGiveUp:      func(d *desk, _ Signal) { d.endQuest(); d.answered() },
+		doDate:        (*desk).askDate,
+		doToDate:      (*desk).toDate,
 
 		// The list, and the way between panes.
 		doOpen:     func(d *desk, sig Signal) { d.show(sig.Conv) },

@@ -52,8 +52,7 @@ type desk struct {
 
 	aims   map[state.ConvID]state.Aim // what was begun here; the state may not have it yet
 	before string                     // what was written before an edit
-	back   place                      // where the person was before they followed a reply
-	hunted state.Target               // what is looked for on the disk
+	quest  quest
 
 	dialog dialog
 
@@ -218,7 +217,8 @@ func (d *desk) show(conv state.ConvID) {
 		d.keep()
 		d.open, d.details, d.menu = conv, false, ""
 		d.members = members{}
-		d.before, d.back, d.hunted = "", place{}, state.Target{}
+		d.before = ""
+		d.endQuest()
 		d.platform.SetPlace(string(conv))
 		d.opened = d.draft(conv)
 		d.completing, d.refusing = completing{}, ""
@@ -393,7 +393,8 @@ func (d *desk) messageTyped(sig Signal) {
 // showNewest goes to the end of the open conversation.
 func (d *desk) showNewest(Signal) {
 	if c := d.s.Chat(d.open); c != nil {
-		d.seek, d.back = seek{}, place{}
+		d.seek = seek{}
+		d.endQuest()
 		d.toEnd(c)
 		d.rev++
 		d.read()
@@ -451,9 +452,13 @@ func (d *desk) key(name, where string) {
 		d.ask(dialog{kind: "new"})
 	case "keys":
 		d.ask(dialog{kind: "keys"})
+	case "date":
+		d.askDate(Signal{})
 	case "escape":
 		switch {
 		case d.escape(where == "list"):
+		case d.quest.on || d.quest.fault != "":
+			d.endQuest()
 		case d.aim(d.open) != (state.Aim{}):
 			d.unaim(Signal{})
 		case d.details:

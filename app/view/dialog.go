@@ -222,6 +222,8 @@ func (m *modal) Render() app.UI {
 		return m.frame("Emoji", m.emoji())
 	case "retracting":
 		return m.frame("Retract this message?", m.retracting())
+	case "date":
+		return m.frame("Go to a day", m.date())
 	case "about":
 		return m.frame("About this message", m.about())
 	case "keys":
@@ -375,6 +377,7 @@ func keys(mod string) app.UI {
 	for _, k := range [][2]string{
 		{mod + " K", "Go to a conversation"},
 		{"/", "Search conversations and messages"},
+		{"G", "Go to a day in the conversation"},
 		{"Alt ↑", "Previous conversation"},
 		{"Alt ↓", "Next conversation"},
 		{"Enter", "Send"},

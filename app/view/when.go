@@ -26,6 +26,12 @@ func (z *zone) local(t time.Time) time.Time {
 	return t.UTC().Add(time.Duration(offset) * time.Second)
 }
 
+// instant is when the person's clock shows what a time of UTC says.
+func (z *zone) instant(t time.Time) time.Time {
+	at := t.Add(-time.Duration(z.offset(t)) * time.Second)
+	return t.Add(-time.Duration(z.offset(at)) * time.Second)
+}
+
 // newDay is told when the date or the zone is another. What is on the page has to be drawn
 // again.
 func (d *desk) newDay() {

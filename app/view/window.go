@@ -100,6 +100,7 @@ func unreadAbove(c *state.Chat) bool {
 type seek struct {
 	on  bool
 	key state.Key // a message; the zero Key for the first that was not read
+	day bool      // it is a time: the first message from then on is meant
 }
 
 // above is how much of what comes before a message that was looked for is shown.
@@ -107,8 +108,16 @@ const above = 25
 
 // seekTo shows the open conversation at a message, or at the first one that was not
 // read, as soon as that is in memory.
-func (d *desk) seekTo(c *state.Chat, key state.Key) {
-	d.seek = seek{true, key}
+func (d *desk) seekTo(c *state.Chat, key state.Key) { d.seekPlace(c, seek{on: true, key: key}) }
+
+// seekDay shows it at the first message from a time on, in µs since 1970.
+func (d *desk) seekDay(c *state.Chat, at int64) {
+	d.seekPlace(c, seek{on: true, key: state.Key{Time: at}, day: true})
+}
+
+func (d *desk) seekPlace(c *state.Chat, to seek) {
+	key := to.key
+	d.seek = to
 	d.jump(window{}, "")
 	if !d.sought(c) {
 		d.lookAt(state.Look{Conv: c.Conv, At: key, Unread: key == (state.Key{})})
@@ -144,9 +153,10 @@ func (d *desk) sought(c *state.Chat) bool {
 		d.begin(c)
 	case unread || !c.Timeline.After(key) || len(c.Timeline.Before(key, above)) < above && c.Timeline.Begins(key) != state.Lowest:
 		return false
-	case c.Timeline.Get(key) == nil:
+	case len(c.Timeline.From(key, 1)) == 0 || !d.seek.day && c.Timeline.Get(key) == nil:
 		d.jump(newWindow(c), "end")
 	default:
+		key = c.Timeline.From(key, 1)[0].Key
 		w := window{from: key, found: key}
 		if before := c.Timeline.Before(key, above); len(before) > 0 {
 			w.from = before[0].Key

@@ -8,7 +8,8 @@
 // that is lost, an answer that makes no sense, an archive that has forgotten where we
 // were, leaves a gap that the person sees and can have filled.
 //
-// catchup.go says when an archive is read; page.go asks for a page and reads it.
+// catchup.go says when an archive is read, seek.go how a place in it is found; page.go asks for a page
+// and reads it.
 package archive
 
 import (
@@ -33,6 +34,9 @@ func (a *archive) feature() *feature.Feature {
 		},
 		Start: func(c feature.Client) {
 			a.rooms, a.reading = nil, map[jid.JID]bool{}
+			if sought := c.State().Sought; sought != nil && sought.Loading {
+				c.Emit(state.SoughtChanged{}) // by who led before
+			}
 			a.catchUp(c, state.Part{Archive: c.State().Account()})
 		},
 		Do: a.do,
@@ -64,6 +68,8 @@ type archive struct {
 	// Of the catch-up with our own archive:
 	busy  bool   // it is under way
 	retry func() // stops the timer of the next try
+
+	seeking state.Seek // what the person looks for
 }
 
 func newArchive() *archive {
@@ -81,6 +87,14 @@ func (a *archive) do(c feature.Client, in state.Intent) bool {
 		}
 	case state.LoadMissing:
 		a.fill(c, in.Conv, in.After, mostPages)
+	case state.Seek:
+		a.seeking = in
+		if in.Conv == "" {
+			c.Emit(state.SoughtChanged{})
+		} else {
+			c.Emit(state.SoughtChanged{Sought: &state.Sought{Seek: in, Loading: true}})
+			a.seek(c, in, "")
+		}
 	default:
 		return false
 	}
@@ -113,6 +127,7 @@ type reading struct {
 	plan   *state.Plan
 	filled *string     // Gap.After.ID of the gap that is being filled, nil if none is
 	quiet  bool        // nobody waits for it
+	until  func() bool // true when it has brought what it was begun for; nil if it is to read all
 	counts func() bool // false when another has begun in its place, as with another stream
 	over   func(error) // called at the end, with what went wrong if something did
 }
@@ -120,7 +135,8 @@ type reading struct {
 // next asks for the next page.
 func (r *reading) next() {
 	k, more := r.plan.Next(r.c.State())
-	if r.filled != nil && (!k.Fills || k.Gap != *r.filled) {
+	more = more && !(r.until != nil && r.until())
+	if r.filled != nil && (!more || !k.Fills || k.Gap != *r.filled) {
 		r.c.Emit(state.ArchiveFilled{Part: r.plan.Part, After: *r.filled})
 		r.filled = nil
 	}

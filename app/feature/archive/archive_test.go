@@ -7,6 +7,7 @@ import (
 	"natter/app/feature/chat"
 	"natter/app/feature/featuretest"
 	"natter/app/feature/receipts"
+	"natter/app/feature/rooms"
 )
 
-func TestStories(t *testing.T) { featuretest.Run(t, archive.New, chat.New, receipts.New) }
+func TestStories(t *testing.T) { featuretest.Run(t, archive.New, rooms.New, chat.New, receipts.New) }
