@@ -76,14 +76,33 @@ func (l *loop) stanza(el *framing.Element, to jid.JID, source feature.Source, at
 		st.Conv = state.Private.With(st.To)
 	case st.By.Mine:
 		st.Conv = state.Direct.With(st.To)
-	case room != nil && !st.From.IsBare():
-		st.Conv, st.By.JID, st.By.Nick = state.Private.With(st.From), st.From, st.From.Resource()
+	case !st.From.IsBare() && (room != nil || private(el) && l.state.Contact(st.From) == nil):
+		l.aside(st, room)
 	case room != nil:
 		st.Conv = state.Groupchat.With(st.From)
 	default:
 		st.Conv = state.Direct.With(st.From)
 	}
 	return st
+}
+
+// private reports whether a message says that it is one to or from an occupant (XEP-0045 §7.5). So that
+// an archive can be read before it is known which rooms there are, what comes from one that is not known
+// belongs to a conversation with its occupant, too: it is not shown while there is no such room. Who is a
+// contact is no room.
+func private(el *framing.Element) bool {
+	x := el.Only(nsRoomUser, "x")
+	return x != nil && x.Child(nsRoomUser, "invite") == nil && x.Child(nsRoomUser, "decline") == nil
+}
+
+// aside reads who in a room says something to us alone. Whoever has a nick later is another author, if
+// the room tells them apart (XEP-0421); nobody is taken for the owner of a real address.
+func (l *loop) aside(st *feature.Stanza, room *state.Room) {
+	st.Conv = state.Private.With(st.From)
+	st.By = state.Author{JID: st.From, Nick: st.From.Resource()}
+	if id := st.Only(nsOccupantID, "occupant-id").Attr("id"); room != nil && len(id) <= longestID {
+		st.By = room.Author(l.state.Account(), st.From.Resource(), id, false)
+	}
 }
 
 // occupant reads who in a room says something to all.

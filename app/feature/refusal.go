@@ -3,6 +3,7 @@ package feature
 import (
 	"errors"
 
+	"natter/app/state"
 	"natter/app/stream"
 	"natter/framing"
 )
@@ -42,11 +43,25 @@ var refusals = map[string]string{
 
 // Bounced returns a sentence that says why a message of ours was sent back (RFC 6121 §8.5).
 func Bounced(st *Stanza) string {
-	if why, known := bounces[framing.ReadStanzaError(st.Element).Condition]; known {
+	condition := framing.ReadStanzaError(st.Element).Condition
+	if st.Conv.Kind() == state.Private {
+		switch condition {
+		case "item-not-found", "recipient-unavailable", "gone":
+			return Parted
+		case "forbidden", "not-allowed", "policy-violation":
+			return "This room does not let you write to one person alone."
+		case "not-acceptable":
+			return "You are not in this room any more."
+		}
+	}
+	if why, known := bounces[condition]; known {
 		return why
 	}
 	return "It could not be delivered."
 }
+
+// Parted is the sentence for a message to an occupant who is not in the room.
+const Parted = "Not sent: nobody in the room has this nickname now."
 
 // bounces has the stanza errors (RFC 6120 §8.3.3) that help a person.
 var bounces = map[string]string{

@@ -308,7 +308,9 @@ type ChatStarted struct{ Conv ConvID }
 
 func (ev ChatStarted) apply(s *State) {
 	if s.Chat(ev.Conv) == nil {
-		s.setChat(s.chat(ev.Conv))
+		c := s.chat(ev.Conv)
+		s.goOn(c, &Message{Mine: true})
+		s.setChat(c)
 	}
 }
 
@@ -337,6 +339,7 @@ func (ev MessageAdded) apply(s *State) {
 	}
 	ev.Message.Rev = s.Rev
 	c.Timeline = c.Timeline.append(ev.Message)
+	s.goOn(c, &ev.Message)
 	if ev.Message.Mine {
 		c.Unread, c.Named, c.ReadTo = 0, 0, c.Timeline.Last().Key
 	} else {
@@ -561,6 +564,9 @@ func (ev ArchivePage) apply(s *State) {
 		c.readBy(answer)
 	} else if last := c.Timeline.Last(); last != nil && c.Unread == 0 && c.ReadTo == (Key{}) {
 		c.ReadTo = last.Key
+	}
+	if last := c.Timeline.Last(); last != nil && !last.Mine {
+		s.goOn(c, last)
 	}
 	s.bring(c, ev.Messages...)
 	s.setChat(c)

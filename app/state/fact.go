@@ -137,6 +137,9 @@ func (c *Chat) about(t Target, me jid.JID) *Message {
 		return m
 	}
 	theirs, ours := c.Timeline.ByID(t.Conv.JID(), t.ID), c.Timeline.ByID(me, t.ID)
+	if theirs == nil && c.With != "" {
+		theirs = c.Timeline.ByID(t.Conv.JID().WithResource(idMark+c.With), t.ID)
+	}
 	if theirs == nil || ours != nil && theirs.Key.Before(ours.Key) {
 		return ours
 	}

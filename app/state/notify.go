@@ -32,11 +32,15 @@ func (r *Room) Tells() Notify {
 
 // Counted returns how many unread messages of a conversation the person wants to be told of.
 func (s *State) Counted(c *Chat) int {
-	if c.Conv.Kind() != Groupchat {
+	if c.Conv.Kind() == Direct {
 		return c.Unread
 	}
 	switch r := s.Room(c.Conv.JID()); {
-	case r == nil || r.Tells() == NotifyNone:
+	case r == nil: // it is not in the list
+		return 0
+	case c.Conv.Kind() == Private:
+		return c.Unread
+	case r.Tells() == NotifyNone:
 		return 0
 	case r.Tells() == NotifyNamed:
 		return c.Named

@@ -135,3 +135,48 @@ func BenchmarkRoomEntered(b *testing.B) {
 		inRoom(all...)
 	}
 }
+
+// A private conversation is found with its room, goes on with whoever has spoken last, and survives a
+// restart; what is said about a message in it is filed by whom it is with, and not by who has the nick
+// after that.
+func TestPrivate(t *testing.T) {
+	const grace, conv = lounge + "/grace", ConvID(lounge + "/grace")
+	s := inRoom().With(ChatStarted{conv}).With(ChatStarted{Groupchat.With(lounge)}).With(ChatStarted{Groupchat.With(lounge + "s")})
+	if all := s.Privates(lounge); len(all) != 1 || all[0] != conv {
+		t.Errorf("private ones: %q", all)
+	}
+	if s.Title(conv) == s.Name(conv.JID()) {
+		t.Error("it is called like a person")
+	}
+	s = s.With(OccupantChanged{lounge, Occupant{Nick: "grace", ID: "g1"}}).
+		With(MessageAdded{Conv: conv, Message: Message{ID: "1", Author: lounge + "/\x01g1", Nick: "grace", Body: "one", At: noon}})
+	if o, other := s.Partner(conv); o == nil || other {
+		t.Errorf("%+v, another: %v", o, other)
+	}
+	s = s.With(OccupantChanged{lounge, Occupant{Nick: "grace", ID: "m1"}})
+	for _, s := range []*State{s, restored(t, s, 10).With(RoomEntered{Room: lounge, Nick: "ada", Occupants: []Occupant{{Nick: "grace", ID: "m1"}}})} {
+		if o, other := s.Partner(conv); o == nil || !other {
+			t.Errorf("%+v, another: %v", o, other)
+		}
+	}
+	says := func(by jid.JID) *Message {
+		s := s.With(Filed{Target: Target{Conv: conv, Author: by, ID: "1"}, Fact: Fact{Kind: Corrected, By: by, At: 7, Text: "two"}})
+		return s.Chat(conv).Timeline.ByID(lounge+"/\x01g1", "1")
+	}
+	if _, body := says(lounge + "/\x01m1").Said(); body != "one" {
+		t.Error("who took over the nick corrects what another has said")
+	}
+	if _, body := says(lounge + "/\x01g1").Said(); body != "two" {
+		t.Error("its author cannot correct it")
+	}
+	if m := s.About(Target{Conv: conv, ID: "1"}); m == nil {
+		t.Error("what names no author does not find it")
+	}
+	s = s.With(MessageAdded{Conv: conv, Message: mine("2", "who are you?", 0)})
+	if _, other := s.Partner(conv); other {
+		t.Error("we have written to who is there now")
+	}
+	if gone, _ := s.With(OccupantLeft{lounge, "grace"}).Partner(conv); gone != nil {
+		t.Errorf("there is %+v", gone)
+	}
+}

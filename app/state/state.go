@@ -173,7 +173,7 @@ func (s *State) Name(j jid.JID) string {
 			name = j.Resource()
 		}
 	}
-	if called := s.Called(j); called != "" {
+	if called := s.Called(j); called != "" && (j.IsBare() || s.Room(j) == nil) {
 		name = called
 	}
 	if name = legible.Name(name); name != "" {

@@ -25,6 +25,7 @@ func (k Key) Before(o Key) bool {
 type Chat struct {
 	Rev      uint64   `json:"-"`
 	Conv     ConvID   `json:"peer"`               // bare
+	With     string   `json:"with,omitempty"`     // in a private one: the occupant-id of whom it was last held with
 	Resource string   `json:"resource,omitempty"` // the peer's resource replies go to, "" for the bare address (RFC 6121 §5.1)
 	Timeline Timeline `json:"-"`
 	Unread   int      `json:"unread,omitempty"`

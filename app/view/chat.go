@@ -31,7 +31,7 @@ func (c *chat) CompoID() string { return string(c.Conv) }
 // Render implements app.Composer.
 func (c *chat) Render() app.UI {
 	d := c.Desk
-	name := d.s.Name(c.Conv.JID())
+	name := d.s.Title(c.Conv)
 	return app.Section().Class("chat").Aria("label", "Conversation with "+name).Body(
 		c.head(name),
 		status(d).Class("status-chat"),
@@ -49,7 +49,7 @@ func (c *chat) Render() app.UI {
 
 func (c *chat) head(name string) app.UI {
 	d := c.Desk
-	show := d.showOf(c.Contact)
+	show := d.showIn(c.Conv)
 	now := app.Span().Class("chat-now")
 	switch {
 	case c.Chat != nil && c.Chat.Typing:
@@ -60,6 +60,8 @@ func (c *chat) head(name string) app.UI {
 		now = now.Text("You are offline; messages wait here")
 	case d.room() != nil:
 		now = now.Body(app.Elem("bdi").Text(d.roomNow(d.room())))
+	case c.Conv.Kind() == state.Private:
+		now = now.Text(d.privately(c.Conv))
 	case !c.Contact.Listed():
 		now = now.Body(app.Elem("bdi").Text(c.Conv.JID().Shown()))
 	case c.Contact.Asked && show == state.Unavailable:
@@ -108,7 +110,7 @@ func (c *chat) rows(name string) *rows {
 		day = now
 		out.add(label, &keyed{Class: "day", Rows: func() *rows { return now }})
 	}
-	label := ""
+	label, other := "", stranger{}
 	gaps := gapRows{gaps: c.Gaps}
 	if above := c.Chat.Timeline.Before(shown[0].Key, 1); len(above) > 0 {
 		gaps.next(above[0])
@@ -124,6 +126,9 @@ func (c *chat) rows(name string) *rows {
 			label = l
 			begin(l)
 			day.add("day", app.H2().Class("day-mark").Body(app.Span().Text(l)))
+		}
+		if other.is(c.Conv, m) {
+			day.add("other "+keyText(m.Key), somebodyElse(c.Conv))
 		}
 		divided := m.Key == d.window.unread
 		if divided {
@@ -148,6 +153,9 @@ func (c *chat) rows(name string) *rows {
 		for _, g := range gaps.end() {
 			day.add("gap "+g.After.ID, c.gap(g))
 		}
+	}
+	if _, other := d.s.Partner(c.Conv); other && end && day != nil {
+		day.add("other", somebodyElse(c.Conv))
 	}
 	if c.Chat.Typing {
 		out.add("typing", app.Div().Class("msg head tail writes").Body(
@@ -234,17 +242,19 @@ func (c *chat) pill() app.UI {
 
 func (c *chat) composer() app.UI {
 	d := c.Desk
-	field := app.Textarea().ID("message").Class("composer-text").Aria("label", "Message").Placeholder("Message").
-		Rows(1).Dir("auto").ReadOnly(c.Elsewhere).Attr("enterkeyhint", "send").DataSet("input", string(doMessage)).DataSet("conv", string(d.open)).Text(d.opened)
+	why := d.unreachable(c.Conv)
+	field := app.Textarea().ID("message").Class("composer-text").Aria("label", "Message").Placeholder(d.invites(c.Conv)).
+		Rows(1).Dir("auto").ReadOnly(c.Elsewhere || why != "").Attr("enterkeyhint", "send").DataSet("input", string(doMessage)).DataSet("conv", string(d.open)).Text(d.opened)
 	if len(d.completing.found) > 0 {
 		field = field.Aria("controls", "completions").Aria("autocomplete", "list").Aria("activedescendant", "completion-"+strconv.Itoa(d.completing.chosen))
 	}
 	return app.Footer().Class("composer").Body(
 		d.drawAim(),
+		unreachable(why),
 		d.commandFault(),
 		d.completions(),
 		app.Div().Class("composer-box").Body(
-			iconButton("smile", "Emoji", doEmoji).Class("composer-emoji").Disabled(c.Elsewhere),
+			iconButton("smile", "Emoji", doEmoji).Class("composer-emoji").Disabled(c.Elsewhere || why != ""),
 			field,
 			app.Button().Type("button").Class("composer-send").DataSet("do", string(doSendButton)).Aria("label", "Send").Title("Send").Body(icon("send")),
 		),

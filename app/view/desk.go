@@ -334,7 +334,9 @@ func (d *desk) send(conv state.ConvID, text string, asText bool) {
 	if conv == "" || blank(text) {
 		return
 	}
-	if name := slash(text); name == "" || asText {
+	if d.unreachable(conv) != "" {
+		d.giveBack(conv, text)
+	} else if name := slash(text); name == "" || asText {
 		d.sendText(conv, text)
 	} else if does := slashes[name]; does != nil {
 		does(d, conv, text)

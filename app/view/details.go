@@ -28,6 +28,9 @@ func (p *details) Render() app.UI {
 	if r := d.room(); r != nil {
 		return p.room(r)
 	}
+	if p.Conv.Kind() == state.Private {
+		return p.private()
+	}
 	c := d.s.Contact(p.Peer)
 	name, now := d.s.Name(p.Peer), d.presence(c)
 	if p.Peer == d.s.Account() {

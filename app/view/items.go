@@ -33,10 +33,10 @@ func contact(s *state.State, conv state.ConvID) *state.Contact {
 // dated by a wrong clock: it does not keep a conversation above all others until then.
 func itemOf(s *state.State, conv state.ConvID, ahead time.Time) (it item, ok bool) {
 	chat := s.Chat(conv)
-	if chat == nil && !contact(s, conv).Listed() || conv.Kind() == state.Groupchat && s.Room(conv.JID()) == nil {
+	if chat == nil && !contact(s, conv).Listed() || conv.Kind() != state.Direct && s.Room(conv.JID()) == nil {
 		return item{}, false
 	}
-	it = item{conv: conv, name: s.Name(conv.JID()), chat: chat != nil}
+	it = item{conv: conv, name: s.Title(conv), chat: chat != nil}
 	it.low = strings.ToLower(it.name)
 	if chat != nil {
 		if last := chat.Timeline.Last(); last != nil && last.At.After(ahead) {
@@ -153,7 +153,7 @@ func (l *listed) follow(s *state.State) bool {
 		convs = append(convs, state.Direct.With(j))
 	}
 	for _, j := range s.RoomsSince(l.s) {
-		convs = append(convs, state.Groupchat.With(j))
+		convs = append(append(convs, state.Groupchat.With(j)), s.Privates(j)...)
 	}
 	for _, conv := range convs {
 		was, had := itemOf(l.s, conv, l.ahead)

@@ -56,6 +56,14 @@ func (d *desk) showOf(c *state.Contact) state.Show {
 	return c.Presence().Show
 }
 
+// showIn is what is known of the presence of whom a conversation is with.
+func (d *desk) showIn(conv state.ConvID) state.Show {
+	if o, _ := d.s.Partner(conv); o != nil {
+		return o.Show
+	}
+	return d.showOf(contact(d.s, conv))
+}
+
 // ownShow is what contacts see of us; without a connection they see nothing.
 func (d *desk) ownShow() state.Show {
 	if d.s.Connection.Phase != state.Online {
@@ -174,7 +182,7 @@ func (l *list) row(it item, index, count int) app.UI {
 	d := l.Desk
 	chat, contact := d.s.Chat(it.conv), contact(d.s, it.conv)
 	r := &row{
-		Name: it.name, Conv: it.conv, Show: d.showOf(contact), Open: it.conv == d.open,
+		Name: it.name, Conv: it.conv, Show: d.showIn(it.conv), Open: it.conv == d.open,
 		Index: index, Count: count, Pending: d.pending(contact),
 	}
 	if chat == nil {
@@ -198,7 +206,7 @@ func (l *list) row(it item, index, count int) app.UI {
 		r.Last = reading(d.s, last)
 		if last.Mine {
 			r.Kind, r.Mark = "mine", progress(chat, last, d.s.Connection.Phase == state.Online)
-		} else if last.Nick != "" && !r.Last.By.Action {
+		} else if last.Nick != "" && !r.Last.By.Action && it.conv.Kind() == state.Groupchat {
 			r.By = authorName(d.s, last)
 		}
 	}

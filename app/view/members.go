@@ -144,7 +144,8 @@ func (d *desk) memberRow(r *state.Room, m member, index, count int) app.UI {
 		avatar(identity, name, "avatar-s", dot(m.Show)),
 		app.Span().Class("member-name").Body(app.Elem("bdi").Text(name)),
 		app.Span().Class("member-what").Text(what),
-		app.Span().Class("sr").Text(", "+presenceWords(m.Show)))
+		app.Span().Class("sr").Text(", "+presenceWords(m.Show)),
+		d.writeTo(r, m.Nick, name))
 }
 
 // memberWords says what somebody is in a room, "" if they are as most are.

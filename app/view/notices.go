@@ -150,7 +150,7 @@ func (n *notices) notify(s *state.State, c *state.Chat) {
 		words = lineOf(s, last)
 		n.told[c.Conv] = told{last.Key, words}
 	}
-	n.teller.Notify(string(s.Account()), string(c.Conv), plain(s.Name(c.Conv.JID())), words)
+	n.teller.Notify(string(s.Account()), string(c.Conv), plain(s.Title(c.Conv)), words)
 }
 
 // lineOf is what a notification says of a message.

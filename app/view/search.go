@@ -164,7 +164,7 @@ func (l *list) messages(people int) app.UI {
 	for i, h := range s.found.Hits {
 		m := h.Message
 		rows = append(rows, &hit{
-			Number: i + 1, Conv: h.Conv, Key: keyText(m.Key), Name: d.s.Name(h.Conv.JID()),
+			Number: i + 1, Conv: h.Conv, Key: keyText(m.Key), Name: d.s.Title(h.Conv),
 			Mine: m.Mine, Said: reading(d.s, &h.Message), Words: s.words, When: d.ago(m.At), Count: len(s.found.Hits),
 			Open: h.Conv == d.open && m.Key == d.window.found,
 		})

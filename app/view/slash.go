@@ -29,11 +29,18 @@ func slash(text string) string {
 // refuse gives an unknown command back to the person and says that there is none of that name: what
 // was meant for Natter is not told to others.
 func (d *desk) refuse(conv state.ConvID, text string) {
+	if d.giveBack(conv, text); d.elsewhere(conv) {
+		return
+	}
+	d.post(func() { d.refusing = text })
+}
+
+// giveBack puts a text that is not sent into the composer once more.
+func (d *desk) giveBack(conv state.ConvID, text string) {
 	if d.note(conv, text); d.elsewhere(conv) {
 		return
 	}
 	d.post(func() {
-		d.refusing = text
 		d.settling.Focus, d.settling.Fill, d.settling.Words = "message", true, text
 		d.rev++
 	})

@@ -55,7 +55,7 @@ func unwrap(c feature.Client, st *feature.Stanza) {
 		at = now
 	}
 	inner := c.Inner(message, source, state.Clamp(at, now))
-	if inner.By.Mine != (source == feature.CarbonSent) || inner.Conv.Kind() != state.Direct {
+	if inner.By.Mine != (source == feature.CarbonSent) || inner.Conv.Kind() == state.Groupchat {
 		return
 	}
 	if source == feature.CarbonReceived && inner.To.Bare() != c.State().Account() {

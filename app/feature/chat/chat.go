@@ -1,5 +1,5 @@
-// Package chat sends and receives messages between two people (RFC 6121 §5) and in rooms
-// (XEP-0045 §7.4).
+// Package chat sends and receives messages between two people (RFC 6121 §5), in rooms
+// (XEP-0045 §7.4) and with one occupant of a room (§7.5).
 //
 // A message is in the state, as queued, before it is given to the stream. It is marked as on
 // the server only when the server has confirmed it. If a connection is lost before that, the
@@ -49,6 +49,9 @@ func New() *feature.Feature {
 		Observe: func(c feature.Client, ev state.Event) {
 			if ev, ok := ev.(state.RoomSettled); ok {
 				sendWaiting(c, state.Groupchat.With(ev.Room))
+				for _, conv := range c.State().Privates(ev.Room) {
+					sendWaiting(c, conv)
+				}
 			}
 		},
 		Lost:  onLost,
@@ -59,7 +62,7 @@ func New() *feature.Feature {
 
 func (r *reflections) receive(c feature.Client, st *feature.Stanza) {
 	room := st.Conv.Kind() == state.Groupchat
-	if room && st.Type != "groupchat" || st.Conv.Kind() == state.Private {
+	if room && st.Type != "groupchat" {
 		return
 	}
 	if st.From.IsBare() && st.Only(nsRoomUser, "x").Child(nsRoomUser, "invite") != nil {
@@ -109,7 +112,7 @@ func (r *reflections) receive(c feature.Client, st *feature.Stanza) {
 		return
 	}
 	ev := state.MessageAdded{Conv: conv, Message: m, Carbon: st.Source != feature.Live || st.Earlier}
-	if !ev.Carbon && !m.Mine && st.Type == "chat" {
+	if !ev.Carbon && !m.Mine && st.Type == "chat" && st.Conv.Kind() == state.Direct {
 		ev.Resource = strings.Clone(st.From.Resource()) // a live message sets where answers go (RFC 6121 §5.1)
 	}
 	c.Emit(ev)
@@ -182,13 +185,16 @@ func stanza(c feature.Client, conv state.ConvID, m *state.Message) *framing.Elem
 	to, typ := conv.JID(), "chat"
 	if conv.Kind() == state.Groupchat {
 		typ = "groupchat"
-	} else if chat := c.State().Chat(conv); chat != nil {
+	} else if chat := c.State().Chat(conv); chat != nil && conv.Kind() == state.Direct {
 		to = to.WithResource(chat.Resource)
 	}
 	st := framing.New(framing.NSClient, "message").
 		Set("type", typ).Set("to", to.String()).Set("id", m.ID).
 		Add(framing.New(framing.NSClient, "body").AddText(m.Body),
 			framing.New(nsOriginID, "origin-id").Set("id", m.ID))
+	if conv.Kind() == state.Private {
+		st.Add(framing.New(nsRoomUser, "x")) // XEP-0045 §7.5
+	}
 	c.Decorate(st)
 	return st
 }
@@ -231,9 +237,12 @@ func say(c feature.Client, conv state.ConvID, id string, how state.FactKind, pro
 
 // convOf returns the conversation of a message that we send.
 func convOf(st *framing.Element) state.ConvID {
-	if to := jid.JID(st.Attr("to")); st.Attr("type") == "groupchat" {
+	switch to := jid.JID(st.Attr("to")); {
+	case st.Attr("type") == "groupchat":
 		return state.Groupchat.With(to)
-	} else {
+	case st.Child(nsRoomUser, "x") != nil:
+		return state.Private.With(to)
+	default:
 		return state.Direct.With(to)
 	}
 }

@@ -64,7 +64,7 @@ const mostWaiting = 500
 
 // waits reports whether what is written waits until we are in a room.
 func waits(c feature.Client, conv state.ConvID) bool {
-	if conv.Kind() != state.Groupchat {
+	if conv.Kind() == state.Direct {
 		return false
 	}
 	room := c.State().Room(conv.JID())
@@ -82,7 +82,13 @@ func sendWaiting(c feature.Client, conv state.ConvID) {
 		if !m.Mine || m.Delivery != state.Queued || c.State().Outgoing(m.ID) != nil {
 			continue
 		}
-		if st := stanza(c, conv, m); needsResend(c, st) {
+		st := stanza(c, conv, m)
+		switch o, other := c.State().Partner(conv); {
+		case conv.Kind() == state.Private && other:
+			markDelivery(c, st, state.GaveUp, "Not sent: somebody else has this nickname now.")
+		case conv.Kind() == state.Private && o == nil:
+			markDelivery(c, st, state.GaveUp, feature.Parted)
+		case needsResend(c, st):
 			send(c, st)
 		}
 	}

@@ -18,6 +18,7 @@ const NS = "urn:xmpp:reply:0"
 const (
 	nsFallback = "urn:xmpp:fallback:0"
 	nsReplace  = "urn:xmpp:message-correct:0"
+	nsRoomUser = "http://jabber.org/protocol/muc#user"
 )
 
 // longest is how much of a message is quoted for those who do not know replies, in bytes.
@@ -133,9 +134,13 @@ func quote(c feature.Client, st *framing.Element) {
 	if id == "" {
 		id = st.Attr("id")
 	}
-	conv := state.Direct.With(jid.JID(st.Attr("to")))
-	if st.Attr("type") == "groupchat" {
-		conv = state.Groupchat.With(jid.JID(st.Attr("to")))
+	to := jid.JID(st.Attr("to"))
+	conv := state.Direct.With(to)
+	switch {
+	case st.Attr("type") == "groupchat":
+		conv = state.Groupchat.With(to)
+	case st.Child(nsRoomUser, "x") != nil:
+		conv = state.Private.With(to)
 	}
 	chat := c.State().Chat(conv)
 	if chat == nil {
@@ -145,18 +150,18 @@ func quote(c feature.Client, st *framing.Element) {
 	if m == nil {
 		return
 	}
-	to, ok := chat.Reply(m)
+	answered, ok := chat.Reply(m)
 	if !ok {
 		return
 	}
-	reply := framing.New(NS, "reply").Set("id", to.ID)
+	reply := framing.New(NS, "reply").Set("id", answered.ID)
 	st.Add(reply)
-	of := c.State().About(to)
+	of := c.State().About(answered)
 	if of == nil {
 		return
 	}
 	author := of.Author
-	if conv.Kind() == state.Groupchat && of.Nick != "" {
+	if of.Nick != "" {
 		author = conv.JID().WithResource(of.Nick)
 	}
 	reply.Set("to", author.String())

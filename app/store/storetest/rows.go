@@ -44,7 +44,7 @@ func full() store.Batch {
 			fact("1", edith),
 			fact("1", "nobody@localhost"),
 			&state.ChatRow{Chat: state.Chat{
-				Conv: grace, Resource: "phone", Unread: 3, Named: 2, ReadTo: state.Key{Time: 5, Seq: -1}, SeenTo: state.Key{Time: 3, Seq: -2}, Seam: state.Key{Time: 4, Seq: 2},
+				Conv: grace, With: "g1", Resource: "phone", Unread: 3, Named: 2, ReadTo: state.Key{Time: 5, Seq: -1}, SeenTo: state.Key{Time: 3, Seq: -2}, Seam: state.Key{Time: 4, Seq: 2},
 			}, Low: -9, High: 12, Last: &m},
 			coverage,
 			&state.Outgoing{ID: "1", N: 1 << 50, Since: 1_700_000_000_000_001, XML: "<b>\"&amp;\u2028 ☃</b>"},

@@ -45,13 +45,36 @@ func counted(now time.Time) *state.State {
 	for i, name := range []string{"Kitchen", "Announcements", "Engine room", "Weather"} {
 		at := jid.JID(fmt.Sprintf("room%d@rooms.example.org", i))
 		s = play(s, state.RoomWanted{Room: at}, state.RoomDescribed{Room: at, Info: state.RoomInfo{Name: name, MembersOnly: i == 2}},
-			state.RoomEntered{Room: at, Nick: "ada", Self: "a"})
+			state.RoomEntered{Room: at, Nick: "ada", Self: "a", Occupants: []state.Occupant{{Nick: "ada", ID: "a"}, {Nick: "Grace", ID: "g"}}})
 		for n, body := range []string{"Is there any coal left?", "Ask Ada.", "She knows."} {
 			s = s.With(state.MessageAdded{Conv: state.Groupchat.With(at), Message: state.Message{
 				ID: fmt.Sprint(i, n), Author: at.WithResource("\x01g"), Nick: "Grace", Body: body, At: now.Add(-3 * minute), Named: n == 1 && i != 3}})
 		}
 	}
 	return s.With(state.NotifyChanged{Room: "room1@rooms.example.org", Notify: state.NotifyNone})
+}
+
+// aside is a conversation with one occupant, whose nick somebody else has taken since.
+func aside(now time.Time) *state.State {
+	conv := state.Private.With(jid.JID(lounge).WithResource("Grace"))
+	say := func(ago time.Duration, id, nick, body string) state.Event {
+		m := state.Message{ID: fmt.Sprint("p", ago), Author: jid.JID(lounge).WithResource("\x01" + id), Nick: nick, Body: body, At: now.Add(-ago)}
+		if nick == "" {
+			m.Author, m.Mine, m.Delivery = me, true, state.OnServer
+		}
+		return state.MessageAdded{Conv: conv, Message: m}
+	}
+	return play(room(now),
+		say(30*minute, "g1", "Grace", "Between us: is the cake for Thursday?"),
+		say(29*minute, "", "", "It is. Tell nobody."),
+		say(28*minute, "g1", "Grace", "My lips are sealed."),
+		say(9*minute, "x1", "Grace", "Hi! Who are you?"),
+	)
+}
+
+// parted is the same after whoever had the nick has left.
+func parted(now time.Time) *state.State {
+	return aside(now).With(state.OccupantLeft{Room: lounge, Nick: "Grace"})
 }
 
 func roomClosed(problem state.Problem, moved jid.JID) func(time.Time) *state.State {
