@@ -11,23 +11,25 @@
 //	  text/             what a body says: blocks, spans, links
 //	  steps/            counts the work on what strangers wrote, for tests that bound it
 //	  state/            the shared language: State, Event, Intent, Row; pure functions;
-//	                    plan.go says how an archive is read, coverage.go what of it is here, span.go
-//	                    what of a conversation is in memory
-//	    tree/           ordered maps that never change, and what differs between two
+//	                    plan.go plans how an archive is read, coverage.go knows which parts of it
+//	                    are in the store, span.go which messages of a conversation are in memory
+//	    tree/           ordered maps that never change, and the differences between two of them
 //	  connect/          from an address to a bound stream: discover, dial, redirect, negotiate
 //	    discover/       from a domain to WebSocket endpoints (host-meta)
 //	    sasl/           SCRAM, PLAIN, ANONYMOUS; both sides of SCRAM
 //	  stream/           a bound stream that survives its sockets: IQ, Stream Management, reconnect
-//	  feature/          what an extension is; one folder each, its stories in testdata
+//	  feature/          what a feature is; one folder for each, with its stories in testdata
 //	    featuretest/    plays the stories: XML in, XML out, what it meant
-//	  store/            what outlives the page: reads and commits rows; a version in memory
+//	  store/            keeps rows longer than the page lives: reads and commits them; for tests,
+//	                    also a Store in memory
 //	    storetest/      what every Store must do, as a test
-//	  client/           the loop that owns the state; features.go is the only registration;
-//	                    keep.go ties it to a store and a credential, commit.go writes; tabs.go says which tab
-//	                    leads, message.go what tabs tell each other;
-//	                    search.go finds messages, disk.go reads back what memory lacks,
-//	                    prune.go says what leaves a full device, gone.go what if all is gone,
-//	                    poison.go what if the program dies of a stanza
+//	  client/           the loop that owns the state; features.go is the only list of features;
+//	                    keep.go opens the store and keeps the credential, commit.go writes;
+//	                    tabs.go says which tab leads, message.go what tabs tell each other;
+//	                    search.go finds messages, disk.go reads those that are not in memory,
+//	                    prune.go deletes old messages from a full device, gone.go fills a new store
+//	                    after the browser deleted the old one, poison.go leaves out a stanza that
+//	                    has crashed the program
 //	  view/             go-app components: State in, Intent out
 //	  xmpptest/         scripted peer, real Prosody and ejabberd
 //	    conformance/    which test shows which rule
@@ -49,17 +51,18 @@
 //	server/             the natter command
 //	  config/           its configuration file, and the JSON Schema of it
 //	  cert/             certificates: from files, by ACME
-//	  front/            before all handlers: bounds, ids, log, figures, health
-//	  gateway/          lets WebSocket clients reach servers that speak TCP, and these each other
-//	                    (XEP-0468, federation.go); sends them elsewhere
+//	  front/            before all handlers: limits, ids, log, metrics, health
+//	  gateway/          connects WebSocket clients to servers that speak TCP, and those servers to
+//	                    each other (XEP-0468, federation.go); redirects clients
 //	  site/             serves the bundle: headers, config.json, host-meta
 //	  trial/            a small XMPP server in memory
-//	  doctor/           goes the way into a domain and says what to change
-//	  deploy/           examples: systemd, container, proxies, Grafana; doc/hosting.md and scale.md tell of them
+//	  doctor/           tries each step of a connection to a domain, and says what to change
+//	  deploy/           examples: systemd, container, proxies, Grafana; explained in doc/hosting.md
+//	                    and doc/scale.md
 //	  bench/            the page and the gateway beside others (make bench-server)
 //	  dnstest/          a name server for tests
 //
-// Imports; the way from the wire to the screen is from left to right:
+// Imports. An arrow goes from a package to one that it imports:
 //
 //	connect ◀── stream ◀── client ──▶ feature/*, store  view ──▶ go-app, text
 //	   │          │                       │              │
@@ -74,65 +77,63 @@
 //
 //	framing.Parse     strict and bounded, once; never serialised again
 //	stream            numbers it, matches replies by id and sender
-//	client.receive    on the loop: who says so? what about? From here no mutex
-//	feature.First     is it a message of its own, or does it say something about another?
+//	client.receive    on the loop: who sent it, and in which conversation? From here on no mutex
+//	feature.First     is it a message of its own, or does it say something about another one?
 //	a feature         what does it mean? Emit(state.Event)
-//	State.With        a new State; published ones never change
+//	State.With        makes a new State; published ones never change
 //	client.publish    the view redraws, at most once a frame
-//	client.commit     to the store, while the loop goes on; then stream.Commit, and the server
-//	                  hears of it
+//	client.commit     writes it to the store, while the loop goes on; then stream.Commit
+//	                  acknowledges it to the server
 //
 // A message that leaves:
 //
 //	view              Do(state.SendMessage)
 //	feature/chat      Emit(MessageAdded, queued): on screen at once
 //	features          Decorate: each adds its payload
-//	stream.Send       framing.Append, once: escaped by construction; gives it its number
-//	client.commit     the outbox, which has it as it leaves, is on the disk before the wire sees it
-//	stream.Commit     now it is written, counted, and written again after a lost socket
+//	stream.Send       serialises it, once (framing.Append), and gives it its number
+//	client.commit     writes it to the disk, in the outbox, before it is sent
+//	stream.Commit     writes it to the socket; if the socket is lost, writes it again to the next
 //
-// Nothing on these two ways waits. If a feature must one day (for keys, or for an upload), the
-// place to wait is before client.receive, or between Decorate and the outbox: in a queue of the
-// conversation, so that its order stays and no other conversation waits; and what the feature
-// changes of its own is in the same commit as the message.
+// Nothing on these two ways waits. A later feature may have to, for keys or for an upload. It
+// should wait before client.receive, or between Decorate and the outbox, in one queue for each
+// conversation: then messages stay in order, and no other conversation waits. Its own changes
+// belong into the same commit as the message.
 //
 // Several tabs of one browser:
 //
 //	one leads         it holds the socket and a Web Lock, and commits
-//	State.Changes     after each commit: the same rows go to the others, which mirror it, and
-//	                  with them State.Moments, the rows of what is true only now
-//	Client.Do         elsewhere: the intent goes to the one that leads, until it confirms;
-//	                  state.Shown is what is seen of it at once, and no feature runs
-//	the leader dies   the next tab has the lock, opens the store and resumes the stream
-//	signing out       is noted on the disk first; if nobody gets to it, whoever leads next does
+//	State.Changes     after each commit the leader sends its rows to the other tabs, its mirrors,
+//	                  together with State.Moments, the rows that are never stored
+//	Client.Do         a mirror sends the intent to the leader until the leader confirms it;
+//	                  it shows state.Shown at once, and runs no feature
+//	the leader dies   the next tab gets the lock, opens the store and resumes the stream
+//	signing out       is noted on the disk first; if this tab dies, the next leader does it
 //
-// Kept things have one language:
+// All that is kept has one format:
 //
-//	state.Value       a struct that is its own row: the tags of its fields are what the disk
-//	                  and other tabs read
-//	State.Changes     the rows that differ between two states: tree.Diff enters only what the two
-//	                  do not share, so that no map has to remember what was changed in it
-//	state.Applied     makes rows true: a start, a mirror and a take-over are all this
-//	store.Store       commits rows; IndexedDB has the key of a row from its fields
+//	state.Value       a struct that is its own row: the disk and other tabs read its fields by
+//	                  their tags
+//	State.Changes     the rows that differ between two states: tree.Diff skips what the two
+//	                  share, so no map has to record its changes
+//	state.Applied     puts rows into the state: at a start, in a mirror, at a take-over
+//	store.Store       commits rows; IndexedDB takes the key of a row from its fields
 //
-// The rows are those of the builds before them, field by field, and a new table is a step of the
-// schema that only adds: an older build leaves such a database alone. That is why MessageRow,
-// ChatRow and CoverageRow stand beside the structs they embed: they have times in µs, the words for a
-// delivery and what an index needs.
+// A new build reads the rows of all builds before it, so fields keep their names and meanings, and
+// a step of the schema only adds. An older build does not open a newer database. For the same
+// reason MessageRow, ChatRow and CoverageRow are structs of their own: their times are in µs,
+// a delivery is a word, and they have the fields that an index needs.
 //
-// What is said about a message is a fact (state/fact.go): that it was received, read, sent back,
-// what others react with, what its author wants it to say, that it was taken back, what it answers,
-// that something which we have said about it has not got through.
-// A feature emits it with the message's author and id, and Message.With says what it changes, and
-// whether that is for them to say. If the message is in memory it knows it at once. Else the
-// fact waits: the store puts it into the row of the message, with which it comes into memory, or
-// into a table of its own while there is no such message. So nothing is read to find a message,
-// and in whichever order all comes the picture is the same.
+// A fact says something about a message (state/fact.go): it was received, read, sent back, or
+// corrected; somebody reacts to it; it answers another one. A feature emits a fact with the
+// author and id of the message. Message.With says what the fact changes, and whether its sender may
+// say it. If the message is in memory, it has the fact at once. Else the fact waits in the row of
+// the message, or in a table of facts if the store has no such message, and comes into memory
+// together with it. So no message has to be searched for, and the order of arrival does not matter.
 //
-// In memory are the ends of conversations, and what is around the place where the person looks
-// (state.Look). A jump reads only around its target; the rest leaves again (state.Released). What
-// is not on the disk either is read from the archive (state.Seek), which leaves gaps beside it. Between
-// two such spans is a hole, which nobody reads across.
+// Memory has the end of each conversation, and the messages around the place where the person
+// looks (state.Look). A jump reads only around its target, and if those messages are not on the disk,
+// from the archive (state.Seek), which leaves gaps on both sides. Messages that are far from there
+// leave memory (state.Released). Between two such spans is a hole, and no function reads across it.
 //
 // A change touches:
 //
@@ -142,41 +143,50 @@
 //	what a person wants       a type in state with its trait and its line in intents (intent.go),
 //	                          and Do in the folder
 //	what is kept              a struct in state with its line in kept (row.go), and a step in web/store.js
-//	… that older builds read  generation in state/coverage.go: it is read once more
+//	… that older builds miss  generation in state/coverage.go goes up: archives are read again
 //	how we log in             app/connect
 //	how a stream lives on     app/stream
 //	what a frame is           framing
 //
-// Rules behind Sec… and Promise… in the names of tests: doc/rules.md. States and messages of
-// tabs, with a diagram: doc/tabs.md.
+// doc/rules.md lists the rules that tests name as Sec… and Promise…; doc/tabs.md has the states and
+// messages of tabs, with a diagram.
 //
 // One word, one meaning:
 //
-//	acknowledge   to tell the server that we have handled its stanzas, or the same from it (XEP-0198)
-//	archive       the messages that a server stores (XEP-0313)
+//	acknowledge   to tell the server that we have handled its stanzas; or it tells us (XEP-0198)
+//	archive       the messages that a server or a room stores (XEP-0313)
 //	carbon        a copy of a message of another client of the account (XEP-0280)
+//	catch-up      reading an archive from where we were to its end
 //	commit        to write rows to the store in one transaction, all or nothing
 //	confirm       to tell a mirror that its request is committed
-//	conversation  what is said with a person, in a room, or with one occupant of it; a ConvID
-//	              names it, in the page too (data-conv), and only app/state knows what is in that
+//	conversation  the messages with a person, in a room, or with one occupant of it; a ConvID
+//	              names it, in the page too (data-conv), and only app/state knows its format
 //	coverage      the parts of an archive that are in the store
 //	credential    a token or keys that sign in without the password
 //	event         something that happened; it changes the state
 //	fact          what somebody says about a message: that they have it, react to it, take it back
 //	feature       one extension (XEP), one folder
+//	gap           where the archive may have messages that are not in the store
 //	hole          where the store may have messages of a conversation that are not in memory
 //	intent        something that the person wants
 //	lead          to hold the stream and to commit, for all tabs of an account
 //	mirror        a tab that does not lead, and shows the state of the one that does
 //	occupant      somebody who is in a room now, under a nick (XEP-0045)
 //	outbox        messages of ours that the server does not have yet
+//	page          one answer of an archive (XEP-0059), where an archive is the subject; else the
+//	              web page
+//	place         where a message stands in its conversation: a state.Key
 //	prune         to delete old messages from a full device
 //	request       an IQ that needs an answer; between tabs, an intent with a number
 //	resume        to go on with a stream over a new socket or in a new page (XEP-0198)
 //	retry         to do the same once more after a failure
 //	room          a MUC room (XEP-0045), never disk space: that is capacity
 //	row           one kept struct, as the disk and other tabs read it
+//	settled       said of the messages of an archive before which it will file no others
 //	span          messages in memory with no hole between them
+//	story         a test of a feature, in its testdata: XML in, XML out, what it meant
 //	stream        a bound XMPP stream, which survives its sockets; a session is one socket of it
-//	tenure        the time for which a nick in a room without occupant-ids is of one person
+//	tenure        the time for which a nick belongs to one person, in a room without occupant-ids
+//	term          the time for which one tab leads without a break, and its name
+//	turn          one round of the loop: handle all that waits, commit, publish
 package app

@@ -17,23 +17,24 @@ type pendingIntent struct {
 	in state.Intent
 }
 
-// mirror is what the leader knows of another tab.
+// mirror is what the leader knows about another tab. The numbers are those of its newest request
+// that …
 type mirror struct {
 	hidden    bool
-	applied   uint64 // which of its requests were carried out
-	committed uint64 // and need not be again, by whoever leads next
-	acked     uint64 // and which it knows of
+	applied   uint64 // … was carried out
+	committed uint64 // … was carried out and committed, so that no leader has to do it again
+	acked     uint64 // … was confirmed to the tab
 }
 
-// request is an intent as one tab tells another. N is 0 if it is not worth a
-// second try.
+// request is an intent in a message. N is its number, 0 if it must not be sent a second time
+// (state.Fleeting).
 type request struct {
 	N  uint64     `json:"n"`
 	In state.Said `json:"in"`
 }
 
-// message goes from one tab to another. From is the term of the tab that leads, or the name of
-// a mirror.
+// message goes from one tab to all others. From is the term of the leader, or the name of any other
+// tab; To is the only tab that it is for, "" for all.
 type message struct {
 	Build int64  `json:"build"`
 	Kind  string `json:"kind"`
@@ -42,41 +43,43 @@ type message struct {
 
 	// To the leader.
 	Requests []request   `json:"requests,omitempty"`
-	Before   uint64      `json:"before,omitempty"` // hello: the number of the last that needs nobody any more
+	Before   uint64      `json:"before,omitempty"` // hello and bye: the number of the last confirmed request
 	Hidden   bool        `json:"hidden,omitempty"`
-	All      bool        `json:"all,omitempty"` // the store cannot be read here
+	All      bool        `json:"all,omitempty"` // hello: send all rows, the store cannot be read here; welcome: these are all
 	Wake     stream.Wake `json:"wake,omitempty"`
 
 	// From the leader.
 	Seq       uint64            `json:"seq,omitempty"`
 	Rows      []state.Row       `json:"rows,omitempty"`
-	Committed map[string]uint64 `json:"committed,omitempty"` // by tab: its newest request that is
+	Committed map[string]uint64 `json:"committed,omitempty"` // by tab: the number of its newest committed request
 	Problem   *state.Problem    `json:"problem,omitempty"`
 }
 
-// Kinds of messages: first those to the leader, then those from it.
+// The kinds of messages; doc/tabs.md says more about each.
 const (
-	hello = "hello" // by one that is new, or has lost the leader: tell me all
-	want  = "want"
-	hide  = "hide"
-	wake  = "wake"
-	ask   = "ask"   // are you there?
-	await = "await" // by one at the sign-in form: has the server let you in?
-	yield = "yield" // by one where somebody signs in
-	bye   = "bye"   // with what was not confirmed
+	// To the leader:
+	hello = "hello" // from a tab without a leader: requests all rows that it lacks
+	want  = "want"  // requests of the person in the mirror
+	hide  = "hide"  // the page is hidden, or visible again
+	wake  = "wake"  // Client.Wake
+	ask   = "ask"   // is the leader there?
+	await = "await" // from the sign-in form: requests online
+	yield = "yield" // from a tab in which somebody signs in: requests the lead
+	bye   = "bye"   // the tab leaves; these requests are not confirmed
 
-	lead    = "lead"    // it is me from now on
-	welcome = "welcome" // what the store does not say
-	news    = "news"    // what has changed
-	here    = "here"
-	online  = "online"
-	yielded = "yielded"
-	over    = "over" // signed out
+	// From the leader:
+	lead    = "lead"    // a new term begins
+	welcome = "welcome" // answers hello: the rows that are not in the store
+	news    = "news"    // the rows that have changed
+	here    = "here"    // answers ask
+	online  = "online"  // answers await: the server has accepted the sign-in
+	yielded = "yielded" // answers yield: the stream is dropped
+	over    = "over"    // signed out, or the password is needed
 )
 
-// A mirror that is looked at, or waits for something, asks whether the leader is there.
-// A tab that was killed leads no more; one that does not answer so many times
-// is suspended, or hangs.
+// A mirror that is visible, or has requests that are not confirmed, sends ask every lookEvery. The
+// browser gives away the lock of a tab that was killed, but not of one that is suspended or hangs.
+// So after patience asks without an answer the mirror takes the lead.
 const (
 	lookEvery = 3 * time.Second
 	patience  = 3
@@ -108,7 +111,7 @@ func (l *loop) hear(text string) {
 	case msg.Build > l.c.config.Build:
 		l.outdated()
 	case msg.Build < l.c.config.Build:
-		l.send(message{Kind: here}) // so that it knows
+		l.send(message{Kind: here}) // the older tab learns of this build, and stops
 	case l.leads:
 		l.hearMirror(msg)
 	case l.awaiting:
@@ -118,7 +121,7 @@ func (l *loop) hear(text string) {
 	}
 }
 
-// ---- The one that leads. ----
+// ---- The leader. ----
 
 func (l *loop) hearMirror(msg message) {
 	m := l.mirrors[msg.From]
@@ -157,10 +160,10 @@ func (l *loop) hearMirror(msg message) {
 	}
 }
 
-// attend carries out, in the turn they come, the requests of those who say hello.
+// attend carries out the requests that came with hello and bye.
 func (l *loop) attend() {
 	if l.state.Connection.Phase == state.SigningIn {
-		return // nobody has shown yet that the account is theirs
+		return // the server has not accepted the password yet
 	}
 	for tab, msg := range l.greet {
 		m := l.mirrors[tab]
@@ -179,8 +182,8 @@ func (l *loop) attend() {
 	}
 }
 
-// grant has the requests carried out that were not yet, in order: if one has not arrived,
-// it comes again, with those after it.
+// grant calls carryOut for those of the requests that were not carried out yet, in order. If the
+// number of one is too high, one before it was lost: the mirror will send both again.
 func (l *loop) grant(m *mirror, requests []request, carryOut func(state.Intent)) {
 	for _, w := range requests {
 		if w.N != 0 && w.N != m.applied+1 {
@@ -193,14 +196,14 @@ func (l *loop) grant(m *mirror, requests []request, carryOut func(state.Intent))
 			carryOut(in)
 		}
 		if !l.leads {
-			return // it was to sign out
+			return // the request was SignOut
 		}
 		m.applied = max(m.applied, w.N)
 	}
 }
 
-// again carries out what may have been carried out before by a tab that died: then a
-// message is here already, or on disk.
+// again carries out an intent that a leader may have carried out before it died. A message that is on
+// the disk was sent by that leader. Other intents can be carried out twice without harm.
 func (l *loop) again(in state.Intent) {
 	if m, ok := in.(state.SendMessage); ok && l.store != nil {
 		rows, err := l.store.Find(context.Background(), m.Conv, []store.Wanted{{Author: l.state.Account(), ID: m.ID}})
@@ -211,8 +214,7 @@ func (l *loop) again(in state.Intent) {
 	l.perform(in)
 }
 
-// granted is which requests have been carried out: the last one of the person here, and those
-// of other tabs.
+// granted says which requests were carried out, by the number of the last one of each tab.
 type granted struct {
 	here   uint64
 	others map[*mirror]uint64
@@ -226,8 +228,8 @@ func (l *loop) granted() granted {
 	return g
 }
 
-// tell tells the others, as the one that leads, what is committed now, or could not be;
-// what has then not left either they keep themselves.
+// tell sends the mirrors the rows that have changed, and confirms the granted requests. While commits
+// fail and messages wait to be sent or saved, it confirms none, so that the mirrors keep theirs.
 func (l *loop) tell(now *state.State, g granted) {
 	if l.retry == nil || now.Unsent()+now.Unsaved() == 0 {
 		l.pending = slices.DeleteFunc(l.pending, func(w pendingIntent) bool { return w.n <= g.here })
@@ -264,7 +266,7 @@ func (l *loop) tell(now *state.State, g granted) {
 	}
 }
 
-// tellNews tells what has changed, if anything has.
+// tellNews sends news, if anything has changed since the last.
 func (l *loop) tellNews(now *state.State) {
 	msg := message{Kind: news, Committed: map[string]uint64{}, Rows: slices.Concat(now.Changes(l.mirrored), now.Moments(l.mirrored))}
 	for tab, m := range l.mirrors {
@@ -281,15 +283,14 @@ func (l *loop) tellNews(now *state.State) {
 	l.send(msg)
 }
 
-// tellHidden lets the connection know whether any of the tabs can be seen.
+// tellHidden tells the stream whether all tabs are hidden.
 func (l *loop) tellHidden() {
 	if l.stream != nil {
 		l.stream.Hide(l.unseen())
 	}
 }
 
-// unseen reports whether none of the tabs can be seen, as far as the one that has the
-// connection knows.
+// unseen reports whether all tabs are hidden, as far as the leader knows.
 func (l *loop) unseen() bool {
 	for _, m := range l.mirrors {
 		if !m.hidden {
@@ -301,7 +302,7 @@ func (l *loop) unseen() bool {
 
 // ---- A mirror. ----
 
-// follow makes this tab a mirror, of whoever leads.
+// follow makes this tab a mirror of the tab that leads.
 func (l *loop) follow() {
 	l.leader = ""
 	l.hello()
@@ -314,7 +315,7 @@ func (l *loop) hello() {
 	})
 }
 
-// lookAround asks now and then whether the leader is there.
+// lookAround begins to ask whether the leader is there, every lookEvery.
 func (l *loop) lookAround() {
 	if l.stopLook != nil {
 		l.stopLook()
@@ -324,7 +325,7 @@ func (l *loop) lookAround() {
 	look = func() {
 		l.stopLook = l.After(lookEvery, look)
 		if l.hidden && len(l.pending)+len(l.lastRequests) == 0 {
-			l.unanswered = 0 // nobody would notice
+			l.unanswered = 0 // nobody would notice that the leader is gone
 			return
 		}
 		if l.unanswered++; l.unanswered > patience {
@@ -376,25 +377,26 @@ func (l *loop) hearLeader(msg message) {
 	}
 }
 
-// join begins to follow a leader: the store has all it had committed when it said so.
+// join begins to mirror the leader that has sent welcome: it loads the store, which has all that the
+// leader had committed by then, and applies the rows of the message.
 func (l *loop) join(msg message) {
 	l.leader, l.seq = msg.From, msg.Seq
 	if !l.signedOutHere && !msg.All && l.store != nil && l.load() == nil {
 		l.leader = ""
-		l.hello() // it will have to tell all
+		l.hello() // the store is closed now, so this requests all rows
 		return
 	}
 	l.mirror(msg)
 	if len(l.pending) == 0 {
 		return
 	}
-	for _, w := range l.pending { // since the hello
+	for _, w := range l.pending { // the rows may be older than these
 		l.show(w.in)
 	}
 	l.send(message{Kind: want, To: l.leader, Requests: l.pendingRequests()})
 }
 
-// mirror takes what the leader tells.
+// mirror applies the rows of welcome or news, and removes the confirmed requests from pending.
 func (l *loop) mirror(msg message) {
 	if done := msg.Committed[l.tab]; done > 0 {
 		l.pending = slices.DeleteFunc(l.pending, func(w pendingIntent) bool { return w.n <= done })
@@ -406,17 +408,17 @@ func (l *loop) mirror(msg message) {
 	l.releaseAll()
 }
 
-// leaveTabs tells the one that leads that this tab, which does not, is no longer there.
+// leaveTabs tells the leader that this mirror leaves.
 func (l *loop) leaveTabs() {
 	if !l.leads && !l.awaiting {
 		l.send(message{Kind: bye, Requests: l.pendingRequests(), Before: l.confirmed()})
 	}
 }
 
-// confirmed is the number of the last request that nobody has to carry out any more.
+// confirmed returns the number of the last confirmed request.
 func (l *loop) confirmed() uint64 { return l.last - uint64(len(l.pending)) }
 
-// pendingRequests are all that is not confirmed.
+// pendingRequests returns the requests that are not confirmed.
 func (l *loop) pendingRequests() (all []request) {
 	for _, w := range l.pending {
 		all = append(all, l.requestOf(w)...)
@@ -433,7 +435,7 @@ func (l *loop) requestOf(w pendingIntent) []request {
 	return []request{{w.n, told}}
 }
 
-// submit notes what the person wants, until that is confirmed, and tells the leader.
+// submit keeps an intent until it is confirmed. In a mirror it sends it to the leader and shows it.
 func (l *loop) submit(in state.Intent) {
 	w := pendingIntent{in: in}
 	if !state.Is(in, state.Fleeting) {
@@ -450,11 +452,12 @@ func (l *loop) submit(in state.Intent) {
 	l.show(in)
 }
 
-// show applies at once what the person sees of an intent. The rest is for the leader.
+// show applies to the state of a mirror, at once, what the person sees of an intent. The leader does
+// the rest.
 func (l *loop) show(in state.Intent) {
 	switch in.(type) {
 	case state.SignOut:
-		l.noteOut() // whatever becomes of this tab
+		l.noteOut() // first: this tab may die before the leader hears of it
 		l.signedOutHere = true
 		l.Emit(state.Cleared{})
 		l.Emit(state.ConnectionChanged{})

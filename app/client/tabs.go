@@ -11,77 +11,76 @@ import (
 	"natter/app/state"
 )
 
-// Link is how the tabs of one browser that show the same account meet. Its functions do
-// not wait and may be called on any goroutine; what it calls may wait.
+// Link connects the tabs of one browser that show the same account. Its methods do not wait and
+// may be called on any goroutine. The functions that it calls may wait.
 type Link interface {
 	// Send sends a message to all other tabs. Messages of one tab arrive in order.
 	Send(message string)
 
-	// Lead asks that this tab be the one that leads: there is never more than one. won
-	// is called with true once it is, or, with IfNone, with false if another tab is. lost
-	// is called when another tab has taken it away. A tab that asks again has not asked
-	// before.
+	// Lead requests the lead for this tab; never more than one tab has it. The Link calls
+	// won(true) when this tab has the lead, won(false) if when is IfNone and another tab has
+	// it, and lost when another tab has taken the lead away. A second call replaces the first.
 	Lead(when When, won func(bool), lost func())
 
-	// Close leaves the others. If this tab leads or waits to, it no longer does.
+	// Close disconnects this tab from the others, and gives up the lead or the request for it.
 	Close()
 }
 
-// When is how patient a tab is that wants to lead.
+// When says how long a tab waits for the lead.
 type When int
 
 const (
-	IfNone When = iota // at once, or not at all
-	InTurn             // after those that lead, or have asked before; also when they die
-	Now                // at once, from whoever leads
+	IfNone When = iota // not at all: it leads at once or not
+	InTurn             // until all tabs that asked before it have given up the lead or died
+	Now                // not at all: it takes the lead away from the tab that has it
 )
 
 // tabs is the part of the loop that meets other tabs. One tab leads: it holds the socket and
 // commits to the store. The others are its mirrors: they read the store, get the rows of each
 // commit, and send the intents of their person to the leader as requests. When the leader dies
-// the next tab takes over the same stream.
+// the next tab takes over the same stream. doc/tabs.md has the states and the messages.
 //
-// A tab need not notice in time that it no longer leads: the store takes nothing from it
-// (store.ErrTaken), and nothing is acknowledged or sent before a commit. A request is confirmed
-// after its commit; until then the mirror sends it to each next leader.
+// A tab that has lost the lead may learn it late. The store refuses its commits (store.ErrTaken),
+// and it acknowledges and sends nothing before a commit. A request is confirmed after its commit;
+// until then the mirror sends it to each next leader.
 type tabs struct {
-	link   Link   // nil if there is no way to meet other tabs; then this one leads
-	tab    string // this tab, for the others
+	link   Link   // nil if tabs cannot meet; then this one leads
+	tab    string // the name of this tab
 	leads  bool
-	onLead func()       // begins to lead
-	asked  *atomic.Bool // the fence of what was asked for last
-	fence  *atomic.Bool // set when another tab has taken the lead away
+	onLead func()       // called when this tab gets the lead
+	asked  *atomic.Bool // the fence of the last call of Link.Lead
+	fence  *atomic.Bool // true when another tab has taken the lead away
 
-	pending []pendingIntent // by the person here, and not confirmed
-	last    uint64          // the number of the newest
-	seq     uint64          // of the last news, said or heard
+	pending []pendingIntent // of the person in this tab, not confirmed
+	last    uint64          // the number of the newest intent
+	seq     uint64          // the number of the last news that was sent or heard
 
-	// lastRequests are those that tabs have left behind. They are kept until the leader has
-	// answered a question that was asked after them, probed: then it has heard them too.
+	// lastRequests are the bye messages of tabs that have left with requests. A mirror keeps them
+	// until the leader has answered an ask that was sent after them (probed is true): messages
+	// arrive in order, so the leader has heard them too.
 	lastRequests []message
 	probed       bool
 
-	// Of the one that leads:
-	term     string       // its name while it does
-	mirrored *state.State // what the mirrors have
+	// Of the leader:
+	term     string       // its name as long as it leads
+	mirrored *state.State // the state that the mirrors have
 	mirrors  map[string]*mirror
-	greet    map[string]message // those who have said hello
-	awaited  bool               // somebody has said await
+	greet    map[string]message // the hello messages that are not answered yet, by tab
+	awaited  bool               // a tab has sent await
 
 	// Of a mirror:
-	leader        string // the term it follows, "" while it knows of none
-	signing       bool   // a sign-in waits for the leader to give up the lead
-	signedOutHere bool   // the person has signed out here, the leader has yet to
+	leader        string // the term of the leader, "" while none is known
+	signing       bool   // a sign-in waits until the leader gives up the lead
+	signedOutHere bool   // the person has signed out in this tab, and the leader has not done it yet
 	awaiting      bool   // nobody is signed in here, see await
-	unanswered    int    // looks for the leader since it was heard
-	stopLook      func()
+	unanswered    int    // how often the leader was asked since it was last heard
+	stopLook      func() // stops the timer of lookAround, or of takeLead
 }
 
-// takeLead is how long somebody who signs in waits for the leader to give up the lead.
+// takeLead is how long a sign-in waits until the leader gives up the lead.
 const takeLead = 10 * time.Second
 
-// meet joins the other tabs that show the account. onLead is called when this tab is to
-// lead.
+// meet joins the other tabs that show the account. onLead is called when this tab gets the lead.
 func (l *loop) meet(account jid.JID, onLead func()) {
 	l.tabs = tabs{tab: l.NewID(), onLead: onLead}
 	met := make(chan Link, 1)
@@ -97,7 +96,8 @@ func (l *loop) meet(account jid.JID, onLead func()) {
 	met <- l.link
 }
 
-// requestLead asks to lead. refused is for IfNone.
+// requestLead requests the lead, and calls onLead when this tab has it. It calls refused if when is
+// IfNone and another tab leads.
 func (l *loop) requestLead(when When, refused func()) {
 	link, fence := l.link, new(atomic.Bool)
 	l.asked, l.fence = fence, nil
@@ -142,16 +142,15 @@ func (l *loop) begin() {
 	l.leads, l.term, l.seq, l.mirrored = true, l.NewID(), 0, nil
 	l.mirrors, l.greet, l.awaited = map[string]*mirror{}, map[string]message{}, false
 	l.leader, l.signing = "", false
-	l.onLead = l.inherit // should this tab ever have to again
+	l.onLead = l.inherit // if it loses the lead and gets it again
 	l.send(message{Kind: lead})
 }
 
-// takeOver goes on with the stream that was left, by a tab that is gone or by the
-// browser that was closed. Everything starts from what the store holds: what is in
-// memory here came from there, or was never committed.
+// takeOver goes on with the stream of a leader that is gone, or of a browser that was closed. It
+// starts from the store: all that is in memory came from there, or was never committed.
 func (l *loop) takeOver() {
 	if l.ran != nil {
-		<-l.ran // the stream of when this tab has led before
+		<-l.ran // the stream of this tab's last term has ended
 	}
 	l.begin()
 	if l.signedOutHere {
@@ -161,7 +160,7 @@ func (l *loop) takeOver() {
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.Connecting}})
 	snapshot := l.open()
 	if snapshot == nil {
-		l.Emit(state.Applied{}) // what this tab has shown it has not asked for
+		l.Emit(state.Applied{})
 	}
 	if l.state.Me == "" {
 		// Nothing was kept, or it cannot be read: the server knows the rest.
@@ -177,7 +176,8 @@ func (l *loop) takeOver() {
 	}
 }
 
-// inherit takes over from a tab that has led while this one was there already.
+// inherit takes over from a leader that this tab has mirrored. The person may have signed out in
+// another tab since then, which the Keeper has noted.
 func (l *loop) inherit() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
@@ -185,10 +185,11 @@ func (l *loop) inherit() {
 	l.takeOver()
 }
 
-// drop ends the stream of a tab that no longer leads: another goes on with it.
+// drop ends the lead of this tab. It drops the socket and does not close the stream, because the
+// next leader resumes it.
 func (l *loop) drop() {
 	if l.stream != nil {
-		l.end() // the socket is dropped, the stream not closed
+		l.end()
 		l.stream, l.end, l.session = nil, nil, nil
 	}
 	l.giveUp()
@@ -199,7 +200,7 @@ func (l *loop) drop() {
 // yield gives up the lead for a tab in which somebody signs in.
 func (l *loop) yield(to string) {
 	if !l.save() {
-		return // somebody leads already
+		return // another tab leads already
 	}
 	l.drop()
 	link, ran, answer := l.link, l.ran, message{Kind: yielded, To: to, Build: l.c.config.Build, From: l.term}
@@ -214,13 +215,13 @@ func (l *loop) yield(to string) {
 		}
 		l.c.post(func() {
 			if l.link == link && !l.leads {
-				l.lookAround() // not before: until now there was nobody else to be found
+				l.lookAround() // not before: until yielded is sent, nobody leads
 			}
 		})
 	})
 }
 
-// stolen is called when another tab has taken the lead. This tab commits nothing any more.
+// stolen makes this tab a mirror, because another tab has taken the lead away.
 func (l *loop) stolen() {
 	if l.leads {
 		l.drop()
@@ -230,15 +231,15 @@ func (l *loop) stolen() {
 		l.requestLead(InTurn, nil)
 		return
 	}
-	// The tabs cannot meet. The other one has opened the store, and we can only stop.
+	// The tabs cannot meet. The other one leads the store now, so this one must stop.
 	request := l.request
 	l.close()
 	l.request = request
 	l.stop(anotherTab)
 }
 
-// outdated: another tab runs a newer build, which may say things this one does not know.
-// It gets the lead and all the rest.
+// outdated stops this tab, because another tab runs a newer build: this one may not understand its
+// messages. If this tab leads, it commits first, and the other tab can get the lead.
 func (l *loop) outdated() {
 	if l.awaiting {
 		l.close()
@@ -272,20 +273,21 @@ func (l *loop) stop(p state.Problem) {
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.Stopped, Problem: &p}})
 }
 
-// ended: the account was signed out in another tab, or its password is needed again.
+// ended handles over: the account was signed out in another tab, or, with a Problem, needs its
+// password again.
 func (l *loop) ended(p *state.Problem) {
 	switch {
 	case l.signing:
-		return // whoever signs in has the lead next
+		return // this tab gets the lead next
 	case p != nil && (l.signedOutHere || l.awaiting):
-		return // nobody has signed out yet: this tab does when it has the lead; or waits on
+		return // signedOutHere: this tab signs out when it leads; awaiting: it still waits
 	}
 	out, account := l.signedOutHere || l.awaiting, l.request.Account
 	l.awaits = ""
 	l.leave()
 	l.close()
 	if out {
-		return // here too, and the form is on screen
+		return // the form is on screen already
 	}
 	l.Emit(state.Cleared{})
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Problem: p}})
@@ -294,15 +296,15 @@ func (l *loop) ended(p *state.Problem) {
 	}
 }
 
-// await follows, from the sign-in form, whoever signs in to the account in another tab:
-// the password was needed in all of them.
+// await waits, at the sign-in form, until somebody signs in to the account in another tab. All tabs
+// needed the password, and one sign-in is enough for all.
 func (l *loop) await(account jid.JID) {
 	if l.awaits = account; account == "" {
 		return
 	}
 	l.meet(account, nil)
 	if l.awaiting = l.link != nil; l.awaiting {
-		l.send(message{Kind: await}) // it may be under way
+		l.send(message{Kind: await}) // a sign-in may have begun before this tab listened
 	}
 }
 
