@@ -234,11 +234,12 @@ window.natterPage = (() => {
   }
   for (const event of ["keydown", "beforeinput", "input", "beforeunload"]) addEventListener(event, empty, true);
 
-  // begun is the word before the caret that an emoji may complete: a colon and two letters.
+  // begun is the word before the caret that may be completed: a colon and two letters by an emoji, and
+  // what follows an @ by somebody's name.
   function begun(text) {
     const caret = text.selectionStart;
     const before = text.value.slice(Math.max(0, caret - 32), caret);
-    return (caret === text.selectionEnd && /(?:^|\s)(:[\p{L}\d+-][\p{L}\d_+-]+)$/u.exec(before)?.[1]) || "";
+    return (caret === text.selectionEnd && /(?:^|\s)(:[\p{L}\d+-][\p{L}\d_+-]+|@[^\s@]*)$/u.exec(before)?.[1]) || "";
   }
 
   function complete(text) {

@@ -330,69 +330,16 @@ func tones(chosen int) app.UI {
 	return app.Div().Class("emoji-bar").Attr("role", "group").Aria("label", "Skin tone").Body(buttons...)
 }
 
-// completing is the emoji that complete what stands before the caret of the composer.
-type completing struct {
-	typed  string // ":" and the beginning of a word, "" for nothing
-	found  []*emoji
-	chosen int
-}
-
-// mostCompletions is how many are offered.
-const mostCompletions = 8
-
-// complete offers emoji for what stands before the caret; "" offers none.
-func (d *desk) complete(typed string) {
-	c := completing{typed: typed}
-	if word, ok := strings.CutPrefix(typed, ":"); ok {
-		d.loadEmojis()
-		if c.found = d.emojis.find(word, mostCompletions); len(c.found) > 0 {
-			d.news = count(len(c.found)) + " emoji" // a screen reader says the chosen one by itself
-		}
-	}
-	if len(c.found) > 0 || len(d.completing.found) > 0 {
-		d.rev++
-	}
-	d.completing = c
-}
-
-// moveCompletion chooses another of the emoji that are offered.
-func (d *desk) moveCompletion(by int) {
-	if n := len(d.completing.found); n > 0 {
-		d.completing.chosen = (d.completing.chosen + by + n) % n
-		d.rev++
-	}
-}
-
-// takeCompletion puts an emoji in place of what it completes: the one with this number, counted from
-// 1, or with 0 the one that is chosen.
-func (d *desk) takeCompletion(number int) {
-	c := d.completing
-	if number > 0 {
-		c.chosen = number - 1
-	}
-	if c.chosen >= len(c.found) {
-		return
-	}
+// completeEmoji finds emoji by the beginning of a word.
+func (d *desk) completeEmoji(word string) (found []completion) {
+	d.loadEmojis()
 	p := readPicks(d.platform.Picks())
-	char := d.emojis.toned(c.found[c.chosen], p.tone)
-	d.platform.SetPicks(p.with(char).String())
-	d.complete("")
-	d.settling.Focus, d.settling.Insert, d.settling.Over = "message", char, true
-	d.rev++
-}
-
-// completions is the list above the composer.
-func (d *desk) completions() app.UI {
-	c := d.completing
-	if len(c.found) == 0 {
-		return app.Div().Attr("hidden", "true")
+	for _, one := range d.emojis.find(word, mostCompletions) {
+		char := d.emojis.toned(one, p.tone)
+		found = append(found, completion{
+			mark: app.Span().Class("completion-emoji").Aria("hidden", "true").Text(char), name: one.name, text: char,
+			take: func(d *desk) { d.platform.SetPicks(readPicks(d.platform.Picks()).with(char).String()) },
+		})
 	}
-	tone := readPicks(d.platform.Picks()).tone
-	var options []app.UI
-	for i, one := range c.found {
-		options = append(options, app.Div().ID("completion-"+strconv.Itoa(i)).Class("completion").Attr("role", "option").
-			Aria("selected", strconv.FormatBool(i == c.chosen)).DataSet("do", string(doCompleteTake)).DataSet("number", strconv.Itoa(i+1)).Body(
-			app.Span().Class("completion-emoji").Aria("hidden", "true").Text(d.emojis.toned(one, tone)), app.Text(one.name)))
-	}
-	return app.Div().ID("completions").Class("completions").Attr("role", "listbox").Aria("label", "Emoji").Body(options...)
+	return found
 }
