@@ -32,7 +32,7 @@ type Connector interface {
 // Config is what a Client is made of.
 type Config struct {
 	Connector Connector
-	Features  func() []*feature.Feature // made anew whenever another account or tab begins; All if nil
+	Features  func() []*feature.Feature // called again when another account begins or this tab loses the lead; All if nil
 	Clock     stream.Clock              // the real one if nil
 	Keeper    Keeper                    // what is kept on this device; nil keeps nothing
 	CrashLog  CrashLog                  // nil for none
@@ -41,13 +41,13 @@ type Config struct {
 	// Offline reports whether there is certainly no network, as far as the browser knows;
 	// nil if nobody can tell.
 	Offline func() bool
-	// Build is larger in newer builds of the client. Of two tabs that differ the older
-	// one stops.
+	// Build is larger in newer builds of the client. If two tabs have different builds, the
+	// older one stops.
 	Build int64
-	// Yield is called after each turn of the loop, so that a page can breathe when it is
-	// time to.
+	// Yield is called after each turn of the loop. It may block for a moment, so that the page
+	// can handle its own events.
 	Yield func()
-	// Log takes what a programmer should see: a handler that panicked.
+	// Log writes what a programmer should see, such as a handler that panicked.
 	Log func(format string, args ...any)
 }
 
@@ -57,12 +57,11 @@ type Client struct {
 	commands mailbox
 	state    atomic.Pointer[state.State]
 	watchers atomic.Pointer[[]*func()]
-	disk     atomic.Pointer[store.Store] // what the loop keeps things in, for Search
+	disk     atomic.Pointer[store.Store] // the store of the loop, for Search
 	l        *loop
 }
 
-// New returns a Client that is signed out. Run has to be called for anything to
-// happen.
+// New returns a Client that is signed out. Nothing happens until Run is called.
 func New(config Config) *Client {
 	if config.Features == nil {
 		config.Features = All
@@ -89,13 +88,12 @@ func New(config Config) *Client {
 // State returns the newest published state.
 func (c *Client) State() *state.State { return c.state.Load() }
 
-// Do wants something done. It may be called on any goroutine and does not wait.
+// Do passes an intent to the loop. It may be called on any goroutine and does not wait.
 func (c *Client) Do(in state.Intent) {
 	c.post(func() { c.l.do(in) })
 }
 
-// Wake tells the connection that now is a good moment to look whether it is
-// still there, or to try again.
+// Wake tells the stream, for this reason, to check the connection now or to try to connect again.
 func (c *Client) Wake(reason stream.Wake) {
 	c.post(func() {
 		switch {
@@ -108,23 +106,23 @@ func (c *Client) Wake(reason stream.Wake) {
 	})
 }
 
-// Hide tells the connection whether the page can be seen.
+// Hide tells the stream and the other tabs whether the page is hidden.
 func (c *Client) Hide(hidden bool) {
 	c.post(func() {
-		c.l.hidden, c.l.urgent = hidden, true // many a page that is hidden never runs again
+		c.l.hidden, c.l.urgent = hidden, true // commit now: a hidden page may never run again
 		if c.l.tellHidden(); !c.l.leads {
 			c.l.send(message{Kind: hide, Hidden: hidden})
 		}
 	})
 }
 
-// Unseen reports whether no tab of the account can be seen, and this is the one that has the
-// connection. Only what Watch calls may ask.
+// Unseen reports whether all tabs of the account are hidden; it is false in a tab without a stream.
+// Only a function that Watch calls may call it, because it runs on the loop.
 func (c *Client) Unseen() bool { return c.l.stream != nil && c.l.unseen() }
 
-// Leave ends the session because the page goes away: contacts should not see for
-// minutes that somebody is here who is not. A stream that is kept on this device is
-// left as it is; whoever comes back goes on with it.
+// Leave is for a page that goes away. With a store it commits now, and the next page resumes the
+// stream. Without one it ends the session, so that contacts do not see us online for minutes. A
+// mirror tells the leader that it leaves.
 func (c *Client) Leave() {
 	c.post(func() {
 		switch {
@@ -133,14 +131,13 @@ func (c *Client) Leave() {
 		case c.l.store == nil:
 			c.l.leave()
 		default:
-			c.l.urgent = true // what is not written down yet is, in the page's last moment
+			c.l.urgent = true // commit at the end of this turn
 		}
 	})
 }
 
 // Watch calls f after each published state, on the loop's goroutine, until stop is
-// called. f must not wait. Only the last of several states in a row is certain to
-// be seen.
+// called. f must not wait. Several changes may be published as one state.
 func (c *Client) Watch(f func()) (stop func()) {
 	entry := &f
 	for {
@@ -176,16 +173,16 @@ func (c *Client) publish(s *state.State) {
 	}
 }
 
-// mailbox holds the jobs for the loop, in order. It has no bound: post must never wait for the
-// loop, least of all in a callback of the page, where nothing else happens until it returns.
-// Only one person and the other tabs fill it.
+// mailbox holds the jobs for the loop, in order. It has no bound, because post must never wait for
+// the loop: in a callback of the page nothing else runs until post returns. The person and the
+// other tabs fill it, no stranger.
 type mailbox struct {
 	mu    sync.Mutex
 	jobs  []func()
 	ready chan struct{}
 }
 
-// post has f called on the loop. It may be called on any goroutine and does not wait.
+// post lets the loop call f. It may be called on any goroutine and does not wait.
 func (c *Client) post(f func()) {
 	b := &c.commands
 	b.mu.Lock()
@@ -213,7 +210,7 @@ func (b *mailbox) take() (f func()) {
 	return f
 }
 
-// sliceTime is for how long a turn may go on: the page has to breathe and to draw.
+// sliceTime is the time after which a turn ends even if more waits: the page has to draw.
 const sliceTime = 8 * time.Millisecond
 
 // Run is the loop. It returns when ctx ends, after the session has been closed.
@@ -237,8 +234,8 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
-// turn deals with what has happened, and with all that has piled up behind it, so that a
-// burst is published, drawn and committed once.
+// turn handles an event of the stream (nil if there is none) and all jobs and events that wait, so that
+// many at once are published, drawn and committed once.
 func (c *Client) turn(ev stream.Event) {
 	began := c.config.Clock.Now()
 	c.l.gotPage = false
@@ -251,7 +248,7 @@ func (c *Client) turn(ev stream.Event) {
 			more = true
 			f()
 		}
-		// A page of an archive ends the turn: the next one is work enough for a turn of its own.
+		// A page of an archive ends the turn: each page is work for one turn.
 		if c.l.gotPage || c.config.Clock.Now().Sub(began) > sliceTime {
 			c.commands.signal()
 			break

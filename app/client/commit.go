@@ -16,42 +16,42 @@ import (
 // one. Only after a commit the stanzas in it are acknowledged to the server, the messages in it
 // leave, and the other tabs get its rows (security rows 59 and 61).
 
-// pace is the least time between the beginnings of two commits: a frame. A message of the person
-// does not wait for it. If only the counts of the stream have changed, as by a chat state, the
-// commit waits for lull, unless there is something else to write before.
 const (
+	// pace is the least time between the beginnings of two commits: a frame. A message of the
+	// person does not wait for it.
 	pace = 16 * time.Millisecond
+	// lull is the same if only the counts of the stream have changed, for example by a chat state.
 	lull = time.Second
 	// headStart is how long drawing waits for the commit of a message of ours, so that the
-	// message leaves first: drawing would hold up the answer of the disk for a frame. Most
-	// answers come in a fraction of this.
+	// message leaves first: drawing would delay the answer of the disk by a frame. Most
+	// answers come earlier than this.
 	headStart = 5 * time.Millisecond
 )
 
 // committing is the part of the loop that commits.
 type committing struct {
-	kept        *state.State // what the store holds
-	server      string       // and the endpoint of the person's own it holds
-	under       *commit      // the one under way, nil if none is
-	began       time.Time    // the last one
-	urgent      bool         // the person waits for the next one
-	meant       bool         // the stream has something that may not wait for lull
-	streamDirty bool         // the stream went on since the last commit
-	due         time.Time    // when the next look is, zero if none is set
-	look        func()       // gives that up
-	retry       func()       // gives up the next try of a commit that failed
+	kept        *state.State // the state that the store holds
+	server      string       // the endpoint typed by the person, as the store holds it
+	under       *commit      // the commit under way, nil if there is none
+	began       time.Time    // when the last commit began
+	urgent      bool         // the next commit must not wait for pace
+	meant       bool         // the next commit must not wait for lull
+	streamDirty bool         // the stream has changed since the last commit
+	due         time.Time    // when lookIn looks next
+	look        func()       // stops the timer of lookIn, nil if none is set
+	retry       func()       // stops the timer after a commit that failed, nil if none did
 }
 
-// commit is one that is under way.
+// commit is a commit that is under way.
 type commit struct {
 	store    store.Store
 	stream   *stream.Stream
-	state    *state.State // what the store holds when it is done
+	state    *state.State // what the store will hold
 	server   string
-	snapshot *stream.Snapshot // nil if the stream has not gone on
-	received uint64           // the last stanza that is in it
+	snapshot *stream.Snapshot // nil if the stream has not changed
+	received uint64           // the number of the last received stanza in the snapshot
 	requests granted
-	sends    bool // the person waits for it
+	sends    bool // it was urgent
 	done     chan error
 }
 
@@ -64,9 +64,9 @@ func (l *loop) commit() {
 		l.uncommitted()
 		return
 	case l.under != nil:
-		return // the next turn ends no later than it does
+		return // committed begins a turn, which commits again
 	case l.state.Me == "" || l.state.Connection.Phase == state.SigningIn:
-		l.uncommitted() // nobody has shown yet that the account is theirs
+		l.uncommitted() // the server has not accepted the password yet
 		return
 	case l.state == l.kept && !l.streamDirty && l.request.Server == l.server:
 		if l.link != nil {
@@ -81,7 +81,7 @@ func (l *loop) commit() {
 	}
 	b := l.batch()
 	if b.Empty() {
-		l.kept = l.state // in what is written they are the same
+		l.kept = l.state // they differ only in what is never written
 		if l.link != nil {
 			l.tell(l.state, l.granted())
 		}
@@ -97,8 +97,8 @@ func (l *loop) commit() {
 	l.start(b)
 }
 
-// onlyCounts reports whether a batch says no more than the counts of the stream do: that the
-// server has stanzas of the outbox.
+// onlyCounts reports whether a batch does nothing but remove stanzas from the outbox. The server has
+// these, and the counts of the stream say so too.
 func onlyCounts(b *store.Batch) bool {
 	return len(b.Settings) == 0 && !slices.ContainsFunc(b.Rows, func(r state.Row) bool {
 		_, out := r.Value.(*state.Outgoing)
@@ -106,7 +106,7 @@ func onlyCounts(b *store.Batch) bool {
 	})
 }
 
-// lookIn has the loop look again whether a commit is due.
+// lookIn sets a timer for a turn of the loop, which looks again whether to commit.
 func (l *loop) lookIn(wait time.Duration) {
 	at := l.Now().Add(wait)
 	if l.look != nil {
@@ -119,7 +119,7 @@ func (l *loop) lookIn(wait time.Duration) {
 	l.look = l.After(wait, func() { l.look = nil }) // the end of that turn is the look
 }
 
-// batch is what has to be written but for the stream.
+// batch returns all that has to be written, except the row of the stream.
 func (l *loop) batch() *store.Batch {
 	b := &store.Batch{}
 	if l.state != l.kept {
@@ -152,16 +152,16 @@ func (l *loop) start(b *store.Batch) {
 	}()
 }
 
-// leavesFirst reports whether what is new may wait until a message of ours is on the disk.
+// leavesFirst reports whether publishing has to wait (see headStart) for an urgent commit.
 func (l *loop) leavesFirst() bool {
 	took := l.Now().Sub(l.began)
 	return l.under != nil && l.under.sends && took >= 0 && took < headStart
 }
 
-// committed takes how a commit has ended, and waits for that if it has not.
+// committed waits for the end of a commit and handles its result.
 func (l *loop) committed(c *commit) {
 	if l.under != c {
-		return // it was waited for, or is of a store that is no longer ours
+		return // save has handled it already, or giveUp has forgotten it
 	}
 	err := <-c.done
 	l.under = nil
@@ -193,8 +193,8 @@ func (l *loop) committed(c *commit) {
 }
 
 // uncommitted ends a turn without a commit: there is no store, or it fails, or nobody is signed in
-// yet. While the store fails, received stanzas stay unacknowledged, so that the server keeps
-// them. Messages leave all the same: the person has been warned.
+// yet. While the store fails, received stanzas are not acknowledged, so that the server keeps
+// them. Messages are still sent: the person has been warned.
 func (l *loop) uncommitted() {
 	failing := l.store != nil && l.retry != nil
 	if !failing {
@@ -211,7 +211,7 @@ func (l *loop) uncommitted() {
 	}
 }
 
-// save writes down all there is, waits for it, and reports whether this tab still leads.
+// save commits all changes, waits for that, and reports whether this tab still leads.
 func (l *loop) save() bool {
 	if l.under != nil {
 		l.committed(l.under)
@@ -226,8 +226,8 @@ func (l *loop) save() bool {
 	return l.link == nil || l.leads
 }
 
-// giveUp forgets the commit that is under way and those to come: the store is no longer ours
-// to write to.
+// giveUp forgets the commit that is under way and stops the timers of the next, because this tab no
+// longer writes to the store.
 func (l *loop) giveUp() {
 	for _, stop := range []func(){l.retry, l.look} {
 		if stop != nil {

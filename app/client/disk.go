@@ -14,15 +14,16 @@ import (
 const (
 	// backPage is how many messages are read on either side of a place.
 	backPage = 200
-	// mostRead is how many are read at most of what an archive's page is among.
+	// mostRead bounds the messages that are read to fill a range, or all that are unread.
 	mostRead = 1000
-	// lookedAt and others are how many messages of a conversation may be in memory before it
-	// is released: of the one that the person looks at, and of all others.
+	// lookedAt bounds the messages in memory of the conversation that the person looks at, and
+	// others those of each other conversation. If there are more, release takes them out.
 	lookedAt, others = 1500, 200
 )
 
-// lookAt has in memory what is around the place that the person looks at, and lets go of what was
-// around the one before.
+// lookAt reads into memory the messages around the place where the person looks, and releases those
+// around the place before. If the person looks for one message, and neither memory nor the store has
+// it, the archive is asked (state.Seek).
 func (l *loop) lookAt(in state.Look) {
 	if in.Of.ID != "" {
 		if l.find(in.Of); l.state.About(in.Of) == nil {
@@ -53,7 +54,7 @@ func (l *loop) lookAt(in state.Look) {
 	l.release(in.Conv)
 }
 
-// earliest returns where the span begins that the person looks at, Lowest if the store has nothing
+// earliest returns where the span begins in which the person looks, Lowest if the store has nothing
 // before it.
 func (l *loop) earliest(conv state.ConvID) state.Key {
 	chat := l.state.Chat(conv)
@@ -68,8 +69,8 @@ func (l *loop) earliest(conv state.ConvID) state.Key {
 	return chat.Timeline.Tail()
 }
 
-// readAround reads what the store has from one place to another, and so many messages on either side.
-// It asks for nothing that is in memory.
+// readAround reads into memory the messages from one place to another, and beside more before and
+// after them. It does not read again what is in memory.
 func (l *loop) readAround(conv state.ConvID, from, to state.Key, beside int) {
 	t := l.state.Chat(conv).Timeline
 	if above := t.Before(from, beside); len(above) < beside {
@@ -95,7 +96,7 @@ func (l *loop) readAround(conv state.ConvID, from, to state.Key, beside int) {
 	}
 }
 
-// readBefore reads up to n messages, the last of them at a place or before it.
+// readBefore reads the last n messages that are at a place or before it.
 func (l *loop) readBefore(conv state.ConvID, to state.Key, n int) bool {
 	rows, err := l.store.Messages(context.Background(), conv, state.Key{Time: to.Time, Seq: to.Seq + 1}, n)
 	if err != nil {
@@ -106,7 +107,7 @@ func (l *loop) readBefore(conv state.ConvID, to state.Key, n int) bool {
 	return true
 }
 
-// readAfter reads up to n messages after a place that is in memory.
+// readAfter reads the first n messages after a place that is in memory.
 func (l *loop) readAfter(conv state.ConvID, from state.Key, n int) bool {
 	rows, err := l.store.After(context.Background(), conv, from, n)
 	if err != nil {
@@ -121,8 +122,8 @@ func (l *loop) readAfter(conv state.ConvID, from state.Key, n int) bool {
 	return true
 }
 
-// recognise has in memory what the store has of a page of the archive, and what is around it.
-// There the timeline recognises it, and knows where it stands.
+// recognise reads into memory those messages of a page of an archive that the store has, and their
+// neighbours. Then the timeline sees which messages are new, and between which others they stand.
 func (l *loop) recognise(page state.ArchivePage) {
 	chat := l.state.Chat(page.Conv)
 	if l.store == nil || chat == nil || !chat.Timeline.Holes() || len(page.Messages) == 0 {
@@ -146,15 +147,15 @@ func (l *loop) recognise(page state.ArchivePage) {
 	l.Emit(state.HistoryRead{Conv: page.Conv, Messages: state.States(rows), Alone: true})
 	for _, m := range rows {
 		if m.ArchiveID == "" {
-			// Others that are much like it may be meant as well.
+			// Several like it may be here (see state.Same), and the timeline needs all to choose.
 			l.readAround(page.Conv, m.Message.Key, m.Message.Key, backPage)
 		}
 	}
 }
 
-// known reports whether a message that comes live is on disk and not in memory. Servers
-// deliver again what a stream that has ended had not acknowledged, and take again what
-// somebody sends again, however old it is.
+// known reports whether the store has a message that comes live, though memory has not. A server
+// delivers a message again if the last stream has not acknowledged it, and takes one again that its
+// author sends again, however old.
 func (l *loop) known(ev state.MessageAdded) bool {
 	heard, chat := l.state.Heard(ev), l.state.Chat(ev.Conv)
 	m := &heard
@@ -162,7 +163,7 @@ func (l *loop) known(ev state.MessageAdded) bool {
 		return false
 	}
 	if tail := chat.Timeline.Tail(); !m.Mine && m.At.UnixMicro()-tail.Time > repeated.Microseconds() {
-		return false // all that it could repeat is in memory
+		return false // the message that it may repeat would be in memory
 	}
 	rows, err := l.store.Find(context.Background(), ev.Conv,
 		[]store.Wanted{{Archive: m.ArchiveID}, {Author: m.Author, ID: m.ID}})
@@ -172,11 +173,11 @@ func (l *loop) known(ev state.MessageAdded) bool {
 	return slices.ContainsFunc(state.States(rows), func(old state.Message) bool { return state.Same(&old, m) })
 }
 
-// repeated is the longest time between a message of somebody else and its repetition, see
-// state.Same, with some more for clocks that differ.
+// repeated is the longest time between a message of somebody else and its repetition: a day (see
+// state.Same), and an hour for clocks that differ.
 const repeated = 25 * time.Hour
 
-// find has in memory the message of a target, if the store has it.
+// find reads the message of a target into memory, if the store has it.
 func (l *loop) find(of state.Target) {
 	if l.store == nil || l.state.Chat(of.Conv) == nil || l.state.About(of) != nil {
 		return
@@ -198,8 +199,8 @@ func (l *loop) find(of state.Target) {
 	l.Emit(state.HistoryRead{Conv: of.Conv, Messages: state.States(rows), Alone: true})
 }
 
-// recall has in memory a message of ours that the person has seen in another tab, and wants to send
-// once more or to delete.
+// recall reads into memory a message of ours that the person wants to send again or to delete. They
+// may have seen it in another tab, which has it in memory.
 func (l *loop) recall(conv state.ConvID, id string) {
 	if chat := l.state.Chat(conv); l.store == nil || chat == nil || !chat.Timeline.Holes() || chat.Timeline.ByID(l.state.Account(), id) != nil {
 		return
@@ -212,8 +213,8 @@ func (l *loop) recall(conv state.ConvID, id string) {
 	l.Emit(state.HistoryRead{Conv: conv, Messages: state.States(rows), Alone: true})
 }
 
-// readElsewhere counts what is left unread where the person has read, on another device, up to a
-// message after which not all is in memory. What is between the two is counted and not read.
+// readElsewhere counts the unread messages when the person has read up to a message on another device,
+// and there is a hole after that message. It counts the messages in the hole without reading them.
 func (l *loop) readElsewhere(ev state.Filed) {
 	chat := l.state.Chat(ev.Conv)
 	if l.store == nil || ev.Kind != state.ReadMark || ev.By != l.state.Account() || chat == nil || !chat.Timeline.Holes() || chat.Unread == 0 {
@@ -236,8 +237,8 @@ func (l *loop) readElsewhere(ev state.Filed) {
 	}
 }
 
-// readEnds reads the ends of the conversations in which something was said last. It
-// does so in one turn of the loop: what the stream brings is about them.
+// readEnds reads the ends of the conversations with the newest messages. It does so in one turn of
+// the loop, because the stream will soon bring messages for them.
 func (l *loop) readEnds() {
 	type end struct {
 		chat *state.Chat
@@ -257,14 +258,14 @@ func (l *loop) readEnds() {
 	}
 	pages, err := l.store.Ends(context.Background(), convs, window.Messages)
 	if err != nil {
-		return // what fails here is tried again by who asks
+		return // lookAt reads an end again when the person looks there
 	}
 	for i, rows := range pages {
 		l.Emit(state.HistoryRead{Conv: convs[i], Messages: state.States(rows), Earlier: len(rows) == window.Messages})
 	}
 }
 
-// releaseAll lets go of what has been committed of conversations that have grown in memory.
+// releaseAll calls release for the conversations that have changed since it was last called.
 func (l *loop) releaseAll() {
 	if l.released == nil {
 		l.released = state.New()
@@ -275,7 +276,8 @@ func (l *loop) releaseAll() {
 	l.released = l.state
 }
 
-// release lets go of what can be read again of a conversation, if there is much of it.
+// release takes messages of a conversation out of memory if it has too many. Only committed messages
+// go, because they can be read again.
 func (l *loop) release(conv state.ConvID) {
 	chat, most, ev := l.state.Chat(conv), others, state.Released{Conv: conv}
 	if conv == l.looking.Conv {

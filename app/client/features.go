@@ -24,15 +24,15 @@ import (
 	"natter/app/feature/version"
 )
 
-// All is every feature, the only list of them. Their requests leave in this order
-// when a stream starts. The roster comes before presence, so that the contacts'
-// answers find it. The archive comes after: from presence on messages are delivered,
-// and what arrives at the server between the two would be in neither (Prosody keeps
-// no offline messages for a client that has asked the archive).
+// All returns the features; there is no other list of them. Their requests leave in this order
+// when a stream starts. The roster comes before presence, so that the state has the contacts when
+// their presences arrive. The archive comes after presence. If it were asked first, a message that
+// reaches the server between the two would be neither in its answer nor delivered: Prosody keeps no
+// offline messages for a client that has asked the archive.
 func All() []*feature.Feature {
 	return []*feature.Feature{
 		roster.New(),
-		carbons.New(), // before the archive for the same reason
+		carbons.New(), // before the archive, so that no copy is missed between the two
 		chat.New(),
 		bounces.New(),
 		receipts.New(),

@@ -9,8 +9,7 @@ import (
 	"natter/app/store"
 )
 
-// watch notices when the tables are taken away: the browser cleared up, or somebody
-// deleted them.
+// watch calls rescue when the tables of the store are deleted, by the browser or by somebody.
 func (l *loop) watch(s store.Store) {
 	if l.unwatch != nil {
 		l.unwatch()
@@ -26,9 +25,9 @@ func (l *loop) watch(s store.Store) {
 	})
 }
 
-// rescue writes the state to new tables after the old ones were deleted. It does not if the
-// credential is gone too: then somebody has signed out. A mirror leaves it to the tab that
-// leads. The person is warned in both.
+// rescue opens new tables after the old ones were deleted, and the next commit writes the whole state
+// to them. If the credential is gone too, somebody has signed out, and rescue opens none. Only the
+// leader opens them. The person is warned in every tab.
 func (l *loop) rescue(s store.Store) {
 	if l.store != s {
 		return
@@ -37,7 +36,7 @@ func (l *loop) rescue(s store.Store) {
 	l.lose(store.ErrClosed)
 	request := connect.Request{Account: l.request.Account}
 	if err := l.c.config.Keeper.Renew(ctx, &request); err != nil || request.Credential == nil || l.link == nil || !l.leads {
-		return // where tabs cannot meet, somebody may be signing out in another one
+		return // if tabs cannot meet, the person may be signing out in another one
 	}
 	if l.c.config.Keeper.SignedOut(ctx, request.Account) {
 		return
@@ -62,7 +61,8 @@ func (l *loop) rescue(s store.Store) {
 	l.watch(s)
 }
 
-// lost returns the event that what was only in the tables of a conversation is gone.
+// lost returns the event for a conversation whose messages before the last span were only in the
+// tables. ok is false if memory has all its messages.
 func lost(c *state.Chat) (ev state.Forgotten, ok bool) {
 	first := c.Timeline.Get(c.Timeline.Tail())
 	if first == nil {
@@ -70,7 +70,7 @@ func lost(c *state.Chat) (ev state.Forgotten, ok bool) {
 	}
 	return state.Forgotten{
 		Conv: c.Conv, Before: first.Key, ID: "gone", Gone: true,
-		// The rest of that second is requested again.
+		// An archive is asked in whole seconds: the rest of this one is read again.
 		At: first.At.Truncate(time.Second).Add(time.Second),
 	}, true
 }

@@ -16,19 +16,19 @@ import (
 // Keeper keeps accounts on this device: their tables and their credentials. Its methods may be
 // called on any goroutine.
 type Keeper interface {
-	// Meet joins the tabs of this browser that show the account. hear is called, on one
-	// goroutine, with what the others say. It is nil if tabs cannot meet here.
+	// Meet joins the tabs of this browser that show the account. It calls hear, on one
+	// goroutine, with each message of another tab. The Link is nil if tabs cannot meet here.
 	Meet(account jid.JID, hear func(message string)) Link
 
 	// Open opens the tables of an account. Other tabs may have them open too.
 	Open(ctx context.Context, account jid.JID) (store.Store, error)
 
-	// Renew gives the request the Credential that is kept for its account, unless it has
-	// a password or there is none. An error means that it cannot be read now.
+	// Renew puts the kept Credential of the account into the request. It changes nothing if
+	// the request has a password, or if none is kept. An error means that it cannot be read now.
 	Renew(ctx context.Context, request *connect.Request) error
 
-	// Keep keeps a Credential in the place of the one before. After an error that one is
-	// still there, if there was one.
+	// Keep replaces the kept Credential. After an error the old one is still kept, if there
+	// was one.
 	Keep(ctx context.Context, credential *connect.Credential) error
 
 	// Drop removes a Credential that will never work again. The tables stay.
@@ -37,16 +37,16 @@ type Keeper interface {
 	// Knows reports whether anything of the account is kept on this device.
 	Knows(ctx context.Context, account jid.JID) bool
 
-	// SignOut notes, before anything is removed, that the person signs out of the
-	// account: whatever ends the tabs meanwhile, it is carried out by the next one that
-	// leads. The note goes with the name, or when a new Credential is kept.
+	// SignOut notes that the person signs out of the account. It is called before anything is
+	// removed: if the tab dies then, the next one that leads signs out. Forget removes the
+	// note together with the name, and Keep removes it.
 	SignOut(ctx context.Context, account jid.JID)
 
-	// SignedOut reports whether that is noted.
+	// SignedOut reports whether SignOut has left a note.
 	SignedOut(ctx context.Context, account jid.JID) bool
 
-	// Forget removes the Credential and, once the tables are gone, the name of the account.
-	// Then it makes the Credential worthless where the server can do that.
+	// Forget removes the Credential and, if the tables are gone, the name of the account.
+	// Then it makes the Credential invalid on the server, if the server can do that.
 	Forget(ctx context.Context, request connect.Request, gone bool)
 }
 
@@ -56,14 +56,14 @@ type keeping struct {
 	store          store.Store
 	request        connect.Request
 	looking        state.Look   // where the person looks
-	released       *state.State // when releaseAll was done last
-	unwatch        func()       // see watch
-	forgetOnSignIn bool         // see letGo: this sign-in is without Remember, and something is kept
-	createdTables  bool         // by this sign-in
+	released       *state.State // the state at the last releaseAll
+	unwatch        func()       // ends watch
+	forgetOnSignIn bool         // this sign-in is without Remember, and something is kept: see letGo
+	createdTables  bool         // this sign-in has created the tables
 	onScreen       state.ConvID // the conversation to show first
 }
 
-// serverSetting is where the endpoint that the person typed is kept.
+// serverSetting is the name of the setting that keeps the endpoint typed by the person.
 const serverSetting = "server"
 
 // window is how much a start reads: the last messages of so many conversations, both more than
@@ -75,9 +75,8 @@ var window = store.Window{Chats: 30, Messages: 50}
 // retryAfter is the wait after a commit that failed.
 const retryAfter = 5 * time.Second
 
-// open opens the tables of the account, to write to if this tab leads, and puts what
-// they hold in place of the state. Without them the session goes on in memory, and the
-// person is told.
+// open opens the tables of the account, for writing if this tab leads, and replaces the state by
+// their content. If it fails, it returns nil, the session goes on in memory, and the person is told.
 func (l *loop) open() *store.Snapshot {
 	ctx := context.Background()
 	if l.store == nil {
@@ -98,7 +97,7 @@ func (l *loop) open() *store.Snapshot {
 	return l.load()
 }
 
-// lose goes on without the store.
+// lose closes a store that has failed, and tells the person. The session goes on in memory.
 func (l *loop) lose(err error) {
 	l.giveUp()
 	_ = l.store.Close()
@@ -106,8 +105,8 @@ func (l *loop) lose(err error) {
 	l.trouble(err)
 }
 
-// load puts what the tables hold in place of the state, of each conversation as much as
-// is in memory. It is nil if they cannot be read.
+// load replaces the state by the content of the tables, with the newest messages of conversations
+// (see window). It returns nil if the tables cannot be read.
 func (l *loop) load() *store.Snapshot {
 	ctx := context.Background()
 	snapshot, err := l.store.Load(ctx, store.Window{Open: l.onScreen, Messages: window.Messages})
@@ -135,15 +134,15 @@ func (l *loop) trouble(err error) {
 	l.Emit(state.StorageChanged{Problem: &p})
 }
 
-// notRemembered: the credential could not be kept.
+// notRemembered says that the credential could not be kept.
 var notRemembered = state.Problem{
 	Kind:   "not-remembered",
 	Text:   "This device could not save what signs you in again.",
 	Advice: "You may need your password the next time. Sign out to remove what is saved here.",
 }
 
-// remembered tells the person whether they are, unless they have been told worse: that
-// nothing is kept here.
+// remembered handles the result of Keep: it shows or removes notRemembered. It leaves any other
+// problem of the storage on screen.
 func (l *loop) remembered(err error) {
 	told := l.state.Storage
 	switch {
@@ -156,8 +155,8 @@ func (l *loop) remembered(err error) {
 	}
 }
 
-// comeBack shows what was kept and goes on with the stream that was left, or follows the
-// tab that did. If the person has signed out it sees to that.
+// comeBack shows what was kept, and resumes the stream, or mirrors the tab that leads. If the person
+// has signed out (in.Out), it signs out, or requests that from the leader.
 func (l *loop) comeBack(in state.Return) {
 	if l.c.config.Keeper == nil || l.stream != nil || l.link != nil {
 		return
@@ -187,13 +186,14 @@ func (l *loop) comeBack(in state.Return) {
 	})
 }
 
-// resumable returns the stream that was left, with the outbox. It is not resumed if the roster or
-// the archive had not arrived: nobody waits for these answers any more. Nor if a message of the
-// outbox is not in its queue: the archive has to be read before that is sent.
+// resumable returns the kept stream, with the outbox. It removes the ID of the stream, so that it is
+// not resumed, in two cases. If the roster or the archive had not arrived, the answers would have no
+// request in this page. If the stream has no place in its order for a message of the outbox, the
+// archive has to be read before that message is sent.
 //
-// Without tables that can be read, kept is nil, and only messages of this tab that no leader has
-// confirmed are sent. The others leave when the tables can be read again, maybe with the stream
-// that is kept there: if they left from here too, they would arrive twice.
+// kept is nil if the tables cannot be read. Then only the messages of this tab that no leader has
+// confirmed are sent. The others may be in the tables with a stream. They are sent when the
+// tables can be read again; if they were sent now too, they would arrive twice.
 func (l *loop) resumable(kept *store.Snapshot) *stream.Snapshot {
 	sn, queued := &stream.Snapshot{}, l.unconfirmed()
 	if kept != nil {
@@ -211,7 +211,7 @@ func (l *loop) resumable(kept *store.Snapshot) *stream.Snapshot {
 	}
 	for _, row := range queued {
 		if l.state.Outgoing(row.ID) != nil || row.Conv.Kind() != state.Direct {
-			continue // what waits for a room is sent there
+			continue // the feature rooms sends these, when we are in the room
 		}
 		st := framing.New(framing.NSClient, "message").
 			Set("type", "chat").Set("to", string(row.Conv.JID())).Set("id", row.ID).
@@ -240,8 +240,7 @@ func (l *loop) resumable(kept *store.Snapshot) *stream.Snapshot {
 	return sn
 }
 
-// unconfirmed are the messages sent in this tab of which no leader has said that they are
-// on the disk.
+// unconfirmed returns the messages that the person has sent in this tab and no leader has confirmed.
 func (l *loop) unconfirmed() (rows []state.MessageRow) {
 	for _, w := range l.pending {
 		var conv state.ConvID
@@ -263,8 +262,8 @@ func (l *loop) unconfirmed() (rows []state.MessageRow) {
 	return rows
 }
 
-// forget removes every trace of the account from this device. Until that is done no
-// other tab leads.
+// forget removes all that is kept of the account from this device. No other tab can lead before that
+// is done.
 func (l *loop) forget() {
 	if !l.request.Remember {
 		l.close()
@@ -278,13 +277,13 @@ func (l *loop) forget() {
 	l.close()
 	l.leaving.Go(func() {
 		if ran != nil {
-			<-ran // it might still keep a credential
+			<-ran // the stream might keep a credential until it has ended
 		}
 		err := l.remove(s, &request)
 		ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
 		defer cancel()
 		if err != nil {
-			l.c.config.Keeper.SignOut(ctx, request.Account) // the tables are there still
+			l.c.config.Keeper.SignOut(ctx, request.Account) // the next leader deletes the tables
 		}
 		l.c.config.Keeper.Forget(ctx, request, err == nil)
 		if link != nil {
@@ -293,8 +292,8 @@ func (l *loop) forget() {
 	})
 }
 
-// remove removes the tables, which s is if they were open, and tells the request what was
-// in them. It waits for tabs that hang: not for longer than the rest can wait.
+// remove deletes the tables, and copies the kept endpoint into the request. It opens them if s is
+// nil. It waits at most deleteTimeout for other tabs that hang.
 func (l *loop) remove(s store.Store, request *connect.Request) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), deleteTimeout)
 	defer cancel()
@@ -321,9 +320,9 @@ func (l *loop) knows(account jid.JID) bool {
 	return l.c.config.Keeper.Knows(ctx, account)
 }
 
-// letGo removes from this device what it has kept of somebody who is let in now and does
-// not want to be remembered any more. In the other tabs the account is signed out. This
-// one goes on in memory, with what waits to be sent.
+// letGo ends a sign-in without Remember to an account that this device had remembered: the server has
+// accepted the password now. It removes all that is kept, and signs out in the other tabs. This tab
+// goes on in memory, with the outbox.
 func (l *loop) letGo() {
 	if !l.forgetOnSignIn {
 		return
@@ -331,7 +330,7 @@ func (l *loop) letGo() {
 	request := l.request
 	l.request.Remember = true
 	if l.attend(); !l.leads {
-		return // another tab was told to sign out
+		return // another tab had requested to sign out
 	}
 	l.noteOut()
 	l.send(message{Kind: over})
@@ -340,7 +339,7 @@ func (l *loop) letGo() {
 			l.Emit(ev)
 		}
 	}
-	l.ran = nil // it goes on, and keeps no credential
+	l.ran = nil // forget must not wait: this stream goes on, and keeps no credential
 	l.forget()
 	l.request = request
 	if l.state.Storage != nil {
@@ -348,8 +347,8 @@ func (l *loop) letGo() {
 	}
 }
 
-// forgetTimeout is how long making a token worthless may take, after deleteTimeout for the
-// tables. Without network it stays good until it expires, but is no longer here.
+// deleteTimeout bounds how long the tables take to be deleted, forgetTimeout how long the credential
+// takes after that. Without network a token stays valid until it expires, but is not here any more.
 const forgetTimeout, deleteTimeout = 10 * time.Second, 5 * time.Second
 
 // close closes the store and leaves the other tabs. The tables stay.
@@ -366,7 +365,7 @@ func (l *loop) close() {
 	l.keeping = keeping{}
 }
 
-// pack turns what a stream goes on from into a row.
+// pack makes a row of the snapshot of a stream.
 func pack(sn *stream.Snapshot) *store.Stream {
 	row := &store.Stream{
 		ID: sn.ID, JID: sn.JID, Server: sn.At, H: sn.H, Acked: sn.Acked, Unsent: sn.Unsent, Features: sn.Features,
@@ -381,9 +380,9 @@ func pack(sn *stream.Snapshot) *store.Stream {
 	return row
 }
 
-// unpack is the opposite of pack. The messages that an earlier build has left in the row come
-// into the outbox. Such a stream is not resumed: the row does not say which of them may have
-// been written.
+// unpack makes a snapshot of the row of a stream. It puts the messages that an earlier build has left
+// in the row into the outbox. Such a stream is not resumed, because the row does not say which of the
+// messages were sent.
 func (l *loop) unpack(row *store.Stream) *stream.Snapshot {
 	if row == nil {
 		return &stream.Snapshot{}

@@ -29,29 +29,29 @@ type loop struct {
 	state  *state.State
 	stream *stream.Stream
 	end    context.CancelFunc      // ends the stream
-	given  *atomic.Pointer[string] // a password that the stream has yet to use
-	ran    chan struct{}           // closed when it has ended
-	loss   int                     // the last one the stream told
-	// received is the last stanza of the stream that was dealt with, and stored the last one of
-	// which the stream was told that it is committed.
+	given  *atomic.Pointer[string] // a password that the stream has not used yet
+	ran    chan struct{}           // closed when the stream has ended
+	loss   int                     // the number of the last loss, see stream.Unsent
+	// received is the number of the last stanza that was handled, and stored that of the last one
+	// that may be acknowledged.
 	received, stored uint64
-	doubtful         map[string]bool // of the outbox: whether the server has them is not known, see settle
+	doubtful         map[string]bool // ids in the outbox of messages that the server may have or not, see settle
 	session          *connect.Session
 	hidden           bool
-	// redelivers is set from a resume until what was under way to the lost socket has come.
+	// redelivers is true after a resume, until the stanzas that were sent to the lost socket have come.
 	redelivers bool
-	lost       time.Time      // the connection, the last time
-	restored   time.Time      // when the stream of an earlier page was taken up, zero if none was
+	lost       time.Time      // when the connection was last lost
+	restored   time.Time      // when the stream of an earlier page was restored, zero if none was
 	gotPage    bool           // a page of an archive has come in this turn
 	leaving    sync.WaitGroup // sessions that are being closed
 
-	keeping                  // what is kept on this device, see keep.go
-	tabs                     // the other tabs of this browser, see tabs.go
-	awaits     jid.JID       // see await
-	unobserved []state.Event // what features have yet to observe, the first of them just now
+	keeping                  // see keep.go
+	tabs                     // see tabs.go
+	awaits     jid.JID       // the account that await waits for
+	unobserved []state.Event // events for Observe; the first is being observed now
 	poison     []uint64      // see CrashLog
-	spokenAt   time.Time     // of the last message that was dispatched
-	spoken     int64         // its Nth
+	spokenAt   time.Time     // At of the last message that was dispatched
+	spoken     int64         // Nth of that message
 }
 
 func newLoop(c *Client) *loop {
@@ -63,11 +63,11 @@ func newLoop(c *Client) *loop {
 	return l
 }
 
-// era is the feature.Client of the features that are made together: they remember what is true
-// for as long as one tab leads for one account, and no longer.
+// era is the feature.Client of one call of Config.Features. It ends with the account or the lead; then
+// features are made again, and what the old ones remember is forgotten.
 type era struct{ *loop }
 
-// After forgets f when the era is over.
+// After implements feature.Client. It does not call f when the era is over.
 func (e *era) After(d time.Duration, f func()) (stop func()) {
 	return e.loop.After(d, func() {
 		if e.loop.era == e {
@@ -119,7 +119,7 @@ func (l *loop) do(in state.Intent) {
 		}
 	case state.SendMessage:
 		if l.link != nil && wanted.ID == "" {
-			wanted.ID, wanted.At = l.NewID(), l.state.Now(l.Now()) // by which it is known if it is done again
+			wanted.ID, wanted.At = l.NewID(), l.state.Now(l.Now()) // see again: a second time it is recognised by its ID
 			in = wanted
 		}
 	default:
@@ -133,7 +133,7 @@ func (l *loop) do(in state.Intent) {
 	l.perform(in)
 }
 
-// perform carries out an intent of whichever tab.
+// perform carries out an intent of this tab or, in the leader, of a mirror.
 func (l *loop) perform(in state.Intent) {
 	switch in := in.(type) {
 	case state.SignIn:
@@ -157,11 +157,11 @@ func (l *loop) perform(in state.Intent) {
 		if l.stream != nil {
 			l.stream.Wake(stream.Manual)
 		} else if l.state.Connection.Phase == state.Stopped {
-			l.comeBack(state.Return{Account: l.state.Account()}) // another tab had taken over
+			l.comeBack(state.Return{Account: l.state.Account()}) // stolen or outdated had stopped this tab
 		}
 	case state.LoadOlder:
 		if chat := l.state.Chat(in.Conv); l.store != nil && chat != nil && chat.Earlier() {
-			l.readAfter(in.Conv, state.Key{}, 1) // what another tab has in memory begins there
+			l.readAfter(in.Conv, state.Key{}, 1) // the memory of the mirror that asks begins with this message
 		}
 		l.feature(in)
 	case state.SendMessage:
@@ -191,7 +191,7 @@ func (l *loop) feature(in state.Intent) {
 	}
 }
 
-// happened deals with what the stream tells.
+// happened handles an event of the stream.
 func (l *loop) happened(ev stream.Event) {
 	l.streamDirty = true
 	switch ev := ev.(type) {
@@ -244,7 +244,7 @@ func (l *loop) happened(ev stream.Event) {
 	}
 }
 
-// tellLost tells the features that a stanza may be lost or, with an error, is.
+// tellLost tells the features that a stanza may be lost. With an error it is not sent again.
 func (l *loop) tellLost(st *framing.Element, err error) {
 	for _, f := range l.features {
 		if f.Lost != nil {
@@ -253,7 +253,7 @@ func (l *loop) tellLost(st *framing.Element, err error) {
 	}
 }
 
-// guard keeps what a stanza does to one feature from ending the program.
+// guard calls f, and logs a panic of f instead of letting it end the program.
 func (l *loop) guard(name string, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -272,7 +272,7 @@ func (l *loop) Emit(ev state.Event) {
 	}
 	l.unobserved = append(l.unobserved, ev)
 	if len(l.unobserved) > 1 {
-		return // they are told when they have seen the ones before
+		return // the loop below, further up the stack, comes to it in its turn
 	}
 	for ; len(l.unobserved) > 0; l.unobserved = l.unobserved[1:] {
 		ev := l.unobserved[0]
@@ -287,8 +287,7 @@ func (l *loop) Emit(ev state.Event) {
 	}
 }
 
-// change makes an event part of the state, and returns it as it is then: nil if it says nothing
-// new.
+// change applies an event to the state, and returns it, or nil if it is a message that is known.
 func (l *loop) change(ev state.Event) state.Event {
 	switch m := ev.(type) {
 	case state.Cleared:
@@ -343,8 +342,8 @@ func (l *loop) unqueue(st *framing.Element) {
 	}
 }
 
-// settle retries what is doubtful, now that more is known of it, and takes the rest of it out of
-// the outbox. If the archive will be read again, nothing is decided.
+// settle decides about the doubtful messages when the archive has been read: a feature sends them
+// again (Retry), or they leave the outbox. If the reading failed and will be tried again, it waits.
 func (l *loop) settle(ev state.CaughtUp) {
 	if l.stream == nil || ev.Failed && !ev.GaveUp && len(l.doubtful) > 0 {
 		return
@@ -440,6 +439,5 @@ func (l *loop) Decorate(st *framing.Element) {
 	}
 }
 
-// own reports whether j is this account, our server in its name, or nobody: what
-// RFC 6120 §8.1.2.1 lets the server leave out.
+// own reports whether j is this account, or "", which means our account too (RFC 6120 §8.1.2.1).
 func (l *loop) own(j jid.JID) bool { return j == "" || j == l.state.Account() }

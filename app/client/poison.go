@@ -7,21 +7,21 @@ import (
 	"natter/framing"
 )
 
-// CrashLog outlives the program, and knows which stanza it was handling when it died: a stack
-// that overflows, or an exception of the page in the wrong place, cannot be recovered from. Both
-// methods that are called for each stanza take less than a microsecond.
+// CrashLog remembers, beyond the life of the program, which stanza the program was handling when it
+// died. Go cannot recover from a stack overflow, nor from some exceptions of the page. Begin and End
+// are called for each stanza, so they take less than a microsecond.
 type CrashLog interface {
-	// Begin notes the hash of the stanza that is handled from now on, End that none is.
+	// Begin notes the hash of the stanza whose handling begins. End notes that it has ended.
 	Begin(hash uint64)
 	End()
-	// Poison returns the hashes of the stanzas that programs on this page have died of.
+	// Poison returns the hashes of the stanzas that have crashed the program on this page.
 	Poison() []uint64
 }
 
 var errPoison = errors.New("the page has stopped over this answer before")
 
-// handle calls f for a stanza and reports true, unless the program has died of the stanza before:
-// the server sends it to every program that resumes the stream, and all would die.
+// handle calls f for a stanza and reports true. If the stanza has crashed the program before, it
+// reports false: the server sends it again when the stream is resumed, and it would crash each time.
 func (l *loop) handle(st *framing.Element, f func()) bool {
 	log := l.c.config.CrashLog
 	if log == nil {
@@ -39,16 +39,16 @@ func (l *loop) handle(st *framing.Element, f func()) bool {
 	return true
 }
 
-// fingerprint tells a stanza from others, and is the same when a server sends it again:
-// by then it may have another delay, and the answer to the same question another id. It
-// has 53 bits, which is what JavaScript can hold.
+// fingerprint returns a hash that is the same when a server sends the stanza again. So it leaves out
+// the delay, the queryid, the to, and the id of an answer, which may differ then. It has 53
+// bits, as many as a number in JavaScript holds exactly.
 func fingerprint(st *framing.Element) uint64 {
 	h := basis
 	answer := st.Name.Local == "iq"
 	var add func(e *framing.Element)
 	add = func(e *framing.Element) {
 		h.add(e.Name.Space, e.Name.Local)
-		var attrs fnv // in any order: Prosody has none
+		var attrs fnv // a sum, because Prosody writes attributes in any order
 		for _, a := range e.Attrs {
 			switch local := a.Name.Local; {
 			case local == "queryid", e == st && (local == "to" || answer && local == "id"):
@@ -73,7 +73,7 @@ func fingerprint(st *framing.Element) uint64 {
 	return uint64(h >> 11)
 }
 
-// fnv is FNV-1a of 64 bits, with the end of each string counted.
+// fnv is a 64-bit FNV-1a hash, in which the end of each string counts too.
 type fnv uint64
 
 const (

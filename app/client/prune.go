@@ -9,24 +9,23 @@ import (
 	"natter/app/store"
 )
 
-// A prune removes from this device only messages that the archive has and that have been read.
+// A prune deletes from this device only messages that the archive has and that have been read.
 // Messages that were not sent stay.
 var (
-	// A conversation with more messages than this …
-	hugeChat = 50_000
-	// … keeps so many.
+	// hugeChat is how many messages a conversation may have; if it has more, tidy keeps hugeKeeps.
+	hugeChat  = 50_000
 	hugeKeeps = 40_000
-	// That is looked after when there is time, so long after the start.
+	// tidyAfter is how long after the start tidy runs.
 	tidyAfter = time.Minute
 )
 
-// fullKeeps is how many messages each conversation keeps when the disk is full: the
-// first of these that removes anything at all. Below the last nothing is removed; then
-// only the person can free some.
+// fullKeeps are the numbers of messages that each conversation keeps when the disk is full. prune
+// tries one after the other until messages were deleted. If even the last deletes none, only the
+// person can free capacity.
 var fullKeeps = []int{10_000, 2_000, 500, 200}
 
-// prune removes old messages after a commit found the disk full. It does not wait
-// for what the commit had to bring: that comes with the next try.
+// prune deletes old messages after a commit found the disk full. The changes of that commit are not
+// lost: it is tried again.
 func (l *loop) prune(ctx context.Context) {
 	if l.kept == nil {
 		return
@@ -38,22 +37,22 @@ func (l *loop) prune(ctx context.Context) {
 	}
 }
 
-// tidy removes the oldest messages of conversations that have grown huge.
+// tidy deletes the oldest messages of conversations that have more than hugeChat.
 func (l *loop) tidy() {
 	if l.save() && l.store != nil && l.kept != nil && l.stream != nil {
 		l.forgetOld(context.Background(), hugeChat, hugeKeeps)
 	}
 }
 
-// forgetOld keeps so many of each conversation that has more than most, and reports
-// whether anything was removed.
+// forgetOld deletes all but about keep messages of each conversation that has more than most, and
+// reports whether it has deleted any.
 func (l *loop) forgetOld(ctx context.Context, most, keep int) bool {
 	if len(l.kept.Coverage(state.Part{Archive: l.kept.Account()}).Ranges) == 0 {
-		return false // there is no archive: what is here is nowhere else
+		return false // there is no archive, so these are the only copies
 	}
 	var old []state.Forgotten
 	for c := range l.kept.Chats {
-		// Each message has a number of its own, so there are no more than these.
+		// Each message has a Seq of its own, so there are at most high-low+1.
 		if low, high := c.Timeline.Seqs(); high-low < int64(most) {
 			continue
 		}
@@ -77,7 +76,7 @@ func (l *loop) forgetOld(ctx context.Context, most, keep int) bool {
 	return true
 }
 
-// beyond returns what to forget of a conversation so that about so many messages stay.
+// beyond returns the event that leaves about keep messages of a conversation, and all that are unread.
 func (l *loop) beyond(ctx context.Context, c *state.Chat, most, keep int) (ev state.Forgotten, ok bool) {
 	if m, err := l.store.Nth(ctx, c.Conv, most+1); m == nil || err != nil {
 		return ev, false
@@ -90,8 +89,9 @@ func (l *loop) beyond(ctx context.Context, c *state.Chat, most, keep int) (ev st
 	if c.Unread > 0 && c.ReadTo.Before(stays) {
 		stays = c.ReadTo
 	}
-	// It has to be one from which the archive can be asked for what comes before, and that
-	// can be told from that by time. Something has to go, or nothing is pruned.
+	// The first message that stays must have an archive id, by which the archive can be asked for
+	// what comes before it, and a later second than the message before it, because the archive is
+	// asked by time too. If there is no such message, nothing is deleted.
 	for before := (state.Key{Time: stays.Time, Seq: stays.Seq + 1}); ; {
 		rows, err := l.store.Messages(ctx, c.Conv, before, backPage)
 		if err != nil || len(rows) < 2 {

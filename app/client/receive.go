@@ -18,8 +18,8 @@ const (
 	nsRoomUser   = "http://jabber.org/protocol/muc#user"
 )
 
-// receive finds out who says it and what about, and hands it to the features. No
-// stanza can end the session: what makes no sense is dropped or refused.
+// receive finds the sender and the conversation of a stanza, and passes it to the features. No stanza
+// can end the session: one that makes no sense is dropped or refused.
 func (l *loop) receive(el *framing.Element) {
 	st := l.read(el)
 	switch {
@@ -30,8 +30,8 @@ func (l *loop) receive(el *framing.Element) {
 	}
 }
 
-// read fills in what a server may leave out: no to is our full address, no from
-// our own account (RFC 6120 §8.1.1.1, §8.1.2.1).
+// read fills in what a server may leave out: a missing to is our full address, a missing from is our
+// account (RFC 6120 §8.1.1.1, §8.1.2.1).
 func (l *loop) read(el *framing.Element) *feature.Stanza {
 	st := l.stanza(el, l.state.Me, feature.Live, l.state.Now(l.Now()))
 	if el.Name.Local != "message" {
@@ -48,13 +48,13 @@ func (l *loop) read(el *framing.Element) *feature.Stanza {
 	return st
 }
 
-// Inner implements feature.Client. What does not say to whom it goes goes to our account.
+// Inner implements feature.Client. A missing to is our account.
 func (l *loop) Inner(message *framing.Element, source feature.Source, at time.Time) *feature.Stanza {
 	return l.stanza(message, l.state.Account(), source, at)
 }
 
-// stanza reads who says something, to whom, and in which conversation: that with the other
-// side, the sender or the addressee of what this account has sent.
+// stanza reads the sender, the addressee and the conversation. The conversation is with the sender,
+// or with the addressee if this account is the sender.
 func (l *loop) stanza(el *framing.Element, to jid.JID, source feature.Source, at time.Time) *feature.Stanza {
 	st := &feature.Stanza{
 		Element: el, Source: source, From: jid.JID(el.Attr("from")), To: jid.JID(el.Attr("to")), ID: el.Attr("id"), Type: el.Attr("type"), At: at,
@@ -86,17 +86,17 @@ func (l *loop) stanza(el *framing.Element, to jid.JID, source feature.Source, at
 	return st
 }
 
-// private reports whether a message says that it is one to or from an occupant (XEP-0045 §7.5). So that
-// an archive can be read before it is known which rooms there are, what comes from one that is not known
-// belongs to a conversation with its occupant, too: it is not shown while there is no such room. Who is a
-// contact is no room.
+// private reports whether a message is marked as one to or from an occupant (XEP-0045 §7.5). The mark is
+// needed because an archive may be read before we know which rooms there are. Such a message gets a
+// conversation with the occupant, which is not shown until the room is known. The mark does not count
+// from a contact, because a contact is no room.
 func private(el *framing.Element) bool {
 	x := el.Only(nsRoomUser, "x")
 	return x != nil && x.Child(nsRoomUser, "invite") == nil && x.Child(nsRoomUser, "decline") == nil
 }
 
-// aside reads who in a room says something to us alone. Whoever has a nick later is another author, if
-// the room tells them apart (XEP-0421); nobody is taken for the owner of a real address.
+// aside reads the author of a private message in a room. If the room has occupant-ids (XEP-0421), the
+// next owner of the nick is another author. The author is never a real address.
 func (l *loop) aside(st *feature.Stanza, room *state.Room) {
 	st.Conv = state.Private.With(st.From)
 	st.By = state.Author{JID: st.From, Nick: st.From.Resource()}
@@ -105,7 +105,7 @@ func (l *loop) aside(st *feature.Stanza, room *state.Room) {
 	}
 }
 
-// occupant reads who in a room says something to all.
+// occupant reads the author of a message to all in a room.
 func (l *loop) occupant(st *feature.Stanza, room *state.Room) {
 	st.Conv, st.By.JID = state.Groupchat.With(st.From), st.From
 	if room == nil {
@@ -122,8 +122,8 @@ func (l *loop) occupant(st *feature.Stanza, room *state.Room) {
 	}
 }
 
-// resembles reports whether what a room or an archive tells of our nick, and does not say who it was,
-// is as a message of ours: by its id, or by its text if we wait to have one back.
+// resembles reports whether a message under our nick, without an occupant-id, is like one of ours: it has
+// the same id, or the same text as one of ours that the room has not sent back yet.
 func (l *loop) resembles(st *feature.Stanza) bool {
 	chat := l.state.Chat(st.Conv)
 	if chat == nil {
@@ -138,11 +138,10 @@ func (l *loop) resembles(st *feature.Stanza) bool {
 	})
 }
 
-// mostWaiting is among how many of the newest messages of a room those are looked for that have not
-// come back.
+// mostWaiting is how many of the newest messages of a room resembles compares.
 const mostWaiting = 500
 
-// delayedBy returns what a room says of when something was said, nil if it says nothing.
+// delayedBy returns the delay that the room itself has put into a message, nil if there is none.
 func delayedBy(el *framing.Element, room jid.JID) *framing.Element {
 	for _, n := range el.Children {
 		if n.Element.Is(nsDelay, "delay") && jid.JID(n.Element.Attr("from")) == room {
@@ -152,9 +151,9 @@ func delayedBy(el *framing.Element, room jid.JID) *framing.Element {
 	return nil
 }
 
-// inRoom reads what a room says of a live message: when it was sent, of what was said before we
-// came and no archive tells, and the id of its archive. Who is in the room may send the same, to
-// which the room adds its own word: two are none (XEP-0045 §7.2.14, XEP-0359 §5).
+// inRoom reads what a room adds to a live message: the delay, if the message is of before we came
+// (XEP-0045 §7.2.14), and the id of its archive. An occupant may send a forged id, and the room
+// adds its own: if there are two, neither counts (XEP-0359 §5).
 func (l *loop) inRoom(st *feature.Stanza) {
 	room := l.state.Room(st.From)
 	if room == nil {
@@ -173,8 +172,9 @@ func (l *loop) inRoom(st *feature.Stanza) {
 	}
 }
 
-// counts reports whether a message of a room counts: we are in it, or an archive has it. What was
-// said before we came to a room with an archive, that tells.
+// counts reports whether a message of a room is taken: we are in the room, or the message is from its
+// archive. A message of before we came is not taken if the room has an archive, which has it too.
+// Any other message is taken.
 func (l *loop) counts(st *feature.Stanza) bool {
 	if st.Conv.Kind() != state.Groupchat || st.Source == feature.Archived {
 		return true
@@ -186,12 +186,12 @@ func (l *loop) counts(st *feature.Stanza) bool {
 // longestID is how long an occupant-id may be, in bytes.
 const longestID = 256
 
-// delayed is when a message was sent that our server has kept (XEP-0203). A date is believed
-// only when the server must have added it itself: to what was stored for an absent client,
-// which comes before the archive has told all, and to what is delivered again after a
-// resume. At any other time it is the sender's, whoever it names, for no server takes it
-// away. Of several the last is the server's own: it adds it behind what is there. Some add
-// none then, so one of before we were away is not believed either.
+// delayed returns the time at which a message was sent that our server has stored (XEP-0203). It
+// believes a delay only when the server must have added one: before the end of the catch-up, to a
+// message that was stored for an absent client; and after a resume, to one that is delivered again.
+// At any other time the sender has put it there, even if it names our server, because no server
+// removes it. Of several delays the last one is the server's, which adds it at the end. Some servers
+// add none even then, so a time before we were away is not believed either.
 func (l *loop) delayed(el *framing.Element) (at time.Time, ok bool) {
 	if !l.redelivers && l.state.CaughtUp {
 		return at, false
@@ -210,13 +210,12 @@ func (l *loop) delayed(el *framing.Element) (at time.Time, ok bool) {
 	return at, ok && (!l.redelivers || at.After(l.lost.Add(-unnoticed)))
 }
 
-// unnoticed is for how long a connection may have been lost before it is noticed, and how
-// far two clocks may be apart.
+// unnoticed bounds the time until a lost connection is noticed, plus the difference of two clocks.
 const unnoticed = 10 * time.Minute
 
-// late is when a message was said that came with its server's word for that. In whole
-// seconds it is the end of the one: Prosody 13 says so where a stream is resumed, and tells
-// parts of a second in the archive, where earlier messages may be that never came.
+// late returns the time of a message with a delay. A time in whole seconds becomes the end of
+// that second. Prosody 13 writes whole seconds after a resume, but parts of a second in the
+// archive. The message must not stand before messages of the same second that only the archive has.
 func late(stamp, now time.Time) time.Time {
 	if end := stamp.Add(time.Second - time.Microsecond); stamp.Nanosecond() == 0 && stamp.Before(now) {
 		if stamp = end; end.After(now) {
@@ -226,8 +225,8 @@ func late(stamp, now time.Time) time.Time {
 	return state.Clamp(stamp, now)
 }
 
-// idBy is the id that an archive gave a live message. Servers relay a forged stanza-id beside their
-// own; two that claim to be of the archive therefore count as none (XEP-0359 §5).
+// idBy returns the id that an archive gave to a live message. Servers relay a forged stanza-id beside
+// their own. So if two claim to be of the archive, neither counts (XEP-0359 §5).
 func idBy(el *framing.Element, archive jid.JID) (id string) {
 	for _, n := range el.Children {
 		if n.Element.Is(nsStanzaID, "stanza-id") && jid.JID(n.Element.Attr("by")) == archive {
@@ -240,8 +239,8 @@ func idBy(el *framing.Element, archive jid.JID) (id string) {
 	return id
 }
 
-// receiveIQ deals with requests; answers have found their request in the stream
-// already, and those that did not are nobody's.
+// receiveIQ handles requests. The stream has matched the answers to our requests already, so an
+// answer that comes here belongs to none, and is dropped.
 func (l *loop) receiveIQ(st *feature.Stanza) {
 	switch st.Type {
 	case "result", "error":
@@ -265,8 +264,8 @@ func (l *loop) receiveIQ(st *feature.Stanza) {
 	l.guard("iq handler", func() { handlers[0](l.era, st) })
 }
 
-// trusted reports whether requests from j are answered: our own account and
-// server, and contacts who may see our presence anyway.
+// trusted reports whether requests from j are answered: from our own account and server, and from
+// contacts who see our presence.
 func (l *loop) trusted(j jid.JID) bool {
 	if l.own(j.Bare()) || j == jid.JID(l.state.Me.Domain()) {
 		return true
@@ -274,10 +273,9 @@ func (l *loop) trusted(j jid.JID) bool {
 	return l.state.Contact(j).SeesUs()
 }
 
-// Dispatch calls the handlers of a message or presence: those for the stanza
-// itself and those for each payload, in the order of the features, each once. An
-// error goes only to who asked for errors: its other payloads are our own words
-// coming back, or somebody's forgery.
+// Dispatch calls the handlers of a message or presence: those for the stanza itself and those for each
+// payload, in the order of the features, each once. For a stanza of type error it calls only the
+// handlers of errors, because its other payloads are a copy of what we sent, or forged.
 func (l *loop) Dispatch(st *feature.Stanza) {
 	handlers := l.presence
 	if st.Name.Local == "message" {
@@ -304,7 +302,7 @@ func (l *loop) Dispatch(st *feature.Stanza) {
 	if st.Name.Local != "message" || !l.firstly(st) {
 		l.call(handlers, st, st.Name)
 	}
-	seen := make([]framing.Name, 0, 8) // never more than we have handlers for
+	seen := make([]framing.Name, 0, 8) // no more names than there are handlers
 payloads:
 	for _, n := range st.Children {
 		if n.Element == nil || n.Element.Is(framing.NSClient, "error") || handlers[n.Element.Name] == nil {
@@ -322,7 +320,7 @@ payloads:
 }
 
 // firstly calls the handlers of First for the payloads of a message, each once, and reports whether
-// it says something about another one.
+// one of them has found that the message only says something about another one.
 func (l *loop) firstly(st *feature.Stanza) (about bool) {
 	seen := make([]framing.Name, 0, 8)
 	for _, n := range st.Children {

@@ -9,14 +9,13 @@ import (
 	"natter/app/store"
 )
 
-// searchSlice is how many messages are looked at before the page gets to breathe: in
-// Chromium one such slice from the disk takes a few milliseconds.
+// searchSlice is how many messages Search looks at between two calls of Yield. In Chromium so many
+// from the disk take a few milliseconds.
 const searchSlice = 250
 
-// Search looks for the newest n messages that have all the words that were typed: in
-// memory first, then on the disk. It calls tell, on any goroutine, when there is more
-// to show than before, and at last with Done; stop gives it up. It changes no state:
-// what one tab looks for is nobody else's business.
+// Search looks for the newest n messages that have all the typed words, in memory first, then on the
+// disk. It calls tell, on another goroutine, whenever there are more hits, and at the end with Done;
+// stop ends it early. It changes no state, because other tabs need not know of it.
 func (c *Client) Search(typed string, n int, tell func(state.Found)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &search{client: c, words: state.Words(typed), n: n, at: map[place]bool{}, tell: tell}
@@ -31,11 +30,11 @@ type search struct {
 	tell   func(state.Found)
 
 	hits []state.Hit
-	at   map[place]bool // where hits are, or have been
-	news bool           // there are hits that nobody was told of
+	at   map[place]bool // the places of all hits so far, also of those that were cut
+	news bool           // there are hits that tell was not called for
 }
 
-// place is the key of a message among those of all conversations.
+// place is the key of a message, and its conversation.
 type place struct {
 	conv string
 	key  state.Key
@@ -87,7 +86,7 @@ func (s *search) onDisk(ctx context.Context, disk store.Store) error {
 			s.add(state.Hit{Conv: rows[i].Conv, Message: rows[i].Whole()})
 		}
 		s.report(ctx, state.Found{})
-		newer := 0 // than what has not been looked at
+		newer := 0 // hits that no later slice can replace
 		for _, h := range s.hits {
 			if h.Message.Key.Time >= next {
 				newer++
@@ -110,8 +109,8 @@ func (s *search) add(h state.Hit) {
 	s.hits = append(s.hits, h)
 }
 
-// cut keeps the newest of what was found, and one to tell that there are more: sorting
-// and counting what nobody will see costs more with each slice.
+// cut keeps the newest n hits, and one more as a sign that there are more. To sort and count all would
+// cost more with each slice.
 func (s *search) cut() {
 	sort.Slice(s.hits, func(i, j int) bool {
 		a, b := &s.hits[i], &s.hits[j]
@@ -123,7 +122,7 @@ func (s *search) cut() {
 	s.hits = s.hits[:min(s.n+1, len(s.hits))]
 }
 
-// report tells the newest of what was found, if that is news.
+// report calls tell with the newest n hits, if there are new ones or the search is done.
 func (s *search) report(ctx context.Context, f state.Found) {
 	if ctx.Err() != nil || !f.Done && !s.news {
 		return
@@ -135,7 +134,7 @@ func (s *search) report(ctx context.Context, f state.Found) {
 	s.tell(f)
 }
 
-// lend lets searches read what the loop keeps.
+// lend gives the store of the loop to Search, or takes it away when the loop has none.
 func (l *loop) lend() {
 	lent := l.c.disk.Load()
 	switch {

@@ -16,8 +16,8 @@ import (
 	"natter/framing"
 )
 
-// signIn starts a session with what was typed. The form stays as it is until the
-// server has answered.
+// signIn starts a session with what the person typed. The form stays on screen until the server has
+// answered.
 func (l *loop) signIn(in state.SignIn) {
 	account, p := connect.TypedAddress(in.Address)
 	if p != nil {
@@ -55,20 +55,20 @@ func (l *loop) signIn(in state.SignIn) {
 	})
 }
 
-// begun goes on with a sign-in of somebody who wants to be remembered, or was until now,
-// as the only tab that has the account.
+// begun goes on with a sign-in when this tab leads. It is for an account that is to be remembered, or
+// was until now.
 func (l *loop) begun() {
 	request := l.request
 	l.begin()
 	l.createdTables = !l.knows(request.Account)
-	sn := l.resumable(l.open()) // the outbox of the last time is sent
+	sn := l.resumable(l.open()) // sends the kept outbox
 	if sn != nil {
-		sn.ID = "" // but only the password shows that the account is theirs
+		sn.ID = "" // but does not resume: the server has to check the password
 	}
 	l.run(request, sn)
 }
 
-// run starts the stream of a session, from where it was left if that is known.
+// run starts the stream of a session. With restore it goes on with that stream and its outbox.
 func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 	l.request, l.restored = request, time.Time{}
 	if restore != nil {
@@ -88,8 +88,9 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 			r.Resume, r.Redirect = resume, away
 			if r.Remember {
 				if kept {
-					// A token is to be used: another takes the place of one that nobody has
-					// used, whether or not it arrives here (XEP-0484 §5.1).
+					// From now on it uses the token. With the password the server would
+					// replace a token that was not used, and the new one might not
+					// arrive here (XEP-0484 §5.1).
 					r.Password = ""
 				}
 				if err := l.c.config.Keeper.Renew(ctx, &r); err != nil {
@@ -97,7 +98,7 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 				}
 				r.Password = request.Password
 				if r.Credential != nil {
-					request.User = r.Credential.User // who gives a password later signs in by the same name
+					request.User = r.Credential.User // for a password that is given later
 				}
 				if r.Credential == nil && r.Password == "" {
 					return nil, &connect.Error{Phase: connect.Authenticate, Err: &connect.CredentialError{Reason: connect.Missing}}
@@ -114,8 +115,8 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 				return nil, &connect.Error{Phase: connect.Established, Err: store.ErrTaken}
 			}
 			if err == nil && s.Credential != nil {
-				// Before the session is used: a token that replaces another is the only
-				// one that will do next time (XEP-0484 §3.4).
+				// It is kept before the session is used: the token that it replaces does
+				// not work any more (XEP-0484 §3.4).
 				failed := l.c.config.Keeper.Keep(ctx, s.Credential)
 				kept = kept || failed == nil
 				l.c.post(func() {
@@ -139,13 +140,13 @@ func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 	l.ran = ran
 	go func() {
 		defer close(ran)
-		_ = s.Run(ctx) // it was us who ended it
+		_ = s.Run(ctx) // the error only says that end was called
 	}()
 }
 
 func (l *loop) signOut() {
 	if l.link == nil && l.request.Remember {
-		l.meet(l.request.Account, nil) // an outdated tab, that keeps to itself
+		l.meet(l.request.Account, nil) // outdated has closed the link; the others must hear over
 	}
 	if l.request.Remember {
 		l.noteOut()
@@ -168,10 +169,10 @@ func (l *loop) noteOut() {
 	l.c.config.Keeper.SignOut(ctx, l.request.Account)
 }
 
-// closeTimeout bounds the good-bye: the person has left already.
+// closeTimeout bounds how long a session takes to close: nobody waits for it.
 const closeTimeout = 2 * time.Second
 
-// leave ends the session in good order, in the background.
+// leave sends unavailable presence and closes the stream, in the background.
 func (l *loop) leave() {
 	if l.stream == nil {
 		return
@@ -184,7 +185,7 @@ func (l *loop) leave() {
 	l.leaving.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		_ = s.Close(ctx) // whatever is left undone, nobody waits for it
+		_ = s.Close(ctx) // an error changes nothing
 		end()
 	})
 }
@@ -198,8 +199,8 @@ func (l *loop) trying() {
 	l.Emit(state.ConnectionChanged{Connection: c})
 }
 
-// offlineMessages is how long the server takes to deliver, after the first presence, what it has
-// stored for us (XEP-0160).
+// offlineMessages is how long the server may take, after the first presence, to deliver the messages
+// that it has stored for us (XEP-0160).
 const offlineMessages = 5 * time.Second
 
 func (l *loop) online(ev stream.Online) {
@@ -243,8 +244,7 @@ func (l *loop) online(ev stream.Online) {
 	l.letGo()
 }
 
-// toForm goes back to the sign-in form in all tabs, and shows why. The tables stay for the next
-// sign-in.
+// toForm shows the sign-in form in all tabs, with the problem. The tables stay for the next sign-in.
 func (l *loop) toForm(p *state.Problem) {
 	l.send(message{Kind: over, Problem: p})
 	account := l.request.Account
@@ -258,8 +258,8 @@ func (l *loop) toForm(p *state.Problem) {
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Problem: p}})
 }
 
-// offline shows the problem. A sign-in that fails is over: the form comes back with what
-// was typed, and nothing is retried behind the person's back.
+// offline shows why there is no connection. A sign-in that has failed is not tried again: the form is
+// shown with what the person typed.
 func (l *loop) offline(ev stream.Offline) {
 	if l.state.Connection.Phase == state.Online {
 		l.lost = l.Now()
@@ -287,7 +287,7 @@ func (l *loop) offline(ev stream.Offline) {
 			l.c.config.Keeper.Drop(context.Background(), l.request.Account)
 		}
 		if l.session == nil {
-			l.toForm(&p) // nobody has shown today that the account is theirs
+			l.toForm(&p) // the server has not accepted this person since the page was opened
 			return
 		}
 		c.Phase = state.Stopped // the password is asked for in place
