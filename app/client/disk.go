@@ -214,16 +214,17 @@ func (l *loop) recall(conv state.ConvID, id string) {
 }
 
 // readElsewhere counts the unread messages when the person has read up to a message on another device,
-// and there is a hole after that message. It counts the messages in the hole without reading them.
-func (l *loop) readElsewhere(ev state.Filed) {
-	chat := l.state.Chat(ev.Conv)
-	if l.store == nil || ev.Kind != state.ReadMark || ev.By != l.state.Account() || chat == nil || !chat.Timeline.Holes() || chat.Unread == 0 {
+// and there is a hole after that message, or the message is in one. It counts the messages in the hole
+// without reading them.
+func (l *loop) readElsewhere(conv state.ConvID, m *state.Message, wanted store.Wanted) {
+	chat := l.state.Chat(conv)
+	if l.store == nil || chat == nil || !chat.Timeline.Holes() || chat.Unread == 0 {
 		return
 	}
 	var at state.Key
-	if m := chat.Timeline.ByID(ev.Author, ev.ID); m != nil {
+	if m != nil {
 		at = m.Key
-	} else if rows, err := l.store.Find(context.Background(), ev.Conv, []store.Wanted{{Author: ev.Author, ID: ev.ID}}); err != nil || len(rows) == 0 {
+	} else if rows, err := l.store.Find(context.Background(), conv, []store.Wanted{wanted}); err != nil || len(rows) == 0 {
 		return
 	} else {
 		at = rows[0].Message.Key
@@ -232,8 +233,8 @@ func (l *loop) readElsewhere(ev state.Filed) {
 	if from == to || !chat.ReadTo.Before(at) {
 		return
 	}
-	if kept, err := l.store.Count(context.Background(), ev.Conv, from, to); err == nil {
-		l.state = l.state.With(state.ReadElsewhere{Conv: ev.Conv, To: at, Unread: unread + kept})
+	if kept, err := l.store.Count(context.Background(), conv, from, to); err == nil {
+		l.state = l.state.With(state.ReadElsewhere{Conv: conv, To: at, Unread: unread + kept})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"natter/app/feature/corrections"
 	"natter/app/feature/directory"
 	"natter/app/feature/disco"
+	"natter/app/feature/displayed"
 	"natter/app/feature/invitations"
 	"natter/app/feature/markers"
 	"natter/app/feature/ping"
@@ -48,6 +49,7 @@ func All() []*feature.Feature {
 		presence.New(),
 		rooms.New(),
 		bookmarks.New(),
+		displayed.New(),
 		directory.New(),
 		invitations.New(),
 		archive.New(),

@@ -11,6 +11,7 @@ import (
 	"natter/app/feature"
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/store"
 	"natter/app/stream"
 	"natter/framing"
 )
@@ -301,7 +302,13 @@ func (l *loop) change(ev state.Event) state.Event {
 	case state.ArchiveRead:
 		l.gotPage = true
 	case state.Filed:
-		l.readElsewhere(m)
+		if m.Kind == state.ReadMark && m.By == l.state.Account() {
+			l.readElsewhere(m.Conv, l.state.About(m.Target), store.Wanted{Author: m.Author, ID: m.ID})
+		}
+	case state.ReadUpTo:
+		if chat := l.state.Chat(m.Conv); chat != nil {
+			l.readElsewhere(m.Conv, chat.Timeline.Archived(m.ArchiveID), store.Wanted{Archive: m.ArchiveID})
+		}
 	}
 	l.state = l.state.With(ev)
 	return ev

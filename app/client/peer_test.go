@@ -187,9 +187,11 @@ func TestO11_SignInEndsWithTheFormsError(t *testing.T) {
 
 func TestM07_ResumedByThePeer(t *testing.T) {
 	t.Run("M07 resumed: handled is counted, nothing is asked again", func(t *testing.T) {
+		var handled uint32 // of the first connection
 		peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
 			if c.N == 0 {
 				welcome(c)
+				handled = c.Handled
 				c.Sendf(`<message xmlns='jabber:client' type='chat' from='%s/desk' id='m1'><body>one</body></message>`, friendly)
 				c.Wait(func(e *framing.Element) bool { return e.Is(framing.NSClient, "message") })
 				c.Drop()
@@ -198,7 +200,7 @@ func TestM07_ResumedByThePeer(t *testing.T) {
 			c.Open(xmpptest.Mechanisms(mechanism))
 			c.Authenticate(mechanism, "ada", password)
 			c.Open(xmpptest.BoundFeatures)
-			if e := c.Resume(string(me)+"/peer", 6); e.Attr("previd") != "sm-0" {
+			if e := c.Resume(string(me)+"/peer", handled); e.Attr("previd") != "sm-0" {
 				t.Errorf("previd is %q", e.Attr("previd"))
 			}
 			for {

@@ -436,6 +436,23 @@ func (ev ReadElsewhere) apply(s *State) {
 	}
 }
 
+// ReadUpTo: the person has read, on another device, up to the message with this id of its archive. If
+// that is not in memory, nothing is known of it.
+type ReadUpTo struct {
+	Conv      ConvID
+	ArchiveID string
+}
+
+func (ev ReadUpTo) apply(s *State) {
+	c := s.Chat(ev.Conv)
+	if c == nil || c.Timeline.Archived(ev.ArchiveID) == nil {
+		return
+	}
+	if read := *c; read.haveRead(c.Timeline.Archived(ev.ArchiveID).Key) {
+		s.setChat(&read)
+	}
+}
+
 // DiscretionChanged: from now on nobody is told, or contacts are, what has been read here.
 type DiscretionChanged struct{ On bool }
 

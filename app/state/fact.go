@@ -477,13 +477,19 @@ func (c *Chat) readTo(m *Message) bool {
 		}
 		return further
 	}
-	if !c.ReadTo.Before(m.Key) {
+	return c.haveRead(m.Key)
+}
+
+// haveRead notes that the person has read up to a place, and reports whether that is further than
+// before.
+func (c *Chat) haveRead(to Key) bool {
+	if !c.ReadTo.Before(to) {
 		return false
 	}
-	if left, from, to := c.Timeline.Later(m.Key); from == to {
-		c.Unread, c.Named = min(c.Unread, left), min(c.Named, c.Timeline.named(m.Key))
+	if left, from, end := c.Timeline.Later(to); from == end {
+		c.Unread, c.Named = min(c.Unread, left), min(c.Named, c.Timeline.named(to))
 	}
-	c.ReadTo = m.Key
+	c.ReadTo = to
 	return true
 }
 

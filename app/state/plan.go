@@ -574,7 +574,7 @@ func (p *Plan) deliver(s *State, page Page, older, whole bool) (events []Event) 
 		case older && whole:
 			ev.After, ev.Before = cmp.Or(p.tails[id], p.gap), p.heads[id]
 			if ev.Before == "" && chat != nil {
-				if m := chat.Timeline.archived(p.now.Before.ID); m != nil && !m.Mine {
+				if m := chat.Timeline.Archived(p.now.Before.ID); m != nil && !m.Mine {
 					ev.Before = m.ArchiveID
 				}
 			}

@@ -166,7 +166,7 @@ func (t Timeline) Newest(n int) []*Message {
 // bridges use it again (XEP-0359 §5).
 func (t Timeline) Find(m *Message) *Message {
 	if m.ArchiveID != "" {
-		if old := t.archived(m.ArchiveID); old != nil && old.Author == m.Author {
+		if old := t.Archived(m.ArchiveID); old != nil && old.Author == m.Author {
 			// Who forges the id of somebody else's message on one of theirs must not
 			// make it look known.
 			return old
@@ -445,14 +445,14 @@ func (t Timeline) placeOf(id string, page []Message) Key {
 			return Key{}
 		}
 	}
-	if m := t.archived(id); m != nil {
+	if m := t.Archived(id); m != nil {
 		return m.Key
 	}
 	return Key{}
 }
 
-// archived returns the message with this id of the archive, nil if it is not here.
-func (t Timeline) archived(id string) *Message {
+// Archived returns the message with this id of the archive, nil if it is not in memory.
+func (t Timeline) Archived(id string) *Message {
 	m, _ := t.ids.Get(archiveKey(id))
 	return m
 }

@@ -1,0 +1,91 @@
+package feature
+
+import (
+	"errors"
+
+	"natter/framing"
+)
+
+// Namespaces of XEP-0030, XEP-0004 and XEP-0060.
+const (
+	nsInfo    = "http://jabber.org/protocol/disco#info"
+	nsForm    = "jabber:x:data"
+	nsPubSub  = "http://jabber.org/protocol/pubsub"
+	nsErrors  = nsPubSub + "#errors"
+	nsOwner   = nsPubSub + "#owner"
+	nsConfig  = nsPubSub + "#node_config"
+	nsOptions = nsPubSub + "#publish-options"
+)
+
+// Account asks our own account what it can do (XEP-0030 §3), and calls done with the features that
+// it names. Private is among them if what is published can be kept from others.
+func Account(c Client, done func(has map[string]bool)) {
+	iq := framing.New(framing.NSClient, "iq").Set("type", "get").Set("to", string(c.State().Account())).Add(framing.New(nsInfo, "query"))
+	c.Request(iq, func(reply *framing.Element, err error) {
+		has := map[string]bool{}
+		if err == nil {
+			for _, el := range reply.Child(nsInfo, "query").Elements() {
+				if el.Is(nsInfo, "feature") {
+					has[el.Attr("var")] = true
+				}
+			}
+		}
+		done(has)
+	})
+}
+
+// Private is the feature of an account that publishes what nobody else may read (XEP-0223 §5).
+const Private = nsOptions
+
+// Items asks for all items of a node of our own account.
+func Items(c Client, node string, done func(items *framing.Element, err error)) {
+	get := framing.New(framing.NSClient, "iq").Set("type", "get").
+		Add(framing.New(nsPubSub, "pubsub").Add(framing.New(nsPubSub, "items").Set("node", node)))
+	c.Request(get, func(reply *framing.Element, err error) {
+		done(reply.Child(nsPubSub, "pubsub").Child(nsPubSub, "items"), err)
+	})
+}
+
+// Publish publishes an item that nobody else may read, of an account that has Private. A node that is
+// not so yet is made so, once (XEP-0060 §7.1.5).
+func Publish(c Client, node, id string, payload *framing.Element, done func(error)) {
+	publish(c, node, id, payload, func(err error) {
+		var refused *framing.StanzaError
+		if !errors.As(err, &refused) || !refused.App.Is(nsErrors, "precondition-not-met") {
+			done(err)
+			return
+		}
+		configure := framing.New(nsOwner, "pubsub").Add(framing.New(nsOwner, "configure").Set("node", node).Add(kept(nsConfig)))
+		c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").Add(configure), func(_ *framing.Element, err error) {
+			if err != nil {
+				done(err)
+				return
+			}
+			publish(c, node, id, payload, done)
+		})
+	})
+}
+
+func publish(c Client, node, id string, payload *framing.Element, done func(error)) {
+	c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").Add(framing.New(nsPubSub, "pubsub").Add(
+		framing.New(nsPubSub, "publish").Set("node", node).Add(framing.New(nsPubSub, "item").Set("id", id).Add(payload)),
+		framing.New(nsPubSub, "publish-options").Add(kept(nsOptions)))),
+		func(_ *framing.Element, err error) { done(err) })
+}
+
+// kept is a form that says that all items of a node are kept, and nobody else may read them
+// (XEP-0223 §4).
+func kept(kind string) *framing.Element {
+	form := framing.New(nsForm, "x").Set("type", "submit")
+	for _, f := range [][2]string{
+		{"FORM_TYPE", kind}, {"pubsub#persist_items", "true"}, {"pubsub#max_items", "max"},
+		{"pubsub#send_last_published_item", "never"}, {"pubsub#access_model", "whitelist"},
+	} {
+		field := framing.New(nsForm, "field").Set("var", f[0]).Add(framing.New(nsForm, "value").AddText(f[1]))
+		if f[0] == "FORM_TYPE" {
+			field.Set("type", "hidden")
+		}
+		form.Add(field)
+	}
+	return form
+}
