@@ -157,7 +157,9 @@ func (t functions) shorten(memory []byte, w *code) error {
 		out = append(out, memory[r+fieldKind:][:4]...)
 	}
 	names := memory[t.names:t.files]
+	begins := make([]int, 0, len(columns)+1) // where each column does
 	for _, c := range columns {
+		begins = append(begins, len(out))
 		last := 0 // the end of the last name
 		for i := range t.count {
 			at, ok := c.find(memory, t.record(memory, i))
@@ -185,14 +187,22 @@ func (t functions) shorten(memory []byte, w *code) error {
 			}
 		}
 	}
-	if len(places.kept)+len(out) > t.records-t.places {
+	// There is room for them behind the places, and where that does not do for the last ones where the
+	// files were.
+	begins = append(begins, len(out))
+	here := len(columns)
+	for here > 0 && len(places.kept)+begins[here] > t.records-t.places {
+		here--
+	}
+	if len(out)-begins[here] > t.places-t.files {
 		return fmt.Errorf("%w: there is no room for the columns of its functions", errModule)
 	}
 	clear(memory[t.files:t.end])
 	copy(memory[t.places:], places.kept)
 	from := t.places + len(places.kept)
-	copy(memory[from:], out)
-	t.write(w, from, t.places+shared, columns)
+	copy(memory[from:], out[:begins[here]])
+	copy(memory[t.files:], out[begins[here]:])
+	t.write(w, from, t.places+shared, columns, here)
 	return nil
 }
 
@@ -266,9 +276,9 @@ func tableSize(p []byte) int {
 	}
 }
 
-// write adds what makes the records of their columns, which stand at from. Tables of places
-// that only one record has begin at alone.
-func (t functions) write(w *code, from, alone int, columns []column) {
+// write adds what makes the records of their columns, which stand at from; those from the column
+// here on where the files were. Tables of places that only one record has begin at alone.
+func (t functions) write(w *code, from, alone int, columns []column, here int) {
 	w.number(int32(from)).set(stream)
 	w.number(int32(aligned(t.records + 8*t.count + 4))).set(record)
 	w.each(t.count, func() {
@@ -289,7 +299,10 @@ func (t functions) write(w *code, from, alone int, columns []column) {
 	})
 	// Behind the last record, of which only the number is there.
 	w.number(0).get(item).number(int32(t.first)).op(opAdd).store(uint32(t.records + 8*t.count))
-	for _, c := range columns { // names come first
+	for i, c := range columns { // names come first
+		if i == here {
+			w.number(int32(t.files)).set(stream)
+		}
 		if c.kind == name {
 			w.number(int32(t.names)).set(next)
 		}
