@@ -6,6 +6,9 @@
 // this device: bookmarks are never published where others could read them (XEP-0223 §5,
 // CVE-2018-6591).
 //
+// A server that does not say that it shows these bookmarks to clients that know the ones before only
+// has those (XEP-0048, XEP-0049): all clients read and write them in one piece.
+//
 // A page that has resumed the stream of another one asks only when there is something to say or to
 // hear: the other page has seen what was published before.
 package bookmarks
@@ -23,12 +26,9 @@ import (
 
 // Namespaces of XEP-0402 and XEP-0060.
 const (
-	NS        = "urn:xmpp:bookmarks:1"
-	nsPubSub  = "http://jabber.org/protocol/pubsub"
-	nsEvent   = "http://jabber.org/protocol/pubsub#event"
-	nsOptions = "http://jabber.org/protocol/pubsub#publish-options"
-	nsInfo    = "http://jabber.org/protocol/disco#info"
-	nsForm    = "jabber:x:data"
+	NS       = "urn:xmpp:bookmarks:1"
+	nsPubSub = "http://jabber.org/protocol/pubsub"
+	nsEvent  = "http://jabber.org/protocol/pubsub#event"
 )
 
 // longest is how many bytes of a name, a nick or a password are read.
@@ -38,8 +38,8 @@ const longest = 1023
 func New() *feature.Feature {
 	b := &bookmarks{}
 	return &feature.Feature{
-		Name:  "bookmarks (XEP-0402)",
-		Disco: []string{NS + "+notify"},
+		Name:  "bookmarks (XEP-0402, XEP-0048)",
+		Disco: []string{NS + "+notify", nsStorage + "+notify"},
 		Messages: map[framing.Name]feature.Handler{
 			{Space: nsEvent, Local: "event"}: b.event,
 		},
@@ -55,36 +55,44 @@ type bookmarks struct {
 	asked   bool                         // what is published is on its way
 	items   map[jid.JID]*framing.Element // what is published, by room; nil until that is known
 	private bool                         // the server keeps what is published from others
+	storage *framing.Element             // all bookmarks of a server that has them in one piece, see storage.go; nil of another
 }
 
-// load asks what is published, and whether anything may be.
+// load asks what is published, whether anything may be, and where.
 func (b *bookmarks) load(c feature.Client) {
 	if b.asked {
 		return
 	}
 	b.asked = true
-	me := string(c.State().Account())
-	info := framing.New(framing.NSClient, "iq").Set("type", "get").Set("to", me).Add(framing.New(nsInfo, "query"))
-	c.Request(info, func(reply *framing.Element, err error) {
-		for _, el := range reply.Child(nsInfo, "query").Elements() {
-			b.private = b.private || err == nil && el.Is(nsInfo, "feature") && el.Attr("var") == nsOptions
+	compat := false
+	feature.Account(c, func(has map[string]bool) { b.private, compat = has[feature.Private], has[NS+"#compat"] })
+	feature.Items(c, NS, func(items *framing.Element, err error) {
+		if compat {
+			b.found(c, items, err)
+			return
 		}
+		b.loadStorage(c, func() { b.found(c, items, err) })
 	})
-	get := framing.New(framing.NSClient, "iq").Set("type", "get").
-		Add(framing.New(nsPubSub, "pubsub").Add(framing.New(nsPubSub, "items").Set("node", NS)))
-	c.Request(get, func(reply *framing.Element, err error) {
-		b.asked = false
-		var refused *framing.StanzaError
-		switch {
-		case err == nil:
-			b.loaded(c, reply.Child(nsPubSub, "pubsub").Child(nsPubSub, "items"))
-		case errors.As(err, &refused) && refused.Condition == "item-not-found":
-			b.items = map[jid.JID]*framing.Element{} // nothing was ever published, or all of it is lost
-			for r := range c.State().Rooms {
-				b.publish(c, r)
-			}
-		}
-	})
+}
+
+// found takes what the node has, or the error in its place.
+func (b *bookmarks) found(c feature.Client, items *framing.Element, err error) {
+	b.asked = false
+	var refused *framing.StanzaError
+	switch {
+	case err == nil:
+		b.loaded(c, items)
+	case errors.As(err, &refused) && refused.Condition == "item-not-found":
+		b.publishAll(c) // nothing was ever published, or all of it is lost
+	}
+}
+
+// publishAll publishes all rooms where nothing is published.
+func (b *bookmarks) publishAll(c feature.Client) {
+	b.items = map[jid.JID]*framing.Element{}
+	for r := range c.State().Rooms {
+		b.publish(c, r)
+	}
 }
 
 // loaded takes what is published.
@@ -119,7 +127,14 @@ func (b *bookmarks) loaded(c feature.Client, items *framing.Element) {
 // anybody else it would make us enter rooms (CVE-2023-28686).
 func (b *bookmarks) event(c feature.Client, st *feature.Stanza) {
 	items := st.Only(nsEvent, "event").Child(nsEvent, "items")
-	if st.From != c.State().Account() || st.Source != feature.Live || st.Type == "error" || items.Attr("node") != NS {
+	if st.From != c.State().Account() || st.Source != feature.Live || st.Type == "error" {
+		return
+	}
+	if items.Attr("node") == nsStorage && b.storage != nil {
+		b.stored(c, items.Child(nsEvent, "item").Child(nsStorage, "storage"))
+		return
+	}
+	if items.Attr("node") != NS || b.storage != nil {
 		return
 	}
 	if b.items == nil {
@@ -208,7 +223,7 @@ func (b *bookmarks) publish(c feature.Client, r *state.Room) {
 	if b.items == nil {
 		b.load(c) // and what is not published is then
 	}
-	if b.items == nil || !b.private || r == nil || !r.Kept {
+	if b.items == nil || !b.private && b.storage == nil || r == nil || !r.Kept {
 		return
 	}
 	room := r.JID
@@ -225,45 +240,35 @@ func (b *bookmarks) publish(c feature.Client, r *state.Room) {
 	if extensions := notifying(b.items[room].Child(NS, "extensions"), r.Notify); extensions != nil {
 		conference.Add(extensions)
 	}
-	c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").Add(framing.New(nsPubSub, "pubsub").Add(
-		framing.New(nsPubSub, "publish").Set("node", NS).Add(framing.New(nsPubSub, "item").Set("id", string(room)).Add(conference)),
-		framing.New(nsPubSub, "publish-options").Add(options()))),
-		func(_ *framing.Element, err error) {
-			if err == nil {
-				b.items[room] = conference
-				c.Emit(state.RoomSaved{Room: room, Notify: notify(conference)})
-			}
-		})
-}
-
-// options say that nobody else may read the bookmarks (XEP-0223 §4).
-func options() *framing.Element {
-	form := framing.New(nsForm, "x").Set("type", "submit")
-	for _, f := range [][2]string{
-		{"FORM_TYPE", nsOptions}, {"pubsub#persist_items", "true"}, {"pubsub#max_items", "max"},
-		{"pubsub#send_last_published_item", "never"}, {"pubsub#access_model", "whitelist"},
-	} {
-		field := framing.New(nsForm, "field").Set("var", f[0]).Add(framing.New(nsForm, "value").AddText(f[1]))
-		if f[0] == "FORM_TYPE" {
-			field.Set("type", "hidden")
+	done := func(err error) {
+		if err == nil {
+			b.items[room] = conference
+			c.Emit(state.RoomSaved{Room: room, Notify: notify(conference)})
 		}
-		form.Add(field)
 	}
-	return form
+	if b.storage != nil {
+		b.store(c, room, conference, done)
+		return
+	}
+	feature.Publish(c, NS, string(room), conference, done)
 }
 
 // retract takes a bookmark back.
 func (b *bookmarks) retract(c feature.Client, room jid.JID) {
 	delete(b.items, room)
+	done := func(err error) {
+		if refused := (*framing.StanzaError)(nil); err == nil || errors.As(err, &refused) {
+			c.Emit(state.RoomForgotten{Room: room})
+		}
+	}
+	if b.storage != nil {
+		b.store(c, room, nil, done)
+		return
+	}
 	c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").Add(framing.New(nsPubSub, "pubsub").Add(
 		framing.New(nsPubSub, "retract").Set("node", NS).Set("notify", "true").
 			Add(framing.New(nsPubSub, "item").Set("id", string(room))))),
-		func(_ *framing.Element, err error) {
-			var refused *framing.StanzaError
-			if err == nil || errors.As(err, &refused) {
-				c.Emit(state.RoomForgotten{Room: room})
-			}
-		})
+		func(_ *framing.Element, err error) { done(err) })
 }
 
 // text is what somebody has written into a bookmark, as a copy; "" if it is longer than anything that

@@ -1,0 +1,30 @@
+//go:build linux
+
+package client_test
+
+import (
+	"testing"
+
+	"natter/app/jid"
+	"natter/app/state"
+)
+
+// J09, J12, J21: a room that is entered or left on one device is on the other, wherever the server has
+// the bookmarks, and on one that comes later.
+func TestJ09_J12_J21_RoomsOfAllDevices(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		account := p.account(t)
+		desk, phone := p.device(t, account).here(), p.device(t, account).here()
+		room := jid.JID("bookmarked@rooms." + p.domain)
+		if p.server != nil {
+			room = jid.JID("bookmarked@" + p.server.Rooms)
+		}
+		inside := func(s *state.State) bool { r := s.Room(room); return r.In() && r.Saved }
+		desk.Do(state.JoinRoom{Room: room, Create: true})
+		desk.until("in the room, which is bookmarked", inside)
+		phone.until("in the room, too", inside)
+		p.device(t, account).here().until("in the room as well", inside)
+		phone.Do(state.LeaveRoom{Room: room})
+		desk.until("out of the room", func(s *state.State) bool { return s.Room(room) == nil })
+	})
+}
