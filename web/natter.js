@@ -407,7 +407,7 @@ window.natterPage = (() => {
 
   document.addEventListener("contextmenu", (/** @type {At<MouseEvent>} */ event) => {
     const row = event.target.closest("#log [data-key]");
-    if (!listener || !row || event.target.closest("a, button.chip") || String(getSelection())) return;
+    if (!listener || !row || selecting() || event.target.closest("a, button.chip") || String(getSelection())) return;
     event.preventDefault();
     if (event.clientX || event.clientY) pointed = new DOMRect(event.clientX, event.clientY);
     menuOf(row);
@@ -420,7 +420,7 @@ window.natterPage = (() => {
   document.addEventListener(
     "touchstart",
     (/** @type {At<TouchEvent>} */ { touches, target }) => {
-      const row = touches.length === 1 && target.closest("#log [data-key]");
+      const row = touches.length === 1 && !selecting() && target.closest("#log [data-key]");
       drawn = row ? { row, x: touches[0].clientX, y: touches[0].clientY, by: 0 } : null;
     },
     { passive: true },
@@ -453,7 +453,7 @@ window.natterPage = (() => {
     "touchstart",
     (/** @type {At<TouchEvent>} */ event) => {
       release();
-      const row = event.touches.length === 1 && event.target.closest("#log [data-key]");
+      const row = event.touches.length === 1 && !selecting() && event.target.closest("#log [data-key]");
       if (row) pressing = setTimeout(() => row.isConnected && !String(getSelection()) && menuOf(row), 600);
     },
     { passive: true },
@@ -480,12 +480,17 @@ window.natterPage = (() => {
     return true;
   }
 
+  // While messages are selected a click on one selects it, and so does Space.
+  const selecting = () => document.querySelector(".selecting");
+
   // From the log the arrows lead to the messages in sight, and from one to the next.
   function rowKey(event, row) {
     const key = event.key;
-    const does = { ".": "menu", ContextMenu: "menu", "+": "react", r: "reply", e: "edit" }[key];
+    const does = selecting()
+      ? { " ": "select" }[key]
+      : { ".": "menu", ContextMenu: "menu", "+": "react", r: "reply", e: "edit" }[key];
     if (event.ctrlKey || event.metaKey || event.altKey || !log) return false;
-    if (row && (does || (key === "F10" && event.shiftKey))) {
+    if (row && (does || (key === "F10" && event.shiftKey && !selecting()))) {
       event.preventDefault();
       tell(/** @type {Command} */ (does || "menu"), { text: row.dataset.key });
       return true;
@@ -523,6 +528,12 @@ window.natterPage = (() => {
   // ---- What the person does. ----
 
   document.addEventListener("click", (/** @type {At<MouseEvent>} */ event) => {
+    const picked = selecting() && event.target.closest("#log [data-key]");
+    if (picked) {
+      event.preventDefault(); // a link
+      tell("select", { text: picked.dataset.key });
+      return;
+    }
     const target = event.target.closest("[data-do]");
     if (!target) return;
     const menu = target.closest("[popover]");

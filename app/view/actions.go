@@ -105,6 +105,7 @@ func (a *actionMenu) Render() app.UI {
 		{can.edit, doEdit, "new", "Edit"},
 		{can.copy, doCopyMessage, "copy", "Copy"},
 		{can.retract, doRetracting, "remove", "Retract"},
+		{can.copy, doSelect, "check", "Select"},
 		{true, doAbout, "panel", "Details"},
 	} {
 		if it.may {

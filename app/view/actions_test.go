@@ -57,10 +57,10 @@ func (b *bench) offers(key string) string {
 // Only what one may do is in the menu of a message.
 func TestMenu_WhatOneMayDo(t *testing.T) {
 	for text, want := range map[string]string{
-		"of hers":     "Reply React Copy Details",
-		"of ours":     "Reply React Edit Copy Retract Details",
-		"that failed": "Copy Details",
-		"a note":      "Reply React Copy Details",
+		"of hers":     "Reply React Copy Select Details",
+		"of ours":     "Reply React Edit Copy Retract Select Details",
+		"that failed": "Copy Select Details",
+		"a note":      "Reply React Copy Select Details",
 	} {
 		b := talking(t)
 		if got := b.offers(b.key(text)); got != want {
@@ -285,5 +285,58 @@ func TestRefused(t *testing.T) {
 		}
 		b.sig(doSayAgain, "", key) // from a page that is late
 		b.wants(t)
+	}
+}
+
+// Several messages are copied with names and times, and taken back if all are the person's own.
+func TestSelect(t *testing.T) {
+	b := talking(t)
+	hers, ours := b.key("of hers"), b.key("of ours")
+	b.sig(doSelect, "", ours)
+	if b.news != "1 message selected" || !regexp.MustCompile(`aria-checked[ >]`).MatchString(b.html()) || strings.Count(b.html(), `aria-checked="false"`) != 3 {
+		t.Errorf("it says %q", b.news)
+	}
+	retract := func() string {
+		return regexp.MustCompile(`<button[^>]*data-do="retracting-selected"[^>]*>`).FindString(b.html())
+	}
+	if !strings.Contains(retract(), `disabled="false"`) {
+		t.Error("it cannot be taken back")
+	}
+	b.sig(doSelect, "", hers)
+	if b.news != "2 messages selected" || strings.Contains(retract(), `disabled="false"`) {
+		t.Errorf("it says %q, and what is hers can be taken back", b.news)
+	}
+	b.sig(doRetractAll, "", "") // from a page that is late
+	b.wants(t)
+	b.sig(doSelect, "", ours)
+	b.sig(doSelect, "", hers)
+	b.sig(doCopySelected, "", "")
+	at := func(text string) string { return b.desk.at(b.key(text)).At.UTC().Format("2006-01-02 15:04") }
+	if want := "[" + at("of hers") + "] Grace: of hers\n[" + at("of ours") + "] ada: of ours\n"; b.copied != want || b.selection != nil {
+		t.Errorf("copied is %q, want %q", b.copied, want)
+	}
+	b.sig(doSelect, "", ours)
+	b.sig(doRetractingSelected, "", "")
+	if !strings.Contains(b.html(), "Retract 1 message?") {
+		t.Error("it is not asked")
+	}
+	b.sig(doRetractAll, "", "")
+	b.wants(t, fmt.Sprintf("Retract%+v", state.Retract{Of: state.Target{Conv: grace, Author: ada, ID: "sent"}}))
+	b.sig(doSelect, "", ours)
+	b.sig(doKey, "", "escape")
+	if b.selection != nil || b.open == "" || strings.Contains(b.html(), "aria-checked") {
+		t.Error("Esc does not end it")
+	}
+}
+
+// However many a page says are selected, so many are.
+func TestSelect_Most(t *testing.T) {
+	b := talking(t)
+	for i := range mostSelected + 10 {
+		b.receive(grace, fmt.Sprint("n", i))
+		b.sig(doSelect, "", b.key(fmt.Sprint("n", i)))
+	}
+	if n := len(b.selected()); n != mostSelected || !strings.HasPrefix(b.news, "No more than") {
+		t.Errorf("%d are selected, it says %q", n, b.news)
 	}
 }

@@ -31,8 +31,11 @@ func (c *chat) CompoID() string { return string(c.Conv) }
 // Render implements app.Composer.
 func (c *chat) Render() app.UI {
 	d := c.Desk
-	name := d.s.Title(c.Conv)
-	return app.Section().Class("chat").Aria("label", "Conversation with "+name).Body(
+	name, class := d.s.Title(c.Conv), "chat"
+	if d.selection != nil {
+		class += " selecting"
+	}
+	return app.Section().Class(class).Aria("label", "Conversation with "+name).Body(
 		c.head(name),
 		status(d).Class("status-chat"),
 		roomStatus(d),
@@ -43,6 +46,7 @@ func (c *chat) Render() app.UI {
 			c.Desk.drawBack(),
 			c.Desk.drawMenu(c.Rev),
 		),
+		d.drawSelection(),
 		c.composer(),
 	)
 }
@@ -139,7 +143,7 @@ func (c *chat) rows(name string) *rows {
 		if to, ok := c.Chat.Reply(m); ok {
 			q = d.quote(to)
 		}
-		r := &message{Quote: q, Rev: m.Rev, Turn: d.turn, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found, Screens: d.unfolded(m),
+		r := &message{Quote: q, Rev: m.Rev, Turn: d.turn, Message: m, Desk: d, Name: name, Head: true, Tail: true, Found: m.Key == d.window.found, Screens: d.unfolded(m), Selected: d.mark(m.Key),
 			Mark: progress(c.Chat, m, c.Phase == state.Online)}
 		if i > 0 && !divided {
 			r.Head = !d.together(shown[i-1], m)
@@ -274,6 +278,7 @@ type message struct {
 	Found      bool   // it was looked for
 	Screens    int    // how much of it is shown
 	Quote      quote  // what it replies to
+	Selected   selectedMark
 	Mark       string // how far it has come, if it is ours
 }
 
@@ -366,6 +371,12 @@ func (r *message) Render() app.UI {
 			app.Button().Type("button").Class("msg-retry").DataSet("do", string(doDeleteMessage)).DataSet("text", m.ID).Text("Delete")))
 	} else if f, ok := m.Refusal(); ok {
 		row = append(row, drawRefusal(f, keyText(m.Key)))
+	}
+	if s := r.Desk.drawSelected(m.Key, r.Selected); s != nil {
+		row = append([]app.UI{s}, row...)
+	}
+	if r.Selected == isSelected {
+		class += " selected"
 	}
 	row = append(row, app.Button().Class("msg-more").Aria("label", "More").Aria("haspopup", "menu").TabIndex(-1).
 		DataSet("do", string(doMenu))) // of the row it is in

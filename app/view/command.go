@@ -13,105 +13,110 @@ import (
 type Command string
 
 const (
-	doAbout            Command = "about"
-	doAccept           Command = "accept"
-	doAdd              Command = "add"
-	doAttention        Command = "attention" // the page got the focus or became visible
-	doAway             Command = "away"      // the page was hidden or left
-	doBack             Command = "back"      // the browser's Back
-	doClose            Command = "close"
-	doComplete         Command = "complete" // what stands before the caret of the composer
-	doCompleteMove     Command = "complete-move"
-	doCompleteTake     Command = "complete-take"
-	doCopy             Command = "copy"
-	doCopyCode         Command = "copy-code"
-	doCopyMessage      Command = "copy-message"
-	doDate             Command = "date"
-	doDay              Command = "day" // a new day, or another time zone
-	doDecline          Command = "decline"
-	doDeclineAll       Command = "decline-all"
-	doDeclining        Command = "declining"
-	doDeleteMessage    Command = "delete-message"
-	doDetails          Command = "details"
-	doDiscreet         Command = "discreet"
-	doDismiss          Command = "dismiss"
-	doEdge             Command = "edge" // the log is near its top or bottom
-	doEdit             Command = "edit"
-	doEditLast         Command = "edit-last"
-	doEmoji            Command = "emoji"
-	doEmojiEnter       Command = "emoji-enter"
-	doEmojiGroup       Command = "emoji-group"
-	doEmojiText        Command = "emoji-text"
-	doEmojiTone        Command = "emoji-tone"
-	doFilter           Command = "filter"
-	doGiveUp           Command = "give-up"
-	doGivePassword     Command = "give-password"
-	doHit              Command = "hit"
-	doAcceptRoom       Command = "accept-room"
-	doAnswerRoom       Command = "answer-room"
-	doCreateRoom       Command = "create-room"
-	doDeclineRoom      Command = "decline-room"
-	doDeclineStrangers Command = "decline-strangers"
-	doInvitations      Command = "invitations"
-	doJoin             Command = "join"
-	doJoinRoom         Command = "join-room"
-	doJoinSeen         Command = "join-seen"
-	doJoinText         Command = "join-text"
-	doKey              Command = "key"
-	doLeave            Command = "leave"
-	doLeaveRoom        Command = "leave-room"
-	doLeaving          Command = "leaving"
-	doLetBe            Command = "let-be"
-	doLink             Command = "link"
-	doListedRows       Command = "listed-rows"
-	doLoadMissing      Command = "load-missing"
-	doMenu             Command = "menu"
-	doMenuClosed       Command = "menu-closed"
-	doMember           Command = "member"
-	doMemberRows       Command = "member-rows"
-	doMessage          Command = "message" // the text in the composer changed
-	doMoreHits         Command = "more-hits"
-	doNew              Command = "new"
-	doNewest           Command = "newest"
-	doNotices          Command = "notices"
-	doNotify           Command = "notify"
-	doOpen             Command = "open"
-	doPassword         Command = "password"
-	doPick             Command = "pick"
-	doPresence         Command = "presence"
-	doQuote            Command = "quote"
-	doReact            Command = "react"
-	doReconnect        Command = "reconnect"
-	doRejoin           Command = "rejoin"
-	doReload           Command = "reload" // the page does it
-	doRemove           Command = "remove"
-	doRemoving         Command = "removing"
-	doRename           Command = "rename"
-	doReply            Command = "reply"
-	doRequests         Command = "requests"
-	doRetract          Command = "retract"
-	doRetracting       Command = "retracting"
-	doRetryMessage     Command = "retry-message"
-	doRetryOlder       Command = "retry-older"
-	doReturn           Command = "return"
-	doRows             Command = "rows" // the list was scrolled
-	doSayAgain         Command = "say-again"
-	doSend             Command = "send"
-	doSendButton       Command = "send-button" // the page does it, with doSend
-	doSendText         Command = "send-text"   // the page does it, with doSend
-	doSignInAgain      Command = "sign-in-again"
-	doSignOut          Command = "sign-out"
-	doSomebodyElse     Command = "somebody-else"
-	doStart            Command = "start"
-	doSwitch           Command = "switch"
-	doSwitchMove       Command = "switch-move"
-	doSwitchText       Command = "switch-text"
-	doTheme            Command = "theme"
-	doToDate           Command = "to-date"
-	doToggle           Command = "toggle"
-	doTurn             Command = "turn"
-	doUnaim            Command = "unaim"
-	doUnfold           Command = "unfold"
+	doAbout              Command = "about"
+	doAccept             Command = "accept"
+	doAdd                Command = "add"
+	doAttention          Command = "attention" // the page got the focus or became visible
+	doAway               Command = "away"      // the page was hidden or left
+	doBack               Command = "back"      // the browser's Back
+	doClose              Command = "close"
+	doComplete           Command = "complete" // what stands before the caret of the composer
+	doCompleteMove       Command = "complete-move"
+	doCompleteTake       Command = "complete-take"
+	doCopy               Command = "copy"
+	doCopyCode           Command = "copy-code"
+	doCopyMessage        Command = "copy-message"
+	doCopySelected       Command = "copy-selected"
+	doDate               Command = "date"
+	doDay                Command = "day" // a new day, or another time zone
+	doDecline            Command = "decline"
+	doDeclineAll         Command = "decline-all"
+	doDeclining          Command = "declining"
+	doDeleteMessage      Command = "delete-message"
+	doDetails            Command = "details"
+	doDiscreet           Command = "discreet"
+	doDismiss            Command = "dismiss"
+	doEdge               Command = "edge" // the log is near its top or bottom
+	doEdit               Command = "edit"
+	doEditLast           Command = "edit-last"
+	doEmoji              Command = "emoji"
+	doEmojiEnter         Command = "emoji-enter"
+	doEmojiGroup         Command = "emoji-group"
+	doEmojiText          Command = "emoji-text"
+	doEmojiTone          Command = "emoji-tone"
+	doEndSelection       Command = "end-selection"
+	doFilter             Command = "filter"
+	doGiveUp             Command = "give-up"
+	doGivePassword       Command = "give-password"
+	doHit                Command = "hit"
+	doAcceptRoom         Command = "accept-room"
+	doAnswerRoom         Command = "answer-room"
+	doCreateRoom         Command = "create-room"
+	doDeclineRoom        Command = "decline-room"
+	doDeclineStrangers   Command = "decline-strangers"
+	doInvitations        Command = "invitations"
+	doJoin               Command = "join"
+	doJoinRoom           Command = "join-room"
+	doJoinSeen           Command = "join-seen"
+	doJoinText           Command = "join-text"
+	doKey                Command = "key"
+	doLeave              Command = "leave"
+	doLeaveRoom          Command = "leave-room"
+	doLeaving            Command = "leaving"
+	doLetBe              Command = "let-be"
+	doLink               Command = "link"
+	doListedRows         Command = "listed-rows"
+	doLoadMissing        Command = "load-missing"
+	doMenu               Command = "menu"
+	doMenuClosed         Command = "menu-closed"
+	doMember             Command = "member"
+	doMemberRows         Command = "member-rows"
+	doMessage            Command = "message" // the text in the composer changed
+	doMoreHits           Command = "more-hits"
+	doNew                Command = "new"
+	doNewest             Command = "newest"
+	doNotices            Command = "notices"
+	doNotify             Command = "notify"
+	doOpen               Command = "open"
+	doPassword           Command = "password"
+	doPick               Command = "pick"
+	doPresence           Command = "presence"
+	doQuote              Command = "quote"
+	doReact              Command = "react"
+	doReconnect          Command = "reconnect"
+	doRejoin             Command = "rejoin"
+	doReload             Command = "reload" // the page does it
+	doRemove             Command = "remove"
+	doRemoving           Command = "removing"
+	doRename             Command = "rename"
+	doReply              Command = "reply"
+	doRequests           Command = "requests"
+	doRetract            Command = "retract"
+	doRetractAll         Command = "retract-all"
+	doRetracting         Command = "retracting"
+	doRetractingSelected Command = "retracting-selected"
+	doRetryMessage       Command = "retry-message"
+	doRetryOlder         Command = "retry-older"
+	doReturn             Command = "return"
+	doRows               Command = "rows" // the list was scrolled
+	doSayAgain           Command = "say-again"
+	doSelect             Command = "select"
+	doSend               Command = "send"
+	doSendButton         Command = "send-button" // the page does it, with doSend
+	doSendText           Command = "send-text"   // the page does it, with doSend
+	doSignInAgain        Command = "sign-in-again"
+	doSignOut            Command = "sign-out"
+	doSomebodyElse       Command = "somebody-else"
+	doStart              Command = "start"
+	doSwitch             Command = "switch"
+	doSwitchMove         Command = "switch-move"
+	doSwitchText         Command = "switch-text"
+	doTheme              Command = "theme"
+	doToDate             Command = "to-date"
+	doToggle             Command = "toggle"
+	doTurn               Command = "turn"
+	doUnaim              Command = "unaim"
+	doUnfold             Command = "unfold"
 )
 
 // ofPage are the commands that web/natter.js carries out itself.
@@ -161,13 +166,22 @@ func init() {
 		doUnaim:       (*desk).unaim,
 		doRetracting:  on((*desk).askRetract),
 		doRetract:     on((*desk).retract),
-		doSayAgain:    on((*desk).sayAgain),
-		doLetBe:       on((*desk).letBe),
-		doQuote:       on((*desk).toQuoted),
-		doReturn:      (*desk).goBack,
-		doGiveUp:      func(d *desk, _ Signal) { d.endQuest(); d.answered() },
-		doDate:        (*desk).askDate,
-		doToDate:      (*desk).toDate,
+
+		// Several messages.
+		doSelect:             on((*desk).selectMessage),
+		doEndSelection:       func(d *desk, _ Signal) { d.endSelection() },
+		doCopySelected:       (*desk).copySelected,
+		doRetractingSelected: (*desk).askSignal,
+		doRetractAll:         (*desk).retractSelected,
+
+		// Going to a message, or to a day.
+		doSayAgain: on((*desk).sayAgain),
+		doLetBe:    on((*desk).letBe),
+		doQuote:    on((*desk).toQuoted),
+		doReturn:   (*desk).goBack,
+		doGiveUp:   func(d *desk, _ Signal) { d.endQuest(); d.answered() },
+		doDate:     (*desk).askDate,
+		doToDate:   (*desk).toDate,
 
 		// The list, and the way between panes.
 		doOpen:     func(d *desk, sig Signal) { d.show(sig.Conv) },

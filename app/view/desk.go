@@ -54,6 +54,8 @@ type desk struct {
 	before string                     // what was written before an edit
 	quest  quest
 
+	selection selection
+
 	dialog dialog
 
 	emojis     *emojis // nil until they are loaded
@@ -217,7 +219,7 @@ func (d *desk) show(conv state.ConvID) {
 		d.keep()
 		d.open, d.details, d.menu = conv, false, ""
 		d.members = members{}
-		d.before = ""
+		d.before, d.selection = "", nil
 		d.endQuest()
 		d.platform.SetPlace(string(conv))
 		d.opened = d.draft(conv)
@@ -459,6 +461,8 @@ func (d *desk) key(name, where string) {
 	case "escape":
 		switch {
 		case d.escape(where == "list"):
+		case d.selection != nil:
+			d.endSelection()
 		case d.quest.on || d.quest.fault != "":
 			d.endQuest()
 		case d.aim(d.open) != (state.Aim{}):

@@ -222,6 +222,8 @@ func (m *modal) Render() app.UI {
 		return m.frame("Emoji", m.emoji())
 	case "retracting":
 		return m.frame("Retract this message?", m.retracting())
+	case string(doRetractingSelected):
+		return m.frame("Retract "+strings.TrimSuffix(countSelected(len(d.selected())), " selected")+"?", m.retractingSelected())
 	case "date":
 		return m.frame("Go to a day", m.date())
 	case "about":
@@ -385,6 +387,7 @@ func keys(mod string) app.UI {
 		{":", "Emoji, with the beginning of its name"},
 		{"↑", "Edit your last message, from an empty field"},
 		{". + R E", "On a message: menu, react, reply, edit"},
+		{"Space", "Select a message, while some are selected"},
 		{"Esc", "Step back"},
 		{"?", "This list"},
 	} {

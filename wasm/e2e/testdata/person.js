@@ -28,6 +28,7 @@ window.e2e = (() => {
     option: "[role=option]",
     separator: "[role=separator]",
     status: "[role=status]",
+    toolbar: "[role=toolbar]",
     textbox: "textarea, input:not([type]), input[type=text], input[type=password], input[type=search]",
   };
 
