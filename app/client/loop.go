@@ -39,7 +39,8 @@ type loop struct {
 	doubtful         map[string]bool // ids in the outbox of messages that the server may have or not, see settle
 	session          *connect.Session
 	hidden           bool
-	// redelivers is true after a resume, until the stanzas that were sent to the lost socket have come.
+	// redelivers is true if the connection was resumed: then the server delivers again what it had
+	// sent to the lost socket.
 	redelivers bool
 	lost       time.Time      // when the connection was last lost
 	restored   time.Time      // when the stream of an earlier page was restored, zero if none was

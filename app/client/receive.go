@@ -188,7 +188,8 @@ const longestID = 256
 
 // delayed returns the time at which a message was sent that our server has stored (XEP-0203). It
 // believes a delay only when the server must have added one: before the end of the catch-up, to a
-// message that was stored for an absent client; and after a resume, to one that is delivered again.
+// message that was stored for an absent client; and on a resumed connection, to one that is delivered
+// again.
 // At any other time the sender has put it there, even if it names our server, because no server
 // removes it. Of several delays the last one is the server's, which adds it at the end. Some servers
 // add none even then, so a time before we were away is not believed either.

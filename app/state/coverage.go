@@ -7,59 +7,58 @@ import (
 	"natter/app/jid"
 )
 
-// Part is an archive (XEP-0313), or what it has of one conversation.
+// Part is an archive (XEP-0313), or its messages with one address.
 type Part struct {
 	Archive jid.JID `json:"archive"` // our own account, or a room
 	With    jid.JID `json:"with"`    // "" for all of it
 }
 
-// Coverage is what is here of a Part. It grows only by pages of the archive, and its
-// ids are those the archive gave on pages: a message that comes live tells nothing
-// about what came before it, and its stanza-id can be forged (XEP-0359 §5).
+// Coverage says which messages of a Part are in the store. It grows only by pages of the archive, by
+// the ids on these pages. A live message does not count: nobody knows what came before it, and its
+// stanza-id can be forged (XEP-0359 §5).
 type Coverage struct {
 	Part
-	Ranges Ranges `json:"-"` // this and what follows: see CoverageRow
-	// Open is when a catch-up began that has not come to its end, by our clock; zero if
-	// the last one has. What was missed before that comes after the last range.
+	Ranges Ranges `json:"-"` // CoverageRow has this and the other fields as JSON
+	// Open is when the first catch-up after the last complete one began, by our clock. While it is
+	// set, there is a gap after the last range. A complete catch-up sets it to zero.
 	Open time.Time `json:"-"`
-	// Settled is the last message up to which nothing has been filed late, as far as can be
-	// known: no later than the end of the last range.
+	// Settled is the last settled message, never after the end of the last range.
 	Settled Edge `json:"-"`
-	// Cut is set for one conversation of our account when this device had no capacity for what
-	// comes before: from there back only Ranges counts, whatever the whole archive's say.
+	// Cut is set for one conversation if this device has pruned the messages before it. Before
+	// Cut only these Ranges count, and not those of the whole archive.
 	Cut  Edge `json:"-"`
 	Fill Fill `json:"-"`
 }
 
-// generation is raised together with a feature that understands more of what archives have. All
-// that builds before have read counts as not settled then: a Review reads it once more, in the
-// background and over several sessions if it is much.
+// generation goes up together with a feature that understands more of what archives have. Then all that
+// older builds have read counts as not settled, so that a review (NewReview) reads it once more, in
+// the background, and over several sessions if it is much.
 const generation = 1 // reactions, corrections, retractions and replies
 
-// Fill is how a gap is being filled.
+// Fill says how far the filling of a gap is.
 type Fill struct {
-	After   string // which: Gap.After.ID
+	After   string // the gap: Gap.After.ID
 	Loading bool
 	Loaded  int    // messages so far
 	Failed  string // one sentence if it was given up
 }
 
-// Edge is a message of the archive at which a range ends.
+// Edge is a result of an archive, as a rule one at which a range begins or ends.
 type Edge struct {
-	ID   string // the archive's
+	ID   string // the archive's id
 	At   time.Time
-	Gone bool // the archive has forgotten the id: there is nothing to ask for from here
+	Gone bool // the archive has forgotten the id, so it cannot be asked from here
 }
 
-// Range is a part of an archive that is here without a gap, ends included. An archive
-// that was found empty leaves one that has Start and no ends.
+// Range is a part of an archive that the store has without a gap, From and To included. An empty
+// archive has one Range, with Start and no ends.
 type Range struct {
 	From, To Edge
 	Start    bool // the archive has nothing before it
 }
 
-// Ranges are oldest first and apart from each other. They never change: what they are
-// with another page is another list.
+// Ranges are sorted, oldest first, with a gap between each two. A Ranges never changes; With returns
+// a new one.
 type Ranges []Range
 
 // end returns the last message of the last range.
@@ -70,29 +69,27 @@ func (rs Ranges) end() Edge {
 	return rs[len(rs)-1].To
 }
 
-// Reading is what a page says of an archive: from From to To all of it is here.
+// Reading is what a page proves about an archive: the store has everything from From to To.
 type Reading struct {
 	From, To Edge
-	IDs      []string // of the page, in order; they may be none
-	// After and Before are the ends of ranges that the page adjoins, because it was asked
-	// for from there.
+	IDs      []string // of the results of the page, in order; may be empty
+	// After and Before are the ids after or before which the page was asked for. It adjoins the
+	// ranges that end or begin there.
 	After, Before string
 	Start         bool // the archive has nothing before From
 	End           bool // the archive has nothing after To
 
-	owners map[string]ConvID // to which conversation a message belongs, by its id
+	owners map[string]ConvID // the conversation of a message, by its archive id
 }
 
 func (r *Reading) has(id string) bool { return id != "" && slices.Contains(r.IDs, id) }
 
-// With returns the ranges with one more page. Two ranges become one only where the
-// archive's own ids show that nothing is between them; times decide no more than where
-// a range stands that adjoins no other.
+// With returns the ranges with one more page. Two ranges become one only if the ids of the archive
+// show that nothing is between them. Times only decide the position of a range that adjoins no other.
 func (rs Ranges) With(r Reading) Ranges { return rs.with(r, r.has) }
 
-// with is With, given whether an id is on the page. That of a single conversation does
-// not have the ids at which ranges of the whole archive end, so what it has says nothing
-// about what comes first.
+// with is With, where has reports whether an id is on the page. For a page of one conversation it
+// reports false, because ranges may end at messages of other conversations.
 func (rs Ranges) with(r Reading, has func(string) bool) Ranges {
 	if len(r.IDs) == 0 && r.After == "" && r.Before == "" {
 		if len(rs) == 0 && r.Start && r.End {
@@ -143,12 +140,12 @@ func (rs Ranges) with(r Reading, has func(string) bool) Ranges {
 
 func adjoins(o Range, r *Reading, has func(string) bool) bool {
 	if o.To.ID == "" {
-		return r.Start // it was empty up to here
+		return r.Start // the archive was empty when o was read
 	}
 	return r.After == o.To.ID || r.Before == o.From.ID || has(o.From.ID) || has(o.To.ID)
 }
 
-// Forget returns the ranges with the end marked that the archive no longer knows.
+// Forget returns the ranges with each end Gone that has this id.
 func (rs Ranges) Forget(id string) Ranges {
 	rs = slices.Clone(rs)
 	for i := range rs {
@@ -159,11 +156,11 @@ func (rs Ranges) Forget(id string) Ranges {
 	return rs
 }
 
-// follow returns the ranges of one conversation after a page of the whole archive has
-// changed its ranges from old to now. Ends that the two have in common stay in common, so
-// that what adjoined still does; what lies within now is dropped.
+// follow returns the ranges of one conversation (rs) after a page of the whole archive has changed the
+// ranges of that from old to now. If an end of rs was also an end of old, it moves to the end of now,
+// so that the two still adjoin. A range that lies within now is dropped.
 func (rs Ranges) follow(old, now Ranges, r Reading) Ranges {
-	// An end of ours is an end of theirs on the other side: we end where they begin.
+	// A range of the conversation ends where one of the whole archive begins, and the other way round.
 	begins := func(o Range, id string) bool { return o.From.ID == id }
 	ends := func(o Range, id string) bool { return o.To.ID == id }
 	within := func(id string, end func(Range, string) bool) bool {
@@ -178,7 +175,7 @@ func (rs Ranges) follow(old, now Ranges, r Reading) Ranges {
 	}
 	var kept Ranges
 	for _, s := range rs {
-		none := s.From.ID == s.To.ID // it only says that nothing comes before
+		none := s.From.ID == s.To.ID // it may only say that nothing comes before this message
 		switch from, to := within(s.From.ID, ends), within(s.To.ID, begins); {
 		case to && none:
 			s.From, s.To = grown.From, grown.From
@@ -198,26 +195,26 @@ func (rs Ranges) follow(old, now Ranges, r Reading) Ranges {
 
 // Gap is where messages of a conversation may be missing.
 type Gap struct {
-	After  Edge // the last message known before it; zero at the beginning of the archive
-	Before Edge // the first one after it; zero at the end
-	// Own is set when Before is a message of the conversation, so that its part of the
-	// archive can be asked for what comes before.
+	After  Edge // the last covered message before it; zero at the beginning of the archive
+	Before Edge // the first covered message after it; zero at the end
+	// Own is true if Before is a message of the conversation, so that the archive can be asked for
+	// the messages of the conversation before this id.
 	Own bool
-	// Open is set when the last catch-up did not come to its end, and what it had to
-	// bring is missing. Before is no message then but a time of our clock.
+	// Open is true if the last catch-up did not come to its end. Then Before has no ID, only the
+	// time at which that catch-up began, by our clock.
 	Open bool
 	Fill Fill
 }
 
-// Gaps returns where messages of a conversation may be missing, oldest first. What a
-// page of the whole archive covers is as good as what one of the conversation does.
+// Gaps returns the gaps of a conversation, oldest first. A message is covered if the ranges of the
+// whole archive have it, or those of the conversation.
 func (s *State) Gaps(id ConvID) []Gap {
 	peer := id.JID()
 	whole, own := s.Coverage(Part{Archive: s.Account()}), s.Coverage(Part{s.Account(), peer})
 	if id.Kind() == Groupchat {
 		whole, own = s.Coverage(Part{Archive: peer}), Coverage{}
 		if room := s.Room(peer); whole.Ranges == nil && (room == nil || !room.Archive) {
-			return nil // nobody has more
+			return nil // the room has no archive
 		}
 	}
 	runs := make([]run, 0, len(whole.Ranges)+len(own.Ranges))
@@ -259,14 +256,13 @@ func (s *State) Gaps(id ConvID) []Gap {
 	return gaps
 }
 
-// Whole reports whether a conversation is in memory to its beginning.
+// Whole reports whether memory has the beginning of a conversation, and no archive has more before it.
 func (s *State) Whole(id ConvID) bool {
 	c := s.Chat(id)
 	return (c == nil || !c.Earlier()) && s.Older(id) == nil
 }
 
-// Older returns the gap that ends where what is here of a conversation begins, nil if
-// nothing comes before.
+// Older returns the gap before the first message in memory of a conversation, nil if there is none.
 func (s *State) Older(id ConvID) *Gap {
 	gaps := s.Gaps(id)
 	var first *Message
@@ -281,13 +277,13 @@ func (s *State) Older(id ConvID) *Gap {
 	return nil
 }
 
-// run is a Range that several of two Parts have become.
+// run is a Range made of adjoining ranges of the whole archive and of the conversation.
 type run struct {
 	Range
 	own bool // From is a message of the conversation
 }
 
-// join adds a range of the conversation to those of the whole archive.
+// join adds a range of the conversation to the runs. cut is true if Coverage.Cut is set.
 func join(runs []run, o Range, cut bool) []run {
 	before, after := -1, -1
 	for i, r := range runs {
@@ -316,7 +312,7 @@ func join(runs []run, o Range, cut bool) []run {
 		}
 		high = low - 1
 	}
-	// What lies within says nothing more, once a cut has taken away what it adjoined.
+	// A run within n is part of it. Only a cut can leave such a run.
 	for cut && low > 0 && runs[low-1].From.At.After(n.From.At) && runs[low-1].To.At.Before(n.To.At) {
 		low--
 	}
@@ -329,7 +325,7 @@ func join(runs []run, o Range, cut bool) []run {
 	return slices.Concat(runs[:low], []run{n}, runs[high+1:])
 }
 
-// Coverage returns what is here of a part of an archive.
+// Coverage returns the coverage of a part of an archive.
 func (s *State) Coverage(p Part) Coverage {
 	if c, ok := s.coverage.Get(p.key()); ok {
 		return *c
@@ -337,7 +333,7 @@ func (s *State) Coverage(p Part) Coverage {
 	return Coverage{Part: p}
 }
 
-// Coverages calls yield for each part of which something is known, in no order.
+// Coverages calls yield for each part that has a Coverage, in no order.
 func (s *State) Coverages(yield func(*Coverage) bool) {
 	for it := s.coverage.Iterator(); !it.Done(); {
 		if _, c, _ := it.Next(); !yield(c) {
@@ -350,7 +346,7 @@ func (s *State) setCoverage(c Coverage) { s.coverage = s.coverage.Set(c.Part.key
 
 func (p Part) key() string { return string(p.Archive) + "\x00" + string(p.With) }
 
-// CatchUpStarted: an archive is being asked for what it has got since it was read last.
+// CatchUpStarted: a catch-up with an archive has begun.
 type CatchUpStarted struct {
 	Part Part
 	At   time.Time
@@ -436,7 +432,7 @@ func (ev ArchiveForgot) apply(s *State) {
 	s.setCoverage(c)
 }
 
-// ArchiveSettled: up to a message an archive has been read when it no longer changed.
+// ArchiveSettled: the messages of an archive up to this one are settled.
 type ArchiveSettled struct {
 	Part Part
 	To   Edge
@@ -448,8 +444,8 @@ func (ev ArchiveSettled) apply(s *State) {
 	s.setCoverage(c)
 }
 
-// ArchiveFilled: no more pages are on their way. Text says in one sentence why, if it
-// is not that they were all.
+// ArchiveFilled: no more pages are on their way for a gap. If it is not filled, Text says in one
+// sentence why.
 type ArchiveFilled struct {
 	Part  Part
 	After string
@@ -465,13 +461,13 @@ func (ev ArchiveFilled) apply(s *State) {
 	s.setCoverage(c)
 }
 
-// reaches reports whether a message is in a range that begins before it. Within a second
-// nothing but ids is sure.
+// reaches reports whether a range that begins before a message goes up to it or beyond. If both times
+// are the same, only the ids count.
 func (r Range) reaches(e Edge) bool { return r.To.ID == e.ID || r.To.At.After(e.At) }
 
-// cut returns what is left of the coverage of a conversation when what comes before a
-// message is gone from this device. Its own ranges are given up too: they may lean on
-// what the whole archive's say of before that.
+// cut returns the coverage of a conversation after this device has deleted the messages before at. The
+// ranges of the conversation are dropped too, because they may adjoin ranges of the whole archive
+// that do not count any more.
 func (c Coverage) cut(at Edge) Coverage {
 	c.Ranges = nil
 	if c.Cut.At.Before(at.At) {

@@ -17,21 +17,21 @@ type FactKind string
 const (
 	Acked    FactKind = "server"    // our server has it (XEP-0198)
 	GaveUp   FactKind = "failed"    // it could not be sent; Text says why
-	Bounced  FactKind = "bounced"   // it was sent back; Text says why (RFC 6121 §8.5)
+	Bounced  FactKind = "bounced"   // it came back as an error; Text says why (RFC 6121 §8.5)
 	Receipt  FactKind = "received"  // a client of the addressee has it (XEP-0184)
 	Markable FactKind = "markable"  // its author would like to be told when it is read (XEP-0333)
 	ReadMark FactKind = "displayed" // somebody has read up to it (XEP-0333)
 
-	Reacted   FactKind = "reacted"   // Text: with these emoji, a space between each; none any more if "" (XEP-0444)
-	Corrected FactKind = "corrected" // Text: what its author wants it to say instead (XEP-0308)
+	Reacted   FactKind = "reacted"   // Text: these emoji, with spaces between; "" takes all back (XEP-0444)
+	Corrected FactKind = "corrected" // Text: the new text by its author (XEP-0308)
 	Retracted FactKind = "retracted" // its author has taken it back (XEP-0424)
-	Moderated FactKind = "moderated" // its room has taken it away (XEP-0425); Text says why
-	Replies   FactKind = "replies"   // it replies to another one; Text: the Reference of that (XEP-0461)
-	Refused   FactKind = "refused"   // what we said about it in the stanza Stanza has not got through; Text: see Refusal
+	Moderated FactKind = "moderated" // its room has removed its text (XEP-0425); Text says why
+	Replies   FactKind = "replies"   // it replies to another message; Text: the Reference of that (XEP-0461)
+	Refused   FactKind = "refused"   // our fact about it, sent in Stanza, came back as an error; Text: see Refusal
 )
 
-// folded are the kinds that Message has fields for. All others stay with it as they are, also
-// those that only a newer build knows.
+// folded are the kinds that become fields of Message. All other kinds stay in Message.Facts, also those
+// that only a newer build knows.
 var folded = []FactKind{Acked, GaveUp, Bounced, Receipt, Markable, ReadMark}
 
 // Fact is what somebody says about a message.
@@ -41,37 +41,38 @@ type Fact struct {
 	At   int64    `json:"at"` // when, in µs since 1970
 	Text string   `json:"text,omitempty"`
 	Nick string   `json:"nick,omitempty"` // Author.Nick of who says it
-	// Stanza is the id of the stanza that said it, by which a Corrected is known that comes again,
-	// and what was Refused.
+	// Stanza is the id of the stanza that said it. A Corrected that comes twice is recognised by it,
+	// and a Refused names by it the fact that was refused.
 	Stanza string `json:"stanza,omitempty"`
 }
 
-// Target is the message that a fact is about, as whoever says it knows it.
+// Target names the message that a fact is about, as the stanza of the fact names it.
 type Target struct {
 	Conv   ConvID  `json:"peer"`
-	Author jid.JID `json:"author"` // "" if they do not say whose it is
-	// ID is the author's; of several with it the newest is meant. Without an Author it is in a room
-	// the one that the room gave it (XEP-0444 §4.2, XEP-0461 §3.1).
+	Author jid.JID `json:"author"` // "" if the stanza does not say
+	// ID is the id that the author gave to the message; if several messages have it, the newest is
+	// meant. In a room, without an Author, it is the id that the room gave to it
+	// (XEP-0444 §4.2, XEP-0461 §3.1).
 	ID string `json:"id"`
 }
 
-// Filed: somebody has said something about a message. Where that is in memory it knows it from
-// now on. Else the fact is filed under it, as a row, until it comes into memory: from an archive
-// that is read backwards, or live. The store puts it into the row of a message that it has (see
-// Facts.And), from where it comes with the message. Nothing is read to find it.
+// Filed: somebody has said something about a message. If the message is in memory, the fact is applied
+// to it now. Else the fact waits as a row until the message comes into memory, live or from
+// an archive. If the store has the message, it moves the fact into the row of the message
+// (see MessageRow.Attach). So no message is read from the store for a fact.
 type Filed struct {
 	Target
 	Fact
-	// Me is the account, where the Target has no Author: in a conversation of two it is that or the
-	// peer. It is filled in when the fact is applied.
+	// Me is our account, set by apply if a Target in a conversation of two has no Author. The author
+	// is either Me or the peer then.
 	Me jid.JID `json:"me,omitempty"`
 }
 
-// mostFiled is how many facts of a conversation wait in memory for their messages. Of more the
-// oldest go: somebody may speak of messages that there are not.
+// mostFiled bounds the facts of a conversation that wait in memory for their messages. If there are
+// more, the oldest go, because somebody may send facts about messages that do not exist.
 const mostFiled = 500
 
-// apply leaves out what is said by somebody who does not take part in the conversation.
+// apply drops a fact by somebody who does not take part in the conversation.
 func (ev Filed) apply(s *State) {
 	if ev.Conv.Kind() != Direct && s.Chat(ev.Conv) == nil {
 		return // nobody is in that room
@@ -87,8 +88,8 @@ func (ev Filed) apply(s *State) {
 	}
 }
 
-// Of returns by which name others know a message of a conversation: what is said about it names it
-// so. The ID is "" if they know none.
+// Of returns the Target by which facts name a message of a conversation. Its ID is "" if others know
+// no id of the message.
 func (c *Chat) Of(m *Message) Target {
 	if c.Conv.Kind() == Groupchat {
 		return Target{Conv: c.Conv, ID: m.ArchiveID}
@@ -96,8 +97,7 @@ func (c *Chat) Of(m *Message) Target {
 	return Target{c.Conv, m.Author, m.ID}
 }
 
-// Reply is what a message says of another one by a fact of the kind Replies, and ok is false if it
-// says nothing.
+// Reply returns the message to which m replies. ok is false if it is no reply.
 func (c *Chat) Reply(m *Message) (to Target, ok bool) {
 	for f := range m.Facts.all {
 		if f.Kind == Replies && f.By == m.Author {
@@ -108,10 +108,10 @@ func (c *Chat) Reply(m *Message) (to Target, ok bool) {
 	return Target{}, false
 }
 
-// Reference is the target as the Text of a fact of the kind Replies has it.
+// Reference returns the target as the Text of a fact of the kind Replies.
 func (t Target) Reference() string { return t.ID + "\n" + string(t.Author) }
 
-// cutLast is strings.Cut at the last separator: an id may have one in it, and an address has none.
+// cutLast is strings.Cut at the last separator: an id may contain it, an address never does.
 func cutLast(s, sep string) (before, after string, found bool) {
 	if i := strings.LastIndex(s, sep); i >= 0 {
 		return s[:i], s[i+len(sep):], true
@@ -146,9 +146,8 @@ func (c *Chat) about(t Target, me jid.JID) *Message {
 	return theirs
 }
 
-// With returns the message as it is with a fact about it. It is m itself if the fact changes
-// nothing, or is not for that person to say. In whichever order facts come, the message is the
-// same with all of them.
+// With returns the message with one more fact applied. It returns m itself if the fact changes nothing,
+// or if its sender may not say it. The order in which facts come makes no difference to the result.
 func (m *Message) With(f Fact) *Message {
 	next := *m
 	failed := func() bool { return m.Delivery == Failed && f.Text <= m.Problem } // and that is why
@@ -191,13 +190,13 @@ func (m *Message) With(f Fact) *Message {
 	return &next
 }
 
-// takes reports whether a fact takes away what its author's message said. That a room says it has
-// been seen to by Filed.
+// takes reports whether a fact removes the text of a message by this author. Filed.apply has checked that
+// only the room itself says Moderated.
 func takes(f Fact, author jid.JID) bool {
 	return f.Kind == Retracted && f.By == author || f.Kind == Moderated
 }
 
-// Gone returns the fact that has taken away what the message said, if one has.
+// Gone returns the fact that has removed the text of the message, if there is one.
 func (m *Message) Gone() (f Fact, gone bool) {
 	for f := range m.Facts.all {
 		if takes(f, m.Author) {
@@ -207,7 +206,7 @@ func (m *Message) Gone() (f Fact, gone bool) {
 	return Fact{}, false
 }
 
-// Versions are what the message has said instead of its Subject and Body, the last one last.
+// Versions returns the corrections of the message, which replace its Subject and Body, oldest first.
 func (m *Message) Versions() (all []Fact) {
 	for f := range m.Facts.all {
 		if f.Kind == Corrected && f.By == m.Author && !m.Facts.refused(f.Stanza) {
@@ -222,7 +221,7 @@ func (m *Message) HasVersion(stanza, text string) bool {
 	return m != nil && slices.ContainsFunc(m.Versions(), func(f Fact) bool { return f.Stanza == stanza && f.Text == text })
 }
 
-// Said returns what the message says, as it was corrected last.
+// Said returns the text of the message after its last correction.
 func (m *Message) Said() (subject, body string) {
 	if v := m.Versions(); len(v) > 0 {
 		return "", v[len(v)-1].Text
@@ -230,30 +229,30 @@ func (m *Message) Said() (subject, body string) {
 	return m.Subject, m.Body
 }
 
-// Refusal is that something that the person said about a message has not got through.
+// Refusal says that a fact of the person about a message came back as an error.
 type Refusal struct {
 	Stanza string
 	Kind   FactKind // Reacted, Corrected or Retracted
 	Why    string   // one sentence
-	// Text is what was to be tried again: the emoji, the correction; of a Retracted it is what the
-	// message says again, "" if that is no longer known.
+	// Text is the Text of that fact, to try it again. For a Retracted it is the text of the message,
+	// to show it again, "" if that is not known any more.
 	Text string
 }
 
-// Fact is the refusal as a fact.
+// Fact returns the refusal as a fact.
 func (r Refusal) Fact(by jid.JID, at time.Time) Fact {
 	return Fact{Kind: Refused, By: by, At: at.UnixMicro(), Text: string(r.Kind) + "\n" + r.Why + "\n" + r.Text, Stanza: r.Stanza}
 }
 
-// refusal reads it back; ok is false once the person has let it be.
+// refusal returns the Refusal of a fact. ok is false if the person has dismissed it.
 func (f Fact) refusal() (r Refusal, ok bool) {
 	kind, rest, ok := strings.Cut(f.Text, "\n")
 	why, text, _ := strings.Cut(rest, "\n")
 	return Refusal{f.Stanza, FactKind(kind), why, text}, ok
 }
 
-// Refusal returns the last thing that the person said about the message and that has not got
-// through, unless they have let it be, or have said the like since.
+// Refusal returns the last refusal of the message. It leaves out those that the person has dismissed, and
+// those after which the person has sent another fact of the same kind.
 func (m *Message) Refusal() (last Refusal, ok bool) {
 	var at int64
 	for f := range m.Facts.all {
@@ -271,13 +270,13 @@ func (m *Message) Refusal() (last Refusal, ok bool) {
 	return last, ok
 }
 
-// Reaction is an emoji, and who has reacted with it to a message.
+// Reaction is an emoji, with the facts of those who have reacted with it to a message.
 type Reaction struct {
 	Emoji string
 	By    []Fact
 }
 
-// Reactions are those to the message, the first one first.
+// Reactions returns the reactions to the message, the oldest first.
 func (m *Message) Reactions() (all []Reaction) {
 	if m.Facts == nil {
 		return nil
@@ -303,8 +302,8 @@ func (m *Message) Reactions() (all []Reaction) {
 	return all
 }
 
-// repeats reports whether a reaction of a nick that only an archive tells is that of who had the nick
-// then, who is known to have reacted.
+// repeats reports whether a reaction by a nick, from an archive, is the same as one that we know from the
+// occupant who had the nick at that time.
 func (fs *Facts) repeats(f Fact) bool {
 	if f.Nick == "" || f.By.Resource() != f.Nick {
 		return false
@@ -320,7 +319,7 @@ func (fs *Facts) repeats(f Fact) bool {
 	return false
 }
 
-// Reaction is what somebody has reacted with to the message: emoji with a space between each.
+// Reaction returns the emoji with which somebody has reacted to the message, with spaces between them.
 func (m *Message) Reaction(by jid.JID) string {
 	for f := range m.Facts.all {
 		if f.Kind == Reacted && f.By == by {
@@ -330,15 +329,15 @@ func (m *Message) Reaction(by jid.JID) string {
 	return ""
 }
 
-// Facts are what is said about a message: the last of each kind by each who says it, and the last
-// versions of a text that was corrected. They are sorted by kind, by who says it and by time. They
-// do not change; nil are none.
+// Facts are the facts about a message that are no fields of it: the last one of each kind by each sender,
+// and several of the kinds Corrected and Refused. They are sorted by kind, sender and time. A Facts
+// never changes; nil means none.
 type Facts []Fact
 
 const (
 	// mostVersions is how many corrections of a message are remembered.
 	mostVersions = 20
-	// mostFacts is how many facts a message remembers: of more the oldest goes.
+	// mostFacts is how many facts a message remembers; if there are more, the oldest goes.
 	mostFacts = 1000
 )
 
@@ -353,7 +352,7 @@ func (fs *Facts) all(yield func(Fact) bool) {
 	}
 }
 
-// refused reports whether the stanza with this id has not got through.
+// refused reports whether the stanza with this id came back as an error.
 func (fs *Facts) refused(stanza string) bool {
 	for f := range fs.all {
 		if f.Kind == Refused && f.Stanza == stanza && stanza != "" {
@@ -390,7 +389,7 @@ func (fs *Facts) with(f Fact) *Facts {
 	switch {
 	case at < 0:
 		next = append(next, f)
-	case f.Kind == Corrected && f.At < next[at].At: // it has come again, with its server's word for the time
+	case f.Kind == Corrected && f.At < next[at].At: // the same one again, with the time from its server
 		next[at] = f
 	case f.Kind != Corrected && (next[at].At < f.At || next[at].At == f.At && next[at].Text < f.Text):
 		next[at] = f
@@ -407,7 +406,7 @@ func (fs *Facts) with(f Fact) *Facts {
 	return &next
 }
 
-// limit takes the oldest one of some facts away if there are more than so many.
+// limit removes the oldest fact for which of is true, if there are more than most of them.
 func (fs Facts) limit(most int, of func(Fact) bool) Facts {
 	n, oldest := 0, -1
 	for i, f := range fs {
@@ -423,14 +422,13 @@ func (fs Facts) limit(most int, of func(Fact) bool) Facts {
 	return slices.Delete(fs, oldest, oldest+1)
 }
 
-// And returns the facts with one more that waits, as a store keeps them: the last four of each
-// kind by each who says it.
+// And returns the facts that wait in a row, with one more: the last four of each kind by each sender.
 func (fs Facts) And(f Fact) Facts {
 	return append(slices.Clone(fs), f).limit(4, func(o Fact) bool { return o.Kind == f.Kind && o.By == f.By })
 }
 
-// Attach lets a fact wait in the row of its message. What its author has taken back does not stay
-// on the disk until then.
+// Attach adds a fact to those that wait in the row of its message. If it takes the message back, the
+// text leaves the disk at once.
 func (m *MessageRow) Attach(f Fact) {
 	m.Waiting = m.Waiting.And(f)
 	if takes(f, m.Author) && !m.Facts.refused(f.Stanza) && !m.Waiting.refused(f.Stanza) {
@@ -442,7 +440,7 @@ func (m *MessageRow) Attach(f Fact) {
 	}
 }
 
-// Whole returns the message as it is with what waits in its row.
+// Whole returns the message with the waiting facts of its row applied.
 func (m *MessageRow) Whole() Message {
 	whole := m.State()
 	next := &whole
@@ -452,8 +450,8 @@ func (m *MessageRow) Whole() Message {
 	return *next
 }
 
-// fold lets a message in memory know a fact, and the conversation how far it was read. It reports
-// whether that changes anything.
+// fold applies a fact to a message in memory, or to the conversation if it says how far that was read.
+// It reports whether anything has changed.
 func (c *Chat) fold(m *Message, f Fact, rev uint64) bool {
 	if f.Kind == ReadMark && f.By != m.Author {
 		return c.readTo(m)
@@ -467,8 +465,8 @@ func (c *Chat) fold(m *Message, f Fact, rev uint64) bool {
 	return true
 }
 
-// readTo notes that the peer has read up to a message of ours, or the person elsewhere up to one
-// of theirs. It never goes back.
+// readTo notes that the peer has read up to a message of ours, or that the person has read, on another
+// device, up to a message of somebody else. An earlier message than before changes nothing.
 func (c *Chat) readTo(m *Message) bool {
 	if m.Mine {
 		further := c.SeenTo.Before(m.Key)
@@ -493,7 +491,7 @@ func (c *Chat) haveRead(to Key) bool {
 	return true
 }
 
-// bring lets messages that have come into memory know what was filed under them.
+// bring applies the facts that wait to messages that have come into memory.
 func (s *State) bring(c *Chat, messages ...Message) {
 	for i := range messages {
 		m := &messages[i]

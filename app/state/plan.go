@@ -6,113 +6,112 @@ import (
 	"time"
 )
 
-// PageSize is how many messages a page of an archive has: few enough to arrive at once over a
-// phone, and more than a screen.
+// PageSize is how many messages a page of an archive has: more than a screen shows, and few enough to
+// arrive fast on a phone.
 const PageSize = 50
 
 const (
-	// few is how many pages with something new come forward before the newest one.
+	// few is after how many forward pages with a new message a catch-up reads the newest page.
 	few = 3
-	// known is how many pages may come before that which have nothing new.
+	// known is the same for forward pages of any kind.
 	known = 20
-	// mostPages is how many pages a catch-up reads by itself: messages of months. What is
-	// left is a gap, and the next stream goes on with it.
+	// mostPages is how many pages a catch-up reads at most: messages of months. The rest is
+	// a gap, and the catch-up of the next stream reads on there.
 	mostPages = 100
-	// settling is for how long an archive may file messages before those it has: ejabberd
-	// files them when the session that they go to takes them. While connections come and
-	// go, each session waits for the one before it, for minutes: 16 were seen.
+	// settling is how long an archive may still file a message before others that it has.
+	// ejabberd files a message when the session of its addressee takes it. If connections are
+	// lost one after the other, each session waits for the one before it: 16 minutes were seen.
 	settling = 30 * time.Minute
-	// unsettled is how many messages of that time a catch-up reads again at most.
+	// unsettled bounds the messages of that time that a catch-up reads again.
 	unsettled = 2 * PageSize
-	// overlap makes up for clocks that are set, when an archive is asked by time.
+	// overlap is added to both ends when an archive is asked by time, because its clock may have
+	// been set.
 	overlap = 10 * time.Second
 )
 
-// Ask is a page to ask an archive for (XEP-0313 §4).
+// Ask says which page an archive is asked for (XEP-0313 §4).
 type Ask struct {
-	Backward      bool   // the last messages before an id, not the first after one
-	Before, After string // ids of the archive, "" for the end and the beginning
+	Backward      bool   // the last messages before Before, not the first after After
+	Before, After string // ids of the archive, "" for its end and its beginning
 	Start, End    time.Time
 	Max           int
-	Fills         bool   // it is one of those that fill a gap,
-	Gap           string // that after the message with this id: Gap.After.ID
+	Fills         bool   // the page fills a gap
+	Gap           string // that gap: Gap.After.ID
 }
 
-// Page is what an archive has answered to an Ask.
+// Page is the answer of an archive to an Ask.
 type Page struct {
-	Results  []Edge // all in the archive's order, also those that are no message to us
+	Results  []Edge // all results in the archive's order, also those that are no message to us
 	Messages map[ConvID][]Message
-	Complete bool // there is nothing beyond them, in the direction of reading
-	Unknown  bool // the archive does not know the id of the Ask (item-not-found), and says nothing else
+	Complete bool // the archive has nothing beyond them, in the direction of reading
+	Unknown  bool // the archive does not know the id of the Ask (item-not-found); all else is empty
 	Broken   bool // the answer contradicts itself
 }
 
-// Plan says how an archive is read: Next which page comes next, and Learn what it means. It
-// asks nobody itself, and all it goes by is the coverage, so that it can be given up at any
-// time. One for a part of an archive is under way at a time.
+// Plan decides how an archive is read: Next returns which page to ask for, Learn returns the events
+// that follow from the answer. A Plan asks nobody itself. It depends only on the coverage, so it
+// may be given up at any time. Each part of an archive has at most one Plan under way.
 //
-// A catch-up reads forward from where we were. If that is far back it reads the newest
-// page next, so that there is something to look at, and then closes the gap between,
-// from its newer end.
+// A catch-up reads forward from the end of the coverage. After a few pages it reads the newest page,
+// so that the person sees that early, and then fills the gap between, from its newer end.
 //
-// An archive may file a message before others that have been read: ejabberd gives it its
-// id, a time, when it is routed, and files it when the session it goes to has taken it. So
-// the newest half hour of an archive is read and shown, but is no part of the coverage: the
-// next catch-up reads it again. If it has very many messages, those at its end have to do
-// for that; from Coverage.Settled on all of it is read again by a Review.
+// An archive may file a message before others that were read already. ejabberd gives a message its id,
+// a time, when it routes it, and files it later, when the session of the addressee takes it. So
+// the messages of the newest half hour (settling) are read and shown, but do not count as covered:
+// the next catch-up reads them again, though no more than unsettled. All that came after
+// Coverage.Settled is read again by a review (NewReview).
 type Plan struct {
 	Part Part
-	Past bool // what comes next has been read long ago
+	Past bool // the messages of the next page count as read: they are older than the first catch-up
 
 	step  step
-	from  string    // the id to confirm, or to review from; "" to review
-	since time.Time // from here
-	gap   string    // what is filled, or comes into being if this ends early: Gap.After.ID
-	conv  ConvID    // whose gap it is, "" for one of the whole archive
-	now   Gap       // the same as it was when the page was asked for
-	brief bool      // gaps are left to others
-	left  int       // pages that may be read of the gap
+	from  string    // confirm: the id to look for; review: the id to read after, "" to use since
+	since time.Time // review: the time to read from
+	gap   string    // the gap that is filled, or that is left if the plan ends now: Gap.After.ID
+	conv  ConvID    // the conversation of the gap, "" for one of the whole archive
+	now   Gap       // the gap as it was when the page was asked for
+	brief bool      // the plan fills no gaps
+	left  int       // how many pages of the gap may still be read
 	pages int
-	news  int             // pages with something that was not here
+	news  int             // how many pages had a new message
 	seen  map[string]bool // where pages began and ended
-	// probe is set when it is to be looked whether the archive still has the message before
-	// the gap, and probed when it has been.
+	// probe is true when the plan should check whether the archive still has the message before
+	// the gap, and probed when it has done so.
 	probe, probed bool
-	// cursor is where the next page ends while pages, asked for by time, have only brought
-	// what comes after the gap.
+	// cursor is the id before which the next page is read. It is set while pages that were asked
+	// for by time have only brought messages from after the gap.
 	cursor string
-	// fresh is what pages have brought after the last range, and is too new to be part of it.
+	// fresh are the results after the last range that are too new to be part of it.
 	fresh  []Edge
-	owners map[string]ConvID // the conversations of those that came forward
-	// sure is set when the reading began where the archive is settled, and tail is what has
-	// come since then and is not.
+	owners map[string]ConvID // the conversations of the messages on forward pages, by archive id
+	// sure is true if the reading began where the archive was settled. tail are the results since
+	// then that are not settled.
 	sure bool
 	tail []Edge
-	// Where a page stands in each conversation: the last message before the gap and the
-	// first after it.
+	// tails and heads are the archive ids between which a page stands in each conversation: of the
+	// last message before the gap, and of the first after it.
 	tails, heads map[ConvID]string
-	// ends are the last messages of others on the pages that came forward, up to here.
+	// ends are the archive ids of the last messages of others on the forward pages.
 	ends map[ConvID]string
 }
 
-// step is what a Plan is at.
+// step says what a Plan reads next.
 type step int
 
 const (
 	done     step = iota
-	forward       // from the last range on, and from what was too new for it
-	confirm       // whether the archive has nothing more, or has forgotten where we were
-	newest        // the last page: if it does not adjoin what is here there is a gap
-	closing       // which gap is to be filled, the newest first
+	forward       // after the last range, and after fresh
+	confirm       // the last message, to see whether the archive has nothing more or has forgotten our id
+	newest        // the last page; if it does not adjoin a range, there is a gap
+	closing       // nothing: it chooses the newest gap that is left
 	backward      // a gap, from its newer end
-	probing       // whether the archive has forgotten the message that the gap comes after
-	review        // once more, what had not settled when it was read
-	around        // what comes before a place in a gap,
-	beyond        // and what comes after that
+	probing       // one message after the id before the gap, to see whether the archive has forgotten that id
+	review        // once more the messages that were not settled when they were read
+	around        // the page before a place in a gap
+	beyond        // the page after that place
 )
 
-// NewCatchUp plans to bring in what happened since the last page or, the first time, the newest
-// page.
+// NewCatchUp plans to read what is new since the last catch-up or, the first time, the newest page.
 func NewCatchUp(s *State, part Part) *Plan {
 	p, cover := newPlan(part), s.Coverage(part)
 	last := cover.Ranges.end()
@@ -124,7 +123,8 @@ func NewCatchUp(s *State, part Part) *Plan {
 	return p
 }
 
-// NewFill plans to read up to so many pages of a gap of a conversation.
+// NewFill plans to read, from its newer end, up to pages pages of the gap of a conversation after the
+// message with this archive id.
 func NewFill(s *State, id ConvID, after string, pages int) *Plan {
 	p := newPlan(Part{s.Account(), id.JID()})
 	if id.Kind() == Groupchat {
@@ -134,16 +134,17 @@ func NewFill(s *State, id ConvID, after string, pages int) *Plan {
 	return p
 }
 
-// NewAround plans to read what an archive has around a place in a gap of a conversation: that of the
-// message to which the archive gave an id, or of a time if that is "".
+// NewAround plans to read the two pages around a place in a gap of a conversation. The place is that
+// of the message with the archive id archived, or the time at if the id is "".
 func NewAround(s *State, id ConvID, gap Gap, archived string, at time.Time) *Plan {
 	p := NewFill(s, id, gap.After.ID, 0)
 	p.step, p.now, p.from, p.since = around, gap, archived, at
 	return p
 }
 
-// NewReview plans to read once more what was not settled in an archive, and to settle what can
-// be by now. It is nil if there is nothing to go on from.
+// NewReview plans to read once more the messages of an archive that were not settled, and to find how
+// far it is settled now. It returns nil if nothing was read yet, if the archive has forgotten the last
+// message, or while a catch-up has not come to its end.
 func NewReview(s *State, part Part) *Plan {
 	cover := s.Coverage(part)
 	if len(cover.Ranges) == 0 || cover.Ranges.end().Gone || !cover.Open.IsZero() {
@@ -161,10 +162,10 @@ func newPlan(part Part) *Plan {
 	return &Plan{Part: part, seen: map[string]bool{}, owners: map[string]ConvID{}, heads: map[ConvID]string{}, ends: map[ConvID]string{}}
 }
 
-// Gap returns Gap.After.ID of the gap that is filled, or left if the plan is given up now.
+// Gap returns Gap.After.ID of the gap that the plan fills, or that is left if the plan ends now.
 func (p *Plan) Gap() string { return p.gap }
 
-// Next returns which page to ask for, false when all has been read.
+// Next returns which page to ask for. It returns false when the plan is done.
 func (p *Plan) Next(s *State) (Ask, bool) {
 	for {
 		ranges := s.Coverage(p.Part).Ranges
@@ -224,7 +225,7 @@ func (p *Plan) Next(s *State) (Ask, bool) {
 	}
 }
 
-// fill asks for what is missing in a gap.
+// fill returns the Ask for the newest missing page of a gap.
 func (p *Plan) fill(gap *Gap) Ask {
 	k := Ask{Backward: true, Before: p.cursor, Max: PageSize, Fills: true, Gap: p.gap}
 	switch {
@@ -240,7 +241,7 @@ func (p *Plan) fill(gap *Gap) Ask {
 	return k
 }
 
-// find returns the gap that is filled, nil when it is no longer there.
+// find returns the gap that the plan fills, nil if it is closed.
 func (p *Plan) find(s *State) *Gap {
 	if p.conv != "" {
 		gaps := s.Gaps(p.conv)
@@ -260,8 +261,8 @@ func (p *Plan) find(s *State) *Gap {
 	return nil
 }
 
-// Learn returns what a page brings. It is false if the page is not whole, or says again what
-// was said before: its messages are taken, and what it says of the archive is not believed.
+// Learn returns the events of a page that has come. whole is false if the page is broken, or repeats
+// an earlier one. Then its messages are taken, but the coverage does not grow.
 func (p *Plan) Learn(s *State, k Ask, page Page) (_ []Event, whole bool) {
 	if !page.Unknown {
 		p.pages++
@@ -301,11 +302,11 @@ func (p *Plan) Learn(s *State, k Ask, page Page) (_ []Event, whole bool) {
 		return p.last(s, page), true
 	case backward:
 		if none && k.Before != "" && k.Before == p.now.Before.ID {
-			// An empty page may mean that too: by time there is no doubt.
+			// Some archives answer an unknown id with an empty page. Next asks by time now.
 			return []Event{ArchiveForgot{p.Part, k.Before}}, true
 		}
 		if page.Unknown || none && p.cursor != "" {
-			return nil, false // that has come with the page before
+			return nil, false // the page before was not complete, so there must be more
 		}
 		return p.before(s, k, page), true
 	case around, beyond:
@@ -320,7 +321,7 @@ func (p *Plan) Learn(s *State, k Ask, page Page) (_ []Event, whole bool) {
 	return p.over(s, page), true
 }
 
-// onward takes a page that comes after the last range.
+// onward learns from a page that comes after the last range.
 func (p *Plan) onward(s *State, page Page) []Event {
 	last, all := s.Coverage(p.Part).Ranges.end(), slices.Concat(p.fresh, page.Results)
 	n := max(settled(all), len(all)-unsettled)
@@ -344,7 +345,7 @@ func (p *Plan) onward(s *State, page Page) []Event {
 	return events
 }
 
-// last takes the newest page.
+// last learns from the newest page.
 func (p *Plan) last(s *State, page Page) []Event {
 	first := p.Past
 	p.tails, p.heads = s.seams(), map[ConvID]string{}
@@ -352,20 +353,19 @@ func (p *Plan) last(s *State, page Page) []Event {
 	settled := n
 	ranges := s.Coverage(p.Part).Ranges
 	for i, e := range page.Results {
-		// It has to have something, and what adjoins a range has to stay.
+		// The range needs at least one message, and any message at which another range ends.
 		ends := func(o Range) bool { return o.From.ID == e.ID || o.To.ID == e.ID }
 		if i == 0 || slices.ContainsFunc(ranges, ends) {
 			n = max(n, i+1)
 		}
 	}
 	if first && !page.Complete {
-		settled = n // what comes before it will be read later than that
+		settled = n // older messages are read later than this page, when they are settled
 	}
 	read := reading(page.Results[:n], page.owners(nil))
 	read.Start, read.End = page.Complete, true
 	events := p.add(s, page, read, first)
-	// If all of this page is new, what comes before it will not have settled either when
-	// it is read.
+	// If no message of this page is settled, those before it may not be either.
 	if p.sure && settled > 0 {
 		events = append(events, ArchiveSettled{p.Part, page.Results[settled-1]})
 	}
@@ -373,7 +373,7 @@ func (p *Plan) last(s *State, page Page) []Event {
 	return events
 }
 
-// before takes a page of a gap.
+// before learns from a page of a gap.
 func (p *Plan) before(s *State, k Ask, page Page) []Event {
 	gap := &p.now
 	if byTime := p.cursor != "" || !k.End.IsZero(); byTime && !page.Complete && !page.Results[0].At.Before(gap.Before.At) {
@@ -395,15 +395,16 @@ func (p *Plan) before(s *State, k Ask, page Page) []Event {
 	case page.Complete:
 		read.From, read.After = gap.After, gap.After.ID
 	}
-	// If pages come of before the time of the message that the gap comes after, the archive may
-	// have forgotten that.
+	// If pages are older than the message before the gap, the archive may have forgotten that
+	// message: Next probes.
 	p.probe = k.Start.IsZero()
 	p.left--
 	return p.add(s, page, read, true)
 }
 
-// beside takes a page of before a place, and then the one that comes after it. An archive that does
-// not know the place says so, or has nothing before it: then it may be where the archive begins.
+// beside learns from the page before a place (around), and then from the page after it (beyond). An
+// archive that does not know the id answers so, or with an empty page. An empty page may
+// also mean that the archive begins at the place.
 func (p *Plan) beside(s *State, page Page) []Event {
 	back, gap := p.step == around, p.now
 	if p.step++; !back || page.Unknown {
@@ -442,7 +443,7 @@ func (p *Plan) beside(s *State, page Page) []Event {
 	return events
 }
 
-// over takes a page of what had not settled.
+// over learns from a page of a review.
 func (p *Plan) over(s *State, page Page) []Event {
 	ranges := s.Coverage(p.Part).Ranges
 	last := ranges.end()
@@ -463,7 +464,7 @@ func (p *Plan) over(s *State, page Page) []Event {
 		if at := slices.IndexFunc(page.Results, func(e Edge) bool { return e.ID == o.To.ID }); at >= 0 {
 			n, p.from = at+1, o.To.ID
 			if i+1 < len(ranges) {
-				p.from = ranges[i+1].From.ID // a gap is not filled by the way
+				p.from = ranges[i+1].From.ID // a review fills no gap
 			}
 		}
 	}
@@ -473,7 +474,7 @@ func (p *Plan) over(s *State, page Page) []Event {
 	return append(p.deliver(s, page, false, true), p.settle(page.Results[:n])...)
 }
 
-// settle says how far the archive has settled with what comes after p.tail.
+// settle adds results to p.tail, and returns the event that says how far the archive is settled now.
 func (p *Plan) settle(more []Edge) []Event {
 	p.tail = slices.Concat(p.tail, more)
 	n := settled(p.tail)
@@ -485,7 +486,8 @@ func (p *Plan) settle(more []Edge) []Event {
 	return []Event{ArchiveSettled{p.Part, to}}
 }
 
-// settled returns how many come before the newest minutes, by the archive's clock.
+// settled returns how many results are settled: those before the first that is newer than settling
+// before the newest one, by the archive's clock.
 func settled(all []Edge) int {
 	if len(all) == 0 {
 		return 0
@@ -494,7 +496,7 @@ func settled(all []Edge) int {
 	return slices.IndexFunc(all, func(e Edge) bool { return e.At.Add(settling).After(newest) })
 }
 
-// reading is what results in a row say of the archive by themselves.
+// reading returns the Reading of results that follow each other in the archive.
 func reading(all []Edge, owners map[string]ConvID) (r Reading) {
 	r.owners = owners
 	for _, e := range all {
@@ -506,7 +508,7 @@ func reading(all []Edge, owners map[string]ConvID) (r Reading) {
 	return r
 }
 
-// owners adds to which conversation each message of a page belongs, by its id.
+// owners adds the conversation of each message of the page to all, by archive id, and returns it.
 func (page Page) owners(all map[string]ConvID) map[string]ConvID {
 	if all == nil {
 		all = map[string]ConvID{}
@@ -519,8 +521,8 @@ func (page Page) owners(all map[string]ConvID) map[string]ConvID {
 	return all
 }
 
-// again reports whether a page brings what has come before: the one it was to come
-// before or after, or an end of another.
+// again reports whether a page repeats another: it has the message before or after which it was asked
+// for, or it begins or ends where an earlier one did.
 func (p *Plan) again(k Ask, page Page) bool {
 	n := len(page.Results)
 	if n == 0 || k.Max < PageSize {
@@ -540,13 +542,14 @@ func (p *Plan) again(k Ask, page Page) bool {
 	return false
 }
 
-// add puts a page into the conversations it belongs to, and then into the coverage.
+// add returns the events that put a page into its conversations, and then into the coverage.
 func (p *Plan) add(s *State, page Page, read Reading, older bool) []Event {
 	return append(p.deliver(s, page, older, true), ArchiveRead{p.Part, read})
 }
 
-// begins notes where a page begins: the next one that is read backwards comes right before it.
-// What we write has its place before any archive has it.
+// begins notes in p.heads where a page begins in each conversation: the next page that is read backward
+// comes right before it. Messages of ours do not count, because they get their place when we
+// write them.
 func (p *Plan) begins(page Page) {
 	for id, messages := range page.Messages {
 		if i := slices.IndexFunc(messages, func(m Message) bool { return !m.Mine }); i >= 0 {
@@ -555,8 +558,8 @@ func (p *Plan) begins(page Page) {
 	}
 }
 
-// deliver puts a page into the conversations. Only of one that is whole it is known
-// where it stands among what is here.
+// deliver returns the events that put a page into its conversations. Only for a page that is whole
+// they say between which messages it stands.
 func (p *Plan) deliver(s *State, page Page, older, whole bool) (events []Event) {
 	ids := make([]ConvID, 0, len(page.Messages))
 	for id := range page.Messages {
@@ -598,8 +601,8 @@ func (p *Plan) deliver(s *State, page Page, older, whole bool) (events []Event) 
 	return events
 }
 
-// seams are the archive's ids of the messages up to which catch-ups have brought each
-// conversation.
+// seams returns, for each conversation, the archive id of the last message that a catch-up has brought
+// (Chat.Seam).
 func (s *State) seams() map[ConvID]string {
 	ids := map[ConvID]string{}
 	for chat := range s.Chats {

@@ -6,18 +6,18 @@ import (
 	"natter/app/state/tree"
 )
 
-// Of a conversation, memory has the end and what was read around other places. A hole is where
-// the store may have messages that are not in memory, and a span what is between two holes. What
-// reads on from a message ends where its span does, so that nobody takes two messages for
-// neighbours that are not.
+// Memory has the end of a conversation, and the messages that were read around other places. A hole is
+// where the store may have messages that are not in memory; a span is between two holes. The methods
+// of Timeline that read on from a message stop at the end of its span. So nobody takes two
+// messages on both sides of a hole for neighbours.
 
 // Lowest and Highest are the places before and after all messages.
 var Lowest, Highest = Key{Time: math.MinInt64}, Key{Time: math.MaxInt64}
 
 func newHoles() *tree.Map[Key, *Key] { return tree.New[Key, *Key](Key.compare) }
 
-// Span returns the places between which all that the store has is in memory, around one. It is
-// false in a hole.
+// Span returns the ends of the span in which a place is: between them memory has all messages of the
+// store. ok is false if the place is in a hole; then from and to are the ends of the span before it.
 func (t Timeline) Span(k Key) (from, to Key, ok bool) {
 	from, to, ok = Lowest, Highest, true
 	after := Key{k.Time, k.Seq + 1}
@@ -37,7 +37,7 @@ func (t Timeline) Span(k Key) (from, to Key, ok bool) {
 	return from, to, ok
 }
 
-// All calls yield for each message in memory, whatever may be between them.
+// All calls yield for each message in memory, across holes too.
 func (t Timeline) All(yield func(*Message) bool) {
 	for it := t.rows.Iterator(); !it.Done(); {
 		if _, m, _ := it.Next(); !yield(m) {
@@ -46,17 +46,17 @@ func (t Timeline) All(yield func(*Message) bool) {
 	}
 }
 
-// Holes reports whether the store may have messages that are not in memory.
+// Holes reports whether there is a hole.
 func (t Timeline) Holes() bool { return t.holes.Len() > 0 }
 
-// Whole reports whether all that the store has from one place to another is in memory.
+// Whole reports whether there is no hole from one place to another.
 func (t Timeline) Whole(from, to Key) bool {
 	_, high, ok := t.Span(from)
 	return ok && !high.Before(to)
 }
 
-// After reports whether what comes right after a place is in memory, and Above the same of what
-// comes right before it.
+// After reports whether there is no hole right after a place, and Above whether there is none right
+// before it.
 func (t Timeline) After(k Key) bool {
 	_, to, ok := t.Span(k)
 	return ok && k.Before(to)
@@ -70,8 +70,7 @@ func (t Timeline) Above(k Key) bool {
 // Earlier reports whether the store may have messages before the first in memory.
 func (c *Chat) Earlier() bool { return !c.Timeline.After(Lowest) }
 
-// Begins returns where the span of a place begins: Lowest if nothing that the store has comes
-// before it.
+// Begins returns where the span of a place begins, Lowest if no hole comes before it.
 func (t Timeline) Begins(k Key) Key {
 	from, _, _ := t.Span(k)
 	return from
@@ -80,8 +79,8 @@ func (t Timeline) Begins(k Key) Key {
 // Tail returns where the span at the end of the conversation begins.
 func (t Timeline) Tail() Key { return t.Begins(Highest) }
 
-// Later returns how many messages of others in memory come after a place, and between which
-// places there may be more: none if the two are the same.
+// Later returns how many messages of others come after a place, of those in the span of the place and
+// in the last span. There may be more between from and to; if the two are the same, there are not.
 func (t Timeline) Later(k Key) (n int, from, to Key) {
 	later := t.From(Key{k.Time, k.Seq + 1}, t.Len())
 	_, from, here := t.Span(k)
@@ -104,8 +103,7 @@ func (t Timeline) Later(k Key) (n int, from, to Key) {
 	return n, from, to
 }
 
-// named returns how many messages in memory name the person and come after a place, none from beyond
-// a hole.
+// named returns how many messages after a place, up to the end of its span, name the person.
 func (t Timeline) named(k Key) (n int) {
 	for _, m := range t.From(Key{k.Time, k.Seq + 1}, t.Len()) {
 		if m.Named {
@@ -115,7 +113,7 @@ func (t Timeline) named(k Key) (n int) {
 	return n
 }
 
-// filled returns the timeline when all that the store has from one place to another is in memory.
+// filled returns the timeline without the holes, and the parts of holes, between two places.
 func (t Timeline) filled(from, to Key) Timeline {
 	it := t.holes.Iterator()
 	for it.Seek(Key{from.Time, from.Seq + 1}); !it.Done(); {
@@ -134,7 +132,8 @@ func (t Timeline) filled(from, to Key) Timeline {
 	return t
 }
 
-// release takes out of memory what is between two places that are in memory, and does not stay.
+// release takes the messages between two places out of memory, except those for which stays is true,
+// and leaves a hole there.
 func (t Timeline) release(from, to Key, stays func(*Message) bool) Timeline {
 	var gone, left []*Message
 	it := t.rows.Iterator()
@@ -170,16 +169,16 @@ func (t Timeline) release(from, to Key, stays func(*Message) bool) Timeline {
 	return t
 }
 
-// HistoryRead: messages that were kept on disk are in memory now. They have the keys
-// they were kept with; one that is here already stays as it is.
+// HistoryRead: messages were read from the disk. They have the keys that they had there. A message that
+// is in memory already stays as it is.
 type HistoryRead struct {
 	Conv     ConvID
 	Messages []Message // oldest first
-	// They are all from one place to another, these included; zero is the beginning and the end.
-	// With Earlier they begin with the first of them, and Alone they say nothing of what is between
-	// them.
-	From, To       Key
-	Earlier, Alone bool
+	// From and To are the places between which the store has no other messages, both included. A zero
+	// From is the beginning, a zero To the end.
+	From, To Key
+	Earlier  bool // the first message, or To if there is none, stands for From
+	Alone    bool // the messages are not neighbours: From and To say nothing
 }
 
 func (ev HistoryRead) apply(s *State) {
@@ -207,8 +206,7 @@ func (ev HistoryRead) apply(s *State) {
 	s.setChat(c)
 }
 
-// read adds messages under the keys they have had before. They do not count as
-// changed: the disk knows them.
+// read adds messages with their keys. They do not count as changed, because the disk has them.
 func (t Timeline) read(messages []Message) Timeline {
 	for _, m := range messages {
 		t.low, t.high = min(t.low, m.Seq), max(t.high, m.Seq)
@@ -228,12 +226,12 @@ const (
 	keptAround = 400
 )
 
-// Released: of a conversation the end stays in memory, and what is around a place, if one is
-// given. All else can be read again.
+// Released: messages of a conversation leave memory, because they can be read again. Its end stays, and
+// the messages around At.
 type Released struct {
 	Conv ConvID
-	At   Key
-	Upto uint64 // the Rev up to which messages are in the store
+	At   Key    // zero if the person looks elsewhere
+	Upto uint64 // messages with a higher Rev are not in the store yet, and stay
 }
 
 func (ev Released) apply(s *State) {

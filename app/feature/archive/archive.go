@@ -1,15 +1,14 @@
-// Package archive reads message archives (XEP-0313): what was missed when a stream
-// starts, older pages when somebody scrolls back, and what is missing in between.
+// Package archive reads message archives (XEP-0313): the missed messages when a stream starts, older
+// pages when the person scrolls back, and the messages of a gap.
 //
-// state.Plan says which page is asked for and what it means; this package asks, and passes the
-// answer on. What of an archive is here is state.Coverage, and it grows by whole pages only, by
-// the ids that the archive itself gave for them: ids on live messages can be forged,
-// and a forged one would make every later query fail. Whatever else happens, a page
-// that is lost, an answer that makes no sense, an archive that has forgotten where we
-// were, leaves a gap that the person sees and can have filled.
+// state.Plan decides which page to ask for and what the answer means; this package asks. What the store
+// has of an archive is state.Coverage. It grows only by whole pages, by the ids on these pages. Ids
+// on live messages can be forged, and a forged one would make every later query fail. If a page
+// is lost, an answer makes no sense, or an archive has forgotten our last id, there is a gap, which the
+// person sees and can ask to fill.
 //
-// catchup.go says when an archive is read, seek.go how a place in it is found; page.go asks for a page
-// and reads it.
+// catchup.go says when an archive is read, seek.go finds a place in it, page.go asks for a page and
+// reads the answer.
 package archive
 
 import (
@@ -35,7 +34,7 @@ func (a *archive) feature() *feature.Feature {
 		Start: func(c feature.Client) {
 			a.rooms, a.reading = nil, map[jid.JID]bool{}
 			if sought := c.State().Sought; sought != nil && sought.Loading {
-				c.Emit(state.SoughtChanged{}) // by who led before
+				c.Emit(state.SoughtChanged{}) // the last leader was looking, and has died
 			}
 			a.catchUp(c, state.Part{Archive: c.State().Account()})
 		},
@@ -51,7 +50,7 @@ func (a *archive) feature() *feature.Feature {
 				a.enter(c, ev.Room)
 			case state.RoomDescribed:
 				if len(c.State().Coverage(state.Part{Archive: ev.Room}).Ranges) == 0 {
-					a.enter(c, ev.Room) // it was not known to have an archive
+					a.enter(c, ev.Room) // at RoomEntered we did not know that it has an archive
 				}
 			}
 		},
@@ -59,24 +58,22 @@ func (a *archive) feature() *feature.Feature {
 }
 
 type archive struct {
-	open map[string]*query    // by queryid
-	last map[jid.JID]*reading // the newest catch-up of each archive
-	// Of rooms: those that wait for a catch-up, and those that have one under way.
-	rooms   []jid.JID
-	reading map[jid.JID]bool
-	wait    func() // stops the timer of again
-	// Of the catch-up with our own archive:
-	busy  bool   // it is under way
-	retry func() // stops the timer of the next try
+	open    map[string]*query    // by queryid
+	last    map[jid.JID]*reading // the newest catch-up or review of each archive
+	rooms   []jid.JID            // rooms that wait for a catch-up
+	reading map[jid.JID]bool     // rooms with a catch-up under way
+	wait    func()               // stops the timer of again
+	busy    bool                 // a catch-up with our own archive is under way
+	retry   func()               // stops the timer of its next try
 
-	seeking state.Seek // what the person looks for
+	seeking state.Seek // the place that the person looks for
 }
 
 func newArchive() *archive {
 	return &archive{open: map[string]*query{}, last: map[jid.JID]*reading{}, reading: map[jid.JID]bool{}, wait: func() {}, retry: func() {}}
 }
 
-// mostPages is how many pages of a gap are loaded when somebody asks for what is missing.
+// mostPages is how many pages of a gap LoadMissing loads at most.
 const mostPages = 100
 
 func (a *archive) do(c feature.Client, in state.Intent) bool {
@@ -101,7 +98,7 @@ func (a *archive) do(c feature.Client, in state.Intent) bool {
 	return true
 }
 
-// fill loads what is missing in a gap of a conversation, up to so many pages.
+// fill loads up to pages pages of the gap of a conversation that comes after the message with this id.
 func (a *archive) fill(c feature.Client, conv state.ConvID, after string, pages int) {
 	plan, s := state.NewFill(c.State(), conv, after, pages), c.State()
 	for _, gap := range s.Gaps(conv) {
@@ -112,7 +109,7 @@ func (a *archive) fill(c feature.Client, conv state.ConvID, after string, pages 
 			if s.CaughtUp && s.Connection.Phase == state.Online {
 				a.catchUp(c, state.Part{Archive: plan.Part.Archive})
 			}
-			return // or the next stream does
+			return // offline: the catch-up of the next stream fills it
 		}
 		r := &reading{a: a, c: c, plan: plan, counts: func() bool { return true }, over: func(error) {}}
 		r.next()
@@ -120,16 +117,16 @@ func (a *archive) fill(c feature.Client, conv state.ConvID, after string, pages 
 	}
 }
 
-// reading is a Plan that is carried out: each page is asked for when the one before has come.
+// reading carries out a Plan: it asks for each page when the one before has come.
 type reading struct {
 	a      *archive
 	c      feature.Client
 	plan   *state.Plan
 	filled *string     // Gap.After.ID of the gap that is being filled, nil if none is
-	quiet  bool        // nobody waits for it
-	until  func() bool // true when it has brought what it was begun for; nil if it is to read all
-	counts func() bool // false when another has begun in its place, as with another stream
-	over   func(error) // called at the end, with what went wrong if something did
+	quiet  bool        // the person sees no error, because nobody waits for the pages
+	until  func() bool // reports true when it may end early; nil if it reads the whole Plan
+	counts func() bool // reports false when a later reading has replaced this one
+	over   func(error) // called at the end, with an error if it failed
 }
 
 // next asks for the next page.
@@ -167,8 +164,8 @@ func (r *reading) next() {
 	})
 }
 
-// fail ends the reading. The person sees where messages may be missing, and why; after the end
-// of a connection the next stream goes on.
+// fail ends the reading. The person sees where messages may be missing, and why. After a lost
+// connection they see it only in a gap that was being filled, because the next stream reads on.
 func (r *reading) fail(err error) {
 	if r.filled != nil || !r.quiet && !errors.Is(err, stream.ErrDisconnected) {
 		r.c.Emit(state.ArchiveFilled{Part: r.plan.Part, After: r.plan.Gap(), Text: reason(err)})
@@ -176,7 +173,7 @@ func (r *reading) fail(err error) {
 	r.over(err)
 }
 
-// reason says what the person reads.
+// reason returns the sentence for the person.
 func reason(err error) string {
 	var refused *framing.StanzaError
 	switch {

@@ -12,24 +12,23 @@ import (
 	"natter/framing"
 )
 
-// pauses are how long it is until a catch-up that has failed is tried again, the first
-// time and after that: messages may wait to hear whether they have arrived.
+// pauses are the times before a failed catch-up is tried again. They are short, because messages of ours
+// may wait until the archive shows whether the server has them.
 var pauses = []time.Duration{5 * time.Second, 20 * time.Second, time.Minute}
 
 const (
-	// lasted is how long after the last of them everything is filed: a session that is dead
-	// is kept for the five minutes in which it could be resumed, and so are those that were
-	// to take its place: 13 minutes were seen.
+	// lasted is how long after a connection the last review reads: by then the archive has filed all.
+	// ejabberd keeps a dead session for five minutes, in case it is resumed, and then
+	// the one that was to replace it: 13 minutes were seen.
 	lasted = 20 * time.Minute
-	// soon is when most of them are there.
+	// soon is how long after a connection the first review reads: most is filed by then.
 	soon = 20 * time.Second
 )
 
-// catchUp brings in what happened since the last page, or, the first time, the newest
-// page.
+// catchUp reads what is new since the last catch-up or, the first time, the newest page.
 func (a *archive) catchUp(c feature.Client, part state.Part) { a.try(c, part, 0) }
 
-// try is a catch-up after so many that have failed.
+// try begins a catch-up, after so many failed ones.
 func (a *archive) try(c feature.Client, part state.Part, failed int) {
 	own := part.Archive == c.State().Account()
 	if own {
@@ -43,7 +42,7 @@ func (a *archive) try(c feature.Client, part state.Part, failed int) {
 			a.busy = false
 		}
 		if errors.Is(err, stream.ErrDisconnected) {
-			return // the next stream begins anew
+			return // the next stream begins a catch-up again
 		}
 		if !own {
 			a.read(c, part.Archive)
@@ -65,7 +64,7 @@ func (a *archive) try(c feature.Client, part state.Part, failed int) {
 // roomsAtOnce is how many archives of rooms are read at the same time.
 const roomsAtOnce = 4
 
-// enter reads the archive of a room that we are in, when it is its turn.
+// enter lets a room that we are in wait for a catch-up with its archive, if it has one.
 func (a *archive) enter(c feature.Client, room jid.JID) {
 	if now := c.State().Room(room); !now.In() || !now.Archive {
 		return
@@ -87,7 +86,7 @@ func (a *archive) nextRooms(c feature.Client) {
 	}
 }
 
-// read notes that the archive of a room has told what was said before we came, or will not.
+// read ends the catch-up with the archive of a room, whether it failed or not, and begins the next.
 func (a *archive) read(c feature.Client, room jid.JID) {
 	delete(a.reading, room)
 	if now := c.State().Room(room); now != nil && now.Step == state.Arriving {
@@ -96,7 +95,7 @@ func (a *archive) read(c feature.Client, room jid.JID) {
 	a.nextRooms(c)
 }
 
-// begin makes the reading that counts from now on.
+// begin returns a reading that replaces the last one of this archive.
 func (a *archive) begin(c feature.Client, plan *state.Plan) *reading {
 	r := &reading{a: a, c: c, plan: plan}
 	r.counts = func() bool { return a.last[plan.Part.Archive] == r }
@@ -104,7 +103,8 @@ func (a *archive) begin(c feature.Client, plan *state.Plan) *reading {
 	return r
 }
 
-// later tries a catch-up with our archive once more, when there is a connection.
+// later sets a timer to try a catch-up with our archive again. Without a connection then, it waits
+// once more.
 func (a *archive) later(c feature.Client, part state.Part, failed int) {
 	a.retry = c.After(pauses[failed], func() {
 		if c.State().Connection.Phase != state.Online {
@@ -116,8 +116,7 @@ func (a *archive) later(c feature.Client, part state.Part, failed int) {
 	})
 }
 
-// none reports whether the server has said that there is no archive for us, which asking
-// again does not change.
+// none reports whether the error says that there is no archive for us. Then no other try is made.
 func none(err error) bool {
 	var refused *framing.StanzaError
 	if !errors.As(err, &refused) || refused.Type == "wait" {
@@ -130,9 +129,9 @@ func none(err error) bool {
 	return false
 }
 
-// again reads once more what was not settled in our archive. That is also done after a resume:
-// ejabberd 23 does not deliver, but only files, what was on its way to the broken socket.
-// Nobody waits for it. After that time it is done for the last time.
+// again reviews our archive: it reads the messages again that were not settled, now and once more after
+// then, if then is not 0. It runs after a resume too, because ejabberd 23 files the messages that it
+// had sent to the lost socket, but does not deliver them.
 func (a *archive) again(c feature.Client, then time.Duration) {
 	part := state.Part{Archive: c.State().Account()}
 	if a.busy || !c.State().CaughtUp || c.State().Coverage(part).Fill.Loading {

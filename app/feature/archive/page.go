@@ -19,17 +19,17 @@ const (
 	nsForm = "jabber:x:data"
 )
 
-// errBroken: an answer contradicts itself, or says again what was said before.
+// errBroken says that an answer contradicts itself or repeats an earlier page.
 var errBroken = errors.New("archive: the page is not whole")
 
-// query is a page on its way.
+// query collects the results of a page that is on its way.
 type query struct {
 	part    state.Part
 	edges   []state.Edge
 	results []*feature.Stanza
 }
 
-// element is a query of a part of an archive (XEP-0313 §4).
+// element returns the <query/> for a page of a part of an archive (XEP-0313 §4).
 func element(k state.Ask, part state.Part, id string) *framing.Element {
 	q := framing.New(NS, "query").Set("queryid", id)
 	form := framing.New(nsForm, "x").Set("type", "submit").Add(field("FORM_TYPE", NS).Set("type", "hidden"))
@@ -61,10 +61,10 @@ func field(name, value string) *framing.Element {
 		Add(framing.New(nsForm, "value").AddText(value))
 }
 
-// stamp is a time as XEP-0082 writes it, in whole seconds: some servers keep no more.
+// stamp returns a time in the format of XEP-0082, in whole seconds, because some servers store no more.
 func stamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05Z") }
 
-// ask requests a page and calls done with it when all of it is there.
+// ask requests a page, and calls done when all of it has come, or with an error.
 func (r *reading) ask(k state.Ask, done func(*feature.Page, state.Page, error)) {
 	id := r.c.NewID()
 	q := &query{part: r.plan.Part}
@@ -94,8 +94,8 @@ func (r *reading) ask(k state.Ask, done func(*feature.Page, state.Page, error)) 
 	})
 }
 
-// finish takes what the end of a page says of it (XEP-0313 §4.2, XEP-0059), and whether it
-// agrees with what has come. Much of it may be missing.
+// finish reads <fin/>, the end of a page (XEP-0313 §4.2, XEP-0059), and sets Broken if it contradicts the
+// results that have come. Servers may leave out most of it.
 func finish(p *state.Page, fin *framing.Element, k state.Ask) {
 	if fin == nil {
 		p.Broken = true
@@ -105,7 +105,7 @@ func finish(p *state.Page, fin *framing.Element, k state.Ask) {
 	first, last := set.Child(nsRSM, "first").Text(), set.Child(nsRSM, "last").Text()
 	n := len(p.Results)
 	if n == 0 {
-		p.Complete = true // Prosody may not say so
+		p.Complete = true // Prosody may leave out complete here
 		p.Broken = first != "" || last != ""
 		return
 	}
@@ -121,11 +121,11 @@ func finish(p *state.Page, fin *framing.Element, k state.Ask) {
 	}
 	count, err := strconv.Atoi(set.Child(nsRSM, "count").Text())
 	if k.Backward && index > 0 || !k.Backward && err == nil && index+n < count {
-		p.Complete = false // there are more by its own count
+		p.Complete = false // index and count of the server say that there are more
 	}
 }
 
-// result is one message of a page. It is believed only while the query it names is
+// result handles one result of a page. It takes the result only while the query with this queryid is
 // open, and only from the archive that was asked (CVE-2019-16237, CVE-2020-26547).
 func (a *archive) result(c feature.Client, st *feature.Stanza) {
 	result := st.Only(NS, "result")
@@ -146,13 +146,13 @@ func (a *archive) result(c feature.Client, st *feature.Stanza) {
 	}
 	inner := c.Inner(message, feature.Archived, state.Clamp(at, now))
 	if (inner.Conv.Kind() == state.Groupchat) != (q.part.Archive != c.State().Account()) {
-		return // our archive has nothing to tell of a room, and a room's nothing else
+		return // our archive may not have messages of rooms, the archive of a room no others
 	}
 	if q.part.With != "" && inner.Conv.JID() != q.part.With {
 		return
 	}
 	if q.part.Archive != c.State().Account() && inner.From.Bare() != q.part.Archive {
-		return // a room has nothing to tell of others
+		return // the archive of a room may not have messages of another room
 	}
 	inner.ArchiveID = id
 	q.results = append(q.results, inner)

@@ -7,10 +7,10 @@ import (
 	"natter/app/state"
 )
 
-// seek brings in what an archive has around a place. The id of a message of a room is the archive's
-// own, so that one page ends before it and the next begins with it. In a conversation of two it is the
-// author's, by which no archive can be asked (XEP-0313 §4.1): pages are read backwards until the
-// message is there. read is "" at first, then the gap that was read last: Gap.After.ID and a space.
+// seek reads the part of an archive around a place. In a room the id of a message is the archive's own, so
+// two pages are enough: the one before it, and the one after that. In a conversation of two the id is
+// the author's, and no archive can be asked by it (XEP-0313 §4.1): pages are read backward until the
+// message has come. read is "" at first, later the gap that was read last: Gap.After.ID and a space.
 func (a *archive) seek(c feature.Client, in state.Seek, read string) {
 	if a.seeking != in {
 		return // the person looks for something else
