@@ -66,10 +66,10 @@ type keeping struct {
 // serverSetting is the name of the setting that keeps the endpoint typed by the person.
 const serverSetting = "server"
 
-// window is how much a start reads: the last messages of so many conversations, both more than
-// fit on a screen. The conversation on screen is read first; the others are read after the list
-// is drawn, which needs only the copy of the last message in each ChatRow. Messages in the outbox
-// are always read.
+// window bounds what a start reads: the newest conversations, and the last messages of each, both more
+// than fit on a screen. The conversation on screen is read first. The others are read after the list
+// is drawn, because the list needs only the copy of the last message in each ChatRow. Messages in the
+// outbox are always read.
 var window = store.Window{Chats: 30, Messages: 50}
 
 // retryAfter is the wait after a commit that failed.

@@ -28,7 +28,7 @@ const (
 // catchUp reads what is new since the last catch-up or, the first time, the newest page.
 func (a *archive) catchUp(c feature.Client, part state.Part) { a.try(c, part, 0) }
 
-// try begins a catch-up, after so many failed ones.
+// try begins a catch-up; failed is how many tries before it have failed.
 func (a *archive) try(c feature.Client, part state.Part, failed int) {
 	own := part.Archive == c.State().Account()
 	if own {
