@@ -399,11 +399,24 @@ window.natterPage = (() => {
     (/** @type {At<PointerEvent>} */ { target }) => {
       const menu = shownMenu();
       if (menu && !menu.contains(target)) menu.hidePopover();
+      const row = target.closest("#log [data-key]");
+      pressed = row ? partOf(row) : "";
     },
     true,
   );
 
-  const menuOf = (row) => tell("menu", { text: row.dataset.key });
+  // What is selected of a message when its menu is opened is what Reply answers.
+  let part = "";
+  let pressed = ""; // the same as a button was pressed, which may end the selection
+  const partOf = (row) => {
+    const at = getSelection();
+    return at && at.rangeCount && row.contains(at.getRangeAt(0).commonAncestorContainer) ? String(at) : "";
+  };
+
+  const menuOf = (row) => {
+    part = partOf(row) || pressed;
+    tell("menu", { text: row.dataset.key });
+  };
 
   document.addEventListener("contextmenu", (/** @type {At<MouseEvent>} */ event) => {
     const row = event.target.closest("#log [data-key]");
@@ -492,7 +505,8 @@ window.natterPage = (() => {
     if (event.ctrlKey || event.metaKey || event.altKey || !log) return false;
     if (row && (does || (key === "F10" && event.shiftKey && !selecting()))) {
       event.preventDefault();
-      tell(/** @type {Command} */ (does || "menu"), { text: row.dataset.key });
+      part = partOf(row);
+      tell(/** @type {Command} */ (does || "menu"), { text: row.dataset.key, also: does === "reply" ? part : "" });
       return true;
     }
     if (key !== "ArrowUp" && key !== "ArrowDown") return false;
@@ -548,6 +562,7 @@ window.natterPage = (() => {
         conv: target.dataset.conv,
         jid: target.dataset.jid,
         text: target.dataset.text,
+        also: target.dataset.do === "reply" ? part : "",
         number: Number(target.dataset.number || 0),
       });
   });

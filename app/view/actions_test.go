@@ -340,3 +340,22 @@ func TestSelect_Most(t *testing.T) {
 		t.Errorf("%d are selected, it says %q", n, b.news)
 	}
 }
+
+// A reply to what was selected of a message quotes just that, before what is written already.
+func TestReply_ToAPart(t *testing.T) {
+	b := talking(t)
+	b.sig(doMessage, "", "my answer")
+	b.happened(Signal{Do: doReply, Text: b.key("of hers"), Also: " of\nh<b>ers "})
+	if want := "> of\n> h<b>ers\nmy answer"; b.draft(grace) != want || b.settling.Words != want || b.aim(grace).Of.ID != "1" {
+		t.Errorf("the draft is %q, to %+v", b.draft(grace), b.aim(grace))
+	}
+	b.sig(doUnaim, "", "")
+	b.happened(Signal{Do: doReply, Text: b.key("that failed"), Also: "what cannot be answered"})
+	if strings.Contains(b.draft(grace), "answered") {
+		t.Errorf("the draft is %q", b.draft(grace))
+	}
+	b.happened(Signal{Do: doReply, Text: b.key("of hers"), Also: strings.Repeat("a", 10*mostQuoted)})
+	if n := len(b.draft(grace)); n > mostQuoted+100 {
+		t.Errorf("%d bytes are quoted", n)
+	}
+}

@@ -2,9 +2,11 @@ package view
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
+	"natter/app/legible"
 	"natter/app/state"
 	"natter/app/text"
 )
@@ -43,6 +45,22 @@ func (d *desk) reply(m *state.Message) {
 	}
 	d.unaim(Signal{})
 	d.setAim(d.open, state.Aim{Of: d.s.Chat(d.open).Of(m)})
+}
+
+// mostQuoted is how much of what was selected is quoted, in bytes.
+const mostQuoted = 2000
+
+// replySignal writes an answer to a message: to the part of it that was selected, which then is quoted
+// before the draft.
+func (d *desk) replySignal(sig Signal) {
+	on((*desk).reply)(d, sig)
+	part := strings.TrimSpace(sig.Also[:min(len(sig.Also), mostQuoted)])
+	m := d.at(sig.Text)
+	if part == "" || m == nil || d.aim(d.open).Of != d.s.Chat(d.open).Of(m) {
+		return
+	}
+	part = legible.Body(strings.ToValidUTF8(part, ""))
+	d.put("> " + strings.ReplaceAll(part, "\n", "\n> ") + "\n" + d.draft(d.open))
 }
 
 // edit has the composer hold what a message says, to be corrected.

@@ -160,7 +160,7 @@ func init() {
 		doToggle:      (*desk).toggle,
 		doCopyMessage: on((*desk).copyMessage),
 		doAbout:       on((*desk).aboutMessage),
-		doReply:       on((*desk).reply),
+		doReply:       (*desk).replySignal,
 		doEdit:        on((*desk).edit),
 		doEditLast:    (*desk).editLast,
 		doUnaim:       (*desk).unaim,

@@ -166,7 +166,7 @@ func quote(c feature.Client, st *framing.Element) {
 	}
 	reply.Set("to", author.String())
 	quoted, length := quotation(of.Words())
-	if quoted == "" {
+	if quoted == "" || strings.HasPrefix(body.Text(), "> ") { // the person quotes what they answer
 		return
 	}
 	st.Add(framing.New(nsFallback, "fallback").Set("for", NS).

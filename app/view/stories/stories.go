@@ -486,6 +486,7 @@ func living(now time.Time) *state.State {
 		say(me, "l2", me, state.Corrected, "Which one of them made the machine stop, I wonder?"),
 		say(grace, "l3", grace, state.Retracted, ""), say(me, "l6", me, state.Retracted, ""),
 		say(grace, "l1", me, state.Reacted, "😂 ❤️"), say(grace, "l1", grace, state.Reacted, "😂"), say(me, "l2", grace, state.Reacted, "🤔 🦋"),
+		state.Filed{Target: state.Target{Conv: grace, Author: me, ID: "l5"}, Fact: state.Refusal{Stanza: "c5", Kind: state.Corrected, Why: "The other side does not accept this message.", Text: "Not even in a storm"}.Fact(me, now)},
 		reply(grace, "l4", me, "l2"), reply(me, "l5", grace, "of long ago"),
 		state.ChatRead{Conv: grace})
 }

@@ -64,6 +64,18 @@ func TestLiving(t *testing.T) {
 				menu("I wonder")
 				press("Retract")
 				look("retract")
+				page.Keyboard.MustType(input.Escape)
+				settled(page)
+				menu("I wonder")
+				press("Select")
+				page.MustElementR(".msg .text", "Ferns").MustClick()
+				settled(page)
+				look("select")
+				page.Keyboard.MustType(input.Escape)
+				settled(page)
+				page.MustElement(".chat-date").MustClick()
+				settled(page)
+				look("date")
 			})
 		}
 	}
