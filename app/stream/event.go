@@ -46,8 +46,9 @@ type Replied struct {
 type Acknowledged struct{ Stanzas []*framing.Element }
 
 // Unsent reports messages and presences of a stream that could not be resumed, so that it
-// is unknown whether the server has them. The owner decides with Settle which of them to
-// retry. Until then no later message leaves, to keep the order.
+// is unknown whether the server has them, and messages to rooms, which the new stream is not in.
+// The owner decides with Settle which of them to retry. Until then no later message leaves, to keep
+// the order.
 //
 // With Err they can never be sent, and nothing waits for Settle. Err is a *TooLargeError
 // (with an estimated Max, if the stanza has ended two connections), the

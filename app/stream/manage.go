@@ -275,7 +275,8 @@ func (l *loop) afterResume(h uint32) (ok bool) {
 }
 
 // startNewStream forgets the old stream. It returns the stanzas that were written to it
-// and not confirmed. Stanzas that were not written stay in the queue.
+// and not confirmed. Stanzas that were not written stay in the queue, but for messages to rooms,
+// which it returns too: a new stream is in no room (XEP-0045 §7.4).
 func (l *loop) startNewStream() (lost []*framing.Element) {
 	written := l.queue[:l.sent]
 	rest := l.queue[l.sent:]
@@ -297,10 +298,13 @@ func (l *loop) startNewStream() (lost []*framing.Element) {
 		}
 	}
 	for _, en := range rest {
-		if en.request == nil && en.st.Name.Local == "iq" {
-			continue // an answer that nobody waits for
+		switch {
+		case en.request == nil && en.st.Name.Local == "iq": // an answer that nobody waits for
+		case en.st.Attr("type") == "groupchat":
+			lost = append(lost, en.st)
+		default:
+			l.queue = append(l.queue, en)
 		}
-		l.queue = append(l.queue, en)
 	}
 	l.reordered()
 	l.sm = smState{}

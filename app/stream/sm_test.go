@@ -284,9 +284,9 @@ func TestM08_ResumeFails(t *testing.T) {
 		h    *uint32
 		want []string
 	}{
-		{"M08 M09 with the count", new(uint32(1)), []string{"trying", "acknowledged m1", "online", "unsent m2 p1"}},
-		{"M08 M09 without", nil, []string{"trying", "online", "unsent m1 m2 p1"}},
-		{"M08 with nonsense", new(uint32(77)), []string{"trying", "online", "unsent m1 m2 p1"}},
+		{"M08 M09 with the count", new(uint32(1)), []string{"trying", "acknowledged m1", "online", "unsent m2 p1 room1"}},
+		{"M08 M09 without", nil, []string{"trying", "online", "unsent m1 m2 p1 room1"}},
+		{"M08 with nonsense", new(uint32(77)), []string{"trying", "online", "unsent m1 m2 p1 room1"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, Config{}, func(t *testing.T, w *world) {
@@ -297,7 +297,8 @@ func TestM08_ResumeFails(t *testing.T) {
 				w.sendAll(message("m1"), message("m2"), presence, answer)
 				sv.say(`<message xmlns="jabber:client" id="in1"/>`)
 				sv.cut()
-				w.send("m3") // never written: it simply waits
+				w.sendAll(message("room1").Set("type", "groupchat")) // never written, and the new stream is in no room
+				w.send("m3")                                         // never written: it simply waits
 				w.sendAll(get("stale", "grace@example.org").Set("type", "result"))
 				w.pass(10 * time.Second)
 				w.forget()

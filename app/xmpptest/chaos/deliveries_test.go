@@ -41,6 +41,12 @@ func (d *deliveries) read(p *person, doc string) {
 				el = carbon.Child("urn:xmpp:forward:0", "forwarded").Child(framing.NSClient, "message")
 			}
 			from, body := jid.JID(el.Attr("from")), el.Child(framing.NSClient, "body").Text()
+			if p.room != "" && from.Bare() == p.room {
+				if from.Resource() != p.peer.Local() {
+					break // it comes back to who wrote it
+				}
+				from = p.peer
+			}
 			p.ledger.Arrived(p.account, from, p.account, body)
 			d.open = append(d.open, delivery{d.n, from, body})
 		}

@@ -77,8 +77,10 @@
 // The tables of the page by themselves (wasm/e2e/storetest) are killed 50 times while they
 // are written to, and 50 times while a newer build changes their schema: Sec59 and Sec57.
 //
-// Conversations are between two people; there are no rooms yet. A server that is killed
-// between two writes has a message in one archive and not in the other. ejabberd keeps its
+// P-1 and P-2 are shown in a room too, with an archive and two occupants who come back to it after
+// each loss.
+//
+// A server that is killed between two writes has a message in one archive and not in the other. ejabberd keeps its
 // archive in memory for seconds and loses them when it is killed, although it has
 // acknowledged the messages; no client can make good for that, so ejabberd is asked to
 // stop in P-17. It then loses what is on its way, a message in six of those in P-17: it

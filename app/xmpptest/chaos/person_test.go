@@ -39,6 +39,8 @@ type person struct {
 	agent   string
 	amnesia bool // no stream is ever resumed
 	ledger  *Ledger
+	room    jid.JID // where they write to each other, "" if it is to each other's account
+	peer    jid.JID // who else is in the room
 	to      deliveries
 	changed chan struct{} // shared: something happened to somebody
 
@@ -101,6 +103,27 @@ func (tb *tab) kill() {
 	tb.cancel()
 }
 
+// conv is where somebody writes to another.
+func (p *person) conv(peer jid.JID) state.ConvID {
+	if p.room != "" {
+		return state.Groupchat.With(p.room)
+	}
+	return state.Direct.With(peer)
+}
+
+// author is the account of who wrote a message.
+func (p *person) author(m *state.Message) jid.JID {
+	switch {
+	case p.room == "":
+		return m.Author
+	case m.Mine:
+		return p.account
+	case m.Nick == p.peer.Local():
+		return p.peer
+	}
+	return m.Author
+}
+
 // reload kills the page and opens another, which goes on from the disk. What was typed
 // and had not come to the disk is typed again, as somebody would who sees it missing.
 func (p *person) reload(peer jid.JID) {
@@ -114,7 +137,7 @@ func (p *person) reload(peer jid.JID) {
 	p.Do(state.Return{Account: p.account})
 	for _, body := range p.typed {
 		if !kept[body] {
-			p.Do(state.SendMessage{Conv: state.Direct.With(peer), Body: body})
+			p.Do(state.SendMessage{Conv: p.conv(peer), Body: body})
 		}
 	}
 }
@@ -122,12 +145,12 @@ func (p *person) reload(peer jid.JID) {
 func (p *person) write(l *Ledger, to jid.JID) {
 	body := l.Write(p.account, to)
 	p.typed = append(p.typed[max(0, len(p.typed)-39):], body)
-	p.Do(state.SendMessage{Conv: state.Direct.With(to), Body: body})
+	p.Do(state.SendMessage{Conv: p.conv(to), Body: body})
 }
 
 // shown is what is in memory of a conversation.
 func (p *person) shown(peer jid.JID, n int) (rows []*state.Message) {
-	if c := p.State().Chat(state.Direct.With(peer)); c != nil {
+	if c := p.State().Chat(p.conv(peer)); c != nil {
 		rows = c.Timeline.Newest(n)
 	}
 	return rows
@@ -151,7 +174,7 @@ func (p *person) stored(peer jid.JID, n int) []state.MessageRow {
 		p.t.Fatal(err)
 	}
 	defer s.Close()
-	rows, err := s.Messages(context.Background(), state.Direct.With(peer), state.Key{}, n)
+	rows, err := s.Messages(context.Background(), p.conv(peer), state.Key{}, n)
 	if err != nil {
 		p.t.Fatal(err)
 	}

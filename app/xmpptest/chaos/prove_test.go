@@ -19,6 +19,7 @@ import (
 	"natter/app/state"
 	"natter/app/stream"
 	"natter/app/xmpptest"
+	"natter/framing"
 	"natter/server/trial"
 )
 
@@ -39,6 +40,7 @@ func count(short, long int) int {
 type place struct {
 	name    string
 	ws      string
+	rooms   string // its service that has rooms
 	account func(t testing.TB) jid.JID
 	server  *xmpptest.Server // nil for the trial server
 }
@@ -55,7 +57,7 @@ func trialPlace(t testing.TB) *place {
 		web.Close()
 	})
 	made := 0
-	return &place{name: "trial", ws: "ws" + strings.TrimPrefix(web.URL, "http"), account: func(t testing.TB) jid.JID {
+	return &place{name: "trial", rooms: "rooms.trial.test", ws: "ws" + strings.TrimPrefix(web.URL, "http"), account: func(t testing.TB) jid.JID {
 		made++
 		local := fmt.Sprintf("user%d", made)
 		if err := s.AddAccount(local, password); err != nil {
@@ -67,7 +69,7 @@ func trialPlace(t testing.TB) *place {
 
 func realPlace(s *xmpptest.Server) *place {
 	return &place{
-		name: string(s.Kind), ws: s.WS, server: s,
+		name: string(s.Kind), ws: s.WS, rooms: s.Rooms, server: s,
 		account: func(t testing.TB) jid.JID { return s.Account(t, "", password) },
 	}
 }
@@ -154,9 +156,43 @@ func meet(t testing.TB, where *place, change ...func(*person)) *pair {
 	return q
 }
 
+// join has the two write to each other in a room from now on. It outlives its occupants, and has an
+// archive.
+func (q *pair) join() {
+	q.t.Helper()
+	room := jid.JID(q.people[0].account.Local() + "@" + q.place.rooms)
+	for i, p := range q.people {
+		p.room, p.peer = room, q.people[1-i].account
+		p.Do(state.JoinRoom{Room: room, Nick: p.account.Local(), Create: true, Seen: true})
+		if !until(q.t, q.people, func() bool { return here(p) }) {
+			q.t.FailNow()
+		}
+		if i == 0 {
+			p.Send(configuration(room))
+			if !until(q.t, q.people, func() bool { return p.State().Room(room).Archive }) {
+				q.t.FailNow()
+			}
+		}
+	}
+}
+
+func configuration(room jid.JID) *framing.Element {
+	const nsOwner, nsForm = "http://jabber.org/protocol/muc#owner", "jabber:x:data"
+	form := framing.New(nsForm, "x").Set("type", "submit")
+	for _, f := range [][2]string{
+		{"FORM_TYPE", "http://jabber.org/protocol/muc#roomconfig"}, {"muc#roomconfig_persistentroom", "1"},
+		{"muc#roomconfig_enablearchiving", "1"}, {"mam", "1"},
+	} {
+		form.Add(framing.New(nsForm, "field").Set("var", f[0]).Add(framing.New(nsForm, "value").AddText(f[1])))
+	}
+	return framing.New(framing.NSClient, "iq").Set("type", "set").Set("to", string(room)).Set("id", "configuration").
+		Add(framing.New(nsOwner, "query").Add(form))
+}
+
 func here(p *person) bool {
 	s := p.State()
-	return s.Connection.Phase == state.Online && s.RosterLoaded && s.CaughtUp
+	return s.Connection.Phase == state.Online && s.RosterLoaded && s.CaughtUp &&
+		(p.room == "" || s.Room(p.room) != nil && s.Room(p.room).Step == state.Inside)
 }
 
 // sees returns the number of the newest message of an author that somebody sees, -1 for
@@ -164,7 +200,7 @@ func here(p *person) bool {
 func (q *pair) sees(p *person, author, to jid.JID, peer jid.JID) int {
 	newest := -1
 	for _, m := range p.shown(peer, 100) {
-		if n, ok := read(author, to, m.Body); ok && m.Author == author {
+		if n, ok := read(author, to, m.Body); ok && p.author(m) == author {
 			newest = max(newest, n)
 		}
 	}
@@ -260,7 +296,7 @@ func (q *pair) rest() {
 				if m.Delivery == state.Failed && !asked[m.ID] {
 					asked[m.ID] = true
 					q.asked++
-					p.Do(state.RetryMessage{Conv: state.Direct.With(other), ID: m.ID})
+					p.Do(state.RetryMessage{Conv: p.conv(other), ID: m.ID})
 				}
 				quiet = quiet && (!m.Mine || m.Delivery == state.OnServer || m.Delivery == state.Delivered)
 			}
@@ -296,10 +332,10 @@ func (q *pair) verdict(tell func(format string, args ...any)) (sum Verdict) {
 		other := q.people[1-i].account
 		var screen, disk []Row
 		for _, m := range p.shown(other, 1_000_000) {
-			screen = append(screen, Row{Author: m.Author, Body: m.Body})
+			screen = append(screen, Row{Author: p.author(m), Body: m.Body})
 		}
 		for _, r := range p.stored(other, 1_000_000) {
-			disk = append(disk, Row{r.Author, r.Body, fmt.Sprintf("%s of %s", r.ArchiveID, time.UnixMicro(r.At).UTC().Format(time.StampMilli))})
+			disk = append(disk, Row{p.author(&r.Message), r.Body, fmt.Sprintf("%s of %s", r.ArchiveID, time.UnixMicro(r.At).UTC().Format(time.StampMilli))})
 		}
 		for _, w := range []way{{p.account, other}, {other, p.account}} {
 			on, in := q.ledger.All(p.account, w.from, w.to, disk), q.ledger.Newest(p.account, w.from, w.to, screen)
@@ -326,7 +362,7 @@ func (q *pair) misses() bool {
 			return wrong
 		}
 		for i, p := range q.people { // a page that died with all it had knows the newest page of the archive
-			p.Do(state.LoadOlder{Conv: state.Direct.With(q.people[1-i].account)})
+			p.Do(state.LoadOlder{Conv: p.conv(q.people[1-i].account)})
 		}
 		now := fmt.Sprint(verdict, q.people[0].to.brought(), q.people[1].to.brought())
 		if more := time.Now().Add(time.Minute); now != before && more.After(late) {
@@ -376,12 +412,32 @@ func TestPromise1_Drops(t *testing.T) {
 	})
 }
 
+func TestPromise1_Room(t *testing.T) {
+	everywhere(t, func(t *testing.T, where *place) {
+		q := meet(t, where)
+		q.join()
+		q.talk(count(200, 2000), count(20, 200), count(4, 20), nil)
+		q.rest()
+		q.judge("P-1, in a room,")
+	})
+}
+
 func TestPromise2_RefusedResume(t *testing.T) {
 	everywhere(t, func(t *testing.T, where *place) {
 		q := meet(t, where, func(p *person) { p.amnesia = true })
 		q.talk(count(100, 2000), count(10, 200), count(2, 20), nil)
 		q.rest()
 		q.judge("P-2")
+	})
+}
+
+func TestPromise2_Room(t *testing.T) {
+	everywhere(t, func(t *testing.T, where *place) {
+		q := meet(t, where, func(p *person) { p.amnesia = true })
+		q.join()
+		q.talk(count(100, 1000), count(10, 100), count(2, 10), nil)
+		q.rest()
+		q.judge("P-2, in a room,")
 	})
 }
 
@@ -443,7 +499,7 @@ func (q *pair) audit(i int) {
 	var rows []Row
 	for _, m := range q.anew(i) {
 		if m.Mine || m.ArchiveID != "" { // what has no id came live just now
-			rows = append(rows, Row{Author: m.Author, Body: m.Body})
+			rows = append(rows, Row{Author: p.author(m), Body: m.Body})
 		}
 	}
 	for _, w := range []way{{p.account, other}, {other, p.account}} {
@@ -465,7 +521,7 @@ func (q *pair) compare(i int) {
 	newest := -1
 	for k, r := range disk {
 		n, ok := read(other, p.account, r.Body)
-		if !ok || r.Author != other {
+		if !ok || p.author(&r.Message) != other {
 			continue
 		}
 		if newest = max(newest, n); n == newest {
@@ -489,7 +545,7 @@ func (q *pair) anew(i int) []*state.Message {
 	known := q.people[i]
 	p := &person{
 		t: q.t, account: known.account, service: known.service, proxy: known.proxy, changed: known.changed,
-		ledger: NewLedger(0), clock: known.clock, agent: fmt.Sprintf("00000000-0000-4000-9000-%012x", i+1),
+		ledger: NewLedger(0), clock: known.clock, room: known.room, peer: known.peer, agent: fmt.Sprintf("00000000-0000-4000-9000-%012x", i+1),
 	}
 	other := q.people[1-i].account
 	p.open()
@@ -499,13 +555,13 @@ func (q *pair) anew(i int) []*state.Message {
 		if !here(p) {
 			return false
 		}
-		older := p.State().Older(state.Direct.With(other))
+		older := p.State().Older(p.conv(other))
 		switch {
 		case older == nil:
 			return true
 		case !older.Fill.Loading && older.Before.ID != asked:
 			asked = older.Before.ID
-			p.Do(state.LoadOlder{Conv: state.Direct.With(other)})
+			p.Do(state.LoadOlder{Conv: p.conv(other)})
 		}
 		return false
 	})
