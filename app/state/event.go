@@ -3,6 +3,7 @@ package state
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"natter/app/jid"
@@ -24,7 +25,7 @@ func (ev ConnectionChanged) apply(s *State) {
 		for c := range s.Chats {
 			if c.Typing {
 				quiet := *c
-				quiet.Typing = false
+				quiet.Typing, quiet.Writers = false, ""
 				s.setChat(&quiet)
 			}
 		}
@@ -327,7 +328,7 @@ func (ev MessageAdded) apply(s *State) {
 	c := s.chat(ev.Conv)
 	ev.Message = s.Heard(ev)
 	if !ev.Message.Mine {
-		c.Typing = false
+		c.typing(ev.Message.Nick, false)
 		if ev.Resource != "" {
 			c.Resource = ev.Resource
 		}
@@ -490,20 +491,62 @@ func (ev AimChanged) apply(s *State) {
 	}
 }
 
-// TypingChanged: the peer began or stopped writing (XEP-0085).
+// TypingChanged: the peer, or an occupant of a room, began or stopped writing (XEP-0085).
 type TypingChanged struct {
 	Conv   ConvID
+	Nick   string // in a room
 	Typing bool
 }
 
 func (ev TypingChanged) apply(s *State) {
 	c := s.Chat(ev.Conv)
-	if c == nil || c.Typing == ev.Typing {
+	if c == nil {
 		return
 	}
 	changed := *c
-	changed.Typing = ev.Typing
-	s.setChat(&changed)
+	changed.typing(ev.Nick, ev.Typing)
+	if changed.Typing != c.Typing || changed.Writers != c.Writers {
+		s.setChat(&changed)
+	}
+}
+
+// MostWriters is how many of those who write in a room at the same time are known: of more nobody wants
+// to read the names.
+const MostWriters = 4
+
+// typing notes that the peer, or somebody in a room, writes or has stopped.
+func (c *Chat) typing(nick string, now bool) {
+	if c.Conv.Kind() != Groupchat {
+		c.Typing = now
+		return
+	}
+	var all []string
+	if c.Writers != "" {
+		all = strings.Split(c.Writers, "\n")
+	}
+	switch at := slices.Index(all, nick); {
+	case nick == "" || strings.Contains(nick, "\n"):
+	case now && at < 0 && len(all) < MostWriters:
+		all = append(all, nick)
+	case !now && at >= 0:
+		all = slices.Delete(all, at, at+1)
+	}
+	c.Writers = strings.Join(all, "\n")
+	c.Typing = c.Writers != ""
+}
+
+// Writes reports whether somebody is known to write in a room.
+func (c *Chat) Writes(nick string) bool { return slices.Contains(strings.Split(c.Writers, "\n"), nick) }
+
+// WritersGone: nobody is known to write in a room any more.
+type WritersGone struct{ Room jid.JID }
+
+func (ev WritersGone) apply(s *State) {
+	if c := s.Chat(Groupchat.With(ev.Room)); c != nil && c.Typing {
+		quiet := *c
+		quiet.Typing, quiet.Writers = false, ""
+		s.setChat(&quiet)
+	}
 }
 
 // CaughtUp: everything our archive has up to now is in the state, or there is no

@@ -218,7 +218,7 @@ func (*ChatRow) drop(*State)                  {}
 
 func (c *ChatRow) put(s *State) {
 	chat, old := c.Chat, s.chat(c.Conv)
-	chat.Timeline, chat.Typing, chat.Draft, chat.Aim = old.Timeline, old.Typing, old.Draft, old.Aim
+	chat.Timeline, chat.Typing, chat.Writers, chat.Draft, chat.Aim = old.Timeline, old.Typing, old.Writers, old.Draft, old.Aim
 	chat.Floor, chat.Floored = old.Floor, old.Floored
 	if chat.SeenTo.Before(old.SeenTo) {
 		chat.SeenTo = old.SeenTo // the other tab does not have the message in memory
@@ -230,7 +230,7 @@ func (c *ChatRow) put(s *State) {
 // row returns the conversation without Last, so that two can be compared.
 func (c *Chat) row() ChatRow {
 	kept := *c
-	kept.Rev, kept.Timeline, kept.Typing, kept.Draft, kept.Aim = 0, Timeline{}, false, "", Aim{}
+	kept.Rev, kept.Timeline, kept.Typing, kept.Writers, kept.Draft, kept.Aim = 0, Timeline{}, false, "", "", Aim{}
 	kept.Floor, kept.Floored = Key{}, 0
 	return ChatRow{Chat: kept, Low: c.Timeline.low, High: c.Timeline.high}
 }
@@ -556,10 +556,11 @@ func changedConnection(d *difference, put, _ func(Value)) {
 	}
 }
 
-// typing says whether the peer of a conversation is writing.
+// typing says whether somebody in a conversation is writing.
 type typing struct {
-	Conv   ConvID
-	Typing bool
+	Conv    ConvID
+	Typing  bool
+	Writers string
 }
 
 func (t *typing) Where() (table, key string) { return "typing", string(t.Conv) }
@@ -567,14 +568,14 @@ func (*typing) drop(*State)                  {}
 
 func (t *typing) put(s *State) {
 	c := s.chat(t.Conv)
-	c.Typing = t.Typing
+	c.Typing, c.Writers = t.Typing, t.Writers
 	s.setChat(c)
 }
 
 func changedTyping(d *difference, put, _ func(Value)) {
 	d.eachChat(func(was, is *Chat) {
-		if was.Typing != is.Typing {
-			put(&typing{is.Conv, is.Typing})
+		if was.Typing != is.Typing || was.Writers != is.Writers {
+			put(&typing{is.Conv, is.Typing, is.Writers})
 		}
 	})
 }

@@ -194,7 +194,7 @@ func TestRemovedAsSoonAsRead(t *testing.T) {
 	if gone, ok := rows[0].Value.(*MessageRow); !ok || !rows[0].Gone || gone.Message.Key != failed.Key {
 		t.Errorf("got %+v", rows)
 	}
-	if rows := after.With(TypingChanged{grace, true}).Changes(after); len(rows) > 0 {
+	if rows := after.With(TypingChanged{Conv: grace, Typing: true}).Changes(after); len(rows) > 0 {
 		t.Errorf("it goes again: %+v", rows)
 	}
 }

@@ -33,6 +33,7 @@ type Chat struct {
 	ReadTo   Key      `json:"read"`            // the newest message that has been seen
 	SeenTo   Key      `json:"seen"`            // the newest message of ours that the peer says to have seen (XEP-0333)
 	Typing   bool     `json:"-"`               // the peer is writing right now; see the table typing
+	Writers  string   `json:"-"`               // in a room: who is writing, a nick to a line
 	Draft    string   `json:"-"`               // what was written to the peer and not sent; see the table drafts
 	Aim      Aim      `json:"-"`               // what that is to be
 	Seam     Key      `json:"seam"`            // nothing that the coverage of the archive has stands behind this

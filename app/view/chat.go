@@ -57,7 +57,7 @@ func (c *chat) head(name string) app.UI {
 	now := app.Span().Class("chat-now")
 	switch {
 	case c.Chat != nil && c.Chat.Typing:
-		now = now.Class("chat-typing").Body(app.Text("typing"), app.Span().Class("typing").Aria("hidden", "true").Body(app.I(), app.I(), app.I()))
+		now = now.Class("chat-typing").Body(app.Elem("bdi").Text(writing(c.Chat)), app.Span().Class("typing").Aria("hidden", "true").Body(app.I(), app.I(), app.I()))
 	case c.Elsewhere:
 		now = now.Text("Go on in the other tab")
 	case c.Phase != state.Online:
@@ -161,7 +161,7 @@ func (c *chat) rows(name string) *rows {
 	if _, other := d.s.Partner(c.Conv); other && end && day != nil {
 		day.add("other", somebodyElse(c.Conv))
 	}
-	if c.Chat.Typing {
+	if c.Chat.Typing && c.Conv.Kind() != state.Groupchat {
 		out.add("typing", app.Div().Class("msg head tail writes").Body(
 			avatar(string(c.Conv.JID()), name, "avatar-s", nil),
 			app.Div().Class("bubble").Body(

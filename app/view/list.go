@@ -199,7 +199,7 @@ func (l *list) row(it item, index, count int) app.UI {
 	draft = oneLine(draft)
 	switch {
 	case chat.Typing:
-		r.Line, r.Kind = "typing…", "typing"
+		r.Line, r.Kind = writing(chat)+"…", "typing"
 	case draft != "":
 		r.Line, r.Kind = draft, "draft"
 	case last != nil:

@@ -282,6 +282,29 @@ func (d *desk) named(m *state.Message) string {
 	return ""
 }
 
+// writing says that somebody writes in a conversation: in a room who, if they are few.
+func writing(c *state.Chat) string {
+	if c.Conv.Kind() != state.Groupchat {
+		return "typing"
+	}
+	var names []string
+	for nick := range strings.SplitSeq(c.Writers, "\n") {
+		if name := oneLine(plain(nick)); name != "" {
+			names = append(names, name)
+		}
+	}
+	switch n := len(names); {
+	case n == 0:
+		return "Somebody is typing"
+	case n == state.MostWriters:
+		return "Several people are typing"
+	case n == 1:
+		return names[0] + " is typing"
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1] + " are typing"
+	}
+}
+
 // muted reports whether a conversation is a room of which the person wants to be told nothing.
 func (d *desk) muted(conv state.ConvID) bool {
 	r := d.s.Room(conv.JID())

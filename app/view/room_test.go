@@ -259,3 +259,21 @@ func TestNotices_Room(t *testing.T) {
 	b.says(t, "row-muted")
 	b.says(t, `<mark class="nick">`)
 }
+
+// Who writes in a room is named in its head and in the list, if they are few.
+func TestRoom_Writers(t *testing.T) {
+	b := sit(t)
+	b.play(state.RoomWanted{Room: lounge}, entered())
+	b.happened(Signal{Do: "open", Conv: lounge + "/"})
+	for _, tc := range []struct{ nick, want string }{
+		{"grace", "grace is typing"}, {"Emmy\u202e", "grace and Emmy are typing"}, {"Alan", "grace, Emmy and Alan are typing"}, {"Hedy", "Several people are typing"},
+	} {
+		b.play(state.TypingChanged{Conv: lounge + "/", Nick: tc.nick, Typing: true})
+		b.says(t, tc.want)
+		b.says(t, tc.want+"…")
+	}
+	b.play(state.WritersGone{Room: lounge})
+	if strings.Contains(b.html(), "typing") {
+		t.Error("nobody writes")
+	}
+}

@@ -6,7 +6,10 @@ import (
 	"natter/app/feature/chatstates"
 	"natter/app/feature/featuretest"
 	"natter/app/feature/presence"
+	"natter/app/feature/rooms"
 	"natter/app/feature/roster"
 )
 
-func TestStories(t *testing.T) { featuretest.Run(t, chatstates.New, roster.New, presence.New) }
+func TestStories(t *testing.T) {
+	featuretest.Run(t, chatstates.New, roster.New, presence.New, rooms.New)
+}

@@ -72,7 +72,12 @@ func aside(now time.Time) *state.State {
 	)
 }
 
-// parted is the same after whoever had the nick has left.
+// written is the lounge while two write.
+func written(now time.Time) *state.State {
+	return play(room(now), state.TypingChanged{Conv: lounge + "/", Nick: "Grace", Typing: true}, state.TypingChanged{Conv: lounge + "/", Nick: "Emmy", Typing: true})
+}
+
+// parted is aside after whoever had the nick has left.
 func parted(now time.Time) *state.State {
 	return aside(now).With(state.OccupantLeft{Room: lounge, Nick: "Grace"})
 }

@@ -88,6 +88,7 @@ var All = []Story{
 	{"room-private", aside, []view.Signal{open(lounge + "/Grace"), {Do: "details"}}},
 	{"room-private-parted", parted, []view.Signal{open(lounge + "/Grace")}},
 	{"room-complete", room, []view.Signal{open(lounge + "/"), {Do: "complete", Text: "@"}}},
+	{"room-typing", written, []view.Signal{open(lounge + "/")}},
 	{"room-details", room, []view.Signal{open(lounge + "/"), {Do: "details"}}},
 	{"room-closed", roomClosed(state.Problem{Kind: "kicked", Text: "You were removed from this room.", Advice: "You can join it again.", Detail: "Off topic"}, ""), []view.Signal{open(lounge + "/")}},
 	{"room-moved", roomClosed(state.Problem{Kind: "gone", Text: "This room has moved.", Advice: "Join it at its new address."}, "salon@rooms.example.org"), []view.Signal{open(lounge + "/")}},
