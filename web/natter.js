@@ -369,8 +369,9 @@ window.natterPage = (() => {
   let pointed = null; // where it was asked for with a pointer
 
   function openMenu(menu) {
-    const row = log && log.querySelector(`[data-key="${menu.dataset.at}"]`);
-    const button = row && row.querySelector(".msg-more");
+    const { at: key, by } = menu.dataset;
+    const row = !by && log && log.querySelector(`[data-key="${key}"]`);
+    const button = by ? $(by) : row && row.querySelector(".msg-more");
     if (!button) return;
     const from = document.activeElement;
     menu.addEventListener("toggle", ({ newState }) => {
@@ -419,6 +420,12 @@ window.natterPage = (() => {
   };
 
   document.addEventListener("contextmenu", (/** @type {At<MouseEvent>} */ event) => {
+    const member = listener && event.target.closest(".member");
+    if (member && member.querySelector(".member-more")) {
+      event.preventDefault();
+      member.querySelector(".member-more").click();
+      return;
+    }
     const row = event.target.closest("#log [data-key]");
     if (!listener || !row || selecting() || event.target.closest("a, button.chip") || String(getSelection())) return;
     event.preventDefault();
@@ -574,7 +581,7 @@ window.natterPage = (() => {
     const fields = form.elements;
     tell(form.dataset.form, {
       jid: form.dataset.jid,
-      text: fields.text?.value,
+      text: form.querySelector(".form-fields") ? JSON.stringify([...new FormData(form)]) : fields.text?.value,
       also: fields.also?.value,
       on: fields.on?.checked,
     });
@@ -615,6 +622,9 @@ window.natterPage = (() => {
       if (key === "Escape") take("complete");
       else if (key === "Enter" || key === "Tab") take("complete-take");
       else take("complete-move", { number: key === "ArrowDown" ? 1 : -1 });
+    } else if (target.closest(".members-list") && ["ArrowDown", "ArrowUp", "Home", "End"].includes(key)) {
+      const all = [...document.querySelectorAll(".member-more")];
+      if (all.length) step(event, all, all.indexOf(target)).focus();
     } else if (target.closest(".emoji-picker") && key.startsWith("Arrow")) {
       amongEmoji(event, target);
     } else if (target.id === "message" && key === "Enter" && !event.shiftKey && !event.altKey) {

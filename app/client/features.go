@@ -8,12 +8,15 @@ import (
 	"natter/app/feature/carbons"
 	"natter/app/feature/chat"
 	"natter/app/feature/chatstates"
+	"natter/app/feature/configuration"
 	"natter/app/feature/corrections"
 	"natter/app/feature/directory"
 	"natter/app/feature/disco"
 	"natter/app/feature/displayed"
 	"natter/app/feature/invitations"
 	"natter/app/feature/markers"
+	"natter/app/feature/moderation"
+	"natter/app/feature/nicks"
 	"natter/app/feature/ping"
 	"natter/app/feature/presence"
 	"natter/app/feature/reactions"
@@ -22,6 +25,7 @@ import (
 	"natter/app/feature/retractions"
 	"natter/app/feature/rooms"
 	"natter/app/feature/roster"
+	"natter/app/feature/subjects"
 	"natter/app/feature/version"
 )
 
@@ -48,6 +52,10 @@ func All() []*feature.Feature {
 		version.New(),
 		presence.New(),
 		rooms.New(),
+		subjects.New(),
+		nicks.New(),
+		moderation.New(),
+		configuration.New(),
 		bookmarks.New(),
 		displayed.New(),
 		directory.New(),

@@ -48,6 +48,8 @@ var intents = func() map[string]reflect.Type {
 		StartChat{}, SendMessage{}, KeepDraft{}, KeepAim{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
 		React{}, Correct{}, Retract{}, LetBe{}, Seek{},
 		JoinRoom{}, LeaveRoom{}, SetNotify{}, BrowseRooms{}, DeclineInvitations{},
+		ChangeSubject{}, ChangeNick{}, Invite{}, ChangeRole{}, ChangeAffiliation{},
+		ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -253,6 +255,58 @@ type DeclineInvitations struct{ Rooms []jid.JID }
 // BrowseRooms asks for the rooms of the server: State.Directory.
 type BrowseRooms struct{}
 
+// ChangeSubject says what a room is about. What becomes of this, and of whatever else the person wants
+// of a room in which they are, is Room.Outcome.
+type ChangeSubject struct {
+	Room    jid.JID
+	Subject string
+}
+
+// ChangeNick gives the person another nick in a room.
+type ChangeNick struct {
+	Room jid.JID
+	Nick string
+}
+
+// Invite invites people to a room.
+type Invite struct {
+	Room   jid.JID
+	Who    []jid.JID
+	Reason string
+}
+
+// ChangeRole gives an occupant of a room another role. Without one they are kicked. It is said once: later
+// somebody else may have the nick.
+type ChangeRole struct {
+	Room   jid.JID
+	Nick   string
+	Role   Role
+	Reason string
+}
+
+// ChangeAffiliation gives somebody another affiliation with a room. As an outcast they are banned.
+type ChangeAffiliation struct {
+	Room        jid.JID
+	Who         jid.JID
+	Affiliation Affiliation
+	Reason      string
+}
+
+// ReadRoomForm asks how a room can be configured: Room.Form.
+type ReadRoomForm struct{ Room jid.JID }
+
+// ConfigureRoom sends Room.Form back, filled in. Fields that are not given stay as they are.
+type ConfigureRoom struct {
+	Room   jid.JID
+	Fields []Filled
+}
+
+// DestroyRoom ends a room for all.
+type DestroyRoom struct {
+	Room   jid.JID
+	Reason string
+}
+
 // AddContact puts an address on the roster and asks to see its presence.
 type AddContact struct {
 	JID  jid.JID
@@ -308,6 +362,14 @@ func (LeaveRoom) traits() Trait          { return Told }
 func (SetNotify) traits() Trait          { return Told }
 func (BrowseRooms) traits() Trait        { return Fleeting }
 func (DeclineInvitations) traits() Trait { return Told }
+func (ChangeSubject) traits() Trait      { return Told }
+func (ChangeNick) traits() Trait         { return Told }
+func (Invite) traits() Trait             { return Told }
+func (ChangeRole) traits() Trait         { return Fleeting }
+func (ChangeAffiliation) traits() Trait  { return Told }
+func (ReadRoomForm) traits() Trait       { return Fleeting }
+func (ConfigureRoom) traits() Trait      { return Fleeting }
+func (DestroyRoom) traits() Trait        { return Told }
 func (AddContact) traits() Trait         { return Told }
 func (RenameContact) traits() Trait      { return Told }
 func (RemoveContact) traits() Trait      { return Told }

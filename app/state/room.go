@@ -38,6 +38,8 @@ type RoomInfo struct {
 	StableIDs      bool   `json:"stable,omitempty"`      // it does not change the ids of messages
 	ShowsAddresses bool   `json:"addresses,omitempty"`   // all occupants see our address
 	MembersOnly    bool   `json:"membersOnly,omitempty"` // nobody else is let in
+	OpenSubject    bool   `json:"openSubject,omitempty"` // participants may change the subject
+	OpenInvites    bool   `json:"openInvites,omitempty"` // members may invite, even if nobody else is let in
 }
 
 // Stay is how far we are in a room.
@@ -45,6 +47,8 @@ type Stay struct {
 	Step    Step     `json:"step,omitempty"`
 	Problem *Problem `json:"problem,omitempty"` // why we are not in it, nil if nothing went wrong
 	Moved   jid.JID  `json:"moved,omitempty"`   // where the room is now
+	Outcome Outcome  `json:"outcome,omitzero"`
+	Form    *Form    `json:"form,omitempty"` // how it can be configured, nil if that is not known
 }
 
 // Step is a step on the way into a room.
@@ -312,7 +316,7 @@ func (ev RoomEntered) apply(s *State) {
 	all := tree.Of(strings.Compare, sorted[:min(len(sorted), mostOccupants)], func(o *Occupant) string { return o.Nick })
 	s.changeRoom(ev.Room, func(r *Room) {
 		r.Nick, r.Self, r.Kept, r.Occupants = ev.Nick, ev.Self, true, all
-		r.Stay = Stay{Step: Arriving}
+		r.Stay = Stay{Step: Arriving, Outcome: r.Outcome}
 	})
 	ChatStarted{Groupchat.With(ev.Room)}.apply(s)
 }
@@ -337,7 +341,7 @@ type RoomClosed struct {
 
 func (ev RoomClosed) apply(s *State) {
 	s.changeRoom(ev.Room, func(r *Room) {
-		r.Stay, r.Occupants = Stay{Problem: ev.Problem, Moved: ev.Moved}, newOccupants()
+		r.Stay, r.Occupants = Stay{Problem: ev.Problem, Moved: ev.Moved, Outcome: r.Outcome}, newOccupants()
 	})
 }
 

@@ -63,6 +63,10 @@ func (d *desk) closeMenu(sig Signal) {
 		d.menu = ""
 		d.rev++
 	}
+	if d.members.menu == sig.Text {
+		d.members.menu = ""
+		d.rev++
+	}
 }
 
 func (d *desk) drawMenu(rev uint64) app.UI {

@@ -2,6 +2,7 @@ package view
 
 import (
 	"slices"
+	"strings"
 
 	"natter/app/jid"
 	"natter/app/state"
@@ -23,6 +24,7 @@ const (
 	doComplete           Command = "complete" // what stands before the caret of the composer
 	doCompleteMove       Command = "complete-move"
 	doCompleteTake       Command = "complete-take"
+	doConfigure          Command = "configure"
 	doCopy               Command = "copy"
 	doCopyCode           Command = "copy-code"
 	doCopyMessage        Command = "copy-message"
@@ -32,7 +34,9 @@ const (
 	doDecline            Command = "decline"
 	doDeclineAll         Command = "decline-all"
 	doDeclining          Command = "declining"
+	doDeed               Command = "deed"
 	doDeleteMessage      Command = "delete-message"
+	doDestroy            Command = "destroy"
 	doDetails            Command = "details"
 	doDiscreet           Command = "discreet"
 	doDismiss            Command = "dismiss"
@@ -48,6 +52,9 @@ const (
 	doFilter             Command = "filter"
 	doGiveUp             Command = "give-up"
 	doGivePassword       Command = "give-password"
+	doGuest              Command = "guest"
+	doGuestText          Command = "guest-text"
+	doHeeded             Command = "heeded"
 	doHit                Command = "hit"
 	doAcceptRoom         Command = "accept-room"
 	doAnswerRoom         Command = "answer-room"
@@ -55,6 +62,7 @@ const (
 	doDeclineRoom        Command = "decline-room"
 	doDeclineStrangers   Command = "decline-strangers"
 	doInvitations        Command = "invitations"
+	doInvite             Command = "invite"
 	doJoin               Command = "join"
 	doJoinRoom           Command = "join-room"
 	doJoinSeen           Command = "join-seen"
@@ -67,6 +75,7 @@ const (
 	doLink               Command = "link"
 	doListedRows         Command = "listed-rows"
 	doLoadMissing        Command = "load-missing"
+	doMemberMenu         Command = "member-menu"
 	doMenu               Command = "menu"
 	doMenuClosed         Command = "menu-closed"
 	doMember             Command = "member"
@@ -75,6 +84,7 @@ const (
 	doMoreHits           Command = "more-hits"
 	doNew                Command = "new"
 	doNewest             Command = "newest"
+	doNick               Command = "nick"
 	doNotices            Command = "notices"
 	doNotify             Command = "notify"
 	doOpen               Command = "open"
@@ -104,10 +114,17 @@ const (
 	doSend               Command = "send"
 	doSendButton         Command = "send-button" // the page does it, with doSend
 	doSendText           Command = "send-text"   // the page does it, with doSend
+	doSetConfiguration   Command = "set-configuration"
+	doSetDeed            Command = "set-deed"
+	doSetDestroy         Command = "set-destroy"
+	doSetGuests          Command = "set-guests"
+	doSetNick            Command = "set-nick"
+	doSetSubject         Command = "set-subject"
 	doSignInAgain        Command = "sign-in-again"
 	doSignOut            Command = "sign-out"
 	doSomebodyElse       Command = "somebody-else"
 	doStart              Command = "start"
+	doSubject            Command = "subject"
 	doSwitch             Command = "switch"
 	doSwitchMove         Command = "switch-move"
 	doSwitchText         Command = "switch-text"
@@ -237,6 +254,24 @@ func init() {
 		doDeclineStrangers: (*desk).declineStrangers,
 		doMember:           func(d *desk, sig Signal) { d.members.look(sig.Text); d.rev++ },
 		doMemberRows:       func(d *desk, sig Signal) { d.members.first = sig.Number; d.rev++ },
+		doSubject:          inside("subject"),
+		doSetSubject:       (*desk).setSubject,
+		doNick:             inside("nick"),
+		doSetNick:          (*desk).setNick,
+		doInvite:           inside("guest"),
+		doGuest:            (*desk).guest,
+		doGuestText:        func(d *desk, sig Signal) { d.dialog.typed = sig.Text; d.rev++ },
+		doSetGuests:        (*desk).setGuests,
+		doMemberMenu:       func(d *desk, sig Signal) { d.members.menu = sig.Text; d.rev++ },
+		doDeed:             (*desk).askDeed,
+		doSetDeed:          (*desk).setDeed,
+		doConfigure:        (*desk).askConfigure,
+		doSetConfiguration: (*desk).setConfiguration,
+		doDestroy:          inside("destroy-why"),
+		doSetDestroy: func(d *desk, sig Signal) {
+			d.want(state.Destruction, state.DestroyRoom{Room: sig.JID, Reason: strings.TrimSpace(sig.Text)})
+		},
+		doHeeded: (*desk).heeded,
 
 		// Dialogs.
 		doNew:          (*desk).askSignal,

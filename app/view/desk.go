@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"natter/app/jid"
 	"natter/app/state"
 )
 
@@ -56,13 +57,15 @@ type desk struct {
 
 	selection selection
 
-	dialog dialog
+	dialog   dialog
+	outcomes map[jid.JID]int // by room, the number of the Outcome that was read
 
 	emojis     *emojis // nil until they are loaded
 	loading    bool    // they are
 	unloaded   bool    // they could not be
 	completing completing
-	refusing   string // the text whose command is unknown, "" if there is none
+	refusing   string // the text whose command was not carried out, "" if there is none
+	refusal    string // why, "" if the command is unknown
 	menu       string // the data-key of the message whose menu is open, "" if none is
 }
 
@@ -122,6 +125,7 @@ func (d *desk) refresh() {
 		d.follow(old.Chat(d.open), c)
 	}
 	d.arrive()
+	d.heed()
 	d.read()
 	d.looks()
 }
@@ -343,7 +347,7 @@ func (d *desk) send(conv state.ConvID, text string, asText bool) {
 	} else if does := slashes[name]; does != nil {
 		does(d, conv, text)
 	} else {
-		d.refuse(conv, text)
+		d.refuse(conv, text, "")
 	}
 }
 

@@ -24,6 +24,15 @@ type dialog struct {
 	chosen  int    // the row of the switcher that Enter opens
 	fault   string
 	first   int // the first of the requests that are shown
+	// The wish whose Outcome is waited for, "" if none is, and the number of the Outcome before.
+	wish  state.Wish
+	since int
+	// Who is to be invited.
+	guests []jid.JID
+	// What is wrong with the fields of a form, by their vars.
+	faults map[string]string
+	// The nick of whom it is about.
+	nick string
 	// The request that was answered and is still shown, and the one that gets the focus next.
 	answered, next jid.JID
 }
@@ -228,6 +237,18 @@ func (m *modal) Render() app.UI {
 		return m.frame("Go to a day", m.date())
 	case "about":
 		return m.frame("About this message", m.about())
+	case "subject":
+		return m.frame("Change the subject", m.subject())
+	case "configure":
+		return m.frame("Room settings", m.configure())
+	case "destroy":
+		return m.frame("Destroy this room?", m.destroy())
+	case "deed":
+		return m.frame(deedNamed(d.dialog.text).item+": "+memberName(d.dialog.nick), m.deed())
+	case "invite":
+		return m.frame("Invite people", m.invite())
+	case "nick":
+		return m.frame("Change your nickname", m.nick())
 	case "keys":
 		return m.frame("Keyboard shortcuts", keys(d.mod()))
 	case "leaving":

@@ -19,6 +19,7 @@ type members struct {
 	wanted string
 	found  []member // of all, nil if it is to be looked for
 	first  int      // the first row in sight
+	menu   string   // the nick whose menu is open, "" if none is
 }
 
 // member is a row.
@@ -120,7 +121,8 @@ func (p *details) members(r *state.Room) app.UI {
 	}
 	return app.Div().Class("details-part members").Body(
 		p.memberSearch(r),
-		app.Div().Class("members-list").Attr("role", "list").Aria("label", "Members").TabIndex(0).DataSet("window", string(doMemberRows)).Body(body...))
+		app.Div().Class("members-list").Attr("role", "list").Aria("label", "Members").TabIndex(0).DataSet("window", string(doMemberRows)).Body(body...),
+		d.memberMenu(r))
 }
 
 func (p *details) memberSearch(r *state.Room) app.UI {
@@ -130,10 +132,7 @@ func (p *details) memberSearch(r *state.Room) app.UI {
 }
 
 func (d *desk) memberRow(r *state.Room, m member, index, count int) app.UI {
-	name := plain(m.Nick)
-	if name == "" {
-		name = "Somebody"
-	}
+	name := memberName(m.Nick)
 	what := memberWords(m.Occupant)
 	if r.Me(m.Nick) {
 		what = strings.TrimSuffix("You, "+what, ", ")
@@ -145,7 +144,8 @@ func (d *desk) memberRow(r *state.Room, m member, index, count int) app.UI {
 		app.Span().Class("member-name").Body(app.Elem("bdi").Text(name)),
 		app.Span().Class("member-what").Text(what),
 		app.Span().Class("sr").Text(", "+presenceWords(m.Show)),
-		d.writeTo(r, m.Nick, name))
+		d.writeTo(r, m.Nick, name),
+		d.memberMore(r, m.Occupant))
 }
 
 // memberWords says what somebody is in a room, "" if they are as most are.

@@ -249,21 +249,31 @@ func (p *details) room(r *state.Room) app.UI {
 			iconButton("copy", "Copy address", doCopy).DataSet("text", string(r.JID)),
 		),
 	}
-	if about := legible.Body(r.Subject); about != "" {
+	if about := legible.Body(r.Subject); about != "" || r.MayChangeSubject() {
+		part := []app.UI{app.Span().Class("details-label").Text("Subject")}
+		if about != "" {
+			part = append(part, app.P().Class("details-subject").Dir("auto").Text(about))
+		}
+		if r.MayChangeSubject() {
+			part = append(part, insideButton(r, doSubject, "Change subject"))
+		}
+		body = append(body, app.Div().Class("details-part").Body(part...))
+	}
+	if r.MayInvite() {
 		body = append(body, app.Div().Class("details-part").Body(
-			app.Span().Class("details-label").Text("Subject"),
-			app.P().Class("details-subject").Dir("auto").Text(about)))
+			app.Button().Type("button").Class("button-quiet").DataSet("do", string(doInvite)).DataSet("jid", string(r.JID)).Text("Invite")))
 	}
 	if r.In() {
 		body = append(body, p.members(r))
 	}
 	body = append(body, app.Div().Class("details-part").Body(notifyChoices(r)), app.Div().Class("details-part").Body(
 		app.Span().Class("details-label").Text("Your nickname"),
-		app.P().Class("details-hint").Body(app.Elem("bdi").Text(plain(r.Nick)))))
+		app.P().Class("details-hint").Body(app.Elem("bdi").Text(plain(r.Nick))),
+		app.If(r.In(), func() app.UI { return insideButton(r, doNick, "Change nickname") })))
 	if r.ShowsAddresses {
 		body = append(body, app.P().Class("details-part details-hint").Text("Everybody in this room sees your address."))
 	}
-	body = append(body, app.Div().Class("details-part").Body(
+	body = append(body, ownership(r), app.Div().Class("details-part").Body(
 		app.Button().Type("button").Class("button-danger").DataSet("do", string(doLeaveRoom)).DataSet("jid", string(r.JID)).Text("Leave room")))
 	return app.Aside().Class("details").Aria("label", "Details").Body(body...)
 }
@@ -309,6 +319,11 @@ func writing(c *state.Chat) string {
 func (d *desk) muted(conv state.ConvID) bool {
 	r := d.s.Room(conv.JID())
 	return conv.Kind() == state.Groupchat && r != nil && r.Tells() == state.NotifyNone
+}
+
+// insideButton is a button of the details that asks something about a room.
+func insideButton(r *state.Room, do Command, label string) app.UI {
+	return app.Div().Body(app.Button().Type("button").Class("button-quiet button-small").DataSet("do", string(do)).DataSet("jid", string(r.JID)).Text(label))
 }
 
 // listedInSight is how many rooms of the server are on the page.

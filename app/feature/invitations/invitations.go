@@ -1,5 +1,9 @@
 // Package invitations notes who invites the person to a room: directly (XEP-0249) or through the
-// room (XEP-0045 §7.8.2), and declines.
+// room (XEP-0045 §7.8.2), and declines. It invites others in the same ways.
+//
+// Into a room for members alone one invites through the room, which then makes a member of whoever is none.
+// To say so ourselves would make a member of an admin, too. Into others one invites directly: a contact
+// knows then who has.
 //
 // An invitation tells nobody anything until it is answered, and nothing sounds. One through a room
 // says by itself who has sent it: see state.Invitation.Known.
@@ -25,14 +29,17 @@ const longest = 500
 
 // New returns the feature.
 func New() *feature.Feature {
+	i := inviting{}
 	return &feature.Feature{
 		Name:  "invitations (XEP-0249, XEP-0045)",
 		Disco: []string{NS},
 		Messages: map[framing.Name]feature.Handler{
-			{Space: NS, Local: "x"}:     direct,
-			{Space: nsUser, Local: "x"}: mediated,
+			{Space: NS, Local: "x"}:                   direct,
+			{Space: nsUser, Local: "x"}:               mediated,
+			{Space: framing.NSClient, Local: "error"}: i.refused,
 		},
-		Do: do,
+		Start: func(feature.Client) { clear(i) },
+		Do:    func(c feature.Client, in state.Intent) bool { return decline(c, in) || i.invite(c, in) },
 	}
 }
 
@@ -78,7 +85,7 @@ func short(text string) string {
 	return strings.ToValidUTF8(strings.Clone(text[:min(len(text), longest)]), "")
 }
 
-func do(c feature.Client, in state.Intent) bool {
+func decline(c feature.Client, in state.Intent) bool {
 	decline, ok := in.(state.DeclineInvitations)
 	if !ok {
 		return false

@@ -233,6 +233,17 @@ func info(query *framing.Element) (i state.RoomInfo) {
 			i.MembersOnly = true
 		}
 	}
+	for _, field := range query.Child(nsForm, "x").Elements() {
+		value := field.Child(nsForm, "value").Text()
+		on := value == "1" || value == "true"
+		// One of these says it (XEP-0045 §15.5; ejabberd and Prosody use the others).
+		switch field.Attr("var") {
+		case "muc#roominfo_subjectmod", "muc#roominfo_changesubject", "muc#roomconfig_changesubject":
+			i.OpenSubject = on
+		case "muc#roomconfig_allowinvites", "{http://prosody.im/protocol/muc}roomconfig_allowmemberinvites":
+			i.OpenInvites = on
+		}
+	}
 	return i
 }
 

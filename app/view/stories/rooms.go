@@ -24,7 +24,7 @@ func room(now time.Time) *state.State {
 		state.RoomEntered{Room: lounge, Nick: "ada", Self: "a1", Occupants: []state.Occupant{
 			{Nick: "ada", ID: "a1", Role: state.Participant, Affiliation: state.Member, Show: state.Available},
 			{Nick: "Grace", ID: "g1", Role: state.Moderator, Affiliation: state.Owner, Show: state.Available},
-			{Nick: "Emmy", ID: "e1", Role: state.Participant, Affiliation: state.Member, Show: state.Away},
+			{Nick: "Emmy", ID: "e1", JID: emmy, Role: state.Participant, Affiliation: state.Member, Show: state.Away},
 			{Nick: "محمد", ID: "m1", Role: state.Participant, Show: state.DND},
 			{Nick: "a visitor with a long name, who only listens to what others say", ID: "v1", Role: state.Visitor, Show: state.Available},
 		}},
@@ -122,4 +122,30 @@ func invited(now time.Time) *state.State {
 		s = s.With(state.Invited{Invitation: in})
 	}
 	return s
+}
+
+// moderated is the room with the person as its owner.
+func moderated(now time.Time) *state.State {
+	return room(now).With(state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "ada", ID: "a1", Role: state.Moderator, Affiliation: state.Owner, Show: state.Available}})
+}
+
+// unheeded is a room that has not done what the person wanted.
+func unheeded(now time.Time) *state.State {
+	return room(now).With(state.RoomAnswered{Room: lounge, To: state.NewNick, Problem: &state.Problem{
+		Text: "Your nickname was not changed.", Advice: "Somebody in this room has this nickname. Choose another one."}})
+}
+
+// configuring is a room with a form of its settings.
+func configuring(now time.Time) *state.State {
+	return moderated(now).With(state.RoomFormRead{Room: lounge, Form: &state.Form{Instructions: "How the lounge is to be.", More: 800, Fields: []state.Field{
+		{Var: "FORM_TYPE", Type: "hidden"},
+		{Var: "name", Type: "text-single", Label: "Name", Required: true},
+		{Var: "about", Type: "text-multi", Label: "Description", Values: []string{"Engines", "and tea"}},
+		{Type: "fixed", Values: []string{"Who may come in"}},
+		{Var: "members", Type: "boolean", Label: "For members only", Values: []string{"1"}},
+		{Var: "secret", Type: "text-private", Label: "Password", Values: []string{"tea"}},
+		{Var: "whois", Type: "list-single", Label: "Who sees addresses", Values: []string{"moderators"}, Options: []state.Option{{Value: "moderators", Label: "Moderators"}, {Value: "anyone", Label: "Everybody"}}},
+		{Var: "pm", Type: "list-multi", Label: "Who may write to one person", Values: []string{"b"}, Options: []state.Option{{Value: "a", Label: "Visitors"}, {Value: "b", Label: "Participants"}}},
+		{Var: "owners", Type: "jid-multi", Label: "Owners", Values: []string{me}, About: "One address a line."},
+	}}})
 }

@@ -1,0 +1,4 @@
+package configuration
+
+// Form is form, for tests.
+var Form = form

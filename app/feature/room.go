@@ -1,0 +1,58 @@
+package feature
+
+import (
+	"errors"
+
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/framing"
+)
+
+// AnswerRoom notes what has become of something that the person wanted of a room; what says what that
+// was: "The subject was not changed." An err of nil means that it was done. Conditions of stanza errors
+// that have no sentence in why have one that suits them all.
+func AnswerRoom(c Client, room jid.JID, to state.Wish, err error, what string, why map[string]string) {
+	var problem *state.Problem
+	if err != nil {
+		problem = &state.Problem{Text: what, Advice: whyNot(err, why)}
+	}
+	c.Emit(state.RoomAnswered{Room: room, To: to, Problem: problem})
+}
+
+// ErrSilent is the error of a room that does not answer.
+var ErrSilent = errors.New("the room does not answer")
+
+func whyNot(err error, why map[string]string) string {
+	var refused *framing.StanzaError
+	switch {
+	case errors.As(err, &refused):
+		for _, sentences := range []map[string]string{why, roomRefusals} {
+			if sentence, ok := sentences[refused.Condition]; ok {
+				return sentence
+			}
+		}
+		return "The room did not accept it."
+	case errors.Is(err, ErrSilent):
+		return "The room does not answer. Try again later."
+	}
+	if refusal := Refusal(err); refusal != "" {
+		return refusal
+	}
+	return "The connection was lost before the room answered. Look whether it is so, and try again."
+}
+
+// roomRefusals has the stanza errors (RFC 6120 §8.3.3) that help a person in a room.
+var roomRefusals = map[string]string{
+	"forbidden":               "You may not do that in this room.",
+	"not-allowed":             "The room does not allow it.",
+	"not-authorized":          "You may not do that in this room.",
+	"not-acceptable":          "The room does not accept it.",
+	"policy-violation":        "The room does not accept it.",
+	"item-not-found":          "There is no such person in this room.",
+	"service-unavailable":     "This room cannot do that.",
+	"feature-not-implemented": "This room cannot do that.",
+	"internal-server-error":   "Something is wrong with the room. Try again later.",
+	"resource-constraint":     "The room is busy. Try again later.",
+	"remote-server-timeout":   "The room's server does not answer. Try again later.",
+	"remote-server-not-found": "The room's server could not be found.",
+}

@@ -1,0 +1,146 @@
+package view
+
+import (
+	"strings"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"natter/app/jid"
+	"natter/app/legible"
+	"natter/app/state"
+)
+
+// askInside puts a dialog about a room in front in which the person is.
+func (d *desk) askInside(kind Command, room jid.JID, focus string) {
+	if !d.s.Room(room).In() {
+		return
+	}
+	d.ask(dialog{kind: string(kind), peer: room})
+	d.settling.Focus = focus
+}
+
+// inside is a command that puts a dialog about a room in front.
+func inside(focus string) func(*desk, Signal) {
+	return func(d *desk, sig Signal) { d.askInside(sig.Do, sig.JID, focus) }
+}
+
+// want has the room of the dialog do something. The dialog waits for what becomes of it.
+func (d *desk) want(wish state.Wish, in state.Intent) {
+	d.rev++
+	r := d.s.Room(d.dialog.peer)
+	if r == nil || d.dialog.wish != "" {
+		return
+	}
+	d.dialog.wish, d.dialog.since, d.dialog.fault = wish, r.Outcome.N, ""
+	d.model.Do(in)
+}
+
+// heed ends a dialog once the room has done what it is about, or says in it why the room has not.
+func (d *desk) heed() {
+	r := d.s.Room(d.dialog.peer)
+	if d.dialog.wish == state.Destruction && r == nil {
+		d.dialog = dialog{}
+		d.leave()
+		return
+	}
+	if d.dialog.wish == "" || r == nil || r.Outcome.N == d.dialog.since || r.Outcome.To != d.dialog.wish {
+		return
+	}
+	d.rev++
+	p := r.Outcome.Problem
+	if p == nil {
+		d.dialog = dialog{}
+		return
+	}
+	d.dialog.wish, d.dialog.fault = "", p.Text+" "+p.Advice
+	d.heeded(Signal{JID: r.JID})
+}
+
+// heeded notes that the person has read what a room has not done.
+func (d *desk) heeded(sig Signal) {
+	if d.outcomes == nil {
+		d.outcomes = map[jid.JID]int{}
+	}
+	if r := d.s.Room(sig.JID); r != nil {
+		d.outcomes[r.JID] = r.Outcome.N
+	}
+	d.rev++
+}
+
+// outcome says above the messages what the open room has not done.
+func (d *desk) outcome() app.UI {
+	r := d.room()
+	if r == nil || r.Outcome.Problem == nil || d.outcomes[r.JID] == r.Outcome.N || d.dialog.wish == r.Outcome.To {
+		return app.Div().Attr("hidden", "true")
+	}
+	return app.Div().Class("status room-status").DataSet("phase", "waiting").Attr("role", "alert").Body(
+		icon("alert"), app.Span().Class("status-text").Text(r.Outcome.Problem.Text),
+		app.Button().Type("button").Class("status-retry").DataSet("do", string(doHeeded)).DataSet("jid", string(r.JID)).Text("Dismiss"),
+		app.Span().Class("status-why").Text(r.Outcome.Problem.Advice))
+}
+
+// answerable is the form of a dialog that waits for the answer of a room.
+func (m *modal) answerable(do Command, action, class string, body ...app.UI) app.UI {
+	d := m.Desk
+	alert := app.P().ID("inside-fault").Class("field-fault").Attr("role", "alert").Text(d.dialog.fault)
+	doing := app.P().Class("dialog-doing").Attr("role", "status")
+	if d.dialog.wish != "" {
+		doing = doing.Text("Waiting for the room…")
+	}
+	return app.Form().DataSet("form", string(do)).DataSet("jid", string(d.dialog.peer)).Attr("novalidate", "true").Body(
+		append(body, alert, doing, app.Div().Class("dialog-actions").Body(
+			app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel"),
+			app.Button().Type("submit").Class(class).Disabled(d.dialog.wish != "").Text(action)))...)
+}
+
+// subject is the dialog that changes what a room is about.
+func (m *modal) subject() app.UI {
+	r := m.Desk.s.Room(m.Desk.dialog.peer)
+	if r == nil {
+		return app.Div()
+	}
+	return m.answerable(doSetSubject, "Change", "button-primary",
+		app.Label().Class("field-label").For("subject").Text("Subject"),
+		app.Textarea().ID("subject").Class("field-input field-long").Name("text").Rows(4).MaxLength(mostSubject).Dir("auto").Text(legible.Body(r.Subject)))
+}
+
+// mostSubject is how many characters of a subject can be typed.
+const mostSubject = 1000
+
+// setSubject changes the subject of a room.
+func (d *desk) setSubject(sig Signal) {
+	if r := d.s.Room(sig.JID); r == nil || r.Subject == strings.TrimSpace(sig.Text) {
+		d.dialog = dialog{}
+		d.rev++
+		return
+	}
+	d.want(state.NewSubject, state.ChangeSubject{Room: sig.JID, Subject: strings.TrimSpace(sig.Text)})
+}
+
+// nick is the dialog that changes what the person is called in a room.
+func (m *modal) nick() app.UI {
+	r := m.Desk.s.Room(m.Desk.dialog.peer)
+	if r == nil {
+		return app.Div()
+	}
+	return m.answerable(doSetNick, "Change", "button-primary",
+		app.Label().Class("field-label").For("nick").Text("Nickname"),
+		app.Input().Type("text").ID("nick").Class("field-input").Name("text").AutoComplete(false).MaxLength(100).Attr("value", r.Nick).Dir("auto"),
+		app.P().Class("details-hint").Text("Everybody in the room hears of the change."))
+}
+
+// setNick changes what the person is called in a room.
+func (d *desk) setNick(sig Signal) {
+	nick := strings.TrimSpace(sig.Text)
+	switch r := d.s.Room(sig.JID); {
+	case nick == "":
+		d.dialog.fault = "Enter a nickname."
+		d.settling.Focus = "nick"
+		d.rev++
+	case r == nil || r.Nick == nick:
+		d.dialog = dialog{}
+		d.rev++
+	default:
+		d.want(state.NewNick, state.ChangeNick{Room: sig.JID, Nick: nick})
+	}
+}
