@@ -22,6 +22,7 @@ type chat struct {
 	Phase     state.Phase
 	Elsewhere bool // what is written here would not be kept
 	Gaps      []state.Gap
+	Room      string // what is said of the room, "" if it is none
 }
 
 // CompoID implements app.DismountEnforcer: another peer is another conversation,

@@ -308,3 +308,25 @@ func TestDestroy(t *testing.T) {
 		t.Errorf("%+v, %s", b.dialog, b.open)
 	}
 }
+
+// What changes in a room alone is drawn, and a presence that changes nothing to be seen draws nothing.
+func TestRoomIsDrawnAnew(t *testing.T) {
+	b := in(t, state.Occupant{Role: state.Participant})
+	seen := func() string { return (&Root{desk: b.desk}).stage(0).(*chat).Room }
+	for name, ev := range map[string]state.Event{
+		"a subject": state.SubjectChanged{Room: lounge, Subject: "Cake"},
+		"somebody":  state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "grace"}},
+		"a refusal": notDone(state.NewNick),
+		"a kick":    closed("kicked", ""),
+	} {
+		b := in(t, state.Occupant{Role: state.Participant})
+		before := (&Root{desk: b.desk}).stage(0).(*chat).Room
+		if b.play(ev); (&Root{desk: b.desk}).stage(0).(*chat).Room == before {
+			t.Errorf("%s is not drawn", name)
+		}
+	}
+	before := seen()
+	if b.play(state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "ada", Role: state.Participant, Show: state.Away}}); seen() != before {
+		t.Error("a presence is drawn")
+	}
+}

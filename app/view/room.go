@@ -229,6 +229,19 @@ func (d *desk) roomNow(r *state.Room) string {
 	}
 }
 
+// seenOf is what the open conversation says of its room: another one is drawn anew. Presences that
+// change nothing of it are not.
+func (d *desk) seenOf(r *state.Room) string {
+	if r == nil {
+		return ""
+	}
+	seen := d.roomNow(r) + "\x00" + strconv.Itoa(int(r.Step)) + "\x00" + strconv.Itoa(r.Outcome.N)
+	if r.Problem != nil {
+		seen += "\x00" + r.Problem.Text
+	}
+	return seen
+}
+
 // room draws what the open room is.
 func (p *details) room(r *state.Room) app.UI {
 	d := p.Desk
