@@ -23,6 +23,7 @@ type chat struct {
 	Elsewhere bool // what is written here would not be kept
 	Gaps      []state.Gap
 	Room      string // what is said of the room, "" if it is none
+	Aside     string // what is said of the occupant in a private one
 }
 
 // CompoID implements app.DismountEnforcer: another peer is another conversation,

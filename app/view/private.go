@@ -1,6 +1,8 @@
 package view
 
 import (
+	"strconv"
+
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"natter/app/jid"
@@ -29,6 +31,16 @@ func (d *desk) unreachable(conv state.ConvID) string {
 		}
 	}
 	return ""
+}
+
+// seenAside is all that is seen of an occupant in the private conversation with them: it is drawn again
+// when that changes.
+func (d *desk) seenAside(conv state.ConvID) string {
+	if conv.Kind() != state.Private {
+		return ""
+	}
+	_, other := d.s.Partner(conv)
+	return d.unreachable(conv) + string(d.showIn(conv)) + strconv.FormatBool(other)
 }
 
 func unreachable(why string) app.UI {

@@ -157,7 +157,7 @@ func (r *Root) stage(rev uint64) app.UI {
 		Rev: d.rev, Desk: d, Conv: d.open,
 		Chat: d.s.Chat(d.open), Contact: contact(d.s, d.open),
 		Phase: d.s.Connection.Phase, Elsewhere: d.s.Connection.Elsewhere(), Gaps: d.s.Gaps(d.open),
-		Room: d.seenOf(d.room()),
+		Room: d.seenOf(d.room()), Aside: d.seenAside(d.open),
 	}
 }
 
