@@ -123,3 +123,51 @@ func TestRoom_Aside(t *testing.T) {
 	ada.say("there you are")
 	grace.find("button", "ada (Lounge)…")
 }
+
+// command carries out a command of the composer.
+func (p *person) command(text string) {
+	p.t.Helper()
+	p.fill("Message", text)
+	p.press("Send")
+}
+
+// Whoever makes a room says what it is about, invites, is called otherwise, and has somebody leave who reads
+// why.
+func TestRoom_Inside(t *testing.T) {
+	t.Parallel()
+	address := natter(t)
+	ada, grace := visit(t, address), visit(t, address)
+	ada.signIn("ada@localhost", "analytical")
+	grace.signIn("grace@localhost", "compiler")
+	ada.in()
+	grace.in()
+	ada.joins("tea@rooms.localhost")
+	ada.press("Create room")
+	ada.find("log", "tea")
+
+	ada.press("Details")
+	ada.press("Invite")
+	ada.fill("Name or address", "grace@localhost")
+	ada.press("Send invitation")
+	grace.press("Invitations to rooms…")
+	grace.press("Join tea@rooms.localhost")
+	grace.find("log", "tea")
+
+	ada.press("Change subject")
+	ada.fill("Subject", "Green or black?")
+	ada.press("Change")
+	grace.until(`() => document.querySelector(".chat-now").textContent.includes("Green or black?")`)
+
+	grace.command("/nick ada")
+	grace.find("alert", "Your nickname was not changed.…")
+	grace.press("Dismiss")
+	grace.command("/nick hopper")
+	ada.press("More about hopper")
+	ada.press("Kick")
+	ada.fill("Reason (optional)", "the tea is cold")
+	ada.press("Kick")
+	grace.find("alert", "You were removed from this room.…")
+	grace.press("Join again")
+	ada.say("welcome back")
+	grace.reads("ada", "welcome back")
+}
