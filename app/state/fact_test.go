@@ -420,3 +420,40 @@ func TestReactionOfATenureAndOfItsNick(t *testing.T) {
 		}
 	}
 }
+
+// A room takes away a message of ours, whether it is in memory, comes later or is on the disk; nobody
+// else does so in its name, not even we.
+func TestSec9_OurOwnMessageIsModerated(t *testing.T) {
+	const lounge = jid.JID("lounge@rooms.localhost")
+	conv := Groupchat.With(lounge)
+	about := Target{Conv: conv, ID: "s1"}
+	ours := MessageAdded{Conv: conv, Message: Message{ID: "m1", ArchiveID: "s1", Author: ada, Mine: true, Body: "ours", At: noon, Delivery: OnServer}}
+	moderated := func(by jid.JID) Filed {
+		return Filed{Target: about, Fact: Fact{Kind: Moderated, By: by, At: 1, Text: "spam"}}
+	}
+	begin := signedIn().With(ChatStarted{Conv: conv})
+	here := begin.With(ours)
+	row := here.Changes(begin)
+	for by, honest := range map[jid.JID]bool{lounge: true, ada: false, lounge.WithResource("grace"): false, lounge.WithResource("ada"): false, "other@rooms.localhost": false} {
+		disk := &keptRows{map[Key]*MessageRow{}, map[string]Row{}}
+		disk.write(row)
+		for k, m := range disk.messages {
+			m := *m
+			if honest {
+				m.Attach(moderated(by).Fact) // Filed lets no other come so far
+			}
+			disk.messages[k] = &m
+		}
+		page, _ := disk.before(Key{}, 10)
+		for how, s := range map[string]*State{
+			"live":   here.With(moderated(by)),
+			"before": begin.With(moderated(by)).With(ours),
+			"disk":   begin.With(HistoryRead{Conv: conv, Messages: page}),
+		} {
+			m := s.Chat(conv).Timeline.Last()
+			if f, gone := m.Gone(); gone != honest || honest && (f.Text != "spam" || m.Words() != "") || !honest && m.Words() != "ours" {
+				t.Errorf("by %s, %s: %q, %+v %v", by, how, m.Words(), f, gone)
+			}
+		}
+	}
+}

@@ -250,6 +250,63 @@ func TestSec66_Room(t *testing.T) {
 	})
 }
 
+// A message that is only in the archive is found there: in a room by its id, with what is around it and
+// a gap behind; in a conversation of two by its author's. One that is nowhere is not.
+func TestS20_Sought(t *testing.T) {
+	xmpptest.All(t, func(t *testing.T, s *xmpptest.Server) {
+		room := jid.JID(strings.ToLower(rand.Text()) + "@" + s.Rooms)
+		lounge := state.Groupchat.With(room)
+		friend, account := s.Account(t, "", "secret"), s.Account(t, "", "secret")
+		grace := enter(t, friend, s.WS, room)
+		grace.until("the room", func(s *state.State) bool { return caughtUp(s, room) })
+		grace.says(room, 0, 190)
+		id, early := "", rand.Text()
+		for m := range grace.State().Chat(lounge).Timeline.All {
+			if m.Body == words(20) {
+				id = m.ArchiveID
+			}
+		}
+		grace.Send(framing.New(framing.NSClient, "message").Set("type", "chat").Set("to", string(account)).Set("id", early).
+			Add(framing.New(framing.NSClient, "body").AddText("early")))
+		for i := range 120 {
+			grace.write("chat", account, words(i))
+		}
+		grace.says(room, 190, 191) // and our archive has the others
+
+		ada := enter(t, account, s.WS, room)
+		ada.until("the newest pages", func(s *state.State) bool {
+			c := s.Chat(state.Direct.With(friend))
+			return s.CaughtUp && caughtUp(s, account) && caughtUp(s, room) && c != nil && c.Timeline.Len() > 0
+		})
+		seek := func(to state.Seek) *state.State {
+			t.Helper()
+			ada.Do(to)
+			return ada.until("an answer", func(s *state.State) bool { return s.Sought != nil && s.Sought.Seek == to && !s.Sought.Loading })
+		}
+		now := seek(state.Seek{Conv: lounge, Of: state.Target{Conv: lounge, ID: id}})
+		if m := now.About(state.Target{Conv: lounge, ID: id}); m == nil || m.Body != words(20) || m.Key != now.Sought.Key {
+			t.Errorf("found is %+v, %+v", m, now.Sought)
+		}
+		var around []string
+		for m := range now.Chat(lounge).Timeline.All {
+			if len(around) < 24 {
+				around = append(around, m.Body)
+			}
+		}
+		if gaps := now.Gaps(lounge); len(around) < 24 || around[0] != words(0) || around[23] != words(23) || len(gaps) != 1 || gaps[0].After.ID == "" {
+			t.Errorf("around it is %q, with gaps %+v", around, gaps)
+		}
+		if now = seek(state.Seek{Conv: lounge, Of: state.Target{Conv: lounge, ID: "1234567890123456"}}); now.Sought.Problem == "" {
+			t.Errorf("found is %+v", now.Sought)
+		}
+		with := state.Direct.With(friend)
+		now = seek(state.Seek{Conv: with, Of: state.Target{Conv: with, Author: friend, ID: early}})
+		if m := now.About(state.Target{Conv: with, Author: friend, ID: early}); m == nil || m.Body != "early" {
+			t.Errorf("found is %+v, %+v", m, now.Sought)
+		}
+	})
+}
+
 // What the archive of a room has to say of anybody else is forged.
 func TestS13_RoomOfOthers(t *testing.T) {
 	const room, grace = "room@rooms.localhost", "grace@localhost"
