@@ -122,7 +122,7 @@ func (rs Ranges) with(r Reading, has func(string) bool) Ranges {
 		low, high = len(rs), len(rs)-1
 	default:
 		low = 0
-		for low < len(rs) && !rs[low].From.At.After(r.To.At) {
+		for low < len(rs) && rs[low].From.At.Before(r.To.At) { // of the same second it is the older one
 			low++
 		}
 		high = low - 1
@@ -307,7 +307,7 @@ func join(runs []run, o Range, cut bool) []run {
 		n.From, n.own, n.Start = runs[after].From, runs[after].own, runs[after].Start
 	default:
 		low = 0
-		for low < len(runs) && !n.Start && !runs[low].From.At.After(o.To.At) {
+		for low < len(runs) && !n.Start && runs[low].From.At.Before(o.To.At) {
 			low++
 		}
 		high = low - 1

@@ -564,3 +564,16 @@ func TestGaps_Room(t *testing.T) {
 		t.Errorf("in a direct conversation with its address %q", got)
 	}
 }
+
+// A page from the middle of an archive that tells whole seconds stands before what is newer, also in
+// the same second, and leaves a gap.
+func TestCoverage_PageOfTheSameSecond(t *testing.T) {
+	at := func(id string) Edge { return Edge{ID: id, At: noon} }
+	newest := Ranges(nil).With(Reading{From: at("n1"), To: at("n9"), IDs: []string{"n1", "n9"}, End: true})
+	for _, start := range []bool{false, true} {
+		got := newest.With(Reading{From: at("a1"), To: at("a9"), IDs: []string{"a1", "a9"}, Start: start})
+		if len(got) != 2 || got[0].To.ID != "a9" || got[0].Start != start || got[1] != newest[0] {
+			t.Errorf("there is %+v", got)
+		}
+	}
+}
