@@ -44,9 +44,9 @@ func All() []*feature.Feature {
 		markers.New(),
 		reactions.New(),
 		chatstates.New(),
+		replies.New(), // before corrections, which have no fallback for replies then
 		corrections.New(),
 		retractions.New(),
-		replies.New(),
 		disco.New(),
 		ping.New(),
 		version.New(),

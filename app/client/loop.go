@@ -21,7 +21,7 @@ type loop struct {
 	c        *Client
 	era      *era
 	features []*feature.Feature
-	first    map[framing.Name][]func(feature.Client, *feature.Stanza) bool
+	first    []first
 	messages handlers
 	presence handlers
 	requests handlers
@@ -82,10 +82,10 @@ func (e *era) After(d time.Duration, f func()) (stop func()) {
 func (l *loop) renew() {
 	l.era, l.features = &era{l}, l.c.config.Features()
 	l.messages, l.presence, l.requests, l.disco = handlers{}, handlers{}, handlers{}, nil
-	l.first = map[framing.Name][]func(feature.Client, *feature.Stanza) bool{}
+	l.first = nil
 	for _, f := range l.features {
-		for name, first := range f.First {
-			l.first[name] = append(l.first[name], first)
+		for name, handler := range f.First {
+			l.first = append(l.first, first{name, handler})
 		}
 		l.messages.add(f.Messages)
 		l.presence.add(f.Presences)

@@ -320,18 +320,20 @@ payloads:
 	}
 }
 
-// firstly calls the handlers of First for the payloads of a message, each once, and reports whether
-// one of them has found that the message only says something about another one.
+// first is a handler of feature.First, and for which payload it is called.
+type first struct {
+	name    framing.Name
+	handler func(feature.Client, *feature.Stanza) bool
+}
+
+// firstly calls the handlers of First for the payloads of a message, each once and in the order of
+// client/features.go, and reports whether one of them has found that the message only says
+// something about another one.
 func (l *loop) firstly(st *feature.Stanza) (about bool) {
-	seen := make([]framing.Name, 0, 8)
-	for _, n := range st.Children {
-		if n.Element == nil || l.first[n.Element.Name] == nil || slices.Contains(seen, n.Element.Name) {
-			continue
-		}
-		steps.Add(len(seen))
-		seen = append(seen, n.Element.Name)
-		for _, f := range l.first[n.Element.Name] {
-			l.guard(n.Element.Name.Space, func() { about = f(l.era, st) || about })
+	steps.Add(len(l.first))
+	for _, f := range l.first {
+		if st.Child(f.name.Space, f.name.Local) != nil {
+			l.guard(f.name.Space, func() { about = f.handler(l.era, st) || about })
 		}
 	}
 	return about

@@ -30,7 +30,8 @@ type Feature struct {
 	// a message (CVE-2024-46957 was such a confusion).
 	Messages, Presences map[framing.Name]Handler
 
-	// First handle messages by a payload before all other handlers do, and may change the Stanza.
+	// First handle messages by a payload before all other handlers do, and may change the Stanza for
+	// those that come after them in client/features.go.
 	// One that reports true has found that the message only says something about another: it is
 	// none of its own, so that the handlers of <message/> are not called for it.
 	First map[framing.Name]func(Client, *Stanza) bool

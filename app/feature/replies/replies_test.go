@@ -13,5 +13,5 @@ import (
 )
 
 func TestStories(t *testing.T) {
-	featuretest.Run(t, archive.New, carbons.New, rooms.New, chat.New, corrections.New, replies.New)
+	featuretest.Run(t, archive.New, carbons.New, rooms.New, chat.New, replies.New, corrections.New)
 }
