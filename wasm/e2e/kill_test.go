@@ -185,8 +185,7 @@ func TestPromise3_KilledWhileReceiving(t *testing.T) {
 		p.open(page)
 		p.in()
 	}
-	p.find("button", "…"+fmt.Sprintf("n %d", written)+"…")
-	// If a stream could not be resumed, the archive is still being read.
+	// What a resumed stream brings once more, and the archive, is still being read.
 	var stored []int
 	for before, late := -1, time.Now().Add(patience); len(stored) < written && time.Now().Before(late); time.Sleep(time.Second) {
 		p.must(p.eval(storedNumbers).Unmarshal(&stored))
@@ -194,6 +193,7 @@ func TestPromise3_KilledWhileReceiving(t *testing.T) {
 			before, late = len(stored), time.Now().Add(patience)
 		}
 	}
+	p.find("button", "…"+fmt.Sprintf("n %d", written)+"…")
 	slices.Sort(stored)
 	if gaps := holes(stored); len(stored) != written || len(gaps) > 0 {
 		t.Errorf("%d messages are stored, %d were sent; %v are missing", len(stored), written, gaps)
