@@ -44,6 +44,10 @@ func (a *archive) try(c feature.Client, part state.Part, failed int) {
 		if errors.Is(err, stream.ErrDisconnected) {
 			return // the next stream begins a catch-up again
 		}
+		if !own && err != nil && !none(err) && failed < len(pauses) {
+			c.After(pauses[failed], func() { a.tryRoom(c, r, failed+1) })
+			return
+		}
 		if !own {
 			a.read(c, part.Archive)
 			return
@@ -83,6 +87,19 @@ func (a *archive) nextRooms(c feature.Client) {
 			a.reading[room] = true
 			a.catchUp(c, state.Part{Archive: room})
 		}
+	}
+}
+
+// tryRoom tries a catch-up with the archive of a room again, unless we are no longer there or
+// another one has begun.
+func (a *archive) tryRoom(c feature.Client, before *reading, failed int) {
+	part := before.plan.Part
+	switch {
+	case !before.counts():
+	case c.State().Room(part.Archive).In() && c.State().Connection.Phase == state.Online:
+		a.try(c, part, failed)
+	default:
+		a.read(c, part.Archive)
 	}
 }
 
