@@ -81,10 +81,10 @@ func slash(text string) string {
 // refuse gives a command back to the person and says why, or that there is none of that name: what was
 // meant for Natter is not told to others.
 func (d *desk) refuse(conv state.ConvID, text, why string) {
-	if d.giveBack(conv, text); d.elsewhere(conv) {
-		return
+	if !d.elsewhere(conv) {
+		d.post(func() { d.refusing, d.refusal = text, why })
 	}
-	d.post(func() { d.refusing, d.refusal = text, why })
+	d.giveBack(conv, text) // which draws
 }
 
 // giveBack puts a text that is not sent into the composer once more.
