@@ -127,8 +127,12 @@ func compile(pkg string) ([]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
+	slimmer, err := slim(dir)
+	if err != nil {
+		return nil, err
+	}
 	name := filepath.Join(dir, "app.wasm")
-	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-tags=nethttpomithttp2"}, compilerFlags...)
+	args := append([]string{"build", slimmer, "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, compilerFlags...)
 	cmd := exec.Command(goCommand(), append(args, "-o", name, pkg)...)
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "GOFLAGS=")
 	cmd.Stderr = os.Stderr
