@@ -97,8 +97,10 @@ prove/chaos prove/client prove/e2e prove/server prove/store:
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/.tools $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.6.1
 
+SOURCES = app framing server wasm web
+
 check: $(STATICCHECK) scripts
-	@test -z "$$(gofmt -l .)" || { echo "gofmt these:"; gofmt -l .; exit 1; }
+	@test -z "$$(gofmt -l $(SOURCES))" || { echo "gofmt these:"; gofmt -l $(SOURCES); exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags xmppproxy ./server/gateway
 	$(JS) $(GO) vet ./framing/... ./app/... ./wasm/...
