@@ -46,9 +46,9 @@ func (b *bookmarks) stored(c feature.Client, storage *framing.Element) {
 	for _, item := range items(storage).Elements() {
 		b.item(c, item)
 	}
-	for room := range before {
-		if r := c.State().Room(room); !joins(b.items[room]) && r != nil && r.Saved {
-			b.gone(c, room)
+	for r := range c.State().Rooms {
+		if _, was := before[r.JID]; was && r.Saved && !joins(b.items[r.JID]) {
+			b.gone(c, r.JID)
 		}
 	}
 }
