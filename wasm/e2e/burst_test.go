@@ -45,7 +45,12 @@ func TestBurst(t *testing.T) {
 	p.keys(input.Enter) // it is soon out of sight
 	t.Log("while they arrive, somebody types")
 	p.write("still here")
-	newest := func() string { all := p.bodies(); return all[len(all)-1] }
+	newest := func() string {
+		if all := p.bodies(); len(all) > 0 {
+			return all[len(all)-1]
+		}
+		return ""
+	}
 	for before, late := "", time.Now().Add(patience); newest() != fmt.Sprintf("message %d", messages-1); time.Sleep(time.Second / 2) {
 		if now := newest(); now != before {
 			before, late = now, time.Now().Add(patience)
