@@ -1,7 +1,6 @@
 package client
 
 import (
-	"slices"
 	"time"
 
 	"natter/app/feature"
@@ -133,13 +132,13 @@ func (l *loop) resembles(st *feature.Stanza) bool {
 		return true
 	}
 	body := st.Child(framing.NSClient, "body").Text()
-	return body != "" && slices.ContainsFunc(chat.Timeline.Newest(mostWaiting), func(m *state.Message) bool {
-		return m.Mine && m.Delivery == state.Queued && m.Body == body
-	})
+	for m := range chat.Timeline.Queued {
+		if body != "" && m.Body == body {
+			return true
+		}
+	}
+	return false
 }
-
-// mostWaiting is how many of the newest messages of a room resembles compares.
-const mostWaiting = 500
 
 // delayedBy returns the delay that the room itself has put into a message, nil if there is none.
 func delayedBy(el *framing.Element, room jid.JID) *framing.Element {

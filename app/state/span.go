@@ -46,6 +46,16 @@ func (t Timeline) All(yield func(*Message) bool) {
 	}
 }
 
+// Queued calls yield for each message of ours that waits to be sent, the oldest first, across holes too:
+// all of these are in memory (see Released).
+func (t Timeline) Queued(yield func(*Message) bool) {
+	for m := range t.All {
+		if m.Mine && m.Delivery == Queued && !yield(m) {
+			return
+		}
+	}
+}
+
 // Holes reports whether there is a hole.
 func (t Timeline) Holes() bool { return t.holes.Len() > 0 }
 

@@ -43,8 +43,8 @@ func (r *reflections) back(c feature.Client, conv state.ConvID, m *state.Message
 	id := m.ID
 	if room := c.State().Room(conv.JID()); room != nil && !room.StableIDs && ours(c, conv, id) == nil {
 		if chat := c.State().Chat(conv); chat != nil {
-			for _, o := range chat.Timeline.Newest(mostWaiting) {
-				if o.Mine && o.Delivery == state.Queued && o.Body == m.Body {
+			for o := range chat.Timeline.Queued {
+				if o.Body == m.Body {
 					id = o.ID
 					break
 				}
@@ -57,10 +57,6 @@ func (r *reflections) back(c feature.Client, conv state.ConvID, m *state.Message
 	}
 	return id
 }
-
-// mostWaiting is among how many of the newest messages of a room those are looked for that it does
-// not have.
-const mostWaiting = 500
 
 // waits reports whether what is written waits until we are in a room.
 func waits(c feature.Client, conv state.ConvID) bool {
@@ -78,8 +74,8 @@ func sendWaiting(c feature.Client, conv state.ConvID) {
 	if chat == nil {
 		return
 	}
-	for _, m := range chat.Timeline.Newest(mostWaiting) {
-		if !m.Mine || m.Delivery != state.Queued || c.State().Outgoing(m.ID) != nil {
+	for m := range chat.Timeline.Queued {
+		if c.State().Outgoing(m.ID) != nil {
 			continue
 		}
 		st := stanza(c, conv, m)
