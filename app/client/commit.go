@@ -17,9 +17,9 @@ import (
 // leave, and the other tabs get its rows (security rows 59 and 61).
 
 const (
-	// pace is the least time between the beginnings of two commits: a frame. A message of the
-	// person does not wait for it.
-	pace = 16 * time.Millisecond
+	// pace is the least time between the beginnings of two commits: three frames, so that no
+	// frame has two. A message of the person does not wait for it.
+	pace = 50 * time.Millisecond
 	// lull is the same if only the counts of the stream have changed, for example by a chat state.
 	lull = time.Second
 	// headStart is how long drawing waits for the commit of a message of ours, so that the

@@ -168,7 +168,11 @@ func TestPresence_OutlivesThePage(t *testing.T) {
 		d.network.mend()
 		ada = d.page().back()
 		shows(state.Away)
-		eventually(t, "the server has it all", func() bool { return len(d.kept().Stream.Order) == 0 })
+		eventually(t, "the server has it all, and the next page can resume", func() bool {
+			sn := d.kept()
+			self := storetest.Of[*state.Account](sn.Rows)[0]
+			return len(sn.Stream.Order) == 0 && self.RosterLoaded && self.CaughtUp
+		})
 		ada = ada.reload().back()
 		ada.says(grace, "hello")
 		grace.hears(ada.person, "hello")
