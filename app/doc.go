@@ -16,6 +16,7 @@
 //	    tree/           ordered maps that never change, and the differences between two of them
 //	  connect/          from an address to a bound stream: discover, dial, redirect, negotiate
 //	    discover/       from a domain to WebSocket endpoints (host-meta)
+//	      httpfetch/    fetches host-meta, everywhere but in a page
 //	    sasl/           SCRAM, PLAIN, ANONYMOUS; both sides of SCRAM
 //	  stream/           a bound stream that survives its sockets: IQ, Stream Management, reconnect
 //	  feature/          what a feature is; one folder for each, with its stories in testdata
@@ -31,6 +32,7 @@
 //	                    after the browser deleted the old one, poison.go leaves out a stanza that
 //	                    has crashed the program
 //	  view/             go-app components: State in, Intent out
+//	    stories/        the states that the gallery draws
 //	  xmpptest/         scripted peer, real Prosody and ejabberd
 //	    conformance/    which test shows which rule
 //	    interop/        other libraries against ours
@@ -45,7 +47,8 @@
 //	    storetest/      the contract of a Store on the real IndexedDB
 //	    vaulttest/      what the vault leaves behind
 //	    workertest/     updates, older builds and the kill switch
-//	web/                the page: form, styles, worker, manifest, icons; embeds what build made
+//	web/                the page: form, styles, worker, manifest; embeds what build has made
+//	  bundle/ icons/    what build has made (not in git), and the icons
 //	  emoji/            the list of emoji, and what makes it
 //	  build/ size/      make the bundle, and find the lines of a crash in it; say what it weighs
 //	server/             the natter command
@@ -81,29 +84,30 @@
 //	feature.First     is it a message of its own, or does it say something about another one?
 //	a feature         what does it mean? Emit(state.Event)
 //	State.With        makes a new State; published ones never change
-//	client.publish    the view redraws, at most once a frame
-//	client.commit     writes it to the store, while the loop goes on; then stream.Commit
+//	client.commit     begins to write it to the store; when it is written, stream.Commit
 //	                  acknowledges it to the server
+//	client.publish    the view redraws, at most once a frame, and does not wait for the store
 //
 // A message that leaves:
 //
 //	view              Do(state.SendMessage)
 //	feature/chat      Emit(MessageAdded, queued): on screen at once
 //	features          Decorate: each adds its payload
-//	stream.Send       serialises it, once (framing.Append), and gives it its number
+//	stream.Send       serialises it, once (framing.Element.String), and gives it its number
 //	client.commit     writes it to the disk, in the outbox, before it is sent
 //	stream.Commit     writes it to the socket; if the socket is lost, writes it again to the next
 //
-// Nothing on these two ways waits. A later feature may have to, for keys or for an upload. It
-// should wait before client.receive, or between Decorate and the outbox, in one queue for each
-// conversation: then messages stay in order, and no other conversation waits. Its own changes
-// belong into the same commit as the message.
+// Nothing on these two ways waits for the network; the loop waits for the store only where it has to
+// read an old message. A later feature may have to wait for keys or for an upload. It should wait
+// before client.receive, or between Decorate and the outbox, in one queue for each conversation: then
+// messages stay in order, and no other conversation waits. The changes that the feature makes belong
+// in the same commit as the message.
 //
 // Several tabs of one browser:
 //
 //	one leads         it holds the socket and a Web Lock, and commits
-//	State.Changes     after each commit the leader sends its rows to the other tabs, its mirrors,
-//	                  together with State.Moments, the rows that are never stored
+//	State.Changes     after each commit the leader sends the rows that have changed to the other tabs,
+//	                  its mirrors, together with State.Moments, the rows that are never stored
 //	Client.Do         a mirror sends the intent to the leader until the leader confirms it;
 //	                  it shows state.Shown at once, and runs no feature
 //	the leader dies   the next tab gets the lock, opens the store and resumes the stream
@@ -131,9 +135,10 @@
 // together with it. So no message has to be searched for, and the order of arrival does not matter.
 //
 // Memory has the end of each conversation, and the messages around the place where the person
-// looks (state.Look). A jump reads only around its target, and if those messages are not on the disk,
-// from the archive (state.Seek), which leaves gaps on both sides. Messages that are far from there
-// leave memory (state.Released). Between two such spans is a hole, and no function reads across it.
+// looks (state.Look). A jump to a message or a day reads only the messages around it. If they are not on
+// the disk, the archive is asked for them (state.Seek), which leaves gaps on both sides. Messages that
+// are far from where the person looks leave memory (state.Released). Between two such spans is a hole;
+// nothing on one side of a hole is taken for the neighbour of what is on the other side.
 //
 // A change touches:
 //
@@ -159,8 +164,8 @@
 //	catch-up      reading an archive from where we were to its end
 //	commit        to write rows to the store in one transaction, all or nothing
 //	confirm       to tell a mirror that its request is committed
-//	conversation  the messages with a person, in a room, or with one occupant of it; a ConvID
-//	              names it, in the page too (data-conv), and only app/state knows its format
+//	conversation  the messages with a contact or a stranger, in a room, or with one occupant of it; a
+//	              ConvID names it, in the page too (data-conv), and only app/state knows its format
 //	coverage      the parts of an archive that are in the store
 //	credential    a token or keys that sign in without the password
 //	event         something that happened; it changes the state
@@ -170,11 +175,14 @@
 //	hole          where the store may have messages of a conversation that are not in memory
 //	intent        something that the person wants
 //	lead          to hold the stream and to commit, for all tabs of an account
+//	live          said of a stanza that comes by itself, and not because an archive was asked
 //	mirror        a tab that does not lead, and shows the state of the one that does
 //	occupant      somebody who is in a room now, under a nick (XEP-0045)
 //	outbox        messages of ours that the server does not have yet
 //	page          one answer of an archive (XEP-0059), where an archive is the subject; else the
 //	              web page
+//	peer          the other one in a conversation of two
+//	person        the one who uses this client; others are contacts, occupants, strangers
 //	place         where a message stands in its conversation: a state.Key
 //	prune         to delete old messages from a full device
 //	request       an IQ that needs an answer; between tabs, an intent with a number
@@ -182,9 +190,10 @@
 //	retry         to do the same once more after a failure
 //	room          a MUC room (XEP-0045), never disk space: that is capacity
 //	row           one kept struct, as the disk and other tabs read it
-//	settled       said of the messages of an archive before which it will file no others
+//	settled       said of a message of an archive before which the archive will file no other
 //	span          messages in memory with no hole between them
-//	story         a test of a feature, in its testdata: XML in, XML out, what it meant
+//	story         a test of a feature, in its testdata: XML in, XML out, what it meant; of the view:
+//	              a state to draw
 //	stream        a bound XMPP stream, which survives its sockets; a session is one socket of it
 //	tenure        the time for which a nick belongs to one person, in a room without occupant-ids
 //	term          the time for which one tab leads without a break, and its name

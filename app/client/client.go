@@ -1,9 +1,10 @@
 // Package client is the loop: one goroutine that owns the state.
 //
-// The loop hands each stanza that the stream receives to the features, with its sender
-// checked, and makes a new State of the events that they emit. Intents go the other way.
-// Nothing on the loop has a mutex or waits. A reader on another goroutine sees only published
-// States, which never change.
+// The loop finds the sender and the conversation of each stanza that the stream receives, and passes it
+// to the features. Of the events that they emit it makes a new State. Intents go the other way.
+// Nothing on the loop needs a mutex or waits for the network; the loop waits only for what is on this
+// device, such as the store. A reader on another goroutine sees only published States, which never
+// change.
 //
 // The features are listed in features.go, their only registration.
 package client
@@ -38,20 +39,19 @@ type Config struct {
 	CrashLog  CrashLog                  // nil for none
 	Random    func() float64            // jitter of reconnects; random if nil
 	NewID     func() string             // ids of stanzas; 128 random bits if nil
-	// Offline reports whether there is certainly no network, as far as the browser knows;
-	// nil if nobody can tell.
+	// Offline reports whether the browser says that there is no network; nil if it cannot say.
 	Offline func() bool
 	// Build is larger in newer builds of the client. If two tabs have different builds, the
 	// older one stops.
 	Build int64
-	// Yield is called after each turn of the loop. It may block for a moment, so that the page
-	// can handle its own events.
+	// Yield is called after each turn of the loop, and by Search. It may block for a moment, so that
+	// the page can handle its own events.
 	Yield func()
 	// Log writes what a programmer should see, such as a handler that panicked.
 	Log func(format string, args ...any)
 }
 
-// Client is one account's session with everything around it.
+// Client has the state of one account, or of none, and does what the person wants of it.
 type Client struct {
 	config   Config
 	commands mailbox
@@ -106,7 +106,7 @@ func (c *Client) Wake(reason stream.Wake) {
 	})
 }
 
-// Hide tells the stream and the other tabs whether the page is hidden.
+// Hide tells the stream, or the leader, whether the page is hidden.
 func (c *Client) Hide(hidden bool) {
 	c.post(func() {
 		c.l.hidden, c.l.urgent = hidden, true // commit now: a hidden page may never run again
@@ -120,8 +120,8 @@ func (c *Client) Hide(hidden bool) {
 // Only a function that Watch calls may call it, because it runs on the loop.
 func (c *Client) Unseen() bool { return c.l.stream != nil && c.l.unseen() }
 
-// Leave is for a page that goes away. With a store it commits now, and the next page resumes the
-// stream. Without one it ends the session, so that contacts do not see us online for minutes. A
+// Leave is called when the page goes away. With a store it commits now, and the next page resumes the
+// stream. Without a store it closes the stream, so that contacts do not see us online for minutes. A
 // mirror tells the leader that it leaves.
 func (c *Client) Leave() {
 	c.post(func() {
@@ -136,8 +136,8 @@ func (c *Client) Leave() {
 	})
 }
 
-// Watch calls f after each published state, on the loop's goroutine, until stop is
-// called. f must not wait. Several changes may be published as one state.
+// Watch calls f after each published state, on the loop's goroutine, until stop is called. f must not
+// wait. Several events may be published as one state.
 func (c *Client) Watch(f func()) (stop func()) {
 	entry := &f
 	for {
@@ -174,8 +174,8 @@ func (c *Client) publish(s *state.State) {
 }
 
 // mailbox holds the jobs for the loop, in order. It has no bound, because post must never wait for
-// the loop: in a callback of the page nothing else runs until post returns. The person and the
-// other tabs fill it, no stranger.
+// the loop: in a callback of the page nothing else runs until post returns. The person, the other
+// tabs and timers fill it, no stranger.
 type mailbox struct {
 	mu    sync.Mutex
 	jobs  []func()
@@ -213,7 +213,7 @@ func (b *mailbox) take() (f func()) {
 // sliceTime is the time after which a turn ends even if more waits: the page has to draw.
 const sliceTime = 8 * time.Millisecond
 
-// Run is the loop. It returns when ctx ends, after the session has been closed.
+// Run is the loop. When ctx ends, it closes the stream and returns the error of ctx.
 func (c *Client) Run(ctx context.Context) error {
 	for {
 		var ev stream.Event
@@ -267,7 +267,7 @@ func (c *Client) turn(ev stream.Event) {
 	c.l.lend()
 }
 
-// Bound returns the full address of the session, "" if there is none.
+// Bound returns our address: the full one of the last stream, "" if nobody is signed in.
 func (c *Client) Bound() jid.JID { return c.State().Me }
 
 // Send queues a stanza; tests and tools use it.

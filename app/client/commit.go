@@ -11,10 +11,10 @@ import (
 	"natter/app/stream"
 )
 
-// Each turn of the loop ends with a commit: the rows that differ, and the counts of the stream.
+// Each turn of the loop ends with a commit of the rows that differ, and of the counts of the stream.
 // One commit is under way at a time. The loop goes on meanwhile, and its changes are in the next
-// one. Only after a commit the stanzas in it are acknowledged to the server, the messages in it
-// leave, and the other tabs get its rows (security rows 59 and 61).
+// commit. The stanzas in a commit are acknowledged to the server, the messages in it leave, and the
+// other tabs get its rows, only when it has succeeded (Sec59 and Sec61 in doc/rules.md).
 
 const (
 	// pace is the least time between the beginnings of two commits: three frames, so that no
@@ -22,9 +22,8 @@ const (
 	pace = 50 * time.Millisecond
 	// lull is the same if only the counts of the stream have changed, for example by a chat state.
 	lull = time.Second
-	// headStart is how long drawing waits for the commit of a message of ours, so that the
-	// message leaves first: drawing would delay the answer of the disk by a frame. Most
-	// answers come earlier than this.
+	// headStart is how long drawing waits at most for the commit of a message of ours, so that the
+	// message leaves first: drawing would delay the answer of the disk by a frame.
 	headStart = 5 * time.Millisecond
 )
 

@@ -22,8 +22,8 @@ const (
 )
 
 // lookAt reads into memory the messages around the place where the person looks, and releases those
-// around the place before. If the person looks for one message, and neither memory nor the store has
-// it, the archive is asked (state.Seek).
+// around the place where they looked before. If the person looks for one message (in.Of), and neither
+// memory nor the store has it, the archive is asked for it (state.Seek).
 func (l *loop) lookAt(in state.Look) {
 	if in.Of.ID != "" {
 		if l.find(in.Of); l.state.About(in.Of) == nil {
@@ -54,8 +54,8 @@ func (l *loop) lookAt(in state.Look) {
 	l.release(in.Conv)
 }
 
-// earliest returns where the span begins in which the person looks, Lowest if the store has nothing
-// before it.
+// earliest returns where the span begins in which the person looks. It returns Lowest if the store has
+// nothing before that span.
 func (l *loop) earliest(conv state.ConvID) state.Key {
 	chat := l.state.Chat(conv)
 	if l.store == nil || chat == nil {
@@ -69,34 +69,35 @@ func (l *loop) earliest(conv state.ConvID) state.Key {
 	return chat.Timeline.Tail()
 }
 
-// readAround reads into memory the messages from one place to another, and beside more before and
-// after them. It does not read again what is in memory.
-func (l *loop) readAround(conv state.ConvID, from, to state.Key, beside int) {
+// readAround reads into memory the messages from one place to another, and n more on either side. It
+// does not read again what is in memory, and stops after about mostRead messages.
+func (l *loop) readAround(conv state.ConvID, from, to state.Key, n int) {
 	t := l.state.Chat(conv).Timeline
-	if above := t.Before(from, beside); len(above) < beside {
+	if above := t.Before(from, n); len(above) < n {
 		if low, _, here := t.Span(from); !here {
-			l.readBefore(conv, from, beside)
+			l.readBefore(conv, from, n)
 		} else if low != state.Lowest {
-			l.readBefore(conv, low, beside-len(above))
+			l.readBefore(conv, low, n-len(above))
 		}
 	}
-	for n := 0; n < mostRead; n += beside {
+	for read := 0; read < mostRead; read += n {
 		t = l.state.Chat(conv).Timeline
 		_, high, here := t.Span(from)
 		if !here {
 			return // it could not be read
 		}
-		if high == state.Highest || to.Before(high) && len(t.From(to, beside)) == beside {
+		if high == state.Highest || to.Before(high) && len(t.From(to, n)) == n {
 			return
 		}
-		if !l.readAfter(conv, high, beside) {
+		if !l.readAfter(conv, high, n) {
 			return
 		}
 		from = high
 	}
 }
 
-// readBefore reads the last n messages that are at a place or before it.
+// readBefore reads into memory the last n messages of the store that are at a place or before it. It
+// reports whether they could be read.
 func (l *loop) readBefore(conv state.ConvID, to state.Key, n int) bool {
 	rows, err := l.store.Messages(context.Background(), conv, state.Key{Time: to.Time, Seq: to.Seq + 1}, n)
 	if err != nil {
@@ -107,7 +108,7 @@ func (l *loop) readBefore(conv state.ConvID, to state.Key, n int) bool {
 	return true
 }
 
-// readAfter reads the first n messages after a place that is in memory.
+// readAfter is readBefore for the first n messages after a place that is in memory.
 func (l *loop) readAfter(conv state.ConvID, from state.Key, n int) bool {
 	rows, err := l.store.After(context.Background(), conv, from, n)
 	if err != nil {
@@ -153,9 +154,9 @@ func (l *loop) recognise(page state.ArchivePage) {
 	}
 }
 
-// known reports whether the store has a message that comes live, though memory has not. A server
-// delivers a message again if the last stream has not acknowledged it, and takes one again that its
-// author sends again, however old.
+// known reports whether the store, but not memory, has a message that comes live. A server delivers a
+// message once more if the last stream has not acknowledged it, or if its author has sent it once more.
+// The message may be old then.
 func (l *loop) known(ev state.MessageAdded) bool {
 	heard, chat := l.state.Heard(ev), l.state.Chat(ev.Conv)
 	m := &heard
@@ -163,7 +164,7 @@ func (l *loop) known(ev state.MessageAdded) bool {
 		return false
 	}
 	if tail := chat.Timeline.Tail(); !m.Mine && m.At.UnixMicro()-tail.Time > repeated.Microseconds() {
-		return false // the message that it may repeat would be in memory
+		return false // a message that it repeats would be in memory
 	}
 	rows, err := l.store.Find(context.Background(), ev.Conv,
 		[]store.Wanted{{Archive: m.ArchiveID}, {Author: m.Author, ID: m.ID}})
@@ -177,7 +178,7 @@ func (l *loop) known(ev state.MessageAdded) bool {
 // state.Same), and an hour for clocks that differ.
 const repeated = 25 * time.Hour
 
-// find reads the message of a target into memory, if the store has it.
+// find reads into memory the message that a target names, if the store has it.
 func (l *loop) find(of state.Target) {
 	if l.store == nil || l.state.Chat(of.Conv) == nil || l.state.About(of) != nil {
 		return
@@ -213,9 +214,10 @@ func (l *loop) recall(conv state.ConvID, id string) {
 	l.Emit(state.HistoryRead{Conv: conv, Messages: state.States(rows), Alone: true})
 }
 
-// readElsewhere counts the unread messages when the person has read up to a message on another device,
-// and there is a hole after that message, or the message is in one. It counts the messages in the hole
-// without reading them.
+// readElsewhere counts the messages that are still unread after the person has read up to m on another
+// device. m is nil if memory does not have that message; then wanted finds it in the store. It is only
+// needed if the message is in a hole, or before one: it counts the messages in the hole without
+// reading them.
 func (l *loop) readElsewhere(conv state.ConvID, m *state.Message, wanted store.Wanted) {
 	chat := l.state.Chat(conv)
 	if l.store == nil || chat == nil || !chat.Timeline.Holes() || chat.Unread == 0 {

@@ -211,7 +211,7 @@ func (l *loop) resumable(kept *store.Snapshot) *stream.Snapshot {
 	}
 	for _, row := range queued {
 		if l.state.Outgoing(row.ID) != nil || row.Conv.Kind() != state.Direct {
-			continue // the feature rooms sends these, when we are in the room
+			continue // it is in the outbox; or the feature chat sends it when we are in the room
 		}
 		st := framing.New(framing.NSClient, "message").
 			Set("type", "chat").Set("to", string(row.Conv.JID())).Set("id", row.ID).
@@ -227,7 +227,7 @@ func (l *loop) resumable(kept *store.Snapshot) *stream.Snapshot {
 		switch {
 		case kept == nil && slices.Contains(before, o):
 			continue
-		case err != nil: // not written by us
+		case err != nil: // not written by this client
 			l.change(state.StanzaLeft{ID: o.ID})
 			continue
 		}

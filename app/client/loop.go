@@ -45,12 +45,12 @@ type loop struct {
 	lost       time.Time      // when the connection was last lost
 	restored   time.Time      // when the stream of an earlier page was restored, zero if none was
 	gotPage    bool           // a page of an archive has come in this turn
-	leaving    sync.WaitGroup // sessions that are being closed
+	leaving    sync.WaitGroup // what is being closed in the background; Run waits for it
 
 	keeping                  // see keep.go
 	tabs                     // see tabs.go
 	awaits     jid.JID       // the account that await waits for
-	unobserved []state.Event // events for Observe; the first is being observed now
+	unobserved []state.Event // the events that Observe must see; it sees the first now
 	poison     []uint64      // see CrashLog
 	spokenAt   time.Time     // At of the last message that was dispatched
 	spoken     int64         // Nth of that message
@@ -121,7 +121,7 @@ func (l *loop) do(in state.Intent) {
 		}
 	case state.SendMessage:
 		if l.link != nil && wanted.ID == "" {
-			wanted.ID, wanted.At = l.NewID(), l.state.Now(l.Now()) // see again: a second time it is recognised by its ID
+			wanted.ID, wanted.At = l.NewID(), l.state.Now(l.Now()) // the method again recognises it by its ID
 			in = wanted
 		}
 	default:
@@ -163,7 +163,7 @@ func (l *loop) perform(in state.Intent) {
 		}
 	case state.LoadOlder:
 		if chat := l.state.Chat(in.Conv); l.store != nil && chat != nil && chat.Earlier() {
-			l.readAfter(in.Conv, state.Key{}, 1) // the memory of the mirror that asks begins with this message
+			l.readAfter(in.Conv, state.Key{}, 1) // the gap before the first message of the store is meant
 		}
 		l.feature(in)
 	case state.SendMessage:
@@ -274,7 +274,7 @@ func (l *loop) Emit(ev state.Event) {
 	}
 	l.unobserved = append(l.unobserved, ev)
 	if len(l.unobserved) > 1 {
-		return // the loop below, further up the stack, comes to it in its turn
+		return // the call of Emit that is under way handles it after the events before it
 	}
 	for ; len(l.unobserved) > 0; l.unobserved = l.unobserved[1:] {
 		ev := l.unobserved[0]
@@ -289,7 +289,8 @@ func (l *loop) Emit(ev state.Event) {
 	}
 }
 
-// change applies an event to the state, and returns it, or nil if it is a message that is known.
+// change applies an event to the state, and returns it. It returns nil and changes nothing if the event
+// is a message that the store has already.
 func (l *loop) change(ev state.Event) state.Event {
 	switch m := ev.(type) {
 	case state.Cleared:

@@ -29,8 +29,8 @@ func (l *loop) receive(el *framing.Element) {
 	}
 }
 
-// read fills in what a server may leave out: a missing to is our full address, a missing from is our
-// account (RFC 6120 §8.1.1.1, §8.1.2.1).
+// read makes a feature.Stanza of an element from the stream. A missing to is our full address, a missing
+// from is our account (RFC 6120 §8.1.1.1, §8.1.2.1).
 func (l *loop) read(el *framing.Element) *feature.Stanza {
 	st := l.stanza(el, l.state.Me, feature.Live, l.state.Now(l.Now()))
 	if el.Name.Local != "message" {
@@ -239,8 +239,8 @@ func idBy(el *framing.Element, archive jid.JID) (id string) {
 	return id
 }
 
-// receiveIQ handles requests. The stream has matched the answers to our requests already, so an
-// answer that comes here belongs to none, and is dropped.
+// receiveIQ handles requests, and drops answers: the stream has matched answers to our requests already,
+// so this one belongs to none.
 func (l *loop) receiveIQ(st *feature.Stanza) {
 	switch st.Type {
 	case "result", "error":

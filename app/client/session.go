@@ -16,7 +16,7 @@ import (
 	"natter/framing"
 )
 
-// signIn starts a session with what the person typed. The form stays on screen until the server has
+// signIn begins to sign in with what the person typed. The form stays on screen until the server has
 // answered.
 func (l *loop) signIn(in state.SignIn) {
 	account, p := connect.TypedAddress(in.Address)
@@ -68,7 +68,7 @@ func (l *loop) begun() {
 	l.run(request, sn)
 }
 
-// run starts the stream of a session. With restore it goes on with that stream and its outbox.
+// run starts the stream for a request. With restore it goes on with that stream and its queue.
 func (l *loop) run(request connect.Request, restore *stream.Snapshot) {
 	l.request, l.restored = request, time.Time{}
 	if restore != nil {
@@ -159,7 +159,7 @@ func (l *loop) signOut() {
 	l.Emit(state.ConnectionChanged{})
 }
 
-// noteOut notes on this device that the person signs out.
+// noteOut notes on this device that the person signs out (see Keeper.SignOut).
 func (l *loop) noteOut() {
 	if l.c.config.Keeper == nil || !l.request.Remember {
 		return
@@ -169,7 +169,8 @@ func (l *loop) noteOut() {
 	l.c.config.Keeper.SignOut(ctx, l.request.Account)
 }
 
-// closeTimeout bounds how long a session takes to close: nobody waits for it.
+// closeTimeout bounds how long a stream takes to close, and how long the loop waits for a note of the
+// Keeper.
 const closeTimeout = 2 * time.Second
 
 // leave sends unavailable presence and closes the stream, in the background.
