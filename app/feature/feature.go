@@ -1,7 +1,7 @@
 // Package feature says what an extension is: a struct of optional functions.
 //
-// What a feature remembers itself lasts for as long as one tab leads for one account: after
-// that the client calls New again, and no timer of the feature from before calls it.
+// A Feature lasts as long as one tab leads for one account. After that the client calls New again:
+// the new Feature remembers nothing of the old one, and no timer of the old one runs any more.
 //
 // All functions run on the client's loop, one at a time, and must not wait. To request
 // something from the server, call Client.Request and continue in its callback, which runs
@@ -30,10 +30,10 @@ type Feature struct {
 	// a message (CVE-2024-46957 was such a confusion).
 	Messages, Presences map[framing.Name]Handler
 
-	// First handle messages by a payload before all other handlers do, and may change the Stanza for
-	// those that come after them in client/features.go.
-	// One that reports true has found that the message only says something about another: it is
-	// none of its own, so that the handlers of <message/> are not called for it.
+	// First has the handlers that run before those of Messages, by the name of a payload. They run in
+	// the order of client/features.go, and may change the Stanza for those after them. A handler
+	// reports true if the message only says something about another message; then the handlers of
+	// <message/> are not called.
 	First map[framing.Name]func(Client, *Stanza) bool
 
 	// Requests handle IQs of type get and set, by the name of their payload. The handler
@@ -47,13 +47,13 @@ type Feature struct {
 	// features are sent together, in the order of client/features.go.
 	Start func(Client)
 
-	// CatchesUp is set by the feature that emits state.CaughtUp some time after Start. Without one
-	// the client does: there is no more to come than what the server has stored, and nothing
-	// more comes to be known of what was Lost.
+	// CatchesUp is true for the feature that emits state.CaughtUp some time after Start. If no feature
+	// does, the client emits it a few seconds after Start, when the server has delivered what it had
+	// stored for us (XEP-0160).
 	CatchesUp bool
 
-	// Resumed is called when a stream was resumed, of this page or of another one. With lost,
-	// the other page may have sent presences and IQs that have not arrived.
+	// Resumed is called when a stream was resumed, of this page or of an earlier one. With lost, the
+	// earlier page may have sent presences and IQs that have not arrived.
 	Resumed func(c Client, lost bool)
 
 	// Acknowledged is called when the server has a stanza of ours.
@@ -63,23 +63,23 @@ type Feature struct {
 	// error it is not sent again, and must not be retried.
 	Lost func(Client, *framing.Element, error)
 
-	// Retry is called for a message that was Lost, when the archive has told what the server
-	// has. It reports whether the message has to be sent again, and may add to it. Messages
-	// sent since then wait for this.
+	// Retry is called for a message that was Lost, after the archive was read. It reports whether the
+	// message has to be sent again, and may add to it. Messages that were sent later leave only after
+	// this.
 	Retry func(Client, *framing.Element) bool
 
-	// Observe is called after an event has been applied to the state, for all features in turn
-	// before the next event: what one of them emits here comes after it. A feature can wait
-	// here for events of another feature.
+	// Observe is called after an event has been applied to the state. An event that a feature emits
+	// here is observed after all features have observed this one. A feature can wait here for events
+	// of another feature.
 	Observe func(Client, state.Event)
 
-	// Do carries out an intent and reports whether it knows it. Several features may know
-	// the same intent. Only the tab that leads calls it; state.Shown is what any other shows.
+	// Do carries out an intent, and reports whether the feature knows this type of intent. Several
+	// features may know it. Only the tab that leads calls Do; a mirror applies state.Shown.
 	Do func(Client, state.Intent) bool
 }
 
-// ErrUnknown is the error of Lost when the archive cannot be read: it will not be known whether
-// the server has the stanza.
+// ErrUnknown is the error of Lost when the archive cannot be read: nobody will know whether the server
+// has the stanza.
 var ErrUnknown = errors.New("the server does not say whether it has this")
 
 // Handler handles one stanza. No stanza can end the stream.
@@ -89,10 +89,12 @@ type Handler func(Client, *Stanza)
 type Client interface {
 	State() *state.State
 
-	// Emit makes an event part of the state, and has it observed.
+	// Emit applies an event to the state, and calls Observe of all features with it.
 	Emit(state.Event)
 
-	// Send queues a stanza. It is sent when there is a connection.
+	// Send queues a stanza, and gives a message an id if it has none. The stanza is sent when there is
+	// a connection. Send fails only if the stanza can never be sent, for example because it is too
+	// large (see stream.Stream.Send), or if nobody is signed in (stream.ErrDisconnected).
 	Send(*framing.Element) error
 
 	// Request queues an IQ get or set and calls done on the loop with the answer.
@@ -104,14 +106,16 @@ type Client interface {
 	Reply(to *Stanza, payload ...*framing.Element)
 	Refuse(to *Stanza, typ, condition string)
 
-	// Inner reads a message from inside another one, a carbon or a result of the archive, and
-	// Dispatch handles it. The caller has checked that the outer sender is allowed to forward
-	// it, and that it has a from.
+	// Inner reads a message from inside another one: from a carbon, or from a result of an archive.
+	// at is when it was sent. The caller has checked that the sender of the outer message may forward
+	// it, and that the inner message has a from.
 	Inner(message *framing.Element, source Source, at time.Time) *Stanza
+
+	// Dispatch calls the handlers of all features for a stanza of Inner.
 	Dispatch(*Stanza)
 
-	// After calls f on the loop when d has passed, unless the returned function is
-	// called before.
+	// After calls f on the loop when d has passed, unless stop is called before, or the Feature does
+	// not last that long.
 	After(d time.Duration, f func()) (stop func())
 
 	Now() time.Time
@@ -134,7 +138,7 @@ func Emit(c Client, events []state.Event) {
 	}
 }
 
-// Source says on which way a stanza arrived.
+// Source says how a stanza arrived.
 type Source int
 
 const (
@@ -154,31 +158,31 @@ type Stanza struct {
 	Conv     state.ConvID // of a message: the conversation it belongs to
 	By       state.Author
 
-	// At is when it was sent: now, or the time in the delay of our own server or archive
-	// (XEP-0203), but at most a minute from now.
+	// At is when it was sent: now, or the time in a delay (XEP-0203) of our own server, of the room or
+	// of the archive. It is at most a minute from now.
 	At time.Time
 
-	// Nth counts the messages that were dispatched before in a row with the same At: some servers
-	// stamp in whole seconds.
+	// Nth orders messages with the same At, because some servers stamp in whole seconds: it is how
+	// many such messages were dispatched right before this one.
 	Nth int64
 
-	// Earlier is set for what was said in a room before we came (XEP-0045 §7.2.14).
+	// Earlier is true for a message that was sent to a room before we came (XEP-0045 §7.2.14).
 	Earlier bool
 
-	// ArchiveID is the id our own archive gave it, or that of the room, "" if unknown. It
-	// comes from the archive's result, or from the only stanza-id by our own account, or by the
-	// room, on a live message (XEP-0359 §5).
+	// ArchiveID is the id that our own archive or that of the room gave to the message, "" if
+	// unknown. It comes from the archive's result or, on a live message, from its only stanza-id by
+	// our own account or by the room (XEP-0359 §5).
 	ArchiveID string
 
-	// Page, with Archived, is the page of the archive that has the stanza. Messages are
-	// added to the Page instead of the state, because a page is applied as a whole.
+	// Page is the page that has the stanza, nil if it is not Archived. Messages are added to the Page
+	// and not to the state, because a page is applied as a whole.
 	Page *Page
 }
 
 // Page collects the messages of one page of the archive.
 type Page struct {
 	Messages map[state.ConvID][]state.Message // in the archive's order
-	Past     bool                             // its messages are old: they did not arrive during our absence
+	Past     bool                             // its messages are older than our first catch-up, and count as read
 	later    []func()
 }
 
@@ -197,8 +201,8 @@ func (p *Page) Added() {
 	}
 }
 
-// Then calls f when the messages that came before st are in the state: now, unless
-// st belongs to a page.
+// Then calls f when the messages that came before st are in the state. That is at once, unless st
+// belongs to a page.
 func (st *Stanza) Then(f func()) {
 	if st.Page == nil {
 		f()
@@ -210,9 +214,9 @@ func (st *Stanza) Then(f func()) {
 // longestNick is how much of a nick is kept, in bytes.
 const longestNick = 256
 
-// Says is the fact that whoever sent the stanza says about a message of its conversation: about
-// that of an author, by the author's id for it, or as state.Target has it of a message whose author
-// is not known.
+// Says returns a fact of this kind that the sender of the stanza says about a message of the same
+// conversation. author and id name that message as in state.Target: author is "" if the stanza does
+// not say who wrote it.
 func (st *Stanza) Says(kind state.FactKind, author jid.JID, id, text string) state.Filed {
 	nick := ""
 	if !st.By.Mine {
@@ -225,9 +229,10 @@ func (st *Stanza) Says(kind state.FactKind, author jid.JID, id, text string) sta
 	}
 }
 
-// Text returns the body or subject, "" if there is none. Of several in different languages
-// it returns the one without a language, or else the first. With two in the same language it
-// returns false, because one of them may be forged (RFC 6121 §5.2.3).
+// Text returns the text of the body or subject of a message; local is "body" or "subject". It returns
+// "" if there is none. Of several in different languages it returns the one without a language, else
+// the first. With two in the same language it returns false, because one of them may be forged
+// (RFC 6121 §5.2.3).
 func Text(message *framing.Element, local string) (string, bool) {
 	var found *framing.Element
 	langs := map[string]bool{}
@@ -247,8 +252,8 @@ func Text(message *framing.Element, local string) (string, bool) {
 	return found.Text(), true
 }
 
-// Delayed adds to a late message when it was written (XEP-0203): the stream does not ask whether it
-// is still to leave then.
+// Delayed adds to a message the time at which it was written (XEP-0203), unless it has a delay already.
+// The stream sends such a message at any age (see stream.ErrStale).
 func Delayed(st *framing.Element, at time.Time) *framing.Element {
 	if st.Child(nsDelay, "delay") != nil {
 		return st
@@ -256,7 +261,7 @@ func Delayed(st *framing.Element, at time.Time) *framing.Element {
 	return st.Add(framing.New(nsDelay, "delay").Set("stamp", at.UTC().Format("2006-01-02T15:04:05.000Z")))
 }
 
-// About begins a message to a conversation that says something about one of its messages.
+// About returns a message to a conversation; payload says something about one of the messages there.
 func About(c Client, conv state.ConvID, payload ...*framing.Element) *framing.Element {
 	typ := "chat"
 	if conv.Kind() == state.Groupchat {

@@ -17,8 +17,9 @@ const (
 	nsOptions = nsPubSub + "#publish-options"
 )
 
-// Account asks our own account what it can do (XEP-0030 §3), and calls done with the features that
-// it names. Private is among them if what is published can be kept from others.
+// Account asks our own account what it can do (XEP-0030 §3), and calls done on the loop with the names
+// of its features. There are none if the request fails. Private is one of them if nobody else has to see
+// what we publish.
 func Account(c Client, done func(has map[string]bool)) {
 	iq := framing.New(framing.NSClient, "iq").Set("type", "get").Set("to", string(c.State().Account())).Add(framing.New(nsInfo, "query"))
 	c.Request(iq, func(reply *framing.Element, err error) {
@@ -34,10 +35,12 @@ func Account(c Client, done func(has map[string]bool)) {
 	})
 }
 
-// Private is the feature of an account that publishes what nobody else may read (XEP-0223 §5).
+// Private is the feature of an account that can publish items which nobody else may read
+// (XEP-0223 §5).
 const Private = nsOptions
 
-// Items asks for all items of a node of our own account.
+// Items requests all items of a node of our own account. done is called on the loop with <items/>, nil
+// with an error.
 func Items(c Client, node string, done func(items *framing.Element, err error)) {
 	get := framing.New(framing.NSClient, "iq").Set("type", "get").
 		Add(framing.New(nsPubSub, "pubsub").Add(framing.New(nsPubSub, "items").Set("node", node)))
@@ -46,8 +49,8 @@ func Items(c Client, node string, done func(items *framing.Element, err error)) 
 	})
 }
 
-// Publish publishes an item that nobody else may read, of an account that has Private. A node that is
-// not so yet is made so, once (XEP-0060 §7.1.5).
+// Publish publishes an item that nobody else may read; the account must have Private. If others may
+// read the node, it first configures the node, and then publishes once more (XEP-0060 §7.1.5).
 func Publish(c Client, node, id string, payload *framing.Element, done func(error)) {
 	publish(c, node, id, payload, func(err error) {
 		var refused *framing.StanzaError
@@ -73,8 +76,8 @@ func publish(c Client, node, id string, payload *framing.Element, done func(erro
 		func(_ *framing.Element, err error) { done(err) })
 }
 
-// kept is a form that says that all items of a node are kept, and nobody else may read them
-// (XEP-0223 §4).
+// kept returns the form of this type that makes a node keep all its items, and lets nobody else read
+// them (XEP-0223 §4).
 func kept(kind string) *framing.Element {
 	form := framing.New(nsForm, "x").Set("type", "submit")
 	for _, f := range [][2]string{

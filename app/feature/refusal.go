@@ -26,7 +26,7 @@ func Refusal(err error) string {
 	return "The server did not accept it."
 }
 
-// refusals has the stanza errors (RFC 6120 §8.3.3) that help a person.
+// refusals has the sentence for each condition of a stanza error (RFC 6120 §8.3.3) that helps a person.
 var refusals = map[string]string{
 	"forbidden":               "The server does not allow it.",
 	"internal-server-error":   "Something is wrong with the server. Try again later.",
@@ -60,10 +60,10 @@ func Bounced(st *Stanza) string {
 	return "It could not be delivered."
 }
 
-// Parted is the sentence for a message to an occupant who is not in the room.
+// Parted is the sentence for a message to an occupant who is no longer in the room.
 const Parted = "Not sent: nobody in the room has this nickname now."
 
-// bounces has the stanza errors (RFC 6120 §8.3.3) that help a person.
+// bounces is refusals for messages that were sent back.
 var bounces = map[string]string{
 	"item-not-found":          "There is nobody at this address.",
 	"gone":                    "This address no longer exists.",
@@ -80,10 +80,11 @@ var bounces = map[string]string{
 	"jid-malformed":           "This is not a valid address.",
 }
 
-// Stale is the sentence for a message that was not sent while it was new.
+// Stale is the sentence for a message that has become too old to be sent (see stream.ErrStale).
 const Stale = "Not sent: the connection was lost, and that was a while ago."
 
-// Unsent returns a sentence that says why a message has not left.
+// Unsent returns a sentence that says why a message has not left, or why nobody knows whether it has
+// arrived.
 func Unsent(err error) string {
 	var tooLarge *stream.TooLargeError
 	var refused *framing.StreamError

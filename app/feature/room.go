@@ -8,9 +8,9 @@ import (
 	"natter/framing"
 )
 
-// AnswerRoom notes what has become of something that the person wanted of a room; what says what that
-// was: "The subject was not changed." An err of nil means that it was done. Conditions of stanza errors
-// that have no sentence in why have one that suits them all.
+// AnswerRoom emits state.RoomAnswered: the answer of a room to what the person wanted of it. An err of
+// nil means that it was done. Else the person reads what, for example "The subject was not changed.",
+// and a reason: the sentence that why has for the condition of the stanza error, else a general one.
 func AnswerRoom(c Client, room jid.JID, to state.Wish, err error, what string, why map[string]string) {
 	var problem *state.Problem
 	if err != nil {
@@ -41,7 +41,7 @@ func whyNot(err error, why map[string]string) string {
 	return "The connection was lost before the room answered. Look whether it is so, and try again."
 }
 
-// roomRefusals has the stanza errors (RFC 6120 §8.3.3) that help a person in a room.
+// roomRefusals is refusals for the answers of a room.
 var roomRefusals = map[string]string{
 	"forbidden":               "You may not do that in this room.",
 	"not-allowed":             "The room does not allow it.",

@@ -9,24 +9,25 @@ import (
 	"natter/framing"
 )
 
-// Said remembers what the person said last about messages, for as long as an error may come back for
-// it (RFC 6120 §8.3). What does not get through is put back, and the message says so.
+// Said remembers the last facts that the person has sent about messages, because the stanza of each may
+// come back as an error (RFC 6120 §8.3). If it does, or cannot leave, the fact is undone, and the message
+// gets a fact of the kind state.Refused.
 type Said struct{ all []said }
 
 type said struct {
 	id   string // of the stanza
 	of   state.Target
 	what state.Refusal
-	// back puts things as they were, where the refusal does not, and reports whether they still are
-	// as the person wanted them: if not, there is nothing to try again.
+	// back undoes what a Refused does not undo, nil if there is nothing. It reports whether the person
+	// can try the fact again; if not, they have changed their mind since then.
 	back func() bool
 }
 
-// remembered is how many of them.
+// remembered is how many facts Said remembers.
 const remembered = 50
 
-// Send sends a stanza that says something about a message of a conversation. It is a Refusal, whose
-// Stanza and Why are still to come, if it cannot leave or is sent back.
+// Send sends a stanza that says a fact about the message of. If the stanza cannot leave or comes back,
+// the message gets the Refusal what, whose Stanza and Why are set then. back undoes the fact (see said).
 func (s *Said) Send(c Client, st *framing.Element, of state.Target, what state.Refusal, back func() bool) {
 	what.Stanza = st.Attr("id")
 	if s.all = append(s.all, said{what.Stanza, of, what, back}); len(s.all) > remembered {
@@ -37,16 +38,16 @@ func (s *Said) Send(c Client, st *framing.Element, of state.Target, what state.R
 	}
 }
 
-// Bounced handles an error for a message. Only whom it went to sends it back: not another one in the
-// same room.
+// Bounced handles a message of type error. Only the addressee of the fact can send it back, and not
+// another occupant of the same room.
 func (s *Said) Bounced(c Client, st *Stanza) {
 	if !st.By.Mine && st.Source == Live {
 		s.undo(c, st.ID, st.Conv, Bounced(st), true)
 	}
 }
 
-// Lost is Feature.Lost for stanzas with this payload. One that was not sent for long is worth as much
-// as ever. Where nobody knows whether it has arrived, things stay as the person wants them.
+// Lost returns a Feature.Lost for stanzas with this payload. A fact is sent however old it is. If nobody
+// knows whether it has arrived, it is not undone, but the message still says so.
 func (s *Said) Lost(space, local string) func(Client, *framing.Element, error) {
 	return func(c Client, st *framing.Element, err error) {
 		switch {
@@ -73,7 +74,7 @@ func (s *Said) undo(c Client, id string, conv state.ConvID, why string, back boo
 	o := s.all[at]
 	s.all = slices.Delete(s.all, at, at+1)
 	if o.what.Why = why; !back {
-		o.what.Stanza = "" // by which it would be known as refused
+		o.what.Stanza = "" // a Refused with it would undo the fact
 	}
 	f := o.what.Fact(c.State().Account(), c.Now())
 	if back && o.back != nil && !o.back() {
