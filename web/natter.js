@@ -234,12 +234,13 @@ window.natterPage = (() => {
   }
   for (const event of ["keydown", "beforeinput", "input", "beforeunload"]) addEventListener(event, empty, true);
 
-  // begun is the word before the caret that may be completed: a colon and two letters by an emoji, and
-  // what follows an @ by somebody's name.
+  // begun is the word before the caret that may be completed: a colon and two letters by an emoji,
+  // what follows an @ by somebody's name, and what follows a slash at the beginning by a command.
   function begun(text) {
     const caret = text.selectionStart;
     const before = text.value.slice(Math.max(0, caret - 32), caret);
-    return (caret === text.selectionEnd && /(?:^|\s)(:[\p{L}\d+-][\p{L}\d_+-]+|@[^\s@]*)$/u.exec(before)?.[1]) || "";
+    const word = /(?:^|\s)(:[\p{L}\d+-][\p{L}\d_+-]+|@[^\s@]*)$|^\/[a-z]*$/u.exec(before);
+    return (caret === text.selectionEnd && word && (word[1] || word[0])) || "";
   }
 
   function complete(text) {

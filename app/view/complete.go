@@ -13,7 +13,9 @@ type completion struct {
 	mark app.UI // drawn before the name
 	name string
 	text string // what is put in its place
-	take func(*desk)
+	// A command has words behind it, and a line of help.
+	words, help string
+	take        func(*desk)
 }
 
 // completer finds completions of a word that begins with a character of its own.
@@ -31,6 +33,8 @@ func completerOf(begins byte) (by completer, known bool) {
 		return completer{"Emoji", "emoji", (*desk).completeEmoji}, true
 	case '@':
 		return completer{"People", "people", (*desk).completePeople}, true
+	case '/':
+		return completer{"Commands", "commands", (*desk).completeSlash}, true
 	}
 	return by, false
 }
@@ -100,9 +104,18 @@ func (d *desk) completions() app.UI {
 	for i, one := range c.found {
 		options = append(options, app.Div().ID("completion-"+strconv.Itoa(i)).Class("completion").Attr("role", "option").
 			Aria("selected", strconv.FormatBool(i == c.chosen)).DataSet("do", string(doCompleteTake)).DataSet("number", strconv.Itoa(i+1)).
-			Body(one.mark, app.Elem("bdi").Text(one.name)))
+			Body(one.draw()...))
 	}
 	return app.Div().ID("completions").Class("completions").Attr("role", "listbox").Aria("label", c.label).Body(options...)
+}
+
+func (c completion) draw() []app.UI {
+	name := app.Elem("bdi").Text(c.name)
+	if c.help == "" {
+		return []app.UI{c.mark, name}
+	}
+	words := app.Span().Class("completion-words").Text(c.words)
+	return []app.UI{app.Span().Class("completion-command").Body(name, app.Text(" "), words), app.Text(" "), app.Span().Class("completion-help").Text(c.help)}
 }
 
 // mostSpoken is among how many of the newest messages of a room those are looked for who are offered

@@ -54,3 +54,49 @@ func TestComplete_People(t *testing.T) {
 		t.Errorf("offered %q", got)
 	}
 }
+
+// A slash offers the commands that the open conversation has and that it would carry out; one that is
+// written to its end is left to Enter.
+func TestComplete_Slash(t *testing.T) {
+	b := in(t, state.Occupant{Role: state.Participant}, state.Occupant{Nick: "Grace"})
+	offered := func(typed string) string {
+		b.happened(Signal{Do: doComplete, Text: typed})
+		var names []string
+		for _, c := range b.completing.found {
+			if c.help == "" {
+				t.Errorf("%s has no help", c.name)
+			}
+			names = append(names, c.name)
+		}
+		return strings.Join(names, " ")
+	}
+	if got := offered("/"); got != "/me /nick /invite /join /leave" {
+		t.Errorf("offered %s", got)
+	}
+	b.says(t, `aria-label="Commands"`)
+	b.says(t, "Leave this room")
+	if b.news != "5 commands" {
+		t.Errorf("screen readers hear %q", b.news)
+	}
+	if got := offered("/n"); got != "/nick" {
+		t.Errorf("offered %s", got)
+	}
+	b.happened(Signal{Do: doCompleteTake})
+	if b.settling.Insert != "/nick " || !b.settling.Over {
+		t.Errorf("%+v", b.settling)
+	}
+	for _, typed := range []string{"/nick", "/topic", "/x"} {
+		if got := offered(typed); got != "" {
+			t.Errorf("for %s %s is offered", typed, got)
+		}
+	}
+	b.play(state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "ada", Role: state.Moderator, Affiliation: state.Admin}})
+	if got := offered("/"); got != "/me /topic /nick /invite /kick /ban /join /leave" {
+		t.Errorf("offered %s", got)
+	}
+	b.receive(grace, "hello")
+	b.sig("open", grace, "")
+	if got := offered("/"); got != "/me /join" {
+		t.Errorf("offered %s", got)
+	}
+}

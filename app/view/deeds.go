@@ -172,15 +172,14 @@ func (d *desk) setDeed(sig Signal) {
 	d.want(f.to(r.JID, o, strings.TrimSpace(sig.Text)))
 }
 
-// doTo is a command that does something to somebody who is in the room: their nick, and why.
+// doTo is a command that does something to somebody who is in the room: their nick, also behind an @,
+// and why.
 func doTo(name string) func(*desk, *state.Room, string) string {
 	return func(d *desk, r *state.Room, words string) string {
 		f := deedNamed(name)
-		var o *state.Occupant
-		for other := range r.All {
-			if rest, ok := strings.CutPrefix(words, other.Nick); ok && (rest == "" || rest[0] == ' ') && (o == nil || len(other.Nick) > len(o.Nick)) {
-				o = other
-			}
+		o, why := occupantIn(r, words)
+		if o == nil {
+			o, why = occupantIn(r, strings.TrimPrefix(words, "@"))
 		}
 		switch {
 		case words == "":
@@ -190,8 +189,30 @@ func doTo(name string) func(*desk, *state.Room, string) string {
 		case !f.may(r, o):
 			return "You may not do that to them."
 		}
-		_, in := f.to(r.JID, o, strings.TrimSpace(words[len(o.Nick):]))
+		_, in := f.to(r.JID, o, why)
 		d.model.Do(in)
 		return ""
 	}
+}
+
+// occupantIn finds whose nick a text begins with, the longest of several, and what comes after it.
+func occupantIn(r *state.Room, words string) (found *state.Occupant, after string) {
+	for o := range r.All {
+		if rest, ok := strings.CutPrefix(words, o.Nick); ok && (rest == "" || rest[0] == ' ') && (found == nil || len(o.Nick) > len(found.Nick)) {
+			found, after = o, strings.TrimSpace(rest)
+		}
+	}
+	return found, after
+}
+
+// mayKick reports whether there are people whom the person may kick.
+func mayKick(r *state.Room) bool {
+	me := r.Myself()
+	return me != nil && me.Role == state.Moderator
+}
+
+// mayBan reports whether there are people whom the person may ban.
+func mayBan(r *state.Room) bool {
+	me := r.Myself()
+	return me != nil && me.Affiliation >= state.Admin
 }

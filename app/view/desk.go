@@ -340,12 +340,13 @@ func (d *desk) send(conv state.ConvID, text string, asText bool) {
 	if conv == "" || blank(text) {
 		return
 	}
+	name := slash(text)
 	if d.unreachable(conv) != "" {
 		d.giveBack(conv, text)
-	} else if name := slash(text); name == "" || asText {
+	} else if name == "" || name == "me" || asText {
 		d.sendText(conv, text)
-	} else if does := slashes[name]; does != nil {
-		does(d, conv, text)
+	} else if c := slashNamed(name, conv); c != nil {
+		d.carryOut(c, conv, text)
 	} else {
 		d.refuse(conv, text, "")
 	}

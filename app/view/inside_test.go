@@ -245,8 +245,10 @@ func TestKick(t *testing.T) {
 		state.Occupant{Nick: "bob", JID: "bob@example.org", Role: state.Participant}, state.Occupant{Nick: "bob the builder", Role: state.Participant},
 		state.Occupant{Nick: "boss", JID: "boss@example.org", Role: state.Moderator, Affiliation: state.Owner})
 	b.say("/kick bob the builder of walls")
+	b.say("/kick @bob ")
 	b.say("/ban bob")
 	b.wants(t, "ChangeRole{Room:lounge@rooms.example Nick:bob the builder Role:0 Reason:of walls}",
+		"ChangeRole{Room:lounge@rooms.example Nick:bob Role:0 Reason:}",
 		"ChangeAffiliation{Room:lounge@rooms.example Who:bob@example.org Affiliation:1 Reason:}")
 	for text, want := range map[string]string{"/kick": "Say whom", "/ban boss": "You may not do that", "/kick bo": "Nobody in this room"} {
 		b.say(text)

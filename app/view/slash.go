@@ -8,40 +8,95 @@ import (
 	"natter/app/state"
 )
 
-// slashes are the commands of the composer, by name: what stands behind a slash at the beginning.
-var slashes = map[string]func(d *desk, conv state.ConvID, text string){
-	"me":     func(d *desk, conv state.ConvID, text string) { d.sendText(conv, text) }, // it is text (XEP-0245)
-	"topic":  inRoom((*desk).topic),
-	"nick":   inRoom((*desk).rename),
-	"invite": inRoom((*desk).inviteBy),
-	"kick":   inRoom(doTo("kick")),
-	"ban":    inRoom(doTo("ban")),
+// slashCommand is a command of the composer: what stands behind a slash at the beginning.
+type slashCommand struct {
+	name, words, help string
+	rooms             bool // elsewhere there is none of that name
+	// does says in a sentence why it was not carried out, "" if it was.
+	does func(d *desk, conv state.ConvID, words string) string
+	may  func(r *state.Room) bool // whether a room would do it, nil if it always may
 }
 
-// inRoom is a command that rooms have; elsewhere there is none of that name. It says in a sentence why
-// it was not carried out, "" if it was.
-func inRoom(does func(d *desk, r *state.Room, words string) string) func(*desk, state.ConvID, string) {
-	return func(d *desk, conv state.ConvID, text string) {
-		if conv.Kind() != state.Groupchat {
-			d.refuse(conv, text, "")
+// slashes are all commands of the composer, in the order in which they are offered.
+var slashes = []slashCommand{
+	{name: "me", words: "waves", help: "Say what you do"}, // it is text (XEP-0245)
+	{name: "topic", words: "subject", help: "Change what this room is about", rooms: true, does: inRoom((*desk).topic), may: (*state.Room).MayChangeSubject},
+	{name: "nick", words: "nickname", help: "Change your nickname in this room", rooms: true, does: inRoom((*desk).rename), may: (*state.Room).In},
+	{name: "invite", words: "name or address", help: "Invite somebody to this room", rooms: true, does: inRoom((*desk).inviteBy), may: (*state.Room).MayInvite},
+	{name: "kick", words: "nickname [reason]", help: "Have somebody leave this room", rooms: true, does: inRoom(doTo("kick")), may: mayKick},
+	{name: "ban", words: "nickname [reason]", help: "Keep somebody out of this room", rooms: true, does: inRoom(doTo("ban")), may: mayBan},
+	{name: "join", words: "address", help: "Join a room", does: (*desk).joinBy},
+	{name: "leave", help: "Leave this room", rooms: true, does: (*desk).leaveBy},
+}
+
+// slashNamed returns the command of a conversation that has a name, nil if there is none.
+func slashNamed(name string, conv state.ConvID) *slashCommand {
+	for i := range slashes {
+		if c := &slashes[i]; c.name == name && (!c.rooms || conv.Kind() == state.Groupchat) {
+			return c
+		}
+	}
+	return nil
+}
+
+// completeSlash finds the commands that make sense in the open conversation and begin like this. One that
+// is written to its end is none of them: Enter carries it out.
+func (d *desk) completeSlash(word string) (found []completion) {
+	for i := range slashes {
+		c := &slashes[i]
+		if !strings.HasPrefix(c.name, word) || slashNamed(c.name, d.open) == nil || c.may != nil && !c.may(d.room()) {
+			continue
+		}
+		if c.name == word {
+			return nil
+		}
+		text := "/" + c.name
+		if c.words != "" {
+			text += " "
+		}
+		found = append(found, completion{name: "/" + c.name, words: c.words, help: c.help, text: text})
+	}
+	return found
+}
+
+// carryOut does what a command says.
+func (d *desk) carryOut(c *slashCommand, conv state.ConvID, text string) {
+	d.post(func() {
+		_, words, _ := strings.Cut(strings.ReplaceAll(text, "\n", " "), " ")
+		if why := c.does(d, conv, strings.TrimSpace(words)); why != "" {
+			d.refuse(conv, text, why)
 			return
 		}
-		d.post(func() {
-			r, why := d.s.Room(conv.JID()), "You are not in this room now."
-			if r.In() {
-				_, words, _ := strings.Cut(strings.ReplaceAll(text, "\n", " "), " ")
-				why = does(d, r, strings.TrimSpace(words))
-			}
-			if why != "" {
-				d.refuse(conv, text, why)
-				return
-			}
-			d.stopTyping()
-			d.note(conv, "")
-			d.refusing = ""
-			d.rev++
-		})
+		d.stopTyping()
+		d.note(conv, "")
+		d.refusing = ""
+		d.rev++
+	})
+}
+
+// inRoom is a command that is carried out in a room in which the person is.
+func inRoom(does func(d *desk, r *state.Room, words string) string) func(*desk, state.ConvID, string) string {
+	return func(d *desk, conv state.ConvID, words string) string {
+		r := d.s.Room(conv.JID())
+		if !r.In() {
+			return "You are not in this room now."
+		}
+		return does(d, r, words)
 	}
+}
+
+func (d *desk) joinBy(_ state.ConvID, address string) string {
+	d.askRoom("")
+	if address != "" {
+		d.dialog.text = address
+		d.join(Signal{Text: address})
+	}
+	return ""
+}
+
+func (d *desk) leaveBy(conv state.ConvID, _ string) string {
+	d.leaveRoom(Signal{JID: conv.JID()})
+	return ""
 }
 
 func (d *desk) topic(r *state.Room, subject string) string {

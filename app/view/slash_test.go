@@ -3,6 +3,8 @@ package view
 import (
 	"strings"
 	"testing"
+
+	"natter/app/state"
 )
 
 func TestSlash(t *testing.T) {
@@ -63,5 +65,41 @@ func TestSlash_UnknownElsewhere(t *testing.T) {
 	b.wants(t)
 	if got := b.draft(grace); got != "/kick alan" {
 		t.Errorf("the draft is %q", got)
+	}
+}
+
+// A room is joined from anywhere; what stands in the way is said in the dialog.
+func TestSlash_Join(t *testing.T) {
+	b := sit(t)
+	b.receive(grace, "hello")
+	b.sig("open", grace, "")
+	b.did = nil
+	b.sig("send", grace, "/join")
+	b.wants(t, "BrowseRooms{}")
+	b.says(t, "Room address")
+	b.sig("send", grace, "/join example.org")
+	if b.wants(t, "BrowseRooms{}"); !strings.Contains(b.dialog.fault, "address of a server") {
+		t.Errorf("%+v", b.dialog)
+	}
+	b.says(t, `value="example.org"`)
+	b.sig("send", grace, "/join lounge@rooms.example/countess")
+	b.wants(t, "BrowseRooms{}", "JoinRoom{Room:lounge@rooms.example Nick:countess Password: Create:false Seen:false}")
+	if got := b.draft(grace); got != "" {
+		t.Errorf("%q stays behind", got)
+	}
+	b.play(state.RoomWanted{Room: lounge}, state.RoomEntered{Room: lounge, Nick: "countess"}, state.RoomSettled{Room: lounge})
+	if b.open != lounge+"/" || b.dialog.kind != "" {
+		t.Errorf("%s is open, with %+v", b.open, b.dialog)
+	}
+}
+
+// A room can be left in which the person is no longer.
+func TestSlash_Leave(t *testing.T) {
+	b := in(t, state.Occupant{})
+	b.play(closed("kicked", ""))
+	b.say("/leave")
+	b.wants(t, "LeaveRoom{Room:lounge@rooms.example}")
+	if b.open != "" || b.draft(lounge+"/") != "" {
+		t.Errorf("%s is open, with %q", b.open, b.draft(lounge+"/"))
 	}
 }

@@ -88,6 +88,7 @@ var All = []Story{
 	{"room-private", aside, []view.Signal{open(lounge + "/Grace"), {Do: "details"}}},
 	{"room-private-parted", parted, []view.Signal{open(lounge + "/Grace")}},
 	{"room-complete", room, []view.Signal{open(lounge + "/"), {Do: "complete", Text: "@"}}},
+	{"room-commands", moderated, []view.Signal{open(lounge + "/"), {Do: "complete", Text: "/"}}},
 	{"room-typing", written, []view.Signal{open(lounge + "/")}},
 	{"room-details", room, []view.Signal{open(lounge + "/"), {Do: "details"}}},
 	{"room-subject", moderated, []view.Signal{open(lounge + "/"), {Do: "details"}, {Do: "subject", JID: lounge}}},

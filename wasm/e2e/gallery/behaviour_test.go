@@ -645,6 +645,23 @@ func TestEmoji(t *testing.T) {
 	}
 }
 
+// A slash at the beginning offers commands, and nowhere else. One that was chosen waits for its words.
+func TestCommands(t *testing.T) {
+	page := visit(t, browser(t), serve(t), "room-list", 1280, 800, false)
+	page.MustElementR(".row", "Lounge").MustClick()
+	page.MustElement("#message").MustInput("/")
+	page.MustWait(`() => document.querySelector('#completions[aria-label="Commands"] [role=option]:nth-child(2)')?.textContent.startsWith("/nick nickname Change your nickname")`)
+	page.Keyboard.MustType(input.ArrowDown, input.Tab)
+	page.MustWait(`() => document.getElementById("message").value === "/nick " && !document.getElementById("completions")`)
+	for _, text := range []string{"countess", "\nor /", " https://a.example/ /"} {
+		page.MustElement("#message").MustInput(text)
+		settled(page)
+		if page.MustHas("#completions") {
+			t.Errorf("commands are offered after %q", text)
+		}
+	}
+}
+
 // A command that nobody knows stays with the person.
 func TestUnknownCommand(t *testing.T) {
 	page := visit(t, browser(t), serve(t), "conversation", 1280, 800, false)
