@@ -30,7 +30,7 @@ func runDoctor(ctx context.Context, c call) error {
 	asJSON := f.Bool("json", false, "print the report as JSON")
 	pages := f.Bool("pages", false, "let the exit code say whether pages get in, whatever servers find")
 	endpoint := f.String("endpoint", "", "try this WebSocket, a `wss:// address`, instead of those the domain names")
-	origin := f.String("origin", "", "be a page of this `origin`, such as https://chat.example.org")
+	origin := f.String("origin", "", "be a page of this `origin`, such as https://chat.example.org (default: the domain's, then that of the WebSocket's host)")
 	timeout := f.Duration("timeout", 10*time.Second, "give each step this long")
 	names := f.String("dns", "", "ask the name server at this `host:port`")
 	ca := f.String("ca", "", "trust the certificates in this PEM `file` instead of the system's")

@@ -82,7 +82,9 @@ type Options struct {
 	// Redirect changes the host:port that is dialled, for a domain that is not there yet.
 	Redirect func(address string) string
 
-	// Origin is the page that would connect; https:// and the domain if empty.
+	// Origin is the page that would connect. If it is empty, that is https:// and the domain, and
+	// where such a page is refused, https:// and the host of the WebSocket: a server may admit its
+	// own pages alone, and natter's gateway does.
 	Origin string
 
 	// Timeout of each step; 10 seconds if zero.
@@ -95,8 +97,9 @@ type Options struct {
 // visit is one examination.
 type visit struct {
 	Options
-	domain string // A-labels
-	report *Report
+	domain  string // A-labels
+	guesses bool   // nobody said which page would connect
+	report  *Report
 
 	certificateAsked atomic.Bool // by what was connected to last
 }
@@ -118,10 +121,10 @@ func Examine(ctx context.Context, domain string, o Options) (*Report, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
 	}
-	if o.Origin == "" {
-		o.Origin = "https://" + host
+	v := &visit{Options: o, domain: host, guesses: o.Origin == "", report: &Report{Domain: host}}
+	if v.guesses {
+		v.Origin = "https://" + host
 	}
-	v := &visit{Options: o, domain: host, report: &Report{Domain: host}}
 	v.pages(ctx)
 	v.streams(ctx, clients)
 	v.streams(ctx, servers)

@@ -246,6 +246,39 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
+// A gateway that admits the pages of its own host alone lets people in, and one that admits others does
+// not; nor does it let pages in whose origin was named.
+func TestOrigins(t *testing.T) {
+	for _, tc := range []struct {
+		admits, named string
+		in            bool
+		says          string
+	}{
+		{"https://chat.example.org", "", true, "101 for pages of https://chat.example.org, while those of https://example.org are refused"},
+		{"https://example.org", "", true, "101"},
+		{"https://example.net", "", false, "403"},
+		{"https://chat.example.org", "https://example.org", false, "403"},
+	} {
+		w := newWorld()
+		w.zone += "chat.example.org. A 192.0.2.3\n"
+		w.web(t, "example.org:443", mux(map[string]http.HandlerFunc{
+			"/.well-known/host-meta.json": meta("application/json", strings.Replace(jrd, "wss://example.org/ws", "wss://chat.example.org/ws", 1)),
+		}), "example.org")
+		w.web(t, "chat.example.org:443", mux(map[string]http.HandlerFunc{"/ws": func(rw http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Origin") != tc.admits {
+				rw.WriteHeader(http.StatusForbidden)
+				return
+			}
+			socket(framing.NSFraming, scram)(rw, r)
+		}}), "chat.example.org")
+		o := w.options(t)
+		o.Origin = tc.named
+		if r := examine(t, o); r.Pages != tc.in || !strings.Contains(text(r), "→ "+tc.says) {
+			t.Errorf("it admits %s: pages get in: %v\n%s", tc.admits, r.Pages, text(r))
+		}
+	}
+}
+
 // A WebSocket on another host, and one that is named by hand.
 func TestElsewhere(t *testing.T) {
 	w := newWorld()

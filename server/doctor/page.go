@@ -222,7 +222,7 @@ func (v *visit) endpoint(ctx context.Context, who, address string) bool {
 	}
 	var conn *websocket.Conn
 	v.step(ctx, who, "open the WebSocket", address+", subprotocol xmpp", func(ctx context.Context, s *Step) {
-		if conn = v.upgrade(ctx, s, who, address, u.Path); conn == nil || who != "server" {
+		if conn = v.upgrade(ctx, s, who, address, u); conn == nil || who != "server" {
 			return
 		}
 		s.Got += "; a certificate is asked for: servers can sign in with theirs (EXTERNAL)"
@@ -250,16 +250,28 @@ func (v *visit) endpoint(ctx context.Context, who, address string) bool {
 	return opened.Verdict != Bad
 }
 
-func (v *visit) upgrade(ctx context.Context, s *Step, who, address, path string) *websocket.Conn {
-	header := http.Header{}
+// upgrade opens the WebSocket, as a page or as a server, which has no origin. It returns nil if that
+// fails.
+func (v *visit) upgrade(ctx context.Context, s *Step, who, address string, u *url.URL) *websocket.Conn {
+	header, got, path := http.Header{}, "101", u.Path
 	if who == "page" {
 		header.Set("Origin", v.Origin)
 	}
-	conn, r, err := websocket.Dial(ctx, address, &websocket.DialOptions{
-		HTTPClient:   v.client(func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }),
-		HTTPHeader:   header,
-		Subprotocols: []string{"xmpp"},
-	})
+	dial := func() (*websocket.Conn, *http.Response, error) {
+		return websocket.Dial(ctx, address, &websocket.DialOptions{
+			HTTPClient:   v.client(func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }),
+			HTTPHeader:   header,
+			Subprotocols: []string{"xmpp"},
+		})
+	}
+	conn, r, err := dial()
+	if own := "https://" + u.Host; who == "page" && v.guesses && err != nil && r != nil && r.StatusCode == http.StatusForbidden && own != v.Origin {
+		header.Set("Origin", own)
+		got = "101 for pages of " + own + ", while those of " + v.Origin + " are refused"
+		if conn, r, err = dial(); err != nil {
+			s.Asked += ", for pages of " + v.Origin + " and of " + own
+		}
+	}
 	if err != nil && r != nil && r.StatusCode != http.StatusSwitchingProtocols {
 		s.fail(fmt.Sprintf("%d %s instead of 101", r.StatusCode, http.StatusText(r.StatusCode)), upgradeChanges(r.StatusCode, path)...)
 		return nil
@@ -268,7 +280,7 @@ func (v *visit) upgrade(ctx context.Context, s *Step, who, address, path string)
 		s.fail(reason(err), upgradeChanges(0, path)...)
 		return nil
 	}
-	s.Got = "101"
+	s.Got = got
 	if conn.Subprotocol() != "xmpp" {
 		s.fail("101, but without Sec-WebSocket-Protocol: xmpp; a browser closes such a connection (RFC 7395 §3.1)",
 			Change{"", "something else answers at this path: lead it to the WebSocket of the XMPP server"},
