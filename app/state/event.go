@@ -10,8 +10,8 @@ import (
 	"natter/app/state/tree"
 )
 
-// Event is something that happened. Features emit events; nothing else changes
-// the State.
+// Event is something that happened. The client and its features emit events; nothing else changes the
+// State.
 type Event interface{ apply(*State) }
 
 // ConnectionChanged: the connection went up, down, or failed.
@@ -33,8 +33,8 @@ func (ev ConnectionChanged) apply(s *State) {
 	s.Connection = ev.Connection
 }
 
-// SessionStarted: a new stream is bound to this address. What was said on the one
-// before no longer holds (RFC 6121 §4.5.2); a resumed stream does not start.
+// SessionStarted: a new stream is bound to this address. Presences and rooms of the stream before no
+// longer hold (RFC 6121 §4.5.2). A resumed stream does not start.
 type SessionStarted struct{ Me jid.JID }
 
 func (ev SessionStarted) apply(s *State) {
@@ -58,7 +58,7 @@ func (ev SessionStarted) apply(s *State) {
 	}
 }
 
-// Cleared: the account was signed out and nothing of it may stay.
+// Cleared: the account was signed out, and nothing of it may stay.
 type Cleared struct{}
 
 func (Cleared) apply(s *State) {
@@ -67,12 +67,12 @@ func (Cleared) apply(s *State) {
 	s.Rev, s.Connection = rev, connection
 }
 
-// StanzaQueued: a stanza of ours is in the outbox, in the place of one with the same ID.
+// StanzaQueued: a stanza of ours is in the outbox. It replaces one with the same ID.
 type StanzaQueued struct{ Outgoing }
 
 func (ev StanzaQueued) apply(s *State) { ev.Outgoing.put(s) }
 
-// StanzaLeft: the outbox needs a stanza no more.
+// StanzaLeft: a stanza is no longer in the outbox.
 type StanzaLeft struct{ ID string }
 
 func (ev StanzaLeft) apply(s *State) { s.outbox = s.outbox.Delete(ev.ID) }
@@ -104,7 +104,7 @@ func (ev RosterLoaded) apply(s *State) {
 	for _, item := range ev.Items {
 		old := s.Contact(item.JID)
 		if old != nil && item.is(old) {
-			all = all.Set(item.JID, old) // nothing has to be kept or drawn anew
+			all = all.Set(item.JID, old) // it has not changed, so it is neither stored nor drawn again
 			continue
 		}
 		c := &Contact{JID: item.JID}
@@ -154,8 +154,8 @@ func (ev ContactRemoved) apply(s *State) {
 	}
 }
 
-// ContactPending: the person has done something to a contact, and this is what of all they
-// have done to it the server has not confirmed.
+// ContactPending: the person has changed a contact. Pending has all their changes that the server has not
+// confirmed.
 type ContactPending struct {
 	JID     jid.JID
 	Pending Pending
@@ -167,8 +167,8 @@ func (ev ContactPending) apply(s *State) {
 	s.setContact(c)
 }
 
-// ContactSaved: the server has put a contact into the roster under this name. It also says
-// so to all clients, with a ContactChanged.
+// ContactSaved: the server has put a contact into the roster under this name. The server also sends the
+// contact to all clients, which is a ContactChanged.
 type ContactSaved struct {
 	JID  jid.JID
 	Name string
@@ -181,12 +181,11 @@ func (ev ContactSaved) apply(s *State) {
 	s.setContact(c)
 }
 
-// ContactRefused: something the person has done to a contact was not taken. The contact is as
-// the server has it.
+// ContactRefused: the server has refused a change of a contact, which is undone.
 type ContactRefused struct {
 	JID jid.JID
-	Of  Pending // what was not: its other fields are zero
-	Why string  // what a person reads after the contact's name
+	Of  Pending // the refused change; all other fields are zero
+	Why string  // the text that the person reads after the contact's name
 }
 
 func (ev ContactRefused) apply(s *State) {
@@ -204,7 +203,7 @@ func (ev ContactRefused) apply(s *State) {
 	s.setContact(c)
 }
 
-// RefusalRead: the person has read why something was not taken.
+// RefusalRead: the person has read why a change of a contact was refused.
 type RefusalRead struct{ JID jid.JID }
 
 func (ev RefusalRead) apply(s *State) {
@@ -230,15 +229,15 @@ func (ev SubscriptionSent) apply(s *State) {
 	s.setContact(c)
 }
 
-// SubscriptionAsked: somebody wants to see our presence. It says nothing if that is known, or
-// if there are MostRequests.
+// SubscriptionAsked: somebody wants to see our presence. It changes nothing if that is known, or if there
+// are MostRequests.
 type SubscriptionAsked struct {
 	From jid.JID
 	Text string
 }
 
-// MostRequests is how many who ask are kept. The server keeps the others, and tells of them
-// when a new stream starts (RFC 6121 §3.1.3).
+// MostRequests is how many contacts may have a request without an answer. The server keeps further
+// requests, and delivers them when a new stream starts (RFC 6121 §3.1.3).
 const MostRequests = 1000
 
 func (ev SubscriptionAsked) apply(s *State) {
@@ -259,16 +258,16 @@ func (ev SubscriptionWithdrawn) apply(s *State) {
 	s.setContact(c)
 }
 
-// PresenceChanged: one resource of a contact said something about itself, or the contact as
-// a whole did: gateways and transports have no resources. That a bare address is unavailable
-// means that no resource of it is there (RFC 6121 §4.3.2).
+// PresenceChanged: a resource of a contact has another presence, or the bare address has, because
+// gateways have no resources. If the bare address is unavailable, no resource is there
+// (RFC 6121 §4.3.2).
 type PresenceChanged struct {
 	From     jid.JID
 	Presence Presence
 }
 
-// mostResources is how many resources of a contact are looked at: its server may make up
-// any number of them.
+// mostResources is how many resources of a contact are remembered: its server may make up any number of
+// them.
 const mostResources = 100
 
 func (ev PresenceChanged) apply(s *State) {
@@ -299,12 +298,12 @@ func (ev PresenceChanged) apply(s *State) {
 	}
 }
 
-// OwnPresenceChanged: we told contacts something new.
+// OwnPresenceChanged: contacts see another presence of us.
 type OwnPresenceChanged struct{ Presence Presence }
 
 func (ev OwnPresenceChanged) apply(s *State) { s.OwnPresence = ev.Presence }
 
-// ChatStarted: there is a conversation with this peer now, maybe an empty one.
+// ChatStarted: there is such a conversation now, maybe an empty one.
 type ChatStarted struct{ Conv ConvID }
 
 func (ev ChatStarted) apply(s *State) {
@@ -315,13 +314,13 @@ func (ev ChatStarted) apply(s *State) {
 	}
 }
 
-// MessageAdded: a message was written, by us or by the peer, now. A message that
-// is known already only adds what the second copy tells.
+// MessageAdded: a message was written here, or has come live. If it is known already, it only adds what
+// the second copy says.
 type MessageAdded struct {
 	Conv     ConvID
-	Resource string // the peer's, if it is the one to answer to
+	Resource string // the peer's, if answers are to go there; else ""
 	Message  Message
-	Carbon   bool // it came to another client, or from one, and here in a copy
+	Carbon   bool // it came in a carbon, or from before we were in the room
 }
 
 func (ev MessageAdded) apply(s *State) {
@@ -353,11 +352,11 @@ func (ev MessageAdded) apply(s *State) {
 	s.setChat(c)
 }
 
-// Heard returns the message of an event as Same takes it: with the way it has come.
+// Heard returns the message of an event with the way it has come, which Same needs.
 func (s *State) Heard(ev MessageAdded) Message {
 	m := ev.Message
 	switch {
-	case m.Delivery == Queued: // it is being written here
+	case m.Delivery == Queued: // it was written here
 	case ev.Carbon:
 		m.heard = over(s.sockets, carbon)
 	default:
@@ -369,8 +368,7 @@ func (s *State) Heard(ev MessageAdded) Message {
 	return m
 }
 
-// MessageRetried: a failed message of ours is to be sent once more. What was said of it before
-// says nothing of that.
+// MessageRetried: a failed message of ours is queued once more.
 type MessageRetried struct {
 	Conv ConvID
 	ID   string
@@ -388,7 +386,7 @@ func (ev MessageRetried) apply(s *State) {
 	s.setChat(c)
 }
 
-// MessageRemoved: a failed message of ours was taken back.
+// MessageRemoved: the person has deleted a failed message of theirs.
 type MessageRemoved struct {
 	Conv ConvID
 	ID   string
@@ -426,7 +424,7 @@ func (ev ChatRead) apply(s *State) {
 type ReadElsewhere struct {
 	Conv   ConvID
 	To     Key
-	Unread int // how many come later
+	Unread int // how many messages of others come later
 }
 
 func (ev ReadElsewhere) apply(s *State) {
@@ -437,8 +435,8 @@ func (ev ReadElsewhere) apply(s *State) {
 	}
 }
 
-// ReadUpTo: the person has read, on another device, up to the message with this id of its archive. If
-// that is not in memory, nothing is known of it.
+// ReadUpTo: the person has read, on another device, up to the message with this archive id. It changes
+// nothing if the message is not in memory.
 type ReadUpTo struct {
 	Conv      ConvID
 	ArchiveID string
@@ -454,12 +452,12 @@ func (ev ReadUpTo) apply(s *State) {
 	}
 }
 
-// DiscretionChanged: from now on nobody is told, or contacts are, what has been read here.
+// DiscretionChanged: with On, nobody is told from now on what has been read here; else contacts are told.
 type DiscretionChanged struct{ On bool }
 
 func (ev DiscretionChanged) apply(s *State) { s.Discreet = ev.On }
 
-// DraftChanged: this is what is written to the peer now, and not sent.
+// DraftChanged: this is the text that was written in a conversation and not sent, "" if there is none.
 type DraftChanged struct {
 	Conv ConvID
 	Text string
@@ -472,13 +470,13 @@ func (ev DraftChanged) apply(s *State) {
 	}
 }
 
-// Aim is what a draft is to be, if it is not a message of its own.
+// Aim says what a draft will be when it is sent. The zero Aim is a message of its own.
 type Aim struct {
 	Of   Target `json:"of"`             // a reply to this message
 	Edit bool   `json:"edit,omitempty"` // its correction
 }
 
-// AimChanged: this is what the draft of a conversation is to be now.
+// AimChanged: the draft of a conversation has this Aim now.
 type AimChanged struct {
 	Conv ConvID
 	Aim  Aim
@@ -510,11 +508,11 @@ func (ev TypingChanged) apply(s *State) {
 	}
 }
 
-// MostWriters is how many of those who write in a room at the same time are known: of more nobody wants
-// to read the names.
+// MostWriters is how many of those who write in a room at the same time are remembered. Nobody wants to
+// read more names.
 const MostWriters = 4
 
-// typing notes that the peer, or somebody in a room, writes or has stopped.
+// typing notes that the peer, or somebody in a room, is writing now or has stopped.
 func (c *Chat) typing(nick string, now bool) {
 	if c.Conv.Kind() != Groupchat {
 		c.Typing = now
@@ -549,21 +547,22 @@ func (ev WritersGone) apply(s *State) {
 	}
 }
 
-// CaughtUp: everything our archive has up to now is in the state, or there is no
-// archive to catch up with. With Failed it has not told all of that. It is asked again
-// after a while, and then there is another CaughtUp; unless it has GaveUp.
+// CaughtUp: a catch-up with our archive has ended, or there is no archive. With Failed it has not read
+// all. Then another catch-up follows, which ends with another CaughtUp, unless GaveUp is true.
 type CaughtUp struct{ Failed, GaveUp bool }
 
 func (CaughtUp) apply(s *State) { s.CaughtUp = true }
 
-// Forgotten: the device prunes: what comes before a message of a conversation and does not stay
-// is not kept on this device any more. The archive has it.
+// Forgotten: this device no longer has the messages of a conversation that come before one message, except
+// those that Stay. The archive has them.
 type Forgotten struct {
 	Conv   ConvID
-	Before Key
-	ID     string    // the archive's id of that message
-	At     time.Time // in a later second than the message of the conversation before it
-	Gone   bool      // so is all that is not in memory, and the archive can be asked only by the time
+	Before Key       // the place of that message
+	ID     string    // its archive id
+	At     time.Time // when it was sent, in a later second than the message before it
+	// Gone is true if all that is not in memory is lost. Then ID is no id of the archive, which can
+	// only be asked by At.
+	Gone bool
 }
 
 func (ev Forgotten) apply(s *State) {
@@ -585,7 +584,7 @@ func (c *Chat) forget(before Key, rev uint64) {
 	c.Timeline = c.Timeline.drop(before)
 }
 
-// StorageChanged: keeping things on this device failed, or works again.
+// StorageChanged: storing on this device fails, for this reason, or works again if Problem is nil.
 type StorageChanged struct{ Problem *Problem }
 
 func (ev StorageChanged) apply(s *State) { s.Storage = ev.Problem }
@@ -595,14 +594,14 @@ func (ev StorageChanged) apply(s *State) { s.Storage = ev.Problem }
 type ArchivePage struct {
 	Conv     ConvID
 	Messages []Message
-	// After and Before are the archive's ids of messages that are here and come before the
-	// page and after it, "" if unknown.
+	// After and Before are the archive ids of known messages that come before the page and after it, ""
+	// if unknown.
 	After, Before string
-	Older         bool // the page ends where something that is here begins
-	// Apart is set if there may be more between After and the page. An Older one may always be, and
-	// any other without After begins where the coverage ends.
+	Older         bool // the page was read backward: known messages come after it
+	// Apart is true if there may be more messages between After and the page. With Older there always
+	// may be. Without Older, Apart and After, the page begins where the coverage ends.
 	Apart  bool
-	Unread bool // what is new on it has not been seen; with Older, if it comes later than ReadTo
+	Unread bool // new messages on it count as unread; with Older, only those later than ReadTo
 }
 
 func (ev ArchivePage) apply(s *State) {
@@ -644,8 +643,8 @@ func (c *Chat) answer(page []Message) *Message {
 	return nil
 }
 
-// readBy counts what comes before an answer of ours as read, as it does when the answer
-// comes live.
+// readBy notes that the person has read what comes before an answer of theirs. MessageAdded does the same
+// for an answer that comes live.
 func (c *Chat) readBy(answer *Message) {
 	if answer == nil {
 		return
@@ -660,7 +659,7 @@ func (c *Chat) readBy(answer *Message) {
 	}
 }
 
-// TimeTold: our archive has a message of a time that this device's clock has not come to.
+// TimeTold: our archive has a message of a time that is later than the clock of this device.
 type TimeTold struct{ At time.Time }
 
 func (ev TimeTold) apply(s *State) {

@@ -12,8 +12,8 @@ import (
 // Key is the place of a message in its conversation. It is given once and never
 // changes, so that what is on screen does not move.
 type Key struct {
-	Time int64 `json:"time"` // µs since 1970: when the message was sent, never before its live predecessor
-	Seq  int64 `json:"seq"`  // order among equals; archives with stamps of whole seconds need it
+	Time int64 `json:"time"` // µs since 1970: when the message was sent; of a live one always later than the message before it
+	Seq  int64 `json:"seq"`  // the order of messages with one Time: some archives stamp in whole seconds
 }
 
 // Before reports whether k comes earlier in the conversation than o.
@@ -24,24 +24,23 @@ func (k Key) Before(o Key) bool {
 // Chat is one conversation.
 type Chat struct {
 	Rev      uint64   `json:"-"`
-	Conv     ConvID   `json:"peer"`               // bare
-	With     string   `json:"with,omitempty"`     // in a private one: the occupant-id of whom it was last held with
-	Resource string   `json:"resource,omitempty"` // the peer's resource replies go to, "" for the bare address (RFC 6121 §5.1)
+	Conv     ConvID   `json:"peer"`
+	With     string   `json:"with,omitempty"`     // in a private one: the occupant-id that the peer had last
+	Resource string   `json:"resource,omitempty"` // the resource of the peer that messages go to, "" for the bare address (RFC 6121 §5.1)
 	Timeline Timeline `json:"-"`
 	Unread   int      `json:"unread,omitempty"`
-	Named    int      `json:"named,omitempty"` // how many of these name the person
-	ReadTo   Key      `json:"read"`            // the newest message that has been seen
-	SeenTo   Key      `json:"seen"`            // the newest message of ours that the peer says to have seen (XEP-0333)
-	Typing   bool     `json:"-"`               // the peer is writing right now; see the table typing
-	Writers  string   `json:"-"`               // in a room: who is writing, a nick to a line
-	Draft    string   `json:"-"`               // what was written to the peer and not sent; see the table drafts
-	Aim      Aim      `json:"-"`               // what that is to be
-	Seam     Key      `json:"seam"`            // nothing that the coverage of the archive has stands behind this
-	// Floor is where what this device keeps of the conversation begins, if anything was
-	// pruned. Before it are only messages that stay, each alone, and what has
-	// come from the archive again.
+	Named    int      `json:"named,omitempty"` // how many unread messages name the person
+	ReadTo   Key      `json:"read"`            // the person has read up to this place
+	SeenTo   Key      `json:"seen"`            // the peer says that they have read up to this message of ours (XEP-0333)
+	Typing   bool     `json:"-"`               // somebody is writing right now; see the table typing
+	Writers  string   `json:"-"`               // in a room: the nicks of those who are writing, one on each line
+	Draft    string   `json:"-"`               // text that was not sent yet; see the table drafts
+	Aim      Aim      `json:"-"`               // of the draft
+	Seam     Key      `json:"seam"`            // the last message that is covered (see Coverage); later ones came live
+	// Floor is the place before which this device has pruned the conversation, zero if it has not.
+	// Before it there are only messages that Stay, and messages that were read from the archive again.
 	Floor   Key    `json:"-"`
-	Floored uint64 `json:"-"` // the Rev at which that was last said
+	Floored uint64 `json:"-"` // State.Rev when Floor was last set
 }
 
 // Seen reports whether a message of ours has arrived and the peer has seen it.
@@ -53,13 +52,13 @@ func (c *Chat) Seen(m *Message) bool {
 // usable; a Chat always has one.
 type Timeline struct {
 	rows  *tree.Map[Key, *Message]
-	holes *tree.Map[Key, *Key] // where each begins, by where it ends; see span.go
+	holes *tree.Map[Key, *Key] // the place where each hole begins, by the place where it ends; see span.go
 	ids   *tree.Map[string, *Message]
 	low   int64 // the lowest Seq given to older pages
 	high  int64 // the highest Seq given
 
-	// removed is what was taken back, newest first; people do not take back much. It may have been
-	// read from the disk and removed between two states, and then neither has it.
+	// removed are the messages that were deleted, the last one first; there are few. Changes needs it:
+	// a message that was read from the disk and deleted between two states is in neither of them.
 	removed *removal
 }
 
@@ -105,7 +104,7 @@ func (t Timeline) Get(k Key) *Message {
 	return m
 }
 
-// Before returns up to n messages that come before k, oldest first, none from beyond a hole.
+// Before returns the last n messages before k, oldest first, or fewer: it stops at a hole.
 func (t Timeline) Before(k Key, n int) []*Message {
 	from, _, here := t.Span(k)
 	if !here {
@@ -132,7 +131,7 @@ func (t Timeline) Before(k Key, n int) []*Message {
 	return page
 }
 
-// From returns up to n messages from k on, k included, none from beyond a hole.
+// From returns the first n messages from k on, k included, or fewer: it stops at a hole.
 func (t Timeline) From(k Key, n int) []*Message {
 	_, to, here := t.Span(k)
 	if !here {
@@ -151,7 +150,7 @@ func (t Timeline) From(k Key, n int) []*Message {
 	return page
 }
 
-// Newest returns up to n messages, the newest last, none from beyond a hole.
+// Newest returns the newest n messages, oldest first, or fewer: it stops at a hole.
 func (t Timeline) Newest(n int) []*Message {
 	last := t.Last()
 	if last == nil {
@@ -160,17 +159,14 @@ func (t Timeline) Newest(n int) []*Message {
 	return append(t.Before(last.Key, n-1), last)
 }
 
-// Find returns the message that is m already, nil if m is new. The archive's id decides,
-// and our own id for what we write. Else the same text that the same sender has sent under
-// the same id, or both times under none, is one message if Same says so; of several the one
-// that is nearest in time. An id alone proves nothing: senders choose it, and bots and
-// bridges use it again (XEP-0359 §5).
+// Find returns the message in memory of which m is a copy, nil if there is none. A message of the same
+// author with the same archive id is one. Else Same decides about messages of that author with the same
+// id, or without an id as m; of several Find takes the one that is nearest in time. An id alone proves
+// nothing: senders choose it, and bots and bridges use it again (XEP-0359 §5).
 func (t Timeline) Find(m *Message) *Message {
 	if m.ArchiveID != "" {
 		if old := t.Archived(m.ArchiveID); old != nil && old.Author == m.Author {
-			// Who forges the id of somebody else's message on one of theirs must not
-			// make it look known.
-			return old
+			return old // with another author the archive id is forged, and m may be new
 		}
 	}
 	newest := t.ByID(m.Author, m.ID)
@@ -192,8 +188,8 @@ func (t Timeline) Find(m *Message) *Message {
 	return nil
 }
 
-// nearest returns the message that is m by the rule of Same and is nearest to it in time, of
-// some that stand around that time.
+// nearest returns the message for which Same reports true and which is nearest to m in time, nil if there
+// is none. It looks at near messages on either side of that time.
 func (t Timeline) nearest(m *Message) (found *Message) {
 	look := func(it *tree.Iterator[Key, *Message], next func() (Key, *Message, bool)) {
 		for range near {
@@ -220,7 +216,7 @@ func (t Timeline) nearest(m *Message) (found *Message) {
 	return found
 }
 
-// near is how many messages on either side are looked at.
+// near bounds the messages that are looked at on either side of a place.
 const near = 100
 
 // ByID returns the newest message with this author and id, nil if there is none.
@@ -238,8 +234,8 @@ func (t Timeline) reused(author jid.JID, id string) bool {
 	return ok
 }
 
-// append adds a message that happens now: it goes to the end. Its time differs from that
-// of the message before it, so that what turns out to have come between them has a place.
+// append adds a live message at the end. Its Key.Time is later than that of the message before it, so
+// that a message that turns out to have come between the two has a place.
 func (t Timeline) append(m Message) Timeline {
 	m.Key.Time = m.At.UnixMicro()
 	if last := t.Last(); last != nil && m.Key.Time <= last.Key.Time {
@@ -250,14 +246,14 @@ func (t Timeline) append(m Message) Timeline {
 	return t.put(&m)
 }
 
-// insert adds a page of the archive, which is all that the archive has from the first message on it
-// to the last. Its order counts: what is new goes between what it has before that and after it, and
-// there to the time that it tells. Our own tell nothing of the order, as they have their place
-// before any archive has them.
+// insert adds a page of the archive: all messages of the archive from the first on it to the last. The
+// order of the page counts: a new message gets a place between the known messages that are before and
+// after it on the page, as near to its time as they allow. Messages of ours do not count for this: they
+// got their place when they were written, before an archive had them.
 //
-// after and before are the places of what the archive has before the page and after it, zero if
-// unknown. With apart there may be more between after and the page. insert returns how many are
-// new, not ours, and come later than read, and how many of these name the person.
+// after and before are the places of the messages that the archive has before the page and after it,
+// zero if unknown. With apart there may be more between after and the page. insert returns how many
+// messages are new, not ours, and later than read, and how many of these name the person.
 func (t Timeline) insert(page []Message, after, before Key, older, apart bool, read Key, rev uint64) (_ Timeline, unseen, named int) {
 	known, firm := make([]*Message, len(page)), make([]bool, len(page))
 	on := map[Key]bool{}
@@ -269,7 +265,7 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, r
 		}
 	}
 	last := page[len(page)-1].At
-	next := make([]Key, len(page)+1) // what comes after each, and is no message of ours
+	next := make([]Key, len(page)+1) // for each, the place of the next message that is known and not ours
 	if next[len(page)] = before; before == (Key{}) {
 		next[len(page)] = Highest
 	}
@@ -292,7 +288,7 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, r
 			end++
 		}
 		to := next[end]
-		right := !begins || !apart && after.Before(to) // it comes right after that
+		right := !begins || !apart && after.Before(to) // page[i] comes right after that place
 		slack := lag
 		if to == Highest {
 			earliest := last
@@ -307,7 +303,7 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, r
 				after = above
 			}
 		case !after.Before(to):
-			to = t.next(after) // it was delivered late, and stands behind later ones
+			to = t.next(after) // the message at after was delivered late, and stands behind later ones
 		}
 		var keys []Key
 		t, keys = t.between(after, to, page[i:end], older)
@@ -331,11 +327,11 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, r
 	return t, unseen, named
 }
 
-// lag is how much later than the archive a client may have got a message.
+// lag is how much later than the archive a client may receive a message.
 const lag = time.Minute
 
-// below returns the place of the first message of others that comes after a place, is not on a page
-// and not earlier than a time.
+// below returns the place of the first message of others that comes after a place, is not in on, and is
+// not earlier than a time. It returns Highest if there is none near.
 func (t Timeline) below(after Key, earliest time.Time, on map[Key]bool) Key {
 	from := Key{earliest.UnixMicro(), math.MinInt64}
 	if from.Before(after) {
@@ -355,8 +351,8 @@ func (t Timeline) below(after Key, earliest time.Time, on map[Key]bool) Key {
 	return Highest
 }
 
-// above returns the place of the last message of others that comes before a place, is not on a page
-// and not later than a time: zero if none is near.
+// above returns the place of the last message of others that comes before a place, is not in on, and is
+// not later than a time. It returns the zero Key if there is none near.
 func (t Timeline) above(to Key, latest time.Time, on map[Key]bool) Key {
 	it := t.rows.Iterator()
 	if it.Seek(to); it.Done() {
@@ -374,13 +370,13 @@ func (t Timeline) above(to Key, latest time.Time, on map[Key]bool) Key {
 	return Key{}
 }
 
-// spacing is how far apart Seqs are that are given one after another, so that what turns out to have
-// come between two messages of one time has a place there.
+// spacing is the difference of two Seqs that are given one after the other, so that a message that turns
+// out to have come between two messages of one Time has a place.
 const spacing = 1 << 20
 
-// between returns places for messages that come between two places, one after another, each as near
-// to its time as that allows: with older before all of that time, else behind. None of them is
-// taken, in memory or on the disk.
+// between returns places for messages that come between two places, in their order, each as near to its
+// time as the two allow. With older they come before all messages of the same Time, else after them. No
+// message in memory or on the disk has one of these places.
 func (t Timeline) between(from, to Key, messages []Message, older bool) (Timeline, []Key) {
 	keys, n := make([]Key, len(messages)), int64(len(messages))
 	t.low -= n * spacing
@@ -391,8 +387,8 @@ func (t Timeline) between(from, to Key, messages []Message, older bool) (Timelin
 			last = from
 		}
 		if apart = (to.Seq - last.Seq) / (n + 1); apart == 0 || !t.Whole(last, to) {
-			// Builds before this gave Seqs without space between them, and a hole may have
-			// anything: rather behind than in the place of another.
+			// There is no space between the Seqs of earlier builds, and any Seq may be taken in a
+			// hole. A place further back is better than one that another message has.
 			to, apart = Highest, spacing
 		} else {
 			low = last.Seq + apart
@@ -410,8 +406,7 @@ func (t Timeline) between(from, to Key, messages []Message, older bool) (Timelin
 	return t, keys
 }
 
-// prev and next return the places of the messages in memory before a place and after it: Lowest and
-// Highest if there are none.
+// prev returns the place of the message in memory before a place, Lowest if there is none.
 func (t Timeline) prev(k Key) Key {
 	it := t.rows.Iterator()
 	if it.Seek(k); it.Done() {
@@ -425,6 +420,7 @@ func (t Timeline) prev(k Key) Key {
 	return Lowest
 }
 
+// next returns the place of the message in memory after a place, Highest if there is none.
 func (t Timeline) next(k Key) Key {
 	it := t.rows.Iterator()
 	it.Seek(Key{k.Time, k.Seq + 1})
@@ -434,12 +430,11 @@ func (t Timeline) next(k Key) Key {
 	return Highest
 }
 
-// copied reports whether the archive has filed a message twice, and m is not the one that
-// is here.
+// copied reports whether the archive has filed a message twice: m has another archive id than old.
 func copied(old, m *Message) bool { return old.ArchiveID != "" && old.ArchiveID != m.ArchiveID }
 
-// placeOf returns the place of the message with this id of the archive, the zero Key if
-// it is not here or on the page itself.
+// placeOf returns the place of the message with this archive id. It returns the zero Key if the message
+// is not in memory, or is on the page.
 func (t Timeline) placeOf(id string, page []Message) Key {
 	for i := range page {
 		if page[i].ArchiveID == id {
@@ -452,14 +447,14 @@ func (t Timeline) placeOf(id string, page []Message) Key {
 	return Key{}
 }
 
-// Archived returns the message with this id of the archive, nil if it is not in memory.
+// Archived returns the message with this archive id, nil if it is not in memory.
 func (t Timeline) Archived(id string) *Message {
 	m, _ := t.ids.Get(archiveKey(id))
 	return m
 }
 
-// merge lets a known message learn what a second copy of it tells, which the archive may
-// have told.
+// merge adds to a known message (old) what a second copy of it (m) says. archived is true if the copy
+// comes from an archive.
 func (t Timeline) merge(old, m *Message, archived bool, rev uint64) Timeline {
 	learned := *old
 	if learned.ArchiveID == "" {
@@ -490,8 +485,8 @@ func (t Timeline) put(m *Message) Timeline {
 	return t.place(m)
 }
 
-// place files the message under its key and its ids, under that of its author only if no
-// later one has it.
+// place adds the message under its key and its ids. If an author has used an id for several messages, the
+// id leads to the last of them.
 func (t Timeline) place(m *Message) Timeline {
 	t.rows = t.rows.Set(m.Key, m)
 	if t.Holes() {
@@ -512,14 +507,14 @@ func (t Timeline) place(m *Message) Timeline {
 	return t
 }
 
-// remove takes a message back.
+// remove deletes a message, and notes that for Changes.
 func (t Timeline) remove(m *Message, rev uint64) Timeline {
 	t = t.displace(m)
 	t.removed = &removal{m.Key, rev, t.removed}
 	return t
 }
 
-// wasRemoved reports whether a message was taken back, which the disk may not know yet.
+// wasRemoved reports whether the message at this place was deleted. The disk may not know it yet.
 func (t Timeline) wasRemoved(k Key) bool {
 	for r := t.removed; r != nil; r = r.before {
 		if r.key == k {
@@ -540,7 +535,7 @@ func (t Timeline) displace(m *Message) Timeline {
 	return t
 }
 
-// drop takes out all that comes before a place and does not stay.
+// drop takes out the messages before a place, except those that Stay.
 func (t Timeline) drop(before Key) Timeline {
 	for it := t.rows.Iterator(); !it.Done(); {
 		k, m, _ := it.Next()
