@@ -22,6 +22,9 @@ const (
 	pace = 50 * time.Millisecond
 	// lull is the same if only the counts of the stream have changed, for example by a chat state.
 	lull = time.Second
+	// crowd is after how many stanzas these do not wait for lull: the stream stops reading when many
+	// are not committed (stream.Config.Backlog), for example those who are in a large room.
+	crowd = 500
 	// headStart is how long drawing waits at most for the commit of a message of ours, so that the
 	// message leaves first: drawing would delay the answer of the disk by a frame.
 	headStart = 5 * time.Millisecond
@@ -89,7 +92,8 @@ func (l *loop) commit() {
 			return
 		}
 	}
-	if wait := lull - now.Sub(l.began); onlyCounts(b) && !l.meant && !l.urgent && wait > 0 && wait <= lull {
+	quiet := onlyCounts(b) && !l.meant && !l.urgent && l.received-l.stored < crowd
+	if wait := lull - now.Sub(l.began); quiet && wait > 0 && wait <= lull {
 		l.lookIn(wait)
 		return
 	}

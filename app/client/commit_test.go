@@ -7,6 +7,7 @@ import (
 
 	"natter/app/state"
 	"natter/app/store"
+	"natter/app/stream"
 )
 
 // A message of ours is drawn once it is on the disk, and so has left: a page that draws does
@@ -52,6 +53,33 @@ func TestSec61_AMessageLeavesBeforeItIsDrawn(t *testing.T) {
 				close(slow.answer)
 			}
 		})
+	}
+}
+
+// The counts of the stream wait for more to be written, but not while many stanzas wait to be counted:
+// the stream stops reading at stream.Config.Backlog, and a room of ten thousand would come in pieces.
+func TestCommit_ManyStanzasDoNotWait(t *testing.T) {
+	for _, n := range []uint64{crowd - 1, crowd} {
+		clock := &stopped{now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)}
+		c := New(Config{Clock: clock})
+		var disk store.Memory
+		s, err := disk.Open(t.Context(), "ada@localhost")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := c.l
+		l.store, l.stream, l.state = s, stream.New(stream.Config{Hold: true}), state.New().With(state.SessionStarted{Me: "ada@localhost/tab"}).
+			With(state.ConnectionChanged{Connection: state.Connection{Phase: state.Online}})
+		l.kept, l.began = l.state, clock.now
+		clock.pass(pace)
+		l.received, l.streamDirty = n, true
+		l.commit()
+		if writes := l.under != nil; writes != (n == crowd) {
+			t.Errorf("%d stanzas: they are written down at once: %v", n, writes)
+		}
+		if l.under != nil {
+			l.committed(l.under)
+		}
 	}
 }
 

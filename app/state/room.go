@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -305,14 +306,18 @@ type RoomEntered struct {
 }
 
 func (ev RoomEntered) apply(s *State) {
-	sorted := make([]*Occupant, len(ev.Occupants))
-	for i := range ev.Occupants {
-		sorted[i] = &ev.Occupants[i]
+	nick := func(i int) string { return ev.Occupants[i].Nick }
+	order := make([]int, len(ev.Occupants))
+	for i := range order {
+		order[i] = i
 	}
-	slices.SortStableFunc(sorted, func(a, b *Occupant) int { return strings.Compare(a.Nick, b.Nick) })
-	slices.Reverse(sorted) // of two with one nick the last is meant
-	sorted = slices.CompactFunc(sorted, func(a, b *Occupant) bool { return a.Nick == b.Nick })
-	slices.Reverse(sorted)
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(strings.Compare(nick(a), nick(b)), a-b) })
+	sorted := make([]*Occupant, 0, len(order))
+	for i, at := range order {
+		if i+1 == len(order) || nick(order[i+1]) != nick(at) { // of two with one nick the last is meant
+			sorted = append(sorted, &ev.Occupants[at])
+		}
+	}
 	all := tree.Of(strings.Compare, sorted[:min(len(sorted), mostOccupants)], func(o *Occupant) string { return o.Nick })
 	s.changeRoom(ev.Room, func(r *Room) {
 		r.Nick, r.Self, r.Kept, r.Occupants = ev.Nick, ev.Self, true, all

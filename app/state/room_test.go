@@ -3,7 +3,9 @@ package state
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"testing"
 
 	"natter/app/jid"
@@ -125,15 +127,26 @@ func TestRoom_Left(t *testing.T) {
 	}
 }
 
+// BenchmarkRoomEntered is what it costs to enter a room of ten thousand, who come in any order, and what
+// each of them takes in memory.
 func BenchmarkRoomEntered(b *testing.B) {
-	all := make([]Occupant, 10_000)
-	for i := range all {
-		all[i] = Occupant{Nick: fmt.Sprint("guest ", i), ID: fmt.Sprintf("%064d", i), Role: Participant, Show: Available}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
 	}
+	before, all := heap(), make([]Occupant, 10_000)
+	for i, at := range rand.Perm(len(all)) {
+		all[i] = Occupant{Nick: fmt.Sprintf("guest %04d", at), ID: fmt.Sprintf("%043d", at), Role: Participant, Show: Available}
+	}
+	var s *State
 	b.ReportAllocs()
 	for b.Loop() {
-		inRoom(all...)
+		s = inRoom(all...)
 	}
+	b.ReportMetric(float64(heap()-before)/float64(len(all)), "B/occupant")
+	runtime.KeepAlive(s)
 }
 
 // A private conversation is found with its room, goes on with whoever has spoken last, and survives a
