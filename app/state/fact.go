@@ -150,7 +150,8 @@ func (c *Chat) about(t Target, me jid.JID) *Message {
 // or if its sender may not say it. The order in which facts come makes no difference to the result.
 func (m *Message) With(f Fact) *Message {
 	next := *m
-	failed := func() bool { return m.Delivery == Failed && f.Text <= m.Problem } // and that is why
+	// Of two reasons for a failure the greater string wins, so that their order makes no difference.
+	failed := func() bool { return m.Delivery == Failed && f.Text <= m.Problem }
 	switch ours, theirs := m.Mine && f.By == m.Author, m.Mine && f.By != m.Author; {
 	case f.Kind == Acked && ours && (m.Delivery == Queued || m.Delivery == Failed && !m.Bounced):
 		next.Delivery, next.Problem = OnServer, ""
@@ -160,7 +161,7 @@ func (m *Message) With(f Fact) *Message {
 		next.Delivery, next.Problem, next.Bounced = Failed, f.Text, true
 	case f.Kind == Receipt && theirs:
 		next.Delivery, next.Problem, next.Bounced = Delivered, "", false
-	case f.Kind == Markable && f.By == m.Author && !m.Notice: // what cannot be read is never read
+	case f.Kind == Markable && f.By == m.Author && !m.Notice: // a Notice cannot be read, so no read mark is sent
 		next.Asks = true
 	case f.Kind == Corrected:
 		if _, gone := m.Gone(); f.By == m.Author && !m.Notice && !gone {
@@ -170,7 +171,7 @@ func (m *Message) With(f Fact) *Message {
 		if takes(f, m.Author) && !m.Facts.refused(f.Stanza) {
 			next.Subject, next.Body, next.Facts = "", "", m.Facts.without(Corrected, Refused).with(f)
 		}
-	case f.Kind == Refused && m.Mine != (f.By == m.Author): // it is for us to say
+	case f.Kind == Refused && m.Mine != (f.By == m.Author): // only this client says it, in our name
 	case f.Kind == Refused:
 		r, _ := f.refusal()
 		switch gone, is := m.Gone(); {
@@ -270,7 +271,7 @@ func (m *Message) Refusal() (last Refusal, ok bool) {
 	return last, ok
 }
 
-// Reaction is an emoji, with the facts of those who have reacted with it to a message.
+// Reaction is an emoji, with the facts of all who have reacted to a message with it.
 type Reaction struct {
 	Emoji string
 	By    []Fact
@@ -302,8 +303,8 @@ func (m *Message) Reactions() (all []Reaction) {
 	return all
 }
 
-// repeats reports whether a reaction by a nick, from an archive, is the same as one that we know from the
-// occupant who had the nick at that time.
+// repeats reports whether a reaction of a nick that came from an archive is a copy of a live one, which has
+// the tenure of the nick (see Author.Whose).
 func (fs *Facts) repeats(f Fact) bool {
 	if f.Nick == "" || f.By.Resource() != f.Nick {
 		return false
@@ -389,7 +390,7 @@ func (fs *Facts) with(f Fact) *Facts {
 	switch {
 	case at < 0:
 		next = append(next, f)
-	case f.Kind == Corrected && f.At < next[at].At: // the same one again, with the time from its server
+	case f.Kind == Corrected && f.At < next[at].At: // a copy, with the time at which it was really sent
 		next[at] = f
 	case f.Kind != Corrected && (next[at].At < f.At || next[at].At == f.At && next[at].Text < f.Text):
 		next[at] = f
@@ -406,7 +407,7 @@ func (fs *Facts) with(f Fact) *Facts {
 	return &next
 }
 
-// limit removes the oldest fact for which of is true, if there are more than most of them.
+// limit removes the oldest fact for which of returns true, if there are more than most such facts.
 func (fs Facts) limit(most int, of func(Fact) bool) Facts {
 	n, oldest := 0, -1
 	for i, f := range fs {
@@ -525,7 +526,8 @@ func (s *State) bringTo(c *Chat, under Target) {
 	}
 }
 
-// filedFrom calls yield for the facts that wait, by their keys from one on.
+// filedFrom returns a function that calls yield for the waiting facts, in the order of their keys, from key
+// on.
 func (s *State) filedFrom(key string) func(yield func(*Filed) bool) {
 	it := s.filed.Iterator()
 	return func(yield func(*Filed) bool) {
@@ -561,7 +563,7 @@ func (f *Filed) put(s *State) {
 	waits := *f // f may be of another state
 	s.filed = s.filed.Set(key, &waits)
 	oldest, n := f, 0
-	former, same := f, 0 // of this kind by the same person
+	former, same := f, 0 // the oldest of this kind, by this author about the same message, and their number
 	for o := range s.filedFrom(string(f.Conv) + "\x00") {
 		if o.Conv != f.Conv {
 			break

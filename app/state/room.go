@@ -11,20 +11,20 @@ import (
 	"natter/app/state/tree"
 )
 
-// Room is a room (XEP-0045) in which the person is or wants to be.
+// Room is a room (XEP-0045) that the person is in or wants to be in.
 type Room struct {
 	Rev      uint64  `json:"-"`
 	JID      jid.JID `json:"jid"`                // bare
-	Nick     string  `json:"nick"`               // ours there, or the one we ask for
+	Nick     string  `json:"nick"`               // ours there, or the one that we request
 	Password string  `json:"password,omitempty"` // of the room
 	Self     string  `json:"self,omitempty"`     // our own occupant-id there (XEP-0421), "" if unknown
 	Kept     bool    `json:"kept,omitempty"`     // it is in the list: we have been in it, or it is bookmarked
 	Saved    bool    `json:"saved,omitempty"`    // its bookmark is on the server (XEP-0402)
-	Left     bool    `json:"left,omitempty"`     // the person has left it, and its bookmark is still to go
-	Label    string  `json:"label,omitempty"`    // what the person calls it
+	Left     bool    `json:"left,omitempty"`     // the person has left it, but its bookmark must still be removed
+	Label    string  `json:"label,omitempty"`    // the name that the person has given it
 	Subject  string  `json:"subject,omitempty"`
 	Notify   Notify  `json:"notify,omitempty"` // what the person has chosen, "" if nothing
-	Synced   Notify  `json:"synced,omitempty"` // what its bookmark says of that
+	Synced   Notify  `json:"synced,omitempty"` // Notify in its bookmark
 	RoomInfo
 	Stay      `json:"-"`                   // see the table stays
 	Occupants *tree.Map[string, *Occupant] `json:"-"` // by nick; see the table occupants
@@ -34,16 +34,16 @@ type Room struct {
 type RoomInfo struct {
 	Name           string `json:"name,omitempty"`
 	Archive        bool   `json:"archive,omitempty"`     // it has an archive (XEP-0313)
-	OccupantIDs    bool   `json:"occupants,omitempty"`   // it says which messages are of one occupant (XEP-0421)
-	StanzaIDs      bool   `json:"stanzaIDs,omitempty"`   // its stanza-ids count (XEP-0359)
+	OccupantIDs    bool   `json:"occupants,omitempty"`   // it adds an occupant-id to each message (XEP-0421)
+	StanzaIDs      bool   `json:"stanzaIDs,omitempty"`   // its stanza-ids can be trusted (XEP-0359)
 	StableIDs      bool   `json:"stable,omitempty"`      // it does not change the ids of messages
 	ShowsAddresses bool   `json:"addresses,omitempty"`   // all occupants see our address
-	MembersOnly    bool   `json:"membersOnly,omitempty"` // nobody else is let in
+	MembersOnly    bool   `json:"membersOnly,omitempty"` // only members may enter
 	OpenSubject    bool   `json:"openSubject,omitempty"` // participants may change the subject
-	OpenInvites    bool   `json:"openInvites,omitempty"` // members may invite, even if nobody else is let in
+	OpenInvites    bool   `json:"openInvites,omitempty"` // members may invite others, even with MembersOnly
 }
 
-// Stay is how far we are in a room.
+// Stay says how far we are in a room, and what has happened there since.
 type Stay struct {
 	Step    Step     `json:"step,omitempty"`
 	Problem *Problem `json:"problem,omitempty"` // why we are not in it, nil if nothing went wrong
@@ -57,12 +57,12 @@ type Step int
 
 const (
 	Outside  Step = iota
-	Entering      // we have asked to be let in
-	Arriving      // we are in, and what was said before is on its way
-	Inside        // we are in and have heard what was said before
+	Entering      // the person wants to be in it, and it has not let us in yet
+	Arriving      // we are in, and the messages from before are on their way
+	Inside        // we are in, and have the messages from before
 )
 
-// In reports whether we are in the room: what comes from there counts.
+// In reports whether we are in the room. If we are not, stanzas of the room are ignored.
 func (r *Room) In() bool { return r != nil && r.Step >= Arriving }
 
 // Occupant is somebody in a room.
@@ -76,20 +76,21 @@ type Occupant struct {
 	Tenure                  // in a room without occupant-ids
 }
 
-// Tenure is the time for which a nick in a room without occupant-ids is of one person: as long as they are there.
+// Tenure is the time for which a nick belongs to one person, in a room without occupant-ids: from when they
+// come until they leave.
 type Tenure struct {
-	Since int64 `json:"since,omitempty"` // what comes from the nick with a Key.Time of then and later is theirs; 0 if that is unknown
-	Again bool  `json:"again,omitempty"` // somebody else, as far as anybody can know, has had the nick before
+	Since int64 `json:"since,omitempty"` // live messages of the nick with this Key.Time or a later one are theirs; 0 if unknown
+	Again bool  `json:"again,omitempty"` // the nick was in use before, perhaps by somebody else
 }
 
-// Wrote reports whether who says something is the author of a message of their room whom only a
-// nick tells: it has come live, and they have had the nick since before.
+// Wrote reports whether a is the author of a message, in a room without occupant-ids: the message came
+// live from the same nick, in the tenure of a.
 func (a Author) Wrote(m *Message) bool {
 	return m != nil && a.Since != 0 && m.Author == a.JID && m.heard&direct != 0 && m.Key.Time >= a.Since
 }
 
-// Whose is the name of who says something about a message: of a nick without an occupant-id that of
-// who is there now, as far as that is known.
+// Whose returns the Fact.By of what a says about a message. It has the tenure in it, if there is one, so
+// that two people who have the same nick, one after the other, are not the same.
 func (a Author) Whose() jid.JID {
 	if a.Since == 0 {
 		return a.JID
@@ -97,7 +98,7 @@ func (a Author) Whose() jid.JID {
 	return a.JID.WithResource(tenureMark + strconv.FormatInt(a.Since, 36) + tenureMark + a.Nick)
 }
 
-// tenureOf returns the Tenure.Since of a name that Author.Whose has given.
+// tenureOf returns the Tenure.Since in an address that Author.Whose has returned.
 func tenureOf(by jid.JID) (since int64, ok bool) {
 	rest, ok := strings.CutPrefix(by.Resource(), tenureMark)
 	if !ok {
@@ -107,7 +108,8 @@ func tenureOf(by jid.JID) (since int64, ok bool) {
 	return since, err == nil
 }
 
-// Begins returns the Tenure.Since of an occupant who comes now, after another tenure of the nick.
+// Begins returns the Tenure.Since of an occupant who comes now. It is later than all messages of the room,
+// and later than former, the Since of the last tenure of the nick.
 func (s *State) Begins(room jid.JID, now time.Time, former int64) int64 {
 	since := max(now.UnixMicro(), former+1)
 	if c := s.Chat(Groupchat.With(room)); c != nil && c.Timeline.Last() != nil {
@@ -137,16 +139,17 @@ const (
 	Owner
 )
 
-// idMark stands before an occupant-id where else a nick stands. No nick has it: XML cannot carry it.
+// idMark stands before an occupant-id in the resource of an Author.JID, where else the nick stands. No nick
+// has it, because XML forbids it.
 const idMark = "\x01"
 
 // tenureMark stands around the time of a Tenure, before the nick.
 const tenureMark = "\x02"
 
-// Author returns who has sent something from a nick in the room, with an occupant-id if it has
-// one: the id says who they are whatever they are called, so that whoever takes over a nick is
-// somebody else. Without one a nick is ours only in what comes live. What has no nick comes from
-// the room itself.
+// Author returns the author of a stanza from a nick in the room. id is the occupant-id of the stanza, ""
+// if it has none. With an id, the author stays the same under another nick, and somebody else who takes
+// the nick is another author. Without an id, a nick can be ours only in live stanzas. Stanzas without a
+// nick come from the room itself.
 func (r *Room) Author(account jid.JID, nick, id string, live bool) Author {
 	a := Author{JID: r.JID, Nick: nick}
 	known := id != "" && r.OccupantIDs
@@ -177,13 +180,13 @@ func (r *Room) occupant(nick string) *Occupant {
 	return o
 }
 
-// Lasting reports whether who is named so is one person for ever: a nick without an occupant-id may
-// be somebody else's by now (XEP-0308 §4, XEP-0424 §5).
+// Lasting reports whether the JID of an author stays with one person. A nick without an occupant-id may
+// belong to somebody else later (XEP-0308 §4, XEP-0424 §5).
 func (a Author) Lasting() bool {
 	return a.Mine && !a.Likely || a.Nick == "" || strings.HasPrefix(a.JID.Resource(), idMark)
 }
 
-// Me reports whether a nick is ours, which is sure only while we are in the room.
+// Me reports whether we are in the room under this nick.
 func (r *Room) Me(nick string) bool { return r.In() && nick == r.Nick }
 
 // Room returns the room with this address, nil if the person is not in it and does not want to be.
@@ -203,7 +206,7 @@ func (s *State) Rooms(yield func(*Room) bool) {
 	}
 }
 
-// Left calls yield for each room that the person has left and whose bookmark is still to go.
+// Left calls yield for each room that the person has left, but whose bookmark must still be removed.
 func (s *State) Left(yield func(jid.JID) bool) {
 	for it := s.rooms.Iterator(); !it.Done(); {
 		if _, r, _ := it.Next(); r.Left && !yield(r.JID) {
@@ -212,19 +215,20 @@ func (s *State) Left(yield func(jid.JID) bool) {
 	}
 }
 
-// RoomsSince returns the addresses of the rooms that are new, different or gone since another state.
+// RoomsSince returns the addresses of the rooms that are new, different or gone since an earlier state.
 func (s *State) RoomsSince(o *State) (changed []jid.JID) {
 	tree.Diff(o.rooms, s.rooms, func(j jid.JID, _, _ *Room) { changed = append(changed, j) })
 	return changed
 }
 
-// OccupantsSince calls yield for those who came, left or changed since the room was otherwise: was is
-// nil for who was not there, and is for who is not. It costs what differs.
+// OccupantsSince calls yield for each occupant who has come, left or changed since o, an earlier state of
+// the room. was is nil for one who has come, is for one who has left. Its cost is in proportion to the
+// differences.
 func (r *Room) OccupantsSince(o *Room, yield func(was, is *Occupant)) {
 	tree.Diff(o.Occupants, r.Occupants, func(_ string, was, is *Occupant) { yield(was, is) })
 }
 
-// All calls yield for each who is in the room, by nick.
+// All calls yield for each occupant, by nick.
 func (r *Room) All(yield func(*Occupant) bool) {
 	for it := r.Occupants.Iterator(); !it.Done(); {
 		if _, o, _ := it.Next(); !yield(o) {
@@ -233,11 +237,9 @@ func (r *Room) All(yield func(*Occupant) bool) {
 	}
 }
 
-// MostRooms is how many rooms there are at most, and mostOccupants how many of those who are in one
-// are kept.
 const (
-	MostRooms     = 1000
-	mostOccupants = 50_000
+	MostRooms     = 1000   // rooms of an account; more are ignored
+	mostOccupants = 50_000 // occupants of a room that are remembered
 )
 
 func (s *State) setRoom(r *Room) {
@@ -245,7 +247,8 @@ func (s *State) setRoom(r *Room) {
 	s.rooms = s.rooms.Set(r.JID, r)
 }
 
-// changeRoom changes a room that there is.
+// changeRoom calls change with a copy of the room, if there is such a room, and keeps the copy if it
+// differs.
 func (s *State) changeRoom(j jid.JID, change func(*Room)) {
 	if r := s.Room(j); r != nil {
 		next := *r
@@ -288,7 +291,7 @@ func (ev RoomWanted) apply(s *State) {
 	})
 }
 
-// RoomDescribed: a room has said what it is.
+// RoomDescribed: a room has answered what it is and can do.
 type RoomDescribed struct {
 	Room jid.JID
 	Info RoomInfo
@@ -298,7 +301,7 @@ func (ev RoomDescribed) apply(s *State) {
 	s.changeRoom(ev.Room, func(r *Room) { r.RoomInfo = ev.Info })
 }
 
-// RoomEntered: we are in a room, under this nick, and who else is.
+// RoomEntered: we are in a room under this nick, with these occupants.
 type RoomEntered struct {
 	Room       jid.JID
 	Nick, Self string
@@ -314,7 +317,7 @@ func (ev RoomEntered) apply(s *State) {
 	slices.SortFunc(order, func(a, b int) int { return cmp.Or(strings.Compare(nick(a), nick(b)), a-b) })
 	sorted := make([]*Occupant, 0, len(order))
 	for i, at := range order {
-		if i+1 == len(order) || nick(order[i+1]) != nick(at) { // of two with one nick the last is meant
+		if i+1 == len(order) || nick(order[i+1]) != nick(at) { // of two with one nick the last one counts
 			sorted = append(sorted, &ev.Occupants[at])
 		}
 	}
@@ -326,7 +329,7 @@ func (ev RoomEntered) apply(s *State) {
 	ChatStarted{Groupchat.With(ev.Room)}.apply(s)
 }
 
-// RoomSettled: what was said in a room before we came has come.
+// RoomSettled: the messages of a room from before we came have arrived, or could not be read.
 type RoomSettled struct{ Room jid.JID }
 
 func (ev RoomSettled) apply(s *State) {
@@ -337,7 +340,7 @@ func (ev RoomSettled) apply(s *State) {
 	})
 }
 
-// RoomClosed: we are not in a room, and why.
+// RoomClosed: we are not in a room any more, or could not enter it. Problem is nil if nothing went wrong.
 type RoomClosed struct {
 	Room    jid.JID
 	Problem *Problem
@@ -377,7 +380,7 @@ func (ev RoomBookmarked) apply(s *State) {
 	}
 	s.changeRoom(ev.Room, func(r *Room) {
 		r.Label, r.Kept, r.Saved = ev.Label, true, true
-		if r.Notify == r.Synced { // else the person has chosen something here that is still to be said
+		if r.Notify == r.Synced { // else the bookmark does not have the choice of the person yet
 			r.Notify, r.Synced = ev.Notify, ev.Notify
 		}
 	})
@@ -386,7 +389,7 @@ func (ev RoomBookmarked) apply(s *State) {
 	}
 }
 
-// RoomSaved: the bookmark of a room is on the server, with this choice in it.
+// RoomSaved: the bookmark of a room is on the server, with this Notify.
 type RoomSaved struct {
 	Room   jid.JID
 	Notify Notify
@@ -405,7 +408,7 @@ func (ev RoomForgotten) apply(s *State) {
 	}
 }
 
-// OccupantChanged: somebody came into a room, or is no longer as they were.
+// OccupantChanged: somebody has come into a room, or an occupant has changed.
 type OccupantChanged struct {
 	Room     jid.JID
 	Occupant Occupant
@@ -433,7 +436,7 @@ func (ev OccupantLeft) apply(s *State) {
 	})
 }
 
-// NickChanged: our nick in a room is another.
+// NickChanged: we have another nick in a room now.
 type NickChanged struct {
 	Room jid.JID
 	Nick string
@@ -441,7 +444,7 @@ type NickChanged struct {
 
 func (ev NickChanged) apply(s *State) { s.changeRoom(ev.Room, func(r *Room) { r.Nick = ev.Nick }) }
 
-// SubjectChanged: this is what a room is about now.
+// SubjectChanged: a room has another subject now.
 type SubjectChanged struct {
 	Room    jid.JID
 	Subject string
@@ -464,15 +467,14 @@ func (r *Room) put(s *State) {
 
 func (r *Room) drop(s *State) { s.rooms = s.rooms.Delete(r.JID) }
 
-// row returns the room without what is true only now, so that two can be compared.
+// row returns the fields of a room that are stored, so that two can be compared.
 func (r *Room) row() Room {
 	kept := *r
 	kept.Rev, kept.Stay, kept.Occupants = 0, Stay{}, nil
 	return kept
 }
 
-// eachRoom calls f for each room that differs; was is one without anything in it if there was none,
-// and is is nil if it is gone.
+// eachRoom calls f for each room that differs. was is empty if the room is new, is is nil if it is gone.
 func (d *difference) eachRoom(f func(was, is *Room)) {
 	tree.Diff(d.before.rooms, d.after.rooms, func(_ jid.JID, was, is *Room) {
 		if was == nil {
@@ -494,7 +496,7 @@ func changedRooms(d *difference, put, drop func(Value)) {
 	})
 }
 
-// staying says how far we are in a room.
+// staying is the Stay of a room as a row.
 type staying struct {
 	Room jid.JID
 	Stay
@@ -513,7 +515,7 @@ func changedStays(d *difference, put, _ func(Value)) {
 	})
 }
 
-// seat says who is in a room.
+// seat is an occupant of a room as a row.
 type seat struct {
 	Room jid.JID
 	Occupant
@@ -533,7 +535,7 @@ func (o *seat) drop(s *State) { OccupantLeft{o.Room, o.Nick}.apply(s) }
 func changedOccupants(d *difference, put, drop func(Value)) {
 	d.eachRoom(func(was, is *Room) {
 		if is == nil {
-			return // they go with it
+			return // its occupants are gone with it
 		}
 		tree.Diff(was.Occupants, is.Occupants, func(nick string, _, o *Occupant) {
 			if o == nil {
@@ -545,7 +547,7 @@ func changedOccupants(d *difference, put, drop func(Value)) {
 	})
 }
 
-// FreeNick returns a nick like one that is taken.
+// FreeNick returns a nick that is similar to one that somebody else has: with a number, or the next one.
 func FreeNick(nick string) string {
 	base := strings.TrimRight(nick, "0123456789")
 	if n, err := strconv.Atoi(nick[len(base):]); err == nil && n < 1000 && base != "" {

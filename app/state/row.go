@@ -10,34 +10,34 @@ import (
 	"natter/app/state/tree"
 )
 
-// Row is one row of a table. The state, the disk and other tabs speak of what has changed in
-// rows: Changes says it, and Applied makes it true elsewhere.
+// Row is one row of a table. Changes returns the rows that differ between two states. The store writes
+// them, and Applied puts them into a state, in another tab or after a start.
 type Row struct {
 	Value
-	Gone bool // there is no such row any more: of Value only Where counts
+	Gone bool // the row was deleted; only Where of the Value counts
 }
 
-// Value is a struct that is its own row. The tags of its fields are the names it has on the
-// disk: they stay, and a new field is one whose zero value means what was true before there
-// was the field. Times are µs since 1970.
+// Value is a struct that is its own row. The tags of its fields are their names on the disk, and never
+// change. The zero value of a new field means what was true before the field existed. Times are in µs
+// since 1970.
 type Value interface {
-	// Where says in which table the row is, and what tells it from the others there.
+	// Where returns the name of the table, and a key that no other row of the table has.
 	Where() (table, key string)
-	// put makes the row part of a state, which is new, and drop takes it away. The state does
-	// not keep the Value itself.
+	// put adds the row to a state that is not published yet, and drop removes it. The state keeps a copy
+	// of the Value.
 	put(*State)
 	drop(*State)
 }
 
 // table is a part of the State that is made of rows.
 type table struct {
-	value Value // a row of it
-	// changes calls put and drop for the rows that differ. It costs what differs.
+	value Value // any row of the table, to know its type and name
+	// changes calls put and drop for the rows that differ. Its cost is in proportion to their number.
 	changes func(d *difference, put, drop func(Value))
 }
 
-// difference is what two states differ in. Where nothing is known yet, before is New(), and then
-// all there is differs.
+// difference is two states that are compared. If nothing is stored yet, before is New(), and all rows
+// differ.
 type difference struct {
 	before, after *State
 	chats         []changedChat // see eachChat
@@ -45,12 +45,12 @@ type difference struct {
 
 type changedChat struct{ was, is *Chat }
 
-// kept are the tables that are on the disk, and mirrored to other tabs. What is kept anew has
-// its line here, and in web/store.js the step of the schema that makes its table.
+// kept are the tables that are on the disk, and mirrored to other tabs. A new table has a line here, and
+// a step of the schema in web/store.js.
 var kept = []table{
 	{new(Account), changedAccount},
 	{new(Contact), changedContacts},
-	{new(Floor), changedFloors}, // before the messages: what is pruned goes first
+	{new(Floor), changedFloors}, // before the messages: it deletes older ones
 	{new(MessageRow), changedMessages},
 	{new(Filed), changedFacts},
 	{new(Draft), changedDrafts},
@@ -61,7 +61,7 @@ var kept = []table{
 	{new(Invitation), changedInvitations},
 }
 
-// fleeting are the tables of what is true only now: they are mirrored and never stored.
+// fleeting are the tables that are mirrored and never stored, because their rows are true only now.
 var fleeting = []table{
 	{new(connected), changedConnection},
 	{new(typing), changedTyping},
@@ -72,11 +72,11 @@ var fleeting = []table{
 	{new(seeking), changedSought},
 }
 
-// Changes returns the rows to store where before is stored, so that s is; all there are
-// if before is nil.
+// Changes returns the rows of kept that differ between before and s. If before is nil, it returns all
+// rows of s.
 func (s *State) Changes(before *State) []Row { return changes(kept, before, s) }
 
-// Moments is Changes for the rows that are mirrored and not stored.
+// Moments is Changes for the rows of fleeting.
 func (s *State) Moments(before *State) []Row { return changes(fleeting, before, s) }
 
 func changes(tables []table, before, after *State) (rows []Row) {
@@ -92,7 +92,7 @@ func changes(tables []table, before, after *State) (rows []Row) {
 	return rows
 }
 
-// rowOf is the type of the rows of a table, nil if there is no such table.
+// rowOf returns the type of the rows of a table, nil if there is no such table.
 func rowOf(name string) reflect.Type {
 	for _, tables := range [][]table{kept, fleeting} {
 		for _, t := range tables {
@@ -104,7 +104,7 @@ func rowOf(name string) reflect.Type {
 	return nil
 }
 
-// said is a Row as one tab says it to another.
+// said is a Row as one tab sends it to another.
 type said struct {
 	Table string `json:"t"`
 	Gone  bool   `json:"gone,omitempty"`
@@ -130,8 +130,8 @@ func (r *Row) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(*value, r.Value)
 }
 
-// Rows reads a list of rows of one table, as the disk has them. Those of a table that is not
-// known are left out.
+// Rows reads a JSON list of rows of one table, as the disk has them. It returns none if it does not know
+// the table.
 func Rows(table string, list []byte) (rows []Row, err error) {
 	of := rowOf(table)
 	if of == nil {
@@ -147,10 +147,10 @@ func Rows(table string, list []byte) (rows []Row, err error) {
 	return rows, nil
 }
 
-// Applied: this is what the disk holds, or what has changed in the tab with the connection.
-// What is there already is replaced, so that hearing it twice does no harm.
+// Applied: these rows were read from the disk, or have changed in the tab that leads. They replace rows
+// with the same keys, so it does no harm to apply them twice.
 type Applied struct {
-	All  bool // it is all there is: what was in the state before is not
+	All  bool // the state before is dropped first, but for the connection
 	Rows []Row
 	Read []HistoryRead // messages, oldest first, that do not count as changed
 }
@@ -208,9 +208,9 @@ func changedContacts(d *difference, put, drop func(Value)) {
 // ChatRow is a conversation as a row.
 type ChatRow struct {
 	Chat
-	Low  int64       `json:"low"` // of Timeline: they also count messages that are not in memory
+	Low  int64       `json:"low"` // of Timeline, as High: messages that are not in memory count too
 	High int64       `json:"high"`
-	Last *MessageRow `json:"last,omitempty"` // a copy, so that a list needs no other table
+	Last *MessageRow `json:"last,omitempty"` // a copy of the newest message: the list needs no other table
 }
 
 func (c *ChatRow) Where() (table, key string) { return "chats", string(c.Conv) }
@@ -235,8 +235,8 @@ func (c *Chat) row() ChatRow {
 	return ChatRow{Chat: kept, Low: c.Timeline.low, High: c.Timeline.high}
 }
 
-// eachChat calls f for each conversation that differs; was is one without anything in it if
-// there was none. Conversations do not go.
+// eachChat calls f for each conversation that differs. was is empty if the conversation is new.
+// Conversations are never deleted.
 func (d *difference) eachChat(f func(was, is *Chat)) {
 	if d.chats == nil {
 		d.chats = []changedChat{}
@@ -273,14 +273,14 @@ type MessageRow struct {
 	Message
 	At       int64  `json:"at"`
 	Delivery string `json:"delivery,omitempty"` // "" for one that was received
-	// Waiting is what was said about the message since it was last in memory.
+	// Waiting are the facts about the message that came while it was not in memory.
 	Waiting Facts `json:"waiting,omitempty"`
-	// Out is set while the message is in the outbox: when it was put there.
+	// Out is when the message was written, while it waits to be sent; else 0. It has an index.
 	Out int64 `json:"out,omitempty"`
 }
 
-// deliveries are the words for Delivery on the disk. A word of a newer build reads as
-// OnServer: such a message is in no outbox and claims nothing of its recipient.
+// deliveries are the words for Delivery on the disk. An unknown word is read as OnServer, which neither
+// sends the message again nor says that anybody has received it.
 var deliveries = []string{Received: "", Queued: "queued", OnServer: "server", Delivered: "delivered", Failed: "failed"}
 
 func (m *Message) row(conv ConvID) *MessageRow {
@@ -307,7 +307,7 @@ func (m *MessageRow) State() Message {
 	return plain
 }
 
-// States returns messages as HistoryRead takes them.
+// States returns the messages of rows, for HistoryRead.
 func States(rows []MessageRow) []Message {
 	all := make([]Message, len(rows))
 	for i := range rows {
@@ -320,15 +320,15 @@ func (m *MessageRow) Where() (table, key string) {
 	return "messages", fmt.Sprint(m.Conv, " ", m.Time, " ", m.Seq)
 }
 
-// put puts a message in the place another tab has given it. One that belongs in a hole is left
-// to the disk.
+// put adds a message at the place that the leader has given it. If that place is in a hole, only the disk
+// has the message.
 func (m *MessageRow) put(s *State) {
 	c, plain := s.chat(m.Conv), m.State()
 	if _, _, here := c.Timeline.Span(m.Message.Key); !here {
 		return
 	}
 	if shown := c.Timeline.ByID(m.Author, m.ID); shown != nil && shown.Mine && shown.Key != m.Message.Key && shown.Delivery == Queued {
-		// It was shown here before the other tab had said where it belongs.
+		// This tab showed it before the leader gave it a place.
 		c.Timeline = c.Timeline.displace(shown)
 	}
 	c.Timeline.low, c.Timeline.high = min(c.Timeline.low, m.Seq), max(c.Timeline.high, m.Seq)
@@ -346,7 +346,7 @@ func (m *MessageRow) drop(s *State) {
 	}
 }
 
-// changedMessages leaves out what was read from the disk, and what went with a Floor.
+// changedMessages leaves out the messages that were read from the disk, and those that a Floor deletes.
 func changedMessages(d *difference, put, drop func(Value)) {
 	d.eachChat(func(was, is *Chat) {
 		tree.Diff(was.Timeline.rows, is.Timeline.rows, func(_ Key, _, m *Message) {
@@ -362,12 +362,11 @@ func changedMessages(d *difference, put, drop func(Value)) {
 	})
 }
 
-// Seqs returns the lowest Seq given to a message of an older page and the highest
-// given to any other, so that later ones go on from there.
+// Seqs returns the lowest Seq that was given to a message of an older page, and the highest that was
+// given to any other message.
 func (t Timeline) Seqs() (low, high int64) { return t.low, t.high }
 
-// Floor says that what comes before a place in a conversation, and does not stay, is not kept
-// on this device any more.
+// Floor says that this device has no messages of a conversation before a place, except those that Stay.
 type Floor struct {
 	Conv   ConvID `json:"peer"`
 	Before Key    `json:"before"`
@@ -390,7 +389,7 @@ func changedFloors(d *difference, put, _ func(Value)) {
 	})
 }
 
-// Draft is what was written to somebody and not sent.
+// Draft is a text that was written in a conversation and not sent.
 type Draft struct {
 	Conv ConvID `json:"peer"`
 	Text string `json:"text"`
@@ -417,13 +416,12 @@ func changedDrafts(d *difference, put, drop func(Value)) {
 	})
 }
 
-// Outgoing is a stanza in the outbox, as it leaves. There it stays until the server has it or it
-// can never be sent.
+// Outgoing is a stanza in the outbox. It stays there until the server has it, or it can never be sent.
 type Outgoing struct {
 	ID    string `json:"id"`    // of the stanza
 	N     uint64 `json:"n"`     // its number in the stream
 	Since int64  `json:"since"` // when it was queued for the first time
-	XML   string `json:"xml"`
+	XML   string `json:"xml"`   // the stanza as it leaves
 }
 
 func (o *Outgoing) Where() (table, key string) { return "outbox", o.ID }
@@ -440,7 +438,7 @@ func changedOutbox(d *difference, put, drop func(Value)) {
 	})
 }
 
-// CoverageRow is what is here of a part of an archive as a row.
+// CoverageRow is a Coverage as a row.
 type CoverageRow struct {
 	Coverage
 	Ranges      []RangeRow `json:"ranges"`         // oldest first, apart from each other
@@ -501,7 +499,7 @@ func (c *CoverageRow) put(s *State) {
 	s.setCoverage(now)
 }
 
-// eachCoverage calls f for each part that differs; was has nothing in it if there was none.
+// eachCoverage calls f for each Coverage that differs. was is empty if it is new.
 func (d *difference) eachCoverage(f func(was, is *Coverage)) {
 	tree.Diff(d.before.coverage, d.after.coverage, func(_ string, was, is *Coverage) {
 		if was == nil {
@@ -521,7 +519,7 @@ func changedCoverage(d *difference, put, _ func(Value)) {
 	})
 }
 
-// micro is a time as rows have it, 0 for none.
+// micro returns a time in µs since 1970, 0 for the zero time.
 func micro(at time.Time) int64 {
 	if at.IsZero() {
 		return 0
@@ -536,7 +534,7 @@ func fromMicro(at int64) time.Time {
 	return time.UnixMicro(at).UTC()
 }
 
-// connected is what is true of the tab that has the connection.
+// connected has what mirrors show of the connection and of the storage of the leader.
 type connected struct {
 	Connection Connection
 	Storage    *Problem
@@ -556,7 +554,7 @@ func changedConnection(d *difference, put, _ func(Value)) {
 	}
 }
 
-// typing says whether somebody in a conversation is writing.
+// typing says who in a conversation is writing.
 type typing struct {
 	Conv    ConvID
 	Typing  bool

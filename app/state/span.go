@@ -8,8 +8,8 @@ import (
 
 // Memory has the end of a conversation, and the messages that were read around other places. A hole is
 // where the store may have messages that are not in memory; a span is between two holes. The methods
-// of Timeline that read on from a message stop at the end of its span. So nobody takes two
-// messages on both sides of a hole for neighbours.
+// of Timeline that read on from a message stop at the end of its span. So two messages with a hole between
+// them are never taken for neighbours.
 
 // Lowest and Highest are the places before and after all messages.
 var Lowest, Highest = Key{Time: math.MinInt64}, Key{Time: math.MaxInt64}
@@ -65,13 +65,13 @@ func (t Timeline) Whole(from, to Key) bool {
 	return ok && !high.Before(to)
 }
 
-// After reports whether there is no hole right after a place, and Above whether there is none right
-// before it.
+// After reports whether there is no hole right after a place.
 func (t Timeline) After(k Key) bool {
 	_, to, ok := t.Span(k)
 	return ok && k.Before(to)
 }
 
+// Above reports whether there is no hole right before a place.
 func (t Timeline) Above(k Key) bool {
 	from, _, ok := t.Span(k)
 	return ok && from.Before(k)
@@ -89,8 +89,8 @@ func (t Timeline) Begins(k Key) Key {
 // Tail returns where the span at the end of the conversation begins.
 func (t Timeline) Tail() Key { return t.Begins(Highest) }
 
-// Later returns how many messages of others come after a place, of those in the span of the place and
-// in the last span. There may be more between from and to; if the two are the same, there are not.
+// Later returns how many messages of others come after a place. It counts those in the span of the place
+// and in the last span. The store may have more of them between from and to, unless the two are equal.
 func (t Timeline) Later(k Key) (n int, from, to Key) {
 	later := t.From(Key{k.Time, k.Seq + 1}, t.Len())
 	_, from, here := t.Span(k)
