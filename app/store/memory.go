@@ -13,9 +13,8 @@ import (
 	"natter/app/state"
 )
 
-// Memory keeps databases for as long as it lives. It is what a client has where
-// nothing can be kept, and the disk of a test: a store that is opened again finds what
-// was committed. The zero value is ready to use.
+// Memory has databases in memory, and is the disk of a test: a Store that is opened again has what was
+// committed before. The zero value is ready to use.
 type Memory struct {
 	mu        sync.Mutex
 	databases map[string]*database
@@ -23,7 +22,7 @@ type Memory struct {
 	capacity  int
 }
 
-// Open returns the store of an account. It may be open several times.
+// Open returns a Store for an account. Several may be open at once, as in several tabs.
 func (m *Memory) Open(ctx context.Context, account jid.JID) (Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -49,24 +48,23 @@ func (m *Memory) Exists(account jid.JID) bool {
 	return m.databases[Name(account)] != nil
 }
 
-// Fail makes every Commit fail with err from now on, with nil no longer. It stands
-// for a full disk.
+// Fail makes every Commit fail with err from now on, as a full disk does; with nil they succeed again.
 func (m *Memory) Fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fails = err
 }
 
-// Capacity makes every Commit fail with ErrQuota after which there would be more than n
-// messages, and no fewer than before it; 0 is no limit.
+// Capacity limits the store to n messages, 0 for no limit. A Commit that would make more fails with
+// ErrQuota, unless it makes the number smaller.
 func (m *Memory) Capacity(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.capacity = n
 }
 
-// database is guarded by of.mu. Each table holds its rows as they are on disk, so
-// that nobody shares memory with it.
+// database is guarded by of.mu. Each table has its rows as JSON, as a disk has them, so that it shares no
+// memory with the state.
 type database struct {
 	of     *Memory
 	name   string
@@ -165,7 +163,7 @@ func (s *memory) Load(ctx context.Context, w Window) (*Snapshot, error) {
 	return sn, nil
 }
 
-// convs are the conversations of which Load reads the messages.
+// convs returns the conversations of which Load reads messages.
 func (w Window) convs(chats []state.ChatRow) []state.ConvID {
 	chats = slices.Clone(chats)
 	last := func(c state.ChatRow) state.Key {
@@ -469,7 +467,7 @@ func (db *database) remove(conv state.ConvID, k state.Key) {
 	}
 }
 
-// ids are what a message can be found by.
+// ids returns the ids by which Find finds a message.
 func ids(conv state.ConvID, archive string, author jid.JID, id string) (all []string) {
 	if archive != "" {
 		all = append(all, string(conv)+"\x00"+archive)

@@ -1,14 +1,14 @@
-// Package store keeps an account over the end of the page: the interface of a Store, what it
-// reads and writes, and Memory. The rows are those of package state. The Store of the browser is
-// in wasm/browser; storetest is the contract of both.
+// Package store keeps the rows of an account longer than the page lives. It has the interface of a Store,
+// the types that a Store reads and writes, and Memory, a Store for tests. The rows are those of package
+// state. The Store of the browser is in wasm/browser; storetest is the contract of both.
 //
-// A Commit is one transaction. The promises of the client stand on this: a message is in the
-// outbox before it is written to the socket, and a received one is in its table before it is
-// acknowledged (XEP-0198), together with the count that says so.
+// A Commit is one transaction. The promises of the client depend on this: a message of ours is in the
+// outbox before it is written to the socket, and a received message is in its table before it is
+// acknowledged (XEP-0198), together with the count that acknowledges it.
 //
-// The store is a cache of the server's archive but for four things: the outbox, failed messages,
-// the drafts and the settings. Losing the rest costs time. There is one database for each
-// account, so that no question about one finds anything of another.
+// The store is a cache of the server, except for four things: the outbox, failed messages, drafts and
+// settings. If the rest is lost, it is only read again. Each account has a database of its own, so that
+// no read for one account can find anything of another.
 package store
 
 import (
@@ -25,21 +25,21 @@ import (
 	"natter/app/state"
 )
 
-// Store keeps the tables of one account. Its methods may be called on any goroutine,
-// and they wait. They fail with what Explain knows, or with the error of ctx; a
-// Commit that was given up this way may have happened or not.
+// Store keeps the tables of one account. Its methods may be called on any goroutine, and they wait for the
+// disk. They fail with one of the errors below, or with the error of ctx; then a Commit may have happened
+// or not.
 type Store interface {
-	// Load returns what a start needs.
+	// Load returns all rows except most messages, as a start needs them.
 	Load(context.Context, Window) (*Snapshot, error)
 
-	// Messages returns up to n messages before a place in a conversation, oldest
-	// first. The zero Key means the end.
+	// Messages returns the last n messages before a place in a conversation, oldest first. The zero Key
+	// means the end. There are fewer only if the store has no more.
 	Messages(ctx context.Context, conv state.ConvID, before state.Key, n int) ([]state.MessageRow, error)
 
-	// After is Messages for those after a place. The zero Key means the beginning.
+	// After returns the first n messages after a place, oldest first. The zero Key means the beginning.
 	After(ctx context.Context, conv state.ConvID, after state.Key, n int) ([]state.MessageRow, error)
 
-	// Count returns how many messages of a conversation are between two places.
+	// Count returns how many messages of a conversation are between two places, both excluded.
 	Count(ctx context.Context, conv state.ConvID, after, before state.Key) (int, error)
 
 	// Ends returns the newest n messages, oldest first, of each of some conversations, in
@@ -50,48 +50,44 @@ type Store interface {
 	// first; nil if there are not so many.
 	Nth(ctx context.Context, conv state.ConvID, n int) (*state.MessageRow, error)
 
-	// Find returns the messages of a conversation that may be the wanted ones, oldest
-	// first, each once. An id that was used several times finds the newest; state.Same
-	// tells whether it is the same message.
+	// Find returns the messages of a conversation that have one of the wanted ids, oldest first, each
+	// once. Of several messages with one id it returns the newest; state.Same says whether that is the
+	// wanted message.
 	Find(ctx context.Context, conv state.ConvID, wanted []Wanted) ([]state.MessageRow, error)
 
-	// Search looks at the newest n messages of all conversations before a time, or before
-	// the end if it is 0, and at those that are as old as the last of them. It returns the
-	// ones in which state.Has finds all the words, the newest first, and the time to go on
-	// before, 0 when there is nothing older.
+	// Search looks at the newest n messages of all conversations before a time (µs since 1970; 0 is the
+	// end), and at all others with the same time as the last of these. It returns the messages in which
+	// state.Has finds all the words, the newest first. next is the time for the next call, 0 if there is
+	// nothing older.
 	Search(ctx context.Context, words []string, before int64, n int) (found []state.MessageRow, next int64, err error)
 
-	// Lead makes this the one that may Commit, of all that are open on the account: one
-	// that led before fails with ErrTaken from now on. A tab that another has taken over
-	// from writes nothing more, however late it hears of that. One that never led may
-	// Commit too; it has to know that it is alone.
+	// Lead makes this Store the only one of the account that may Commit: a Store that led before fails
+	// with ErrTaken from now on, even if its tab does not know yet that it has lost the lead. A Store
+	// may Commit without Lead if its tab is the only one.
 	Lead(context.Context) error
 
 	// Commit writes all of the batch or nothing.
 	Commit(context.Context, *Batch) error
 
-	// Gone is closed when the database was taken away: deleted or upgraded by another
-	// tab, or lost to the browser's clearing up. The state can be written to a new one:
-	// state.Changes(nil).
+	// Gone returns a channel that is closed when the database is gone: another tab has deleted or
+	// upgraded it, or the browser has deleted it. state.Changes(nil) has all rows for a new one.
 	Gone() <-chan struct{}
 
-	// Delete removes every trace of the account and closes the store, here and in all
-	// other tabs.
+	// Delete deletes the database of the account, and closes the store in all tabs.
 	Delete(context.Context) error
 
 	// Close ends the use of the store. The rows stay.
 	Close() error
 }
 
-// Window is how much Load reads.
+// Window says how many messages Load reads.
 type Window struct {
 	Open     state.ConvID // the conversation on screen, "" if none
-	Chats    int          // and this many others, those with the newest messages
-	Messages int          // how many messages of each of them
+	Chats    int          // how many other conversations: those with the newest messages
+	Messages int          // how many messages of each of these conversations
 }
 
-// Wanted is a message that may be there: by our archive's id, or by its author and the
-// author's id for it.
+// Wanted names a message by its archive id, or by its author and the id that the author gave it.
 type Wanted struct {
 	Archive string  `json:"archive,omitempty"`
 	Author  jid.JID `json:"author,omitempty"`
@@ -100,21 +96,21 @@ type Wanted struct {
 
 // Batch is what one transaction writes.
 type Batch struct {
-	// Strict waits until the rows are on the disk itself, not only with the operating
-	// system. Without it they survive the end of the browser, but not a power cut.
+	// Strict makes Commit wait until the rows are on the disk itself. Without it they may be with the
+	// operating system only: they survive the end of the browser, but not a power cut.
 	Strict bool
 
-	// Rows replace those with the same key, or are removed. A state.Filed about a message that is
-	// here goes into the row of that, as Waiting. A state.Floor removes what comes
-	// before it in its conversation, except for what state.Message.Stays: the caller
-	// narrows the coverage in the same batch. Removals happen before rows are written.
+	// Rows replace rows with the same key or, if Gone, delete them. A state.Filed about a message that
+	// the store has goes into the row of that message, as Waiting. A state.Floor deletes the messages
+	// before it in its conversation, except those for which state.Message.Stays is true; the caller
+	// cuts the coverage in the same batch. All deletions come before the writes.
 	Rows     []state.Row
 	Stream   *Stream
-	Settings map[string]string // one that is "" is removed
+	Settings map[string]string // a setting that is "" is deleted
 }
 
-// Changes is the batch after which a store that holds before holds after; all there is if
-// before is nil. A message in the outbox has to be on the disk itself.
+// Changes returns the batch that turns a store with the rows of before into one with the rows of after. If
+// before is nil, it has all rows. It is Strict if it has a message that waits to be sent.
 func Changes(before, after *state.State) *Batch {
 	b := &Batch{Rows: after.Changes(before)}
 	for _, r := range b.Rows {
@@ -131,18 +127,18 @@ func (b *Batch) Empty() bool { return len(b.Rows)+len(b.Settings) == 0 && b.Stre
 // Snapshot is what Load returns.
 type Snapshot struct {
 	Rows     []state.Row           // of all tables but that of the messages
-	Ends     map[state.ConvID]Page // of those the Window names, and of those in the outbox
+	Ends     map[state.ConvID]Page // of the conversations of the Window, and of those with a message to send
 	Stream   *Stream
 	Settings map[string]string
 }
 
-// Page is the end of a conversation, without a gap and with all that is in the outbox.
+// Page is the end of a conversation: all messages of the store from one on. It has all that wait to be sent.
 type Page struct {
 	Messages []state.MessageRow `json:"messages"` // oldest first
-	Earlier  bool               `json:"earlier"`  // there may be more before them
+	Earlier  bool               `json:"earlier"`  // the store may have messages before these
 }
 
-// Empty reports whether nothing was kept yet.
+// Empty reports whether the store was new.
 func (sn *Snapshot) Empty() bool {
 	return !slices.ContainsFunc(sn.Rows, func(r state.Row) bool {
 		_, ok := r.Value.(*state.Account)
@@ -150,8 +146,8 @@ func (sn *Snapshot) Empty() bool {
 	})
 }
 
-// Event puts what was kept in the place of a state. A conversation of which Load did not
-// read the messages has only its last one.
+// Event returns the event that replaces a state by what was kept. A conversation without a Page has only
+// its newest message.
 func (sn *Snapshot) Event() state.Applied {
 	ev := state.Applied{All: true, Rows: sn.Rows}
 	for _, r := range sn.Rows {
@@ -168,8 +164,8 @@ func (sn *Snapshot) Event() state.Applied {
 	return ev
 }
 
-// Outbox returns what waits to be sent, of all conversations, in the order in which it was
-// put there.
+// Outbox returns the messages of all conversations that wait to be sent, in the order in which they were
+// written.
 func (sn *Snapshot) Outbox() (rows []state.MessageRow) {
 	for _, page := range sn.Ends {
 		for _, m := range page.Messages {
@@ -189,51 +185,51 @@ func compare(a, b state.Key) int {
 	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Seq, b.Seq))
 }
 
-// Stream is what takes a stream up again (XEP-0198). Its id is a credential: it goes
-// when the person signs out, as everything does.
+// Stream is a stream.Snapshot as a row: what is needed to resume the stream (XEP-0198). Who knows its ID
+// may resume it, so it is deleted when the person signs out.
 type Stream struct {
 	ID    string  `json:"id"`
 	JID   jid.JID `json:"jid"`
 	H     uint32  `json:"h"`
 	Acked uint32  `json:"acked"`
-	// Order has the numbers of the stanzas of ours after Acked, first and last of each run:
-	// the outbox has those of them that are messages.
+	// Order has the numbers of the stanzas of ours after Acked, first and last of each run. The outbox
+	// has the messages among them.
 	Order    [][2]uint64 `json:"order,omitempty"`
-	Unsent   int         `json:"unsent,omitempty"` // stream.Snapshot.Unsent
-	Max      int64       `json:"max,omitempty"`    // µs, 0 if the server did not say
-	Lost     int64       `json:"lost,omitempty"`   // 0 if it was not known to be
+	Unsent   int         `json:"unsent,omitempty"`
+	Max      int64       `json:"max,omitempty"`  // µs, 0 if the server did not say
+	Lost     int64       `json:"lost,omitempty"` // µs since 1970; 0 if the session had not ended
 	Features string      `json:"features,omitempty"`
-	Server   string      `json:"server,omitempty"` // where it is best taken up, "" for anywhere
+	Server   string      `json:"server,omitempty"` // Snapshot.At
 	MaxBytes int         `json:"maxBytes,omitempty"`
 	Idle     int64       `json:"idle,omitempty"` // µs, 0 if the server did not say
 
-	// Builds before the outbox had a table wrote all stanzas after Acked here, and when they
-	// were queued.
+	// Builds before the outbox had a table wrote all stanzas after Acked here, and the times at which
+	// they were queued (µs since 1970).
 	Unacked []string `json:"unacked,omitempty"`
 	Since   []int64  `json:"since,omitempty"`
 }
 
 // Errors of a store.
 var (
-	// ErrQuota: the browser gives us no more room. Nothing of the batch was written;
-	// the same batch can be committed once there is.
+	// ErrQuota: the device is full, or the browser gives us no more capacity. Nothing of the batch was
+	// written. The same batch can be committed when there is more.
 	ErrQuota = errors.New("no room left")
 	// ErrClosed: the store was closed, or is Gone.
 	ErrClosed = errors.New("closed")
 	// ErrTaken: another tab leads now. It is an ErrClosed.
 	ErrTaken = fmt.Errorf("%w: another tab has taken over", ErrClosed)
-	// ErrNewer: a newer build has been here. Its data is left alone.
+	// ErrNewer: a newer build has written the database, which stays as it is.
 	ErrNewer = errors.New("written by a newer version")
-	// ErrBlocked: another tab holds the database and does not let go of it.
+	// ErrBlocked: another tab has the database open, and does not close it.
 	ErrBlocked = errors.New("held by another tab")
-	// ErrSilent: the browser has not answered for so long that it may never do. It is an
+	// ErrSilent: the browser has not answered for so long that it may never answer. It is an
 	// ErrBlocked.
 	ErrSilent = fmt.Errorf("%w, or by the browser, which does not answer", ErrBlocked)
-	// ErrUnavailable: this browser keeps nothing, or not in this mode.
+	// ErrUnavailable: this browser stores nothing, at least not in this mode.
 	ErrUnavailable = errors.New("nothing can be kept here")
 )
 
-// Explain says in words what it means that the store failed.
+// Explain returns the problem that a person reads when the store has failed with this error.
 func Explain(err error) state.Problem {
 	p := state.Problem{
 		Kind:   "storage",
@@ -270,11 +266,11 @@ func Explain(err error) state.Problem {
 	return p
 }
 
-// Name is what the database of an account is called.
+// Name returns the name of the database of an account.
 func Name(account jid.JID) string { return "natter." + Hash(string(account.Bare())) }
 
-// Hash stands for an address in the names of what is kept in a browser: the next person at
-// this computer should not read there who was here.
+// Hash returns a string that stands for an address in the names of databases and keys, because the next
+// person at this computer should not read there who was here.
 func Hash(address string) string {
 	sum := sha256.Sum256([]byte(address))
 	return hex.EncodeToString(sum[:16])

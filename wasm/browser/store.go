@@ -15,9 +15,8 @@ import (
 	"natter/app/store"
 )
 
-// OpenStore opens an account's database in IndexedDB, where there is one, and else
-// fails with one of the errors of package store; store.Memory is what is left then.
-// web/store.js does the work in IndexedDB.
+// OpenStore opens the database of an account in IndexedDB; web/store.js does the work. It fails with one
+// of the errors of package store if the browser cannot open it.
 func OpenStore(ctx context.Context, account jid.JID) (store.Store, error) {
 	s := &database{name: store.Name(account), gone: make(chan struct{})}
 	s.taken = js.FuncOf(func(js.Value, []js.Value) any {
