@@ -10,9 +10,9 @@ import (
 // Event reports something that happened to a Stream.
 type Event interface{ event() }
 
-// Online reports a session. With Resumed the stream was resumed, and nothing has to be requested
-// again: nothing was lost or, with Lost, only stanzas that an earlier page had queued and not
-// stored. Otherwise it is a new stream. The Conn of the session belongs to the stream.
+// Online reports a session. With Resumed the stream was resumed, and nothing has to be requested again.
+// With Lost, stanzas are lost that an earlier page had queued and not stored; without it nothing is.
+// Without Resumed it is a new stream. The Conn of the session belongs to the stream.
 type Online struct {
 	Session       *connect.Session
 	Resumed, Lost bool
@@ -22,9 +22,9 @@ type Online struct {
 // had not delivered. Stanzas after it are new.
 type Redelivered struct{}
 
-// Received is a stanza for the owner, who also gets answers that nobody waits for: they count. N
-// is its number: only when the owner has committed a Snapshot with it, it is acknowledged to the
-// server (XEP-0198 §4).
+// Received is a stanza for the owner. It may be an answer that no request waits for, because those have a
+// number too. N is that number. The stanza is acknowledged to the server only after the owner has
+// committed a Snapshot with N (XEP-0198 §4).
 type Received struct {
 	Stanza *framing.Element
 	N      uint64
@@ -45,10 +45,10 @@ type Replied struct {
 // after them: a server processes the stanzas of a stream in order (RFC 6120 §10.1).
 type Acknowledged struct{ Stanzas []*framing.Element }
 
-// Unsent reports messages and presences of a stream that could not be resumed, so that it
-// is unknown whether the server has them, and messages to rooms, which the new stream is not in.
-// The owner decides with Settle which of them to retry. Until then no later message leaves, to keep
-// the order.
+// Unsent reports messages and presences of a stream that could not be resumed: nobody knows whether the
+// server has them. Messages to rooms are among them even if they were not written, because a new stream is
+// in no room. The owner decides with Settle which of them to retry. Until then no later message leaves,
+// to keep the order.
 //
 // With Err they can never be sent, and nothing waits for Settle. Err is a *TooLargeError
 // (with an estimated Max, if the stanza has ended two connections), the

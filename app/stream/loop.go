@@ -76,18 +76,18 @@ type loop struct {
 
 	// reconnect.go
 	failures     int           // failed attempts and short sessions since the last stable one
-	waitBase     time.Duration // the first limit of wait, which doubles
+	waitBase     time.Duration // the first limit of wait; the limit doubles with each failure
 	redirects    int           // followed at once since the last stable session
 	sessionStart time.Time     // of the current or last session
 	resumed      bool          // the session has resumed the stream
-	answered     bool          // and the server has answered a question in it
+	answered     bool          // the server has answered a question in this session
 	lostAt       time.Time     // when the last session ended
 	lastWake     time.Time     // the last Wake that had an effect
 	retry        timer
 	handledTimer timer // runs while stanzas that are not committed prevent a resume
 	finishTimer  timer // from the end of a closed stream to the end of Run
 	connectDue   bool  // connect as soon as possible
-	redirect     error // the end of the session whose server redirected us last; nil when nothing was there, redirectsAtOnce times
+	redirect     error // the end of the session whose server redirected us last; nil after redirectsAtOnce attempts in vain
 	follows      int   // attempts that followed redirect since the last session
 }
 
@@ -372,7 +372,7 @@ func (l *loop) finishAfterEvents() {
 
 const finishTimeout = 250 * time.Millisecond
 
-// finish ends Run.
+// finish ends Run, and makes sure that the stream is not resumed.
 func (l *loop) finish() {
 	l.sm = smState{}
 	l.phase = ended

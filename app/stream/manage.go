@@ -22,8 +22,8 @@ type entry struct {
 	doc     string           // the same as it leaves
 	since   time.Time        // when it was queued
 	number  uint64           // in the order of queuing
-	moved   uint64           // loop.reorders when it was reordered last
-	kept    bool             // not to be written before Commit
+	moved   uint64           // loop.reorders when its position in the queue changed last
+	kept    bool             // it is not Fleeting, so it is not written before Commit
 	request *request         // nil for what Send queued
 }
 
@@ -85,7 +85,7 @@ func (l *loop) receivedSM(e *framing.Element) {
 	}
 }
 
-// enabled reads <enabled/>.
+// receivedEnabled handles <enabled/>: from now on both sides count.
 func (l *loop) receivedEnabled(e *framing.Element) {
 	l.sm = smState{counting: true, location: e.Attr("location")}
 	if r := e.Attr("resume"); r == "true" || r == "1" {
@@ -161,8 +161,8 @@ func extend(order []Run, n uint64) []Run {
 	return append(order, Run{n, n})
 }
 
-// reordered notes that the rest of the queue has changed but for its end: how many stanzas are
-// before a message has to be stored before that leaves.
+// reordered notes that the unsent part of the queue has changed other than at its end. A message there may
+// leave only after the owner has stored its new position.
 func (l *loop) reordered() {
 	l.order = nil
 	l.reorders++
@@ -267,7 +267,7 @@ func (l *loop) afterResume(h uint32) (ok bool) {
 	l.sent = 0
 	if restored {
 		l.queue = slices.DeleteFunc(l.queue, func(en entry) bool { return en.st == nil })
-		l.reordered() // what was not stored is not between them any more
+		l.reordered() // the stanzas that were not stored are no longer in the queue
 	}
 	l.questionAnswered()
 	l.probe()
@@ -389,7 +389,7 @@ func (l *loop) unqueue(i int, err error) {
 	}
 }
 
-// dropTooLarge removes the stanzas that are too large for the server of this session.
+// dropTooLarge removes the stanzas that are larger than limit, in bytes.
 func (l *loop) dropTooLarge(limit int) {
 	for i := len(l.queue) - 1; i >= 0; i-- {
 		if size := len(l.queue[i].doc); size > limit {
@@ -444,8 +444,8 @@ type committed struct {
 
 func (c *committed) h(n uint64) uint32 { return count(c.counting, n, c.uncounted) }
 
-// publish lets the owner have a Snapshot without waiting for the loop. It is called before the
-// loop delivers what has happened.
+// publish prepares what Stream.Snapshot returns, so that the owner need not wait for the loop. The loop
+// calls it before it delivers the events of a step.
 func (l *loop) publish() {
 	if l.order == nil {
 		l.order = []Run{}
@@ -468,7 +468,8 @@ func (l *loop) publish() {
 	}
 }
 
-// restore sets the state from a snapshot. Nobody waits for the answers to its IQs.
+// restore sets the state of the loop from a Snapshot. Answers to IQs of the earlier page are Received
+// events, because no request waits for them.
 func (l *loop) restore(sn *Snapshot) {
 	l.sm = smState{counting: sn.ID != "", id: sn.ID, max: sn.Max, location: sn.At}
 	l.me, l.uncounted, l.acked, l.idle = sn.JID, -uint64(sn.H), sn.Acked, sn.Idle

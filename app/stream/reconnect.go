@@ -11,12 +11,12 @@ import (
 
 const (
 	firstWait       = time.Second      // limit of the first wait, which doubles with each failure
-	closedWait      = 10 * time.Second // the same after the server has closed, which it did to all clients at once
-	redirectsAtOnce = 5                // redirects followed without a wait since the last stable session (RFC 6120 §4.9.3.19): gateways may be drained one after the other
+	closedWait      = 10 * time.Second // the same if the server has closed the stream, probably of all clients at once
+	redirectsAtOnce = 5                // redirects that are followed without a wait, after a stable session (RFC 6120 §4.9.3.19): gateways may stop one after the other
 	longWait        = 60 * time.Second // the highest limit
 	stable          = 60 * time.Second // a session of this length resets the failures
 	wakeInterval    = 5 * time.Second
-	rivalTime       = 30 * time.Second // an abandoned attempt to resume may arrive late, and ejabberd then reports a conflict
+	rivalTime       = 30 * time.Second // an attempt to resume that was given up may arrive that late; ejabberd then reports a conflict
 	handledTimeout  = 15 * time.Second // how long a resume waits until everything received is committed
 	lossCode        = 1006             // close code of a socket that was lost, not closed
 	tooBigCode      = 1009             // close code: a frame was too large for the server (RFC 6455 §7.4.1)
@@ -85,7 +85,7 @@ func (l *loop) connected(sess *connect.Session, err error, tried *connect.Resume
 	case err != nil:
 		l.failures++
 		if e := new(connect.Error); errors.As(err, &e) && e.Phase == connect.Redirected {
-			l.redirect = nil // it leads where we do not go
+			l.redirect = nil // it leads to an address that we do not accept
 		}
 		l.offline(err, connect.Retry(err), l.wait())
 	default:
@@ -125,7 +125,7 @@ func (l *loop) endSession(cause error, farewell *framing.StreamError) {
 	switch {
 	case errors.Is(cause, ErrSilent):
 		e.Condition = "timeout"
-		over = over || l.resumed && !l.answered // see mistaken
+		over = over || l.resumed && !l.answered // the server may misread the resumed stream, see staleErrors
 	case errors.As(cause, &stream):
 		e.Condition, e.Text = stream.Condition, stream.Text
 		l.waitBase = closedWait

@@ -37,7 +37,7 @@ func (l *loop) addRequest(en entry) {
 	}
 }
 
-// await starts the deadline of a request.
+// startDeadline starts the deadline of a request.
 func (l *loop) startDeadline(r *request) {
 	r.timer.set(l, l.config.RequestTimeout, func(late time.Duration) {
 		if late > asleepAfter {
@@ -75,7 +75,7 @@ func (l *loop) finishRequest(r *request, reply *framing.Element, err error) {
 	l.emit(Replied{Reply: reply, Err: err, Done: r.done})
 }
 
-// pending returns the requests in the order they were made.
+// pendingRequests returns the requests without an answer, in the order in which they were made.
 func (l *loop) pendingRequests() []*request {
 	all := slices.Collect(maps.Values(l.requests))
 	sort.Slice(all, func(i, j int) bool { return all[i].number < all[j].number })
@@ -108,8 +108,8 @@ func isAnswer(st *framing.Element) bool {
 	return st.Name.Local == "iq" && st.Attr("id") != "" && (typ == "result" || typ == "error")
 }
 
-// isPong takes the answer to a ping of the loop, which only a stream without Stream Management
-// needs.
+// isPong reports whether an IQ answers the ping of the open question, and ends the question then. Only a
+// stream without Stream Management needs pings.
 func (l *loop) isPong(iq *framing.Element) bool {
 	if !isAnswer(iq) || iq.Attr("id") != l.question.ping || !l.mayAnswer(jid.JID(iq.Attr("from")), jid.JID(l.me.Domain())) {
 		return false

@@ -82,8 +82,8 @@ const (
 	NetworkGone             // the browser says it is offline; never connects
 )
 
-// Snapshot has what must outlive the page to resume a stream, but for the stanzas of ours: the
-// owner stores each once, as Queued.
+// Snapshot has what must outlive the page to resume a stream, except the stanzas of ours, which the owner
+// stores once each, as Queued.
 type Snapshot struct {
 	ID       string        // the SM-ID, "" if the stream cannot be resumed
 	JID      jid.JID       // the full address the stream is bound to
@@ -97,9 +97,9 @@ type Snapshot struct {
 	MaxBytes int           // largest stanza it accepts, 0 if unknown; not repeated either
 	Idle     time.Duration // silence after which it disconnects, 0 if unknown; not repeated either
 
-	// Unsent is how many at the end of Order have certainly not been written: those queued after
-	// a restore and before the first session. All others may have been. Stanzas that an earlier
-	// page has written without storing them are between the two.
+	// Unsent is how many stanzas at the end of Order have certainly not been written: those that were
+	// queued after a restore and before the first session. All others may have been written. After
+	// those the server may have stanzas that an earlier page wrote and did not store.
 	Unsent int
 
 	// Queue has, for Config.Restore, the stanzas of ours that were stored and not confirmed.
@@ -118,7 +118,7 @@ type Run struct{ From, To uint64 }
 type Queued struct {
 	N      uint64 // its number
 	Stanza *framing.Element
-	XML    string    // the same as it leaves
+	XML    string    // the stanza as it leaves
 	Since  time.Time // when it was first queued
 }
 
@@ -140,7 +140,7 @@ type Stream struct {
 
 	mu     sync.Mutex
 	number uint64    // of the stanza of ours that was queued last
-	now    committed // what the loop was like after its last step
+	now    committed // what publish prepared after the last step of the loop
 }
 
 // eventBuffer is the capacity of the channel of events: large enough that the owner can
@@ -184,7 +184,8 @@ func (s *Stream) Send(st *framing.Element) (Queued, error) {
 	return s.post(en, func(l *loop, en entry) { l.enqueue(en) }), nil
 }
 
-// post gives an entry its number, and the loop a job with it: they are in the same order.
+// post gives an entry its number, and posts a job with it to the loop. The jobs are in the order of the
+// numbers.
 func (s *Stream) post(en entry, job func(*loop, entry)) Queued {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -306,9 +307,9 @@ func (s *Stream) Snapshot(received uint64) *Snapshot {
 	return &sn
 }
 
-// Commit reports that a Snapshot is stored with all that belongs to it: the server may hear
-// that we have its stanzas, and those of ours may leave. Without a store it says the same of
-// what is lost with the page.
+// Commit says that a Snapshot is stored together with the effects of the received stanzas and with the
+// stanzas of ours. Now the server's stanzas may be acknowledged, and ours may leave. An owner without a
+// store calls it too.
 func (s *Stream) Commit(sn *Snapshot) { s.box.post(func(l *loop) { l.commit(sn) }) }
 
 // mailbox holds jobs for the loop. It has no bound: a caller must never wait for the
