@@ -39,16 +39,23 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// The configuration that the README shows is one.
+// The configuration that the README shows is that of server/deploy.
 func TestParse_README(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, found := bytes.Cut(text, []byte("./natter -config natter.json\n\n"))
-	text, _, end := bytes.Cut(text, []byte("\n\nThis is `server/deploy/natter.json`"))
+	_, text, found := bytes.Cut(text, []byte("That file is for a proxy that speaks TLS:\n\n"))
+	text, _, end := bytes.Cut(text, []byte("\n\nBeside it in `server/deploy`"))
 	if !found || !end {
 		t.Fatal("the README shows no configuration")
+	}
+	deployed, err := os.ReadFile("../deploy/natter.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := strings.ReplaceAll(string(text), "\n    ", "\n"); strings.TrimSpace(shown) != strings.TrimSpace(string(deployed)) {
+		t.Errorf("the README shows\n%s", shown)
 	}
 	if _, err := Parse(text); err != nil {
 		t.Error(err)
