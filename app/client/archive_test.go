@@ -20,7 +20,7 @@ import (
 	"natter/framing"
 )
 
-// garbled is a socket on which what the archive is asked can be made nonsense.
+// garbled is a socket that writes nonsense into the queries to the archive while on is true.
 type garbled struct {
 	framing.Socket
 	on *atomic.Bool
@@ -33,7 +33,7 @@ var (
 )
 
 func (g garbled) Write(ctx context.Context, doc string) error {
-	doc = previd.ReplaceAllString(doc, `previd="nonsense"`) // each stream is a new one
+	doc = previd.ReplaceAllString(doc, `previd="nonsense"`) // no stream can be resumed
 	if g.on.Load() {
 		doc = after.ReplaceAllString(doc, "<after>nonsense</after>")
 		if strings.Contains(doc, `var="start"`) || before.MatchString(doc) {
@@ -43,9 +43,9 @@ func (g garbled) Write(ctx context.Context, doc string) error {
 	return g.Socket.Write(ctx, doc)
 }
 
-// Asked for what comes after an id they do not know, Prosody 0.12 and the trial server say
-// item-not-found, Prosody 13 says that there is nothing, and ejabberd begins anew. Whatever
-// it is, a catch-up that goes wrong leaves a gap, and Load missing fills it.
+// A catch-up that goes wrong leaves a gap, and LoadMissing fills it. Servers answer differently if they are
+// asked for what comes after an unknown id: Prosody 0.12 and the trial server with item-not-found,
+// Prosody 13 with an empty page, ejabberd with the first page.
 func TestSec66_GapIsLeftAndFilled(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		desk, grace := p.person(t).here(), p.person(t).here()
@@ -71,7 +71,7 @@ func TestSec66_GapIsLeftAndFilled(t *testing.T) {
 		ada.wants(grace.account, all...)
 
 		network.cut()
-		time.Sleep(2 * time.Second) // Prosody 0.12 stamps with whole seconds: what is said next is later
+		time.Sleep(2 * time.Second) // so that the next messages are later, though Prosody 0.12 stamps in whole seconds
 		ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase != state.Online })
 		for i := range 120 {
 			all = append(all, fmt.Sprintf("message %d", i))
@@ -108,7 +108,8 @@ func TestSec66_GapIsLeftAndFilled(t *testing.T) {
 	})
 }
 
-// A catch-up of thousands of messages leaves the page to breathe between any two pages.
+// A catch-up of thousands of messages calls Config.Yield between any two pages, so that the page can handle
+// its own events.
 func TestPromise6_SlicesOfACatchUp(t *testing.T) {
 	const n, size = 5000, 50
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
@@ -128,12 +129,12 @@ func TestPromise6_SlicesOfACatchUp(t *testing.T) {
 			if q == nil {
 				return e.Is(framing.NSFraming, "close")
 			}
-			if c.N == 0 { // nothing yet
+			if c.N == 0 { // the archive is still empty
 				c.Answer(e)
 				c.Drop()
 				return true
 			}
-			// All pages at once, as a server near by might: the asking is what paces.
+			// Each page comes at once, as from a server near by, so only the requests take time.
 			low, high := from, from+size
 			if q.Child("http://jabber.org/protocol/rsm", "set").Child("http://jabber.org/protocol/rsm", "before") != nil {
 				low, high = n-size, n

@@ -9,8 +9,8 @@ import (
 	"natter/app/state"
 )
 
-// J09, J12, J21: a room that is entered or left on one device is on the other, wherever the server has
-// the bookmarks, and on one that comes later.
+// J09, J12, J21: a room that is entered or left on one device is entered or left on the other, and on one
+// that signs in later, wherever the server stores the bookmarks.
 func TestJ09_J12_J21_RoomsOfAllDevices(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		account := p.account(t)

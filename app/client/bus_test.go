@@ -9,18 +9,18 @@ import (
 	"natter/app/client"
 )
 
-// bus is where the pages of a device meet: a BroadcastChannel with a Web Lock.
+// bus connects the pages of a device, as a BroadcastChannel and a Web Lock do.
 type bus struct {
 	mu     sync.Mutex
 	ends   []*end
 	holder *end
-	queue  []*end // who waits for the lock
-	deaf   *end   // hears nothing and is told nothing: a page that is suspended
-	// copies says how often a message arrives, once if nil.
+	queue  []*end // those that wait for the lock
+	deaf   *end   // the end of a suspended page: none of its functions is called
+	// copies returns how often a message arrives; nil for once.
 	copies func(message string) int
 }
 
-// end is a page's end of it.
+// end is the client.Link of one page.
 type end struct {
 	bus    *bus
 	page   *page
@@ -41,7 +41,7 @@ func (b *bus) meet(pg *page, hear func(string)) client.Link {
 	return e
 }
 
-// run calls the page back, in order.
+// run calls the functions of the page, in order.
 func (e *end) run() {
 	for range e.ready {
 		e.bus.mu.Lock()
@@ -60,7 +60,7 @@ func (e *end) run() {
 	}
 }
 
-// post is called with mu.
+// post lets run call f. The caller holds mu.
 func (e *end) post(f func()) {
 	e.todo = append(e.todo, f)
 	e.wake()
@@ -118,7 +118,7 @@ func (e *end) Lead(when client.When, won func(bool), lost func()) {
 	b.next()
 }
 
-// abandon takes back what e has asked for, or has.
+// abandon takes the lock, or the request for it, from e.
 func (b *bus) abandon(e *end) {
 	b.queue = slices.DeleteFunc(b.queue, func(o *end) bool { return o == e })
 	if b.holder == e {
@@ -153,7 +153,7 @@ func (b *bus) close(e *end) {
 	b.abandon(e)
 }
 
-// gone ends all of a page that has died.
+// gone closes the ends of a page that has died.
 func (b *bus) gone(pg *page) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -174,7 +174,7 @@ func (b *bus) leader() *page {
 	return b.holder.page
 }
 
-// suspend makes the page that leads deaf until the returned function is called.
+// suspend stops the page that leads, until resume is called.
 func (b *bus) suspend() (resume func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

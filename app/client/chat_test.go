@@ -103,7 +103,7 @@ func TestChat(t *testing.T) {
 			}
 		})
 		t.Run("S12 roster, carbons, presence, archive, in this order", func(t *testing.T) {
-			// A message between presence and archive would be in neither.
+			// If the archive were asked before presence is sent, a message between the two would be lost.
 			order := -1
 			sent := ada.wire.sent(0)
 			for _, what := range []string{`type="get"`, "urn:xmpp:carbons:2", "<presence ", `<query xmlns="urn:xmpp:mam:2"`} {
@@ -125,7 +125,7 @@ func TestChat(t *testing.T) {
 	})
 }
 
-// lawful judges what a client has sent in one session.
+// lawful checks the rules for what a client sends in one session.
 func lawful(t *testing.T, docs []string) {
 	t.Helper()
 	bound := false
@@ -184,7 +184,7 @@ func TestCarbons(t *testing.T) {
 		grace.hears(desk, "from the phone")
 		desk.sees(grace.account, "from the phone", state.OnServer)
 
-		// Grace now answers to the very phone.
+		// Grace's next message goes to the full address of the phone.
 		grace.says(desk, "to the phone")
 		phone.hears(grace, "to the phone")
 		desk.hears(grace, "to the phone")
@@ -204,7 +204,7 @@ func TestArchive(t *testing.T) {
 		for i := range n {
 			body := fmt.Sprintf("message %d", i)
 			all = append(all, body)
-			// In turns, and in order: what one hears the other has had answered.
+			// The two write in turns, and each waits for the last message of the other.
 			if i%10 == 9 {
 				grace.says(ada, body)
 				ada.hears(grace, body)
@@ -293,7 +293,7 @@ func TestOfflineMessagesComeOnce(t *testing.T) {
 			ada.says(grace, body)
 			ada.sees(grace.account, body, state.OnServer)
 		}
-		// The server keeps them for her and has them in its archive too.
+		// The server has stored them for her, and has them in its archive too.
 		grace = p.device(t, grace.account).here()
 		ada.until("she is back", func(s *state.State) bool {
 			return s.Contact(grace.account).Presence().Show != state.Unavailable
@@ -302,8 +302,8 @@ func TestOfflineMessagesComeOnce(t *testing.T) {
 		grace.hears(ada, "there you are")
 		ada.sees(grace.account, "there you are", state.OnServer)
 		ada.wants(grace.account, "good night", "one", "two", "three", "there you are")
-		// Prosody 13 stamps what it kept with whole seconds, and its archive with
-		// fractions of them: in the same second either may come first.
+		// Prosody 13 stamps the messages that it has stored in whole seconds, and those of its archive
+		// in parts of a second. So in the same second either may come first.
 		got := grace.bodies(ada.account)
 		if i := slices.Index(got, "good night"); i >= 0 {
 			got = append([]string{"good night"}, slices.Delete(got, i, i+1)...)
@@ -332,9 +332,9 @@ func TestS18_TooLarge(t *testing.T) {
 	})
 }
 
-// A bot that sends the same under the same id, or under none, has said it so often: live,
-// and to a device that has only the archive. A live message without any id is not there a
-// second time when the archive has been read.
+// If a bot sends the same text several times, with the same id or without one, each is a message: live, and
+// on a device that has only the archive. A live message without an id is not shown a second time after the
+// archive was read.
 func TestDuplicates(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada, bot := p.person(t).here(), p.person(t).here()
@@ -364,8 +364,7 @@ func TestDuplicates(t *testing.T) {
 	})
 }
 
-// A message without a body is wherever messages are: in each tab, after a reload, in the archive,
-// and among the results of a search.
+// A message without a body is in each tab, after a reload, in the archive, and in the results of a search.
 func TestUnreadable(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		const notice = "This message is encrypted with OMEMO. Natter cannot read it. Ask for it to be sent again without encryption."

@@ -10,9 +10,9 @@ import (
 	"natter/app/stream"
 )
 
-// A message of ours is drawn once it is on the disk, and so has left: a page that draws does
-// not hear the disk's answer before the frame is painted. A disk that takes its time holds
-// up the message (security row 61), not the drawing.
+// A message of ours is drawn after it is on the disk, so that it leaves first: a page that draws gets the
+// answer of the disk only after the frame. If the disk is slow, the message waits for it (Sec61), but the
+// drawing does not.
 func TestSec61_AMessageLeavesBeforeItIsDrawn(t *testing.T) {
 	const ada, grace = "ada@localhost", "grace@localhost"
 	for name, quick := range map[string]bool{"a quick disk": true, "a slow disk": false} {
@@ -83,7 +83,7 @@ func TestCommit_ManyStanzasDoNotWait(t *testing.T) {
 	}
 }
 
-// held is a store that answers a commit when it may.
+// held is a store that answers a commit when the test lets it.
 type held struct {
 	store.Store
 	asked, answer chan bool
@@ -95,7 +95,7 @@ func (h *held) Commit(ctx context.Context, b *store.Batch) error {
 	return h.Store.Commit(ctx, b)
 }
 
-// stopped is a clock that goes on when it is told to.
+// stopped is a clock that the test moves on with pass.
 type stopped struct {
 	now    time.Time
 	timers []func()

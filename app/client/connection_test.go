@@ -66,7 +66,7 @@ func TestM07_ResumeOverALostConnection(t *testing.T) {
 			t.Error("not resumed")
 		}
 		sent = slices.DeleteFunc(sent, func(doc string) bool {
-			return strings.HasPrefix(doc, "<authenticate ") // which also says what if it cannot be resumed
+			return strings.HasPrefix(doc, "<authenticate ") // it also has what is for a stream that cannot be resumed
 		})
 		if count(sent, "jabber:iq:roster") != 0 || count(sent, "<presence") != 0 ||
 			count(sent, "urn:xmpp:mam:2") != 0 || count(sent, "urn:xmpp:carbons:2") != 0 || count(sent, "xmpp-bind") != 0 {
@@ -81,7 +81,7 @@ func TestM07_ResumeOverALostConnection(t *testing.T) {
 	})
 }
 
-// A failure while the browser reports no network is explained by that: in the form and after it.
+// If the browser reports that there is no network, a failure is explained by that, at the form and later.
 func TestOfflineIsSaidAsOffline(t *testing.T) {
 	p := trialPlace(t)
 	network := dig(t, p)
@@ -159,12 +159,12 @@ func TestM08_M09_NewSessionAfterARestart(t *testing.T) {
 	})
 }
 
-// C05: what was on its way when the connection broke, and the stream with it, is
-// looked for in the archive before it is sent again.
+// C05: if the stream is lost with the connection, the archive is read before a message is sent again that
+// was on its way.
 func TestM09_DoubtIsSettledByTheArchive(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		if !p.lossless {
-			return // it has lost the archive
+			return // after its restart this server has no archive to read
 		}
 		ada, grace := p.person(t), p.person(t).here()
 		network := dig(t, p)

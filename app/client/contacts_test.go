@@ -11,7 +11,7 @@ import (
 	"natter/server/trial"
 )
 
-// circle is somebody with friends and strangers, one for each thing that can be done.
+// circle are contacts and strangers of somebody, one for each change that can be made.
 type circle struct {
 	renamed, removed, added, accepted, declined *person
 }
@@ -28,7 +28,7 @@ func (p *place) circle(t *testing.T, ada *person) *circle {
 	return c
 }
 
-// change does it all.
+// change makes all the changes.
 func (c *circle) change(ada *person) {
 	ada.Do(state.RenameContact{JID: c.renamed.account, Name: "First"})
 	ada.Do(state.RenameContact{JID: c.renamed.account, Name: "Amazing"})
@@ -38,7 +38,7 @@ func (c *circle) change(ada *person) {
 	ada.Do(state.DeclineContacts{JIDs: []jid.JID{c.declined.account}})
 }
 
-// pends waits until all of it is shown, as pending.
+// pends waits until all the changes are shown as pending.
 func (c *circle) pends(who *person) {
 	who.t.Helper()
 	who.until("what was done is shown", func(s *state.State) bool {
@@ -46,7 +46,7 @@ func (c *circle) pends(who *person) {
 	})
 }
 
-// done waits until all of it is true, for her and for the others.
+// done waits until all the changes have happened, for these people and for those of the circle.
 func (c *circle) done(who ...*person) {
 	c.added.t.Helper()
 	for _, ada := range who {
@@ -69,7 +69,7 @@ func (c *circle) done(who ...*person) {
 	c.removed.until("the end", func(s *state.State) bool { return s.Contact(ada).Subscription == state.SubscriptionNone })
 }
 
-// once fails unless all of it has left once.
+// once fails unless each change was sent once.
 func (c *circle) once(t *testing.T, sent []string) {
 	t.Helper()
 	n := func(all ...string) (n int) {
@@ -109,7 +109,7 @@ func TestContacts_ChangedOffline(t *testing.T) {
 			name := "resumed"
 			if restarted {
 				if name = "a new stream"; !p.lossless {
-					continue // it would forget who knows whom
+					continue // after its restart this server has no rosters
 				}
 			}
 			t.Run(name, func(t *testing.T) {
@@ -134,13 +134,13 @@ func TestContacts_ChangedOffline(t *testing.T) {
 				}
 				c.done(ada)
 				c.once(t, ada.wire.sent(since))
-				c.done(ada, p.device(t, ada.account).here()) // which asks the server
+				c.done(ada, p.device(t, ada.account).here()) // the new device requests the roster
 			})
 		}
 	})
 }
 
-// A connection that is lost unnoticed takes with it what was done meanwhile, and not for good.
+// Changes that were sent over a dead connection, before the loss was noticed, are made later.
 func TestContacts_ChangedOnADeadStream(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada := p.person(t)
@@ -214,7 +214,7 @@ func TestContacts_ChangesOutliveThePage(t *testing.T) {
 	})
 }
 
-// pends waits until all that was done is on the disk.
+// pends waits until all the changes are on the disk.
 func (d *device) pends() {
 	d.t.Helper()
 	eventually(d.t, "what was done is on the disk", func() bool { return state.New().With(d.kept().Event()).Unsaved() == 5 })

@@ -16,14 +16,14 @@ import (
 	"natter/framing"
 )
 
-// ahead is how far a clock is.
+// ahead is how far the clock of the receiver is ahead.
 const ahead = 5 * time.Minute
 
 type fast struct{ stream.Clock }
 
 func (fast) Now() time.Time { return time.Now().Add(ahead) }
 
-// renewing is a socket on which no stream can be resumed once it is told so.
+// renewing is a socket on which no stream can be resumed while on is true.
 type renewing struct {
 	framing.Socket
 	on *atomic.Bool
@@ -36,12 +36,12 @@ func (r renewing) Write(ctx context.Context, doc string) error {
 	return r.Socket.Write(ctx, doc)
 }
 
-// No server takes away what a sender says of when a message was sent, in the name of the
-// receiver's server or account. It is not believed of one that comes live, nor of one that is
-// delivered again after a resume, to which a server adds its own word only if there is none.
-// The server's word is believed, and the archive's is in the end.
+// A sender may put a delay into a message in the name of the receiver's server or account, and no server
+// removes it. The client does not believe it: neither in a live message, nor in one that is delivered
+// again after a resume, to which a server adds its own delay only if there is none. It believes a delay
+// of the server and, in the end, the time of the archive.
 //
-// The receiver's clock is ahead, which tells her dates from theirs.
+// The receiver's clock is ahead, so that the test sees whose time a message has.
 func TestSec11_WhoMayDateAMessage(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		var renew atomic.Bool
@@ -79,7 +79,7 @@ func TestSec11_WhoMayDateAMessage(t *testing.T) {
 			return c.Timeline.ByID(grace.account, body)
 		}
 		began := time.Now()
-		// dated fails unless a message is of now, by her clock or by that of the server.
+		// dated fails unless a message has the time of now, by her clock or by that of the server.
 		dated := func(body string, hers bool) {
 			t.Helper()
 			at := said(ada.until(body, func(s *state.State) bool { return said(s, body) != nil }), body).At
@@ -103,7 +103,7 @@ func TestSec11_WhoMayDateAMessage(t *testing.T) {
 		network.mend()
 		ada.Do(state.Reconnect{})
 		dated("again and forged", true)
-		dated("again", p.server == nil) // the trial server says nothing of when
+		dated("again", p.server == nil) // the trial server adds no delay
 		sends("after that and forged", true)
 		dated("after that and forged", true)
 

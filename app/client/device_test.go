@@ -25,8 +25,7 @@ import (
 	"natter/framing"
 )
 
-// device is a browser that remembers somebody: a disk and a network that outlive its
-// pages.
+// device is a browser that remembers an account: a disk and a network, which outlive its pages.
 type device struct {
 	store.Memory
 	t       testing.TB
@@ -34,21 +33,21 @@ type device struct {
 	account jid.JID
 	network *tunnel
 
-	bus        bus  // where its pages meet
-	apart      bool // but they do not
+	bus        bus  // connects its pages
+	apart      bool // its pages cannot meet
 	build      int64
 	change     func(*page, *client.Config) // nil for none
 	mu         sync.Mutex
 	credential *connect.Credential
 	others     map[jid.JID]*connect.Credential // those of other accounts
-	noted      bool                            // whose device it is
-	out        bool                            // noted that the person signs out
-	broken     error                           // what it says when it is to keep or to give a credential
+	noted      bool                            // it has a note of the account
+	out        bool                            // it has a note that the person signs out
+	broken     error                           // the error of Keep and Renew, nil if they work
 	dropped    int
 	forgotten  bool
-	ours       []string // what was written here, as it reached the disk
+	ours       []string // the messages that were written here, in the order in which they came to the disk
 	sockets    map[*counted]bool
-	peak       int // of how many were open at a time
+	peak       int // the most sockets that were open at the same time
 }
 
 // remembering returns a device with a page whose person has just signed in.
@@ -65,20 +64,20 @@ type page struct {
 	*person
 	*device
 	connector *connect.Connector
-	gate      chan struct{} // dialing waits until it is closed, nil for not at all
-	deaf      atomic.Bool   // a connection breaks where the server says that it is satisfied
-	missed    atomic.Int32  // how many did
-	slow      atomic.Bool   // the server takes its time to close a connection
-	hung      atomic.Bool   // another tab does not let go of the tables
-	swallowed atomic.Bool   // the network takes what is dialed, and does not answer
+	gate      chan struct{} // dialing waits until it is closed; nil if it does not wait
+	deaf      atomic.Bool   // a connection breaks when the server sends <success/>
+	missed    atomic.Int32  // how many connections broke then
+	slow      atomic.Bool   // a connection closes slowly
+	hung      atomic.Bool   // the tables cannot be deleted, because another tab has them open
+	swallowed atomic.Bool   // the network does not answer
 
 	mu     sync.Mutex
 	dead   bool
-	writes func()                      // called at each commit, which waits for it
-	cut    func(b *store.Batch) moment // asked at each commit
-	blind  bool                        // what is on disk cannot be searched
-	unread bool                        // nor be read when this tab takes over
-	gone   chan struct{}               // closed when it is dead
+	writes func()                      // called before each commit
+	cut    func(b *store.Batch) moment // says whether the page dies at a commit
+	blind  bool                        // Search of the store fails
+	unread bool                        // Load of the store fails
+	gone   chan struct{}               // closed when the page is dead
 }
 
 // moment is when a page dies at a commit.
@@ -87,7 +86,7 @@ type moment int
 const (
 	never moment = iota
 	beforeIt
-	afterIt // but before anything that follows from it
+	afterIt // the page does not learn that the commit has succeeded
 )
 
 func (d *device) page() *page {
@@ -131,7 +130,7 @@ func (d *device) page() *page {
 	return pg
 }
 
-// counted is a socket that the device knows of.
+// counted is a socket that the device counts.
 type counted struct {
 	framing.Socket
 	page *page
@@ -169,15 +168,15 @@ func (c *counted) Close(code int, reason string) error {
 	delete(c.page.device.sockets, c)
 	c.page.device.mu.Unlock()
 	if c.page.slow.Load() {
-		time.Sleep(6 * time.Second) // longer than a mirror waits here, see hurried
+		time.Sleep(6 * time.Second) // longer than a mirror waits for a leader in these tests, see hurried
 	}
 	return c.Socket.Close(code, reason)
 }
 
 var errDead = errors.New("the page is gone")
 
-// hurried tries a commit again, looks for another tab, and gives up a stream that nothing
-// can be stored of, sooner than people need it.
+// hurried is a clock with three shorter waits: before a failed commit is tried again, before a mirror asks
+// for the leader, and before a stream is given up whose stanzas cannot be committed.
 type hurried struct{ stream.Clock }
 
 func (c hurried) AfterFunc(d time.Duration, f func()) func() {
@@ -196,7 +195,7 @@ func (pg *page) isDead() bool {
 	return pg.dead
 }
 
-// here signs in and wants to be remembered.
+// here signs in with Remember.
 func (pg *page) here() *page {
 	pg.t().Helper()
 	pg.Do(state.SignIn{Address: string(pg.person.account), Password: password, Server: pg.server, Remember: true})
@@ -206,8 +205,8 @@ func (pg *page) here() *page {
 
 func (pg *page) t() testing.TB { return pg.device.t }
 
-// die ends the page as browsers do: from one moment to the next, with nothing said to
-// the server and nothing written to the disk.
+// die ends the page as a browser does that is killed: nothing more is sent to the server or written to the
+// disk.
 func (pg *page) die() {
 	pg.mu.Lock()
 	pg.kill()
@@ -215,7 +214,7 @@ func (pg *page) die() {
 	pg.leave()
 }
 
-// kill is called with mu.
+// kill is die without the end of the client. The caller holds mu.
 func (pg *page) kill() {
 	if !pg.dead {
 		pg.dead = true
@@ -229,7 +228,7 @@ func (pg *page) kill() {
 	}
 }
 
-// reload ends the page and returns the next one, with the network that it finds.
+// reload ends the page, mends the network, and returns the next page.
 func (pg *page) reload() *page {
 	pg.die()
 	pg.network.mend()
@@ -244,7 +243,7 @@ func (pg *page) back() *page {
 	return pg
 }
 
-// table is the store as one page has it.
+// table is the store of one page, which fails when the page is dead.
 type table struct {
 	store.Store
 	page *page
@@ -443,8 +442,7 @@ func (d *device) kept() *store.Snapshot {
 	return sn
 }
 
-// unread waits until so many messages of the one conversation there is are unread on the
-// disk too.
+// unread waits until the disk has n unread messages in the only conversation.
 func (d *device) unread(n int) {
 	d.t.Helper()
 	eventually(d.t, "it is on the disk", func() bool {
@@ -462,8 +460,8 @@ func (d *device) empty() {
 	}
 }
 
-// tamper changes what is on the disk about the stream, and of the outbox all that f does not
-// let stay.
+// tamper changes the stream that is on the disk, and deletes the stanzas of the outbox for which f returns
+// false.
 func (d *device) tamper(f func(*store.Stream, *state.Outgoing) (stays bool)) {
 	d.t.Helper()
 	kept := d.kept()
@@ -492,5 +490,5 @@ func (pg *page) onDisk(body string) {
 	})
 }
 
-// conv is the conversation with whose device it is.
+// conv returns the conversation with the owner of the device.
 func (d *device) conv() state.ConvID { return state.Direct.With(d.account) }

@@ -14,15 +14,15 @@ import (
 	"natter/framing"
 )
 
-// A server that delivers again, an hour later, what has long been on the disk shows
-// nobody anything twice; what is new is shown, however late.
+// If a server delivers a message again that is only on the disk, it is not shown twice. A new message is
+// shown, however late it comes.
 func TestADeliveryThatIsOnTheDisk(t *testing.T) {
 	const ada, grace = "ada@localhost", "grace@localhost"
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	message := func(id, body string, at time.Time) state.Message {
 		return state.Message{ID: id, Author: grace, Body: body, At: at}
 	}
-	const old = "f7c3a0a2b1d94a6e" // as clients make them up
+	const old = "f7c3a0a2b1d94a6e" // a random id, as clients make them
 	all := state.New().With(state.SessionStarted{Me: ada + "/tab"}).
 		With(state.MessageAdded{Conv: grace, Message: message(old, "hello", now.Add(-time.Hour))}).
 		With(state.MessageAdded{Conv: grace, Message: message("1", "ok", now.Add(-50*time.Minute))}).
@@ -64,7 +64,7 @@ func TestADeliveryThatIsOnTheDisk(t *testing.T) {
 	}
 }
 
-// A live message is looked for on the disk only if what it may repeat is not all in memory.
+// A live message is looked for on the disk only if memory does not have all messages that it may repeat.
 func TestALiveMessage_ReadsNothing(t *testing.T) {
 	const ada, grace = "ada@localhost", "grace@localhost"
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -115,7 +115,7 @@ func TestALiveMessage_ReadsNothing(t *testing.T) {
 	}
 }
 
-// reads counts look-ups.
+// reads counts the calls of Find.
 type reads struct {
 	store.Store
 	n int
@@ -126,8 +126,8 @@ func (r *reads) Find(ctx context.Context, conv state.ConvID, wanted []store.Want
 	return r.Store.Find(ctx, conv, wanted)
 }
 
-// The archive's copies of messages that came live without its ids, and are only on the disk by
-// now, are not shown again. Other messages are, however much alike they look.
+// Messages that came live without an archive id, and are only on the disk now, are not shown again when the
+// archive has them. Other messages are shown, even if they look the same.
 func TestAPageOfWhatIsOnTheDisk(t *testing.T) {
 	const ada, grace = "ada@localhost", "grace@localhost"
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -138,7 +138,7 @@ func TestAPageOfWhatIsOnTheDisk(t *testing.T) {
 	for i := range 2 {
 		all = all.With(state.MessageAdded{Conv: grace, Message: ok(i)})
 	}
-	for i := range 60 { // stamped by a clock that was behind
+	for i := range 60 { // with the times of a clock that was slow
 		m := state.Message{ID: fmt.Sprint("m", i), Author: grace, Body: fmt.Sprint(i), At: now}
 		all = all.With(state.MessageAdded{Conv: grace, Message: m})
 	}
@@ -173,8 +173,8 @@ func TestAPageOfWhatIsOnTheDisk(t *testing.T) {
 	}
 }
 
-// A start reads twice, however many conversations there are: the list with the conversation
-// that is on screen, then the ends of all others. Each of them is there without a hole.
+// A start reads twice, however many conversations there are: first the list with the conversation on
+// screen, then the ends of the others. No end has a hole in it.
 func TestAStartReadsTwice(t *testing.T) {
 	const ada = "ada@localhost"
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -234,8 +234,8 @@ func TestAStartReadsTwice(t *testing.T) {
 	}
 }
 
-// A fact reaches its message wherever that is. Nothing is read to find the message: if it is on
-// the disk, it has the fact when it is read. A forged fact changes nothing there either.
+// A fact reaches its message in memory and on the disk. Nothing is read to find the message: one on the disk
+// has the fact when it is read. A forged fact changes nothing there either.
 func TestAWordAboutWhatIsOnTheDisk(t *testing.T) { aWordAbout(t, 400, "") }
 
 func TestAWordAboutOneOf50000(t *testing.T) { aWordAbout(t, 50_000, "for an old one") }
@@ -352,8 +352,8 @@ func aWordAbout(t *testing.T, many int, only string) {
 	}
 }
 
-// Unread messages are counted from where the person has read on another device, however far back,
-// and nothing in between is read.
+// When the person has read up to a message on another device, the messages after it are counted, however far
+// back it is, and they are not read for that.
 func TestReadElsewhereUpToWhatIsOnTheDisk(t *testing.T) {
 	const ada, grace = "ada@localhost", "grace@localhost"
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -392,7 +392,7 @@ func TestReadElsewhereUpToWhatIsOnTheDisk(t *testing.T) {
 	}
 }
 
-// counting counts what is read.
+// counting counts the reads of a store: pages, ends and single messages.
 type counting struct {
 	store.Store
 	pages, ends, ones int

@@ -12,8 +12,8 @@ import (
 	"natter/framing"
 )
 
-// A stanza may have twenty thousand payloads that all have different names: each is looked
-// at once. Those that mean something are told of once each, in their order.
+// A stanza may have twenty thousand payloads, each with another name: each is looked at once. The handler of
+// a payload is called once, even if the stanza has the payload several times.
 func TestDispatch_ManyPayloads(t *testing.T) {
 	var told []string
 	hear := []feature.Handler{func(_ feature.Client, st *feature.Stanza) {}}

@@ -9,7 +9,8 @@ import (
 	"natter/app/xmpptest"
 )
 
-// J18, J19: what was read on one device is read on the other, of a stranger too, who is told nothing.
+// J18, J19: messages that were read on one device are read on the other too, also those of a stranger, to
+// whom no read mark is sent.
 func TestJ18_J19_ReadOnAnotherDevice(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		account := p.account(t)

@@ -11,7 +11,7 @@ import (
 	"natter/app/state"
 )
 
-// logged is a loop of these features, and what it has logged.
+// logged returns a loop with these features, and the lines that it logs.
 func logged(features ...*feature.Feature) (*loop, *[]string) {
 	var lines []string
 	l := newLoop(New(Config{Features: func() []*feature.Feature { return features }, Log: func(format string, args ...any) {
@@ -20,7 +20,7 @@ func logged(features ...*feature.Feature) (*loop, *[]string) {
 	return l, &lines
 }
 
-// An event that a feature emits while it observes another comes after that for all features.
+// All features observe an event before those that a feature emits while it observes that event.
 func TestEmit_InOrder(t *testing.T) {
 	var seen []string
 	record := func(name string) func(feature.Client, state.Event) {
@@ -54,7 +54,7 @@ func TestEmit_InOrder(t *testing.T) {
 func TestIntent_ThatNoFeatureKnows(t *testing.T) {
 	l, lines := logged(&feature.Feature{Do: func(_ feature.Client, in state.Intent) bool { return state.Is(in, state.Fleeting) }})
 	l.do(state.Typing{Conv: "grace@localhost"})
-	l.do(state.Reconnect{}) // the client's own business
+	l.do(state.Reconnect{}) // the client carries this out itself
 	if len(*lines) > 0 {
 		t.Errorf("logged %q", *lines)
 	}
@@ -64,7 +64,7 @@ func TestIntent_ThatNoFeatureKnows(t *testing.T) {
 	}
 }
 
-// silent is a link over which nobody answers.
+// silent is a Link to no other tab.
 type silent struct{ Link }
 
 func (silent) Send(string) {}

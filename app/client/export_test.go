@@ -2,7 +2,7 @@ package client
 
 import "time"
 
-// Huge says what is huge for the rest of a test.
+// Huge sets hugeChat, hugeKeeps and tidyAfter until restore is called.
 func Huge(most, keeps int, after time.Duration) (restore func()) {
 	oldMost, oldKeeps, oldAfter := hugeChat, hugeKeeps, tidyAfter
 	hugeChat, hugeKeeps, tidyAfter = most, keeps, after

@@ -7,7 +7,7 @@ import (
 	"natter/app/feature"
 )
 
-// XEP-0393 §5.
+// Y06: disco#info has the feature of message styling (XEP-0393 §5).
 func TestY06_StylingIsAdvertised(t *testing.T) {
 	if !slices.ContainsFunc(All(), func(f *feature.Feature) bool { return slices.Contains(f.Disco, "urn:xmpp:styling:0") }) {
 		t.Error("no feature says so")
