@@ -116,9 +116,18 @@ func (l *loop) occupant(st *feature.Stanza, room *state.Room) {
 	}
 	live := st.Source == feature.Live && !(room.Step == state.Arriving && delayedBy(st.Element, room.JID) != nil)
 	st.By = room.Author(l.state.Account(), st.From.Resource(), id, live)
+	if id == "" && st.By.Nick != "" && st.Source == feature.Archived && real(st) == l.state.Account() {
+		st.By.JID, st.By.Mine = l.state.Account(), true
+	}
 	if !st.By.Mine && st.By.JID == st.From && st.By.Nick == room.Nick && l.resembles(st) {
 		st.By.JID, st.By.Mine, st.By.Likely = l.state.Account(), true, true
 	}
+}
+
+// real returns the bare address that the archive of a room tells of whose message it is, "" if it tells
+// none. The archive takes out what others have put there (XEP-0313 §6.1.2).
+func real(st *feature.Stanza) jid.JID {
+	return jid.JID(st.Only(nsRoomUser, "x").Only(nsRoomUser, "item").Attr("jid")).Bare()
 }
 
 // resembles reports whether a message under our nick, without an occupant-id, is like one of ours: it has

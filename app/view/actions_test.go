@@ -168,6 +168,28 @@ func TestAim(t *testing.T) {
 	})
 }
 
+// What the room has not sent back cannot be edited yet, and no older message is taken for it.
+func TestEditLast_Waiting(t *testing.T) {
+	b := sit(t)
+	b.play(state.RoomWanted{Room: lounge}, entered(), state.RoomSettled{Room: lounge})
+	conv := state.Groupchat.With(lounge)
+	own := state.Message{ID: "m1", Author: ada, Mine: true, Body: "before", At: b.clock, Delivery: state.OnServer, ArchiveID: "s1"}
+	b.play(state.MessageAdded{Conv: conv, Message: own})
+	b.happened(Signal{Do: "open", Conv: conv})
+	own.ID, own.Body, own.Delivery, own.ArchiveID = "m2", "just now", state.Queued, ""
+	b.play(state.MessageAdded{Conv: conv, Message: own})
+	b.sig(doEditLast, "", "")
+	if b.aim(conv) != (state.Aim{}) || b.draft(conv) != "" {
+		t.Errorf("it edits %+v, %q", b.aim(conv), b.draft(conv))
+	}
+	own.Delivery, own.ArchiveID = state.OnServer, "s2"
+	b.play(state.MessageAdded{Conv: conv, Message: own})
+	b.sig(doEditLast, "", "")
+	if b.draft(conv) != "just now" {
+		t.Errorf("it edits %q", b.draft(conv))
+	}
+}
+
 // A reply leads to its message and back; one that is on the disk is looked for there first.
 func TestReply_ThereAndBack(t *testing.T) {
 	b := talking(t)

@@ -74,7 +74,8 @@ func (d *desk) edit(m *state.Message) {
 	d.put(m.Words())
 }
 
-// editLast edits the last message of the person's own.
+// editLast edits the last message of the person's own. If the room has not sent that one back yet, it
+// edits none: no older one is meant.
 func (d *desk) editLast(Signal) {
 	c := d.s.Chat(d.open)
 	if c == nil {
@@ -83,6 +84,9 @@ func (d *desk) editLast(Signal) {
 	for _, m := range slices.Backward(c.Timeline.Newest(fresh)) {
 		if d.can(m).edit {
 			d.edit(m)
+			return
+		}
+		if m.Mine && m.Delivery == state.Queued {
 			return
 		}
 	}
