@@ -22,9 +22,9 @@ const (
 	there   = state.ConvID("%natter@irc.peer.test/")
 )
 
-// gateway is a server with a gateway to IRC in the manner of biboumi: no archive, no occupant-ids, and
-// its own word for the id of each message. It tells history to who comes, and said what is said, which
-// says whether the connection lives on.
+// gateway plays a server with a gateway to IRC, like biboumi: it has no archive and no occupant-ids, and
+// gives each message an id of its own. It calls history when somebody enters the channel, and said for each
+// message to the channel. If said returns false, the connection ends.
 func gateway(c *xmpptest.PeerConn, history func(), said func(st *framing.Element) bool) {
 	for {
 		st := c.Wait(func(e *framing.Element) bool {
@@ -52,7 +52,7 @@ func gateway(c *xmpptest.PeerConn, history func(), said func(st *framing.Element
 
 func nothing() {}
 
-// comes says that somebody is in the channel, and says that they are we if their nick is ours.
+// comes sends the presence of somebody in the channel, as our own one if the nick is ours.
 func comes(c *xmpptest.PeerConn, nick string) {
 	status := ""
 	if nick == "ada" {
@@ -74,7 +74,7 @@ func (p *person) joins() {
 	p.until("in the channel", func(s *state.State) bool { r := s.Room(channel); return r != nil && r.Step == state.Inside })
 }
 
-// reads waits until this is all that the channel has.
+// reads waits for the last of these lines, and fails unless the channel has exactly these.
 func (p *person) reads(lines ...string) {
 	p.t.Helper()
 	var got []string
@@ -96,8 +96,8 @@ func (p *person) reads(lines ...string) {
 	}
 }
 
-// J07: a gateway that gives our messages its own ids has each of them once, however often we say the
-// same, and what it tells to have when we come back is not sent again.
+// J07: a gateway that gives our messages its own ids gets each message once, even if two have the same text.
+// A message that it has when we come back is not sent again.
 func TestJ07_GatewayRewritesIDs(t *testing.T) {
 	var log []string // what the channel has
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
@@ -107,7 +107,7 @@ func TestJ07_GatewayRewritesIDs(t *testing.T) {
 				body := st.Child(framing.NSClient, "body").Text()
 				log = append(log, body)
 				if body == "lost" {
-					return false // before it has come back
+					return false // the connection ends before the message has come back
 				}
 				inChannel(c, "ada", fmt.Sprint("irc", len(log)), "<body>"+body+"</body>")
 				return true
@@ -139,8 +139,8 @@ func TestJ07_GatewayRewritesIDs(t *testing.T) {
 	}
 }
 
-// J07: a message to a gateway that sends nothing back counts as sent once the server has it and the
-// gateway has had its time; one that it refuses has failed.
+// J07: a message to a gateway that sends nothing back counts as sent half a minute after the server has it.
+// A message that the gateway refuses has failed.
 func TestJ07_GatewayReflectsNothing(t *testing.T) {
 	time30 := &patient{Clock: stream.RealClock, over: make(chan struct{})}
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
@@ -170,7 +170,7 @@ func TestJ07_GatewayReflectsNothing(t *testing.T) {
 	ada.reads("ada, sent: hello", "ada, failed: refused")
 }
 
-// patient is a clock whose timers of half a minute end when the test says so.
+// patient is a clock whose timers of half a minute end when over is closed.
 type patient struct {
 	stream.Clock
 	mu   sync.Mutex

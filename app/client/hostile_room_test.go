@@ -14,11 +14,12 @@ import (
 	"natter/framing"
 )
 
-// Security rows 8, 9, 10, 12: whoever is in a room says as much as they like, under a nick that looks
-// like another one, and it costs and changes no more than what is theirs. The honest say the same.
+// Sec8, Sec9, Sec10: an occupant sends a thousand reactions, a huge subject, and corrections and retractions
+// of messages of somebody else, under a nick that looks the same. That changes only what the occupant may
+// change, and its cost is bounded. The honest stanzas of the same kinds work.
 func TestSec8_Sec9_Sec10_HostileOccupant(t *testing.T) {
 	const room, all = jid.JID("lounge@rooms.peer.test"), state.ConvID("lounge@rooms.peer.test/")
-	// The second letter is one of another script, and the last sign has no width.
+	// The third letter is from another script, and the last character has no width.
 	const lookAlike = "gr\u0430ce\u200b"
 	enter, then := make(chan struct{}), make(chan struct{})
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {

@@ -14,46 +14,46 @@ import (
 	"natter/framing"
 )
 
-// Stanzas that a stranger makes up say "forged" and must never be seen. Their twins say "honest"
-// and must arrive. MALLORY is the sender, ADA the account, ME her full address, GRACE her friend.
+// forgeries are stanzas that a stranger sends. The text "forged" must never be seen, "honest" must arrive.
+// MALLORY is the sender, ADA the account, ME her full address, GRACE her friend.
 var forgeries = []string{
-	// S13: carbons, CVE-2017-5589 and its kin.
+	// S13: carbons, CVE-2017-5589 and similar.
 	carbon("received", "", `<message xmlns='jabber:client' type='chat' from='GRACE/desk' to='ME'><body>forged</body></message>`),
 	carbon("sent", "", `<message xmlns='jabber:client' type='chat' from='ADA/desk' to='GRACE'><body>forged</body></message>`),
 	carbon("received", "<body>honest</body>", `<message xmlns='jabber:client' type='chat' from='GRACE/desk' to='ME'><body>forged</body></message>`),
 	`<message xmlns='jabber:client' to='ME' type='chat'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' type='chat' from='GRACE' to='ADA'><body>forged</body></message></forwarded></message>`,
 	`<message xmlns='jabber:client' to='ME' type='headline'><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='GRACE' to='ADA'><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='GRACE' to='ADA'><body>forged</body></message></forwarded></received></message></forwarded></received></message>`,
-	// S13: results of an archive nobody asked, CVE-2019-16237.
+	// S13: results of an archive that nobody has asked, CVE-2019-16237.
 	`<message xmlns='jabber:client' to='ME'><result xmlns='urn:xmpp:mam:2' id='28482-98726-73623'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/><message xmlns='jabber:client' type='chat' from='GRACE' to='ADA'><body>forged</body></message></forwarded></result></message>`,
 	`<message xmlns='jabber:client' to='ME'><result xmlns='urn:xmpp:mam:2' queryid='x' id='28482'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/><message xmlns='jabber:client' type='chat' from='GRACE' to='ADA'><body>forged</body></message></forwarded></result></message>`,
 	// S10: roster pushes, CVE-2015-8688, CVE-2016-9928, CVE-2019-16236.
 	`<iq xmlns='jabber:client' to='ME' type='set' id='push1'><query xmlns='jabber:iq:roster'><item jid='forged@evil.test' subscription='both'/></query></iq>`,
 	`<iq xmlns='jabber:client' to='ME' type='set' id='push2'><query xmlns='jabber:iq:roster'><item jid='GRACE' subscription='remove'/></query></iq>`,
 	`<iq xmlns='jabber:client' to='ME' type='result' id='push3'><query xmlns='jabber:iq:roster'><item jid='forged@evil.test' subscription='both'/></query></iq>`,
-	// sec 1: an attribute or element of another namespace is somebody else's word.
+	// An attribute or element of another namespace does not count; two bodies in one language do not either.
 	`<message xmlns='jabber:client' xmlns:x='urn:x' to='ME' x:from='GRACE/desk' x:type='error' type='chat' id='ns1'><x:body>forged</x:body><body>honest</body></message>`,
 	`<message xmlns='jabber:client' to='ME' type='chat' id='ns2'><body xmlns='urn:x'>forged</body></message>`,
 	`<message xmlns='jabber:client' to='ME' type='chat' id='ns3'><body>forged</body><body>forged too</body></message>`,
-	// sec 14: what an error carries is nobody's message.
+	// The body in an error is no message.
 	`<message xmlns='jabber:client' to='ME' type='error' id='e1'><body>forged</body><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>`,
-	// S04: requests that are none.
+	// S04: requests that are not valid.
 	`<iq xmlns='jabber:client' to='ME' type='get' id='q1'/>`,
 	`<iq xmlns='jabber:client' to='ME' type='set' id='q2'>forged</iq>`,
 	`<iq xmlns='jabber:client' to='ME' type='get' id='q3'><ping xmlns='urn:xmpp:ping'/><ping xmlns='urn:xmpp:ping'/></iq>`,
 	`<iq xmlns='jabber:client' to='ME' type='error' id='q4'/>`,
 	`<iq xmlns='jabber:client' to='ME' type='result' id='q5'> </iq>`,
 	"<iq xmlns='jabber:client' to='ME' type='get' id='q6'>\n  <query xmlns='urn:never:heard:of'>\n  </query>\n</iq>",
-	// Whitespace where children are looked for.
+	// Whitespace between children.
 	"<message xmlns='jabber:client' to='ME' type='chat' id='w1'>\n <received xmlns='urn:xmpp:carbons:2'>\n </received>\n</message>",
 	"<message xmlns='jabber:client' to='ME' type='chat' id='w2'>\n <result xmlns='urn:xmpp:mam:2'>\n </result>\n <received xmlns='urn:xmpp:receipts'/> </message>",
 	"<presence xmlns='jabber:client' to='ADA' type='subscribed'> \n </presence>",
-	// Time that cannot be.
+	// A time that cannot be read.
 	`<message xmlns='jabber:client' to='ME' type='chat' id='d1'><body>honest</body><delay xmlns='urn:xmpp:delay' from='GRACE' stamp='forged'/></message>`,
 	// CVE-2024-46957: the payload of one kind of stanza in another.
 	`<presence xmlns='jabber:client' to='ME'><body>forged</body></presence>`,
 	`<iq xmlns='jabber:client' to='ME' type='set' id='k1'><body>forged</body></iq>`,
 	`<iq xmlns='jabber:client' to='ME' type='get' id='k2'><request xmlns='urn:xmpp:receipts'/></iq>`,
-	// S17: no such type, and no such thing.
+	// S17: a message of type groupchat that is of no room, and one without anything in it.
 	`<message xmlns='jabber:client' to='ME' type='groupchat' id='t1'><body>forged</body></message>`,
 	`<message xmlns='jabber:client' to='ME' type='chat' id='t2'/>`,
 }
@@ -63,7 +63,7 @@ func carbon(kind, more, inner string) string {
 		inner + `</forwarded></` + kind + `></message>`
 }
 
-// The same through real servers: the stanzas that a second account can really send.
+// The stanzas that a second account can send through real servers.
 func TestHostileAccount(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada, grace, mallory := p.person(t).here(), p.person(t).here(), p.person(t).here()
@@ -78,7 +78,7 @@ func TestHostileAccount(t *testing.T) {
 			}
 			mallory.Send(e)
 		}
-		// S05 S06: a reply to a request of hers, with its very id.
+		// S05 S06: replies to her requests by somebody else, with the right ids.
 		since := ada.wire.now()
 		ada.Do(state.LoadOlder{Conv: grace.conv()})
 		ada.until("the page", func(s *state.State) bool {
@@ -134,7 +134,7 @@ func unharmed(t *testing.T, ada *person, friend, stranger jid.JID) {
 	}
 }
 
-// The same and more from a server that does not stop anybody.
+// More stanzas, and in any name, through a server that lets everything pass.
 func TestHostilePeer(t *testing.T) {
 	const stranger = jid.JID("mallory@evil.test")
 	senders := []string{"MALLORY/x", "MALLORY", "GRACE", "GRACE/desk", "ADA/other", "peer.test", "evil.test", "ADA.evil.test", "ADA@", "xada@peer.test"}
@@ -152,9 +152,9 @@ func TestHostilePeer(t *testing.T) {
 				c.Sendf(`<message xmlns='jabber:client' type='result' id='%s'>%s</message>`, e.Attr("id"), evil)
 				c.Sendf(`<presence xmlns='jabber:client' type='result' id='%s'>%s</presence>`, e.Attr("id"), evil)
 				c.Sendf(`<iq xmlns='jabber:client' type='result' id='%s'><query xmlns='jabber:iq:roster'><item jid='%s' name='Grace' subscription='both'/></query></iq>`, e.Attr("id"), friendly)
-				c.Sendf(`<iq xmlns='jabber:client' type='result' id='%s'>%s</iq>`, e.Attr("id"), evil) // once is enough
+				c.Sendf(`<iq xmlns='jabber:client' type='result' id='%s'>%s</iq>`, e.Attr("id"), evil) // a second answer does not count
 			case e.Child("urn:xmpp:mam:2", "query") != nil:
-				// S13: the right query while it is open.
+				// S13: results with the right queryid, while the query is open.
 				id := e.Child("urn:xmpp:mam:2", "query").Attr("queryid")
 				result := func(from, queryid, archive, body string) {
 					if from != "" {
@@ -174,17 +174,17 @@ func TestHostilePeer(t *testing.T) {
 				result("", id, "a23", "forged, and late")
 				return true
 			}
-			return false // and Wait answers once more
+			return false // Wait answers this request too
 		})
 		for _, raw := range forgeries {
 			for i, from := range senders {
 				if strings.Contains(raw, ">honest<") && i > 0 {
-					continue // its sender counts
+					continue // only MALLORY may send the honest ones
 				}
 				c.Send(strings.Replace(address.Replace(raw), "xmlns='jabber:client'", "xmlns='jabber:client' from='"+address.Replace(from)+"'", 1))
 			}
 		}
-		// S14: addresses no table knows.
+		// S14: addresses that are not valid.
 		for _, from := range []string{"", " ", "@", "/", "a@", "@b", "a@@b", "a b@c d/e f", "x@_host", "x@[::1]", "x@host:5222", strings.Repeat("a", 4000) + "@b",
 			"\U0001FAE9@\U0001FAE9/\U0001FAE9", "a\u200db@c", "a@b/\u202egpj.exe", "&lt;&amp;@x"} {
 			c.Sendf(`<message xmlns='jabber:client' from='%s' type='groupchat'><body>forged</body></message>`, from)
@@ -193,7 +193,7 @@ func TestHostilePeer(t *testing.T) {
 			c.Sendf(`<iq xmlns='jabber:client' from='%s' type='get' id='malformed'><ping xmlns='urn:xmpp:ping'/></iq>`, from)
 			c.Sendf(`<iq xmlns='jabber:client' type='set' id='item'><query xmlns='jabber:iq:roster'><item/></query></iq>`)
 		}
-		// The twins: what our own account says is believed.
+		// The twins: the same stanzas from our own account or without a sender are believed.
 		c.Sendf(`<message xmlns='jabber:client' from='%s' to='%s'><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' type='chat' from='%s/desk' to='%s/other' id='h1'><body>honest carbon</body></message></forwarded></received></message>`, me, c.JID, friendly, me)
 		c.Sendf(`<message xmlns='jabber:client'><sent xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' type='chat' from='%s/other' to='%s' id='h2'><body>honest carbon 2</body></message></forwarded></sent></message>`, me, friendly)
 		c.Sendf(`<iq xmlns='jabber:client' type='set' id='h3'><query xmlns='jabber:iq:roster'><item jid='%s' name='Honest' subscription='both'/></query></iq>`, friendly)
@@ -220,7 +220,7 @@ func TestHostilePeer(t *testing.T) {
 	}
 }
 
-// sec 18: no stanza ends the session, whatever is in it.
+// Sec18: no stanza ends the session, whatever is in it.
 func TestHostileGenerated(t *testing.T) {
 	const n = 5000
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -291,7 +291,7 @@ var (
 	nonsenseAttrs = []string{"from", "to", "type", "id", "jid", "subscription", "ask", "queryid", "by", "stamp", "node", "complete", "h", "see-other-uri"}
 )
 
-// nonsense makes an element that is XML and nothing else.
+// nonsense returns a random element of known names and values, which no protocol allows.
 func nonsense(rnd *rand.Rand, depth int) *framing.Element {
 	pick := func(from []string) string { return from[rnd.IntN(len(from))] }
 	name := nonsenseNames[rnd.IntN(len(nonsenseNames))]

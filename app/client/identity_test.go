@@ -14,7 +14,7 @@ import (
 
 const another = jid.JID("eve@peer.test")
 
-// takenFor plays a sign-in of ada up to the server's opinion that she is somebody else.
+// takenFor plays a sign-in of ada, which the server binds to an address of another account.
 func takenFor(c *xmpptest.PeerConn, resumes bool, as jid.JID) {
 	c.Open(xmpptest.Mechanisms(mechanism))
 	c.Authenticate(mechanism, "ada", password)
@@ -26,7 +26,7 @@ func takenFor(c *xmpptest.PeerConn, resumes bool, as jid.JID) {
 	c.Bind(as.Local())
 }
 
-// whoSheWouldBe waits until she is told.
+// whoSheWouldBe waits for the problem that says which account the server has signed her in to.
 func (p *person) whoSheWouldBe(phase state.Phase) state.Problem {
 	p.t.Helper()
 	s := p.until("told", func(s *state.State) bool {
@@ -39,13 +39,12 @@ func (p *person) whoSheWouldBe(phase state.Phase) state.Problem {
 	return problem
 }
 
-// N08 A08: a server that signs us in to another account is told to nobody but the person,
-// who decides.
+// N08 A08: if a server signs us in to another account, nothing is sent before the person has agreed.
 func TestN08_A08_AnotherAccount(t *testing.T) {
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
 		takenFor(c, false, another)
 		if c.N == 0 {
-			c.ExpectGone() // and nothing before
+			c.ExpectGone() // no stanza comes before that
 			return
 		}
 		settle(c)
@@ -65,8 +64,8 @@ func TestN08_A08_AnotherAccount(t *testing.T) {
 	}
 }
 
-// An account keeps its own tables: its outbox does not leave in another name, and the account that
-// the server names instead gets tables of its own.
+// If the server names another account than the remembered one, each of the two has tables of its own, and
+// the outbox of the one is not sent in the name of the other.
 func TestN08_AnotherAccountThanRemembered(t *testing.T) {
 	again := make(chan struct{})
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {

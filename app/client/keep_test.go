@@ -19,7 +19,7 @@ import (
 	"natter/framing"
 )
 
-// eventually waits for what no state tells.
+// eventually waits until ok returns true, for what is in no state.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -34,7 +34,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// by returns what one of two has said in their conversation.
+// by returns the texts of one author in a conversation: ours if mine is true, else those of the peer.
 func (p *person) by(peer jid.JID, mine bool) (all []string) {
 	c := p.State().Chat(state.Direct.With(peer))
 	if c == nil {
@@ -48,8 +48,8 @@ func (p *person) by(peer jid.JID, mine bool) (all []string) {
 	return all
 }
 
-// A draft survives the death of the page, without a network too. It goes with the message or with
-// the account.
+// A draft survives the death of the page, without a network too. It is deleted when the message is sent, or
+// the account signed out.
 func TestADraftOutlivesThePage(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -99,8 +99,8 @@ func TestADraftOutlivesThePage(t *testing.T) {
 	})
 }
 
-// How much has been read is the same after a crash and without a network, and where
-// reading stopped is found though it is not what memory begins with.
+// After a crash, and without a network, the number of unread messages is the same, and so is the place up to
+// which the person has read. Look finds that place, although it is not in memory.
 func TestReadPositionsOutliveThePage(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		const n = 120
@@ -150,8 +150,8 @@ func TestReadPositionsOutliveThePage(t *testing.T) {
 	})
 }
 
-// resumed fails the test if the stream was not gone on with, or anything was asked
-// again that is known (XEP-0198 §5).
+// resumed fails the test if the stream was not resumed, or if a request was sent again whose answer is known
+// (XEP-0198 §5).
 func resumed(t *testing.T, sent []string) {
 	t.Helper()
 	if count(sent, "<resume ") != 1 {
@@ -159,7 +159,7 @@ func resumed(t *testing.T, sent []string) {
 	}
 	for _, doc := range sent {
 		if strings.HasPrefix(doc, "<authenticate ") {
-			continue // which also says what if it cannot be resumed
+			continue // it also has what is for a stream that cannot be resumed
 		}
 		for _, what := range []string{"jabber:iq:roster", "<presence", "urn:xmpp:mam:2", "urn:xmpp:carbons:2", "xmpp-bind", "disco#"} {
 			if strings.Contains(doc, what) {
@@ -185,7 +185,7 @@ func TestM07_M11_AReloadedPageResumes(t *testing.T) {
 			t.Errorf("the limits that the server has named are not kept: %+v", left)
 		}
 		if left.Lost != 0 {
-			t.Errorf("nobody knows that the connection was lost: %+v", left) // and when, after an hour without a word
+			t.Errorf("nobody knows that the connection was lost: %+v", left)
 		}
 		for _, body := range []string{"one", "two", "three"} {
 			grace.says(ada.person, body)
@@ -261,8 +261,8 @@ func TestSec61_Promise5_TheOutboxOutlivesThePage(t *testing.T) {
 	})
 }
 
-// The stream is gone when the page returns. Of what it had on its way, one message has
-// arrived, one has not, and one the stream itself no longer knew of.
+// The stream is gone when the page returns. Of the messages that were on their way, one has arrived, two
+// have not, and one is not in the outbox of the stream any more.
 func TestSec63_M09_TheArchiveSettlesTheOutbox(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -326,7 +326,7 @@ func TestSec63_M09_TheArchiveSettlesTheOutbox(t *testing.T) {
 	})
 }
 
-// highest is the highest count in what was acknowledged.
+// highest returns the highest count that was acknowledged to the server.
 func highest(sent []string) (h uint64) {
 	for _, doc := range sent {
 		if e, err := framing.Parse(doc, framing.Limits{}); err == nil && e.Is("urn:xmpp:sm:3", "a") {
@@ -352,7 +352,7 @@ func TestSec56_Sec59_Promise13_FullDisk(t *testing.T) {
 		for round := range 5 {
 			d.Fail(store.ErrQuota)
 			since, stored := ada.wire.now(), uint64(d.kept().Stream.H)
-			for i := range 8 { // enough for any server to ask how many we have
+			for i := range 8 { // after so many stanzas each server asks for our count
 				say(grace, ada.person, fmt.Sprintf("hers %d %d", round, i))
 			}
 			say(ada.person, grace, fmt.Sprintf("ours %d", round))
@@ -373,7 +373,7 @@ func TestSec56_Sec59_Promise13_FullDisk(t *testing.T) {
 				t.Errorf("stored %d, was %d", now, stored)
 			}
 			ada.sees(grace.account, fmt.Sprintf("ours %d", round), state.Delivered)
-			// The server has asked in between and is answered now, or asks for more.
+			// The server has asked for the count meanwhile and gets it now, or asks again after these.
 			for i := range 8 {
 				say(grace, ada.person, fmt.Sprintf("hers after %d %d", round, i))
 			}
@@ -402,8 +402,8 @@ func TestSec56_Sec59_Promise13_FullDisk(t *testing.T) {
 	})
 }
 
-// A page that dies at any commit, just before or just after it, loses nothing that was
-// on the disk or had been received, and doubles nothing.
+// A page may die before or after any commit. No message that was on the disk or was received is lost or
+// doubled.
 func TestSec59_Sec61_Promise3_DyingAnywhere(t *testing.T) {
 	t.Run("trial", func(t *testing.T) {
 		p := trialPlace(t)
@@ -411,7 +411,7 @@ func TestSec59_Sec61_Promise3_DyingAnywhere(t *testing.T) {
 		const seed = 1
 		random := rand.New(rand.NewPCG(seed, seed))
 		desk, grace := p.person(t).here(), p.person(t).here()
-		// An archive that is not empty at first tells where to go on.
+		// The archive is not empty at first, so that the first catch-up has an id to go on from.
 		hers := []string{"hers, the first"}
 		grace.says(desk, hers[0])
 		desk.hears(grace, hers[0])
@@ -453,7 +453,7 @@ func TestSec59_Sec61_Promise3_DyingAnywhere(t *testing.T) {
 		grace.hears(ada.person, "ours, the last")
 		hers = append(hers, "hers, the last")
 		grace.says(ada.person, "hers, the last")
-		// Where the stream could not be gone on with, the order is another.
+		// If the stream could not be resumed, the order may be another.
 		same := func(what string, got, want []string) {
 			t.Helper()
 			if got, want := slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want)); !slices.Equal(got, want) {
@@ -528,7 +528,7 @@ func TestOlderPagesComeFromTheDiskFirst(t *testing.T) {
 	})
 }
 
-// Receipts that come after a long tunnel reach messages that are only on the disk by now.
+// Receipts that come late reach messages that are only on the disk.
 func TestReceiptsReachTheDisk(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -558,7 +558,7 @@ func TestReceiptsReachTheDisk(t *testing.T) {
 	})
 }
 
-// Where tabs cannot meet, the one that comes later has it all.
+// If tabs cannot meet, the one that comes later takes over the stream and the tables.
 func TestM11_TakenByAnotherTab(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -578,7 +578,7 @@ func TestM11_TakenByAnotherTab(t *testing.T) {
 		})
 		defer stop()
 		said := []string{}
-		// The other tab takes it, the first takes it back, and so on.
+		// The other tab takes the stream over, then the first takes it back, and so on.
 		first, other := ada, d.page()
 		for i, tabs := range [][2]*page{{first, other}, {other, first}, {first, other}} {
 			loser, taker := tabs[0], tabs[1]
@@ -605,7 +605,8 @@ func TestM11_TakenByAnotherTab(t *testing.T) {
 			grace.hears(taker.person, said[2*i])
 			grace.says(taker.person, said[2*i+1])
 			taker.hears(grace, said[2*i+1])
-			// Messages that the other had shown and not committed come again, after the new ones.
+			// Messages that the other tab had shown and not committed come again, after the new ones. So
+			// the order may be another.
 			got := slices.Sorted(slices.Values(taker.bodies(grace.account)))
 			if !slices.Equal(got, slices.Sorted(slices.Values(said))) {
 				t.Errorf("it has %q, want %q", got, said)
@@ -615,9 +616,8 @@ func TestM11_TakenByAnotherTab(t *testing.T) {
 	})
 }
 
-// While the disk takes its time, all that comes is dealt with and shown. Nothing is
-// acknowledged and no message leaves before it is written down; what need not be does. All
-// that came meanwhile is one commit.
+// While a commit is slow, stanzas are handled and shown. No stanza is acknowledged, and no message leaves,
+// before it is on the disk. All that came meanwhile is in one commit.
 func TestSec59_Sec61_CommitsDoNotStopTheLoop(t *testing.T) {
 	const n = 200
 	everywhere(t, func(t *testing.T, p *place) {

@@ -13,9 +13,8 @@ import (
 	"natter/app/store"
 )
 
-// Pages are killed at any moment: before or after a commit, with or without a network, and twice
-// in a row. Each message that was on the disk by then is delivered once, whatever the stream
-// had on its way besides.
+// Pages are killed at any moment: before or after a commit, with or without a network, and twice in a row.
+// Each message that was on the disk when the page was killed is delivered once.
 func TestSec61_Sec63_KilledAtAnyMoment(t *testing.T) {
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
@@ -54,7 +53,7 @@ func TestSec61_Sec63_KilledAtAnyMoment(t *testing.T) {
 			moments(20)
 		})
 		ada.die()
-		maybe(func() { // a page that finds no network
+		maybe(func() { // a second page is killed too, which finds no network
 			ada = d.page()
 			ada.Do(state.Return{Account: d.account})
 			moments(50)

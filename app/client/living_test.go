@@ -9,8 +9,8 @@ import (
 	"natter/app/state"
 )
 
-// What is said about messages afterwards goes both ways over real servers, to the other device in a
-// carbon, and from the archive to a device that was not there.
+// Reactions, corrections, retractions and replies go both ways over real servers, in a carbon to the other
+// device, and from the archive to a device that signs in later.
 func TestLiving(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada, grace := p.person(t).here(), p.person(t).here()
@@ -55,7 +55,7 @@ func TestLiving(t *testing.T) {
 		picture(ada, want...)
 		picture(grace, want...)
 		picture(desk, want...)
-		// An archive may have thrown away what was taken back: ejabberd 24 has, and leaves no tombstone.
+		// An archive may have deleted a message that was retracted: ejabberd 24 has, and has no tombstone.
 		left := slices.DeleteFunc(slices.Clone(want), func(line string) bool { return line == string(state.Retracted) })
 		p.device(t, ada.account).here().until("the picture", func(s *state.State) bool {
 			c := s.Chat(grace.conv())
@@ -71,7 +71,7 @@ func other(who, a, b *person) *person {
 	return a
 }
 
-// drawn is a conversation as it is seen: what messages say, what they reply to, and the reactions.
+// drawn returns a line for each message of a conversation: its text, what it replies to, and its reactions.
 func drawn(s *state.State, c *state.Chat) (lines []string) {
 	for m := range c.Timeline.All {
 		line := m.Words()

@@ -10,12 +10,12 @@ import (
 	"natter/app/stream"
 )
 
-// A callback of the page must not wait for the loop: while it does, nothing else happens that
-// could end the wait. Its jobs are done later, in order.
+// A callback of the page must not wait for the loop, because nothing else runs in the page until the
+// callback returns. The loop does its jobs later, in order.
 func TestNobodyWaitsForTheLoop(t *testing.T) {
 	const many = 10_000
 	c := client.New(client.Config{})
-	for i := range many { // the loop does not run yet: as good as busy
+	for i := range many { // the loop does not run yet, so it takes no job
 		c.Do(state.KeepDraft{Conv: "grace@example.org", Text: fmt.Sprint(i)})
 		c.Wake(stream.Visible)
 		c.Hide(i%2 == 0)

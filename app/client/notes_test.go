@@ -9,8 +9,8 @@ import (
 	"natter/app/state"
 )
 
-// Messages to oneself are on all devices, in order and read, each once, although servers deliver and
-// archive them both as sent and as received.
+// A message to our own account is shown once on each device, in order and as read, although servers deliver
+// and archive it as sent and as received.
 func TestNotesToOneself(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		desk := p.person(t).here()

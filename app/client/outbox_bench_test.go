@@ -10,7 +10,7 @@ import (
 	"natter/framing"
 )
 
-// BenchmarkOutbox is what it costs to write down one more message where so many wait already.
+// BenchmarkOutbox measures the commit of one more message while n wait in the outbox.
 func BenchmarkOutbox(b *testing.B) {
 	message := func(id string) *framing.Element {
 		return framing.New(framing.NSClient, "message").Set("id", id).Set("to", "grace@example.org").

@@ -15,7 +15,7 @@ import (
 	"natter/framing"
 )
 
-// offline is a page of somebody who has been here before and has no network.
+// offline returns the next page of a device, without a network.
 func (d *device) offline(last *page) *page {
 	d.t.Helper()
 	last.die()
@@ -25,8 +25,8 @@ func (d *device) offline(last *page) *page {
 	return pg
 }
 
-// Without a network each message is written down once, and a commit with one is as large however
-// many wait already.
+// Without a network each message is written to the disk once. The size of a commit does not depend on how
+// many messages wait.
 func TestOutbox_EachMessageIsWrittenOnce(t *testing.T) {
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
@@ -65,13 +65,13 @@ func TestOutbox_EachMessageIsWrittenOnce(t *testing.T) {
 			t.Errorf("%s was written %d times", id, times)
 		}
 	}
-	// Its numbers get longer, and an answer of the server may be awaited; a message is longer than that.
+	// 60 bytes allow for longer numbers and for a request that waits, but not for a message.
 	if first, largest := sizes[0], slices.Max(sizes); largest > first+60 {
 		t.Errorf("the row of the stream had %d bytes and has %d", first, largest)
 	}
 }
 
-// The outbox has each message as it leaves, to the letter.
+// The outbox has exactly the bytes of each message that leaves.
 func TestOutbox_HasWhatLeaves(t *testing.T) {
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
@@ -108,8 +108,7 @@ func TestOutbox_HasWhatLeaves(t *testing.T) {
 	}
 }
 
-// A database of a build that kept the stanzas in the row of the stream: they arrive once and in
-// order.
+// Earlier builds kept the stanzas of ours in the row of the stream. They arrive once and in order.
 func TestSec57_Sec61_TheStreamOfAnEarlierBuild(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -147,8 +146,8 @@ func TestSec57_Sec61_TheStreamOfAnEarlierBuild(t *testing.T) {
 	})
 }
 
-// A presence is not in the outbox. One that had not left when the page ended is sent by the next
-// page, although it goes on with the same stream.
+// A presence is not in the outbox. If it has not left when the page ends, the next page sends it, even if
+// it resumes the stream.
 func TestPresence_OutlivesThePage(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)

@@ -8,16 +8,16 @@ import (
 	"natter/app/state"
 )
 
-// The password is changed elsewhere. It is asked for where the person is, and what was
-// written is kept and arrives.
+// When the password was changed elsewhere, the page asks for it in place. Messages that were written
+// meanwhile are kept, and arrive.
 func TestA14_PasswordChangedElsewhere(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		if p.server == nil {
-			return // nobody can change it there
+			return // the trial server cannot change passwords
 		}
 		for _, tc := range []struct {
 			name             string
-			remembered, back bool // back: without the password in memory
+			remembered, back bool // back: the page was reloaded, so it has no password in memory
 		}{{name: "in memory"}, {name: "remembered", remembered: true}, {"remembered, after a reload", true, true}} {
 			t.Run(tc.name, func(t *testing.T) {
 				d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}
@@ -36,7 +36,7 @@ func TestA14_PasswordChangedElsewhere(t *testing.T) {
 				since := ada.wire.now()
 				p.server.AccountAt(t, p.domain, d.account.Local(), "a new password")
 				if tc.remembered && d.credential.Token != "" {
-					d.spoil(ada) // a new password leaves tokens as they are
+					d.spoil(ada) // a token stays valid when the password is changed
 				}
 				d.network.cut()
 				ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })

@@ -18,7 +18,7 @@ const (
 	mechanism = "SCRAM-SHA-256"
 )
 
-// alone is ada, whose server is a script.
+// alone returns ada, whose server is a script.
 func alone(t *testing.T, peer *xmpptest.Peer) *person {
 	t.Helper()
 	ada := newPerson(t, me, nil)
@@ -26,20 +26,20 @@ func alone(t *testing.T, peer *xmpptest.Peer) *person {
 	return ada
 }
 
-// welcome signs ada in. Grace is her contact. It returns when her archive has been
-// asked for, the last thing a client says when it starts, and answered.
+// welcome signs ada in, whose contact is grace. It returns when it has answered the query to her archive,
+// the last request of a start.
 func welcome(c *xmpptest.PeerConn) {
 	c.Login(mechanism, "ada", password)
 	settle(c)
 }
 
-// welcomeBack is welcome for one who wants to resume a stream that is forgotten.
+// welcomeBack is welcome after a resume that fails.
 func welcomeBack(c *xmpptest.PeerConn) {
 	forgotten(c)
 	settle(c)
 }
 
-// forgotten signs in ada, who wants to resume a stream that is forgotten.
+// forgotten signs ada in after a resume that fails.
 func forgotten(c *xmpptest.PeerConn) {
 	c.Open(xmpptest.Mechanisms(mechanism))
 	c.Authenticate(mechanism, "ada", password)
@@ -64,8 +64,7 @@ func settle(c *xmpptest.PeerConn) {
 	})
 }
 
-// fence is an honest message. All that came before it has been dealt with when it
-// is there.
+// fence sends an honest message. When it is shown, everything that was sent before it has been handled.
 func fence(c *xmpptest.PeerConn) {
 	c.Sendf(`<message xmlns='jabber:client' type='chat' from='%s/desk' to='%s' id='fence'><body>fence</body></message>`, friendly, c.JID)
 }
@@ -167,8 +166,8 @@ func TestR_SeeOtherURIInMidSession(t *testing.T) {
 	})
 }
 
-// Offline while signing in ends the attempt: the form comes back with the reason,
-// and nothing is tried behind the person's back.
+// A connection that ends while signing in ends the attempt: the form shows the reason, and no other attempt
+// is made.
 func TestO11_SignInEndsWithTheFormsError(t *testing.T) {
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
 		c.Open()
@@ -208,7 +207,7 @@ func TestM07_ResumedByThePeer(t *testing.T) {
 				switch {
 				case e.Is(framing.NSClient, "message") && e.Child(framing.NSClient, "body") != nil:
 					fence(c)
-				case e.Attr("type") == "unavailable": // the good-bye
+				case e.Attr("type") == "unavailable": // the end of the test
 				case e.Is(framing.NSClient, "iq"), e.Is(framing.NSClient, "presence"):
 					t.Errorf("sent again: %s", e)
 				case e.Is(framing.NSFraming, "close"):
@@ -230,17 +229,17 @@ func TestM07_ResumedByThePeer(t *testing.T) {
 	})
 }
 
-// A receipt and a read mark that were under way when a stream was lost for good leave after
-// it, in their order. Messages of our absence that come from the archive get their receipts, to
-// whatever client of the sender is there, if the sender may know that we are here. Older ones
-// do not.
+// If a stream cannot be resumed, a receipt and a read mark that were on their way are sent again, in order.
+// A message that came while we were away gets its receipt when the archive brings it. The receipt goes to
+// the bare address, and only to a sender who sees our presence. Older messages get none.
 func TestReceiptsAfterALoss(t *testing.T) {
 	const stranger = jid.JID("mallory@peer.test")
 	message := func(from jid.JID, id string) string {
 		return `<message xmlns='jabber:client' type='chat' from='` + string(from) + `/desk' to='` + string(me) + `' id='` + id +
 			`'><body>` + id + `</body><request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/></message>`
 	}
-	// told waits for so many messages of hers, and answers all else; the archive has these.
+	// told returns the next n receipts and read marks of hers, and answers all requests. archive has the
+	// messages of the archive.
 	told := func(c *xmpptest.PeerConn, n int, archive ...string) (all []string) {
 		wanted := func(e *framing.Element) bool {
 			query := e.Child("urn:xmpp:mam:2", "query")

@@ -24,21 +24,19 @@ import (
 	"natter/framing/native"
 )
 
-// patience is how long a state may take to come: it is long, because it is only
-// ever waited out by a test that fails.
+// patience is how long a state may take to come. It is long, because only a test that fails waits that long.
 const patience = 45 * time.Second
 
-// person is somebody with a client: the whole of it, made of what the page is made
-// of, but for the browser.
+// person is somebody with a client, which is made of all that the page is made of, except the browser.
 type person struct {
 	*client.Client
 	t       testing.TB
 	account jid.JID
-	server  string // what is entered under Advanced
+	server  string // SignIn.Server
 	changed chan struct{}
 	wire    *wire
 	pins    pins
-	leave   func() // ends the client; it does so in good order if it can
+	leave   func() // ends the client, which closes the stream if it can
 }
 
 // person returns somebody with an account of their own.
@@ -72,7 +70,7 @@ func newPerson(t testing.TB, account jid.JID, trust *tls.Config, change ...func(
 			UserAgent: connect.UserAgent{ID: uuid(), Software: "Natter", Device: "Test"},
 			NewID:     rand.Text,
 		},
-		Random: func() float64 { return 0.05 }, // quick, but not at once
+		Random: func() float64 { return 0.05 }, // short waits between attempts to connect
 		Log:    func(format string, args ...any) { t.Errorf("%s: "+format, append([]any{account}, args...)...) },
 	}
 	for _, f := range change {
@@ -98,7 +96,7 @@ func newPerson(t testing.TB, account jid.JID, trust *tls.Config, change ...func(
 	return p
 }
 
-// uuid tells one client of an account from another: servers make a resource of it.
+// uuid returns an id for a client: servers make its resource of it, so that two clients differ.
 func uuid() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:])
@@ -106,7 +104,7 @@ func uuid() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// here signs in, and returns when everything that follows has arrived.
+// here signs in, and returns when the roster and the archive have been read.
 func (p *person) here() *person {
 	p.t.Helper()
 	before := p.State().Connection.Problem
@@ -125,7 +123,7 @@ func settled(s *state.State) bool {
 	return s.Connection.Phase == state.Online && s.RosterLoaded && s.CaughtUp
 }
 
-// until waits for a state.
+// until waits for a state for which ok returns true, and returns it.
 func (p *person) until(what string, ok func(*state.State) bool) *state.State {
 	p.t.Helper()
 	late := time.After(patience)
@@ -172,7 +170,7 @@ func (p *person) hears(from *person, body string) {
 	})
 }
 
-// sees waits until the newest message, ours, has come so far, or further.
+// sees waits until the newest message is this one of ours, with this Delivery or a later one.
 func (p *person) sees(peer jid.JID, body string, d state.Delivery) *state.Message {
 	p.t.Helper()
 	s := p.until(fmt.Sprintf("%.40q is %v", body, d), func(s *state.State) bool {
@@ -191,7 +189,7 @@ func last(s *state.State, peer jid.JID) *state.Message {
 	return c.Timeline.Last()
 }
 
-// bodies returns what is in a conversation, oldest first.
+// bodies returns the texts of the messages of a conversation, oldest first.
 func (p *person) bodies(peer jid.JID) (all []string) {
 	c := p.State().Chat(state.Direct.With(peer))
 	if c == nil {
@@ -203,8 +201,7 @@ func (p *person) bodies(peer jid.JID) (all []string) {
 	return all
 }
 
-// wants fails the test if the conversation is not just this, after a moment in which the last
-// messages may arrive.
+// wants waits until a conversation has as many messages as these, and fails the test unless they are these.
 func (p *person) wants(peer jid.JID, bodies ...string) {
 	p.t.Helper()
 	p.until("as many messages as said", func(*state.State) bool { return len(p.bodies(peer)) >= len(bodies) })
@@ -213,7 +210,7 @@ func (p *person) wants(peer jid.JID, bodies ...string) {
 	}
 }
 
-// befriend lets both see each other's presence.
+// befriend makes two people contacts who see each other's presence.
 func befriend(a, b *person) {
 	a.t.Helper()
 	a.Do(state.AddContact{JID: b.account})
@@ -234,7 +231,7 @@ type pins map[jid.JID]bool
 func (p pins) SCRAMSeen(account jid.JID) bool { return p[account] }
 func (p pins) SetSCRAMSeen(account jid.JID)   { p[account] = true }
 
-// wire is all that went over somebody's sockets.
+// wire has all documents that went over the sockets of a person.
 type wire struct {
 	mu    sync.Mutex
 	dials int
@@ -295,7 +292,7 @@ func count(docs []string, text string) (n int) {
 	return n
 }
 
-// String is the end of it.
+// String returns the last documents.
 func (w *wire) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -310,7 +307,7 @@ func (w *wire) String() string {
 	return b.String()
 }
 
-// tapped is a socket that is listened in on.
+// tapped is a socket that notes in wire what is read and written.
 type tapped struct {
 	framing.Socket
 	wire *wire
@@ -329,5 +326,5 @@ func (s tapped) Write(ctx context.Context, doc string) error {
 	return s.Socket.Write(ctx, doc)
 }
 
-// conv is the conversation with somebody.
+// conv returns the conversation with this person.
 func (p *person) conv() state.ConvID { return state.Direct.With(p.account) }

@@ -23,8 +23,8 @@ import (
 	"natter/server/trial"
 )
 
-// Names ending in .test are nobody's. A proxy that the environment names finds them,
-// so the client's own code for host-meta and WebSockets runs as it is.
+// TestMain starts a proxy that finds the names that end in .test, which no DNS has. The client uses the proxy
+// because the environment names it, so its own code for host-meta and WebSockets runs unchanged.
 func TestMain(m *testing.M) {
 	proxy := httptest.NewServer(http.HandlerFunc(names.connect))
 	os.Setenv("HTTPS_PROXY", proxy.URL)
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// names is a resolver in the shape of an HTTP proxy.
+// names is the proxy of TestMain.
 var names = &resolver{ports: map[string]string{}}
 
 type resolver struct {
@@ -102,17 +102,17 @@ type place struct {
 	ca       *x509.CertPool
 	sasl2    bool
 	account  func(t testing.TB) jid.JID // with the password below
-	stop     func()                     // in good order: clients are told
+	stop     func()                     // stops the server in order: it closes the streams
 	start    func()
 	disable  func(t testing.TB, account jid.JID) bool
 	server   *xmpptest.Server // nil for the trial server
-	lossless bool             // what it has survives a restart
+	lossless bool             // accounts, rosters and archives survive a restart
 }
 
 const password = "correct horse"
 
-// everywhere runs f against the trial server and all real ones, beside each other: they are
-// mostly waited for. No server has two tests at a time, so that a test may stop it.
+// everywhere runs f against the trial server and all real ones at the same time, because f mostly waits. No
+// server has two tests at a time, so a test may stop it.
 func everywhere(t *testing.T, f func(t *testing.T, p *place)) {
 	t.Helper()
 	t.Run("trial", func(t *testing.T) { t.Parallel(); f(t, trialPlace(t)) })
@@ -158,7 +158,7 @@ func trialPlace(t testing.TB, change ...func(*trial.Limits)) *place {
 	})
 	var locals []string
 	start := func() {
-		// Tests are quicker than people.
+		// The limits are for people; tests send much more.
 		limits := trial.Limits{
 			Stanzas: 1e6, StanzaBurst: 1e6, Bytes: 1e9, ByteBurst: 1e9, Fanout: 1e6, FanoutBurst: 1e6,
 			Failures: 1000, Accounts: 1000, PerAddress: 1000, Connections: 1000, Queue: 1e6,
@@ -210,14 +210,14 @@ func portOf(address string) string {
 
 // tunnel is a network that can fail: a TCP proxy to a place.
 type tunnel struct {
-	wss    string           // the place's endpoint by way of the tunnel
-	server *xmpptest.Server // at its end, nil for the trial server
+	wss    string           // the endpoint of the place, through the tunnel
+	server *xmpptest.Server // at the other end, nil for the trial server
 
 	mu      sync.Mutex
 	closed  bool
 	conns   map[net.Conn]bool
 	silence xmpptest.Silence // of the server
-	none    sync.Cond        // told when a connection has ended
+	none    sync.Cond        // signalled when a connection has ended
 }
 
 // dig makes a tunnel. It ends with the test.
@@ -275,7 +275,7 @@ func (tun *tunnel) carry(here net.Conn, target string) {
 	splice(here, &heard{there, tun})
 }
 
-// heard notes when the server says something.
+// heard is a connection to the server that notes when the server sends something.
 type heard struct {
 	net.Conn
 	tun *tunnel
@@ -287,8 +287,7 @@ func (h *heard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// cut ends all connections, and those that are tried, until mend. The server has been
-// told when it returns.
+// cut ends all connections, and refuses new ones until mend. When it returns, the server has noticed that.
 func (tun *tunnel) cut() {
 	tun.mu.Lock()
 	n := len(tun.conns)

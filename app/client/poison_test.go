@@ -16,7 +16,7 @@ import (
 	"natter/framing"
 )
 
-// crashLog is a client.CrashLog: it outlives the pages that die.
+// crashLog is a client.CrashLog that outlives the pages.
 type crashLog struct {
 	mu       sync.Mutex
 	handling uint64
@@ -37,7 +37,7 @@ func (l *crashLog) Poison() []uint64 {
 	return slices.Clone(l.poison)
 }
 
-// dies ends a page in the middle of what it is handling.
+// dies kills a page while it handles a stanza.
 func (l *crashLog) dies(pg *page) {
 	l.mu.Lock()
 	l.poison = append(l.poison, l.handling)
@@ -47,8 +47,8 @@ func (l *crashLog) dies(pg *page) {
 	pg.kill()
 }
 
-// A stanza that a page dies of is left out by the next one, and counted. A stanza that only makes
-// a feature panic ends nothing.
+// A stanza that has crashed a page is left out by the next one, and still counted as handled. A stanza that
+// makes a feature panic does not end the page.
 func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
 	const test = "natter:test"
 	everywhere(t, func(t *testing.T, p *place) {
@@ -77,7 +77,7 @@ func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
 		send("panic")
 		grace.says(ada.person, "before")
 		ada.hears(grace, "before")
-		// The server need not send again the stanzas until then.
+		// When that is on the disk, the server does not send the stanzas before it again.
 		eventually(t, "it is on the disk", func() bool { return slices.Contains(d.said(grace), "before") })
 		send("poison")
 		grace.says(ada.person, "after")
@@ -108,7 +108,7 @@ func TestSec18_M15_PoisonIsMetOnce(t *testing.T) {
 	})
 }
 
-// The same goes for the answer to a question that every program asks.
+// An answer that has crashed a page is left out too; the request ends with an error.
 func TestSec18_M15_PoisonousAnswer(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		var answered, leftOut atomic.Int32
@@ -142,7 +142,7 @@ func TestSec18_M15_PoisonousAnswer(t *testing.T) {
 	})
 }
 
-// and is all features and one more.
+// and returns all features and one more.
 func and(more *feature.Feature) func() []*feature.Feature {
 	return func() []*feature.Feature { return append(client.All(), more) }
 }
