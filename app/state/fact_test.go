@@ -318,7 +318,7 @@ func TestL03_WhatAMessageSaysAndWas(t *testing.T) {
 
 // A draft is kept with what it is to be, also while nothing is written yet.
 func TestDraft_WhatItIsToBe(t *testing.T) {
-	aim := Aim{Of: Target{grace, ada, "m1"}, Edit: true}
+	aim := Aim{Of: Target{grace, ada, "m1"}, Edit: true, Before: "half a sen", BeforeOf: Target{grace, grace, "m0"}}
 	s := signedIn().With(ChatStarted{Conv: grace})
 	before := s
 	s = s.With(AimChanged{Conv: grace, Aim: aim})

@@ -127,7 +127,7 @@ func TestAim(t *testing.T) {
 			t.Errorf("the composer gets %+v", b.settling)
 		}
 		b.sig("send", "", "of both")
-		b.wants(t, keep(edit), fmt.Sprintf("Correct%+v", state.Correct{Of: edit.Of, Body: "of both"}))
+		b.wants(t, keep(edit), "KeepDraft{Conv:grace@example.org Text:of ours}", fmt.Sprintf("Correct%+v", state.Correct{Of: edit.Of, Body: "of both"}))
 		if b.aim(grace) != (state.Aim{}) || b.draft(grace) != "" {
 			t.Errorf("it still writes %+v, %q", b.aim(grace), b.draft(grace))
 		}
@@ -146,6 +146,53 @@ func TestAim(t *testing.T) {
 		b.sig(doKey, "", "escape")
 		if b.settling.Words != "half a sen" || b.aim(grace) != (state.Aim{}) || b.open != grace || b.went != 0 {
 			t.Errorf("the composer gets %+v, and writes %+v", b.settling, b.aim(grace))
+		}
+	})
+	// begun is a new page of somebody who had written half an answer when they began an edit.
+	begun := func(t *testing.T) *bench {
+		b := talking(t)
+		b.sig(doReply, "", b.key("of hers"))
+		b.sig("message", grace, "half a sen")
+		b.did = nil
+		b.sig(doEdit, "", b.key("of ours"))
+		aside := edit
+		aside.Before, aside.BeforeOf = "half a sen", answer.Of
+		b.wants(t, keep(aside), "KeepDraft{Conv:grace@example.org Text:of ours}")
+		next := talking(t)
+		next.play(state.AimChanged{Conv: grace, Aim: aside}, state.DraftChanged{Conv: grace, Text: "of ours"})
+		if html := next.html(); !strings.Contains(html, "Edit message") || next.draft(grace) != "of ours" {
+			t.Fatalf("it writes %+v, %q", next.aim(grace), next.draft(grace))
+		}
+		return next
+	}
+	t.Run("given up after a reload", func(t *testing.T) {
+		b := begun(t)
+		b.sig(doKey, "", "escape")
+		if b.settling.Words != "half a sen" || b.aim(grace) != answer {
+			t.Errorf("the composer gets %+v, and writes %+v", b.settling, b.aim(grace))
+		}
+		b.wants(t, keep(answer), "KeepDraft{Conv:grace@example.org Text:half a sen}")
+	})
+	t.Run("edited after a reload", func(t *testing.T) {
+		for words, does := range map[string]string{
+			"of both": fmt.Sprintf("Correct%+v", state.Correct{Of: edit.Of, Body: "of both"}),
+			"of ours": keep(state.Aim{}) + "KeepDraft{Conv:grace@example.org Text:}", // nothing to correct
+		} {
+			b := begun(t)
+			b.sig("send", "", words)
+			if b.settling.Words != "half a sen" || b.aim(grace) != answer || b.draft(grace) != "half a sen" {
+				t.Errorf("the composer gets %+v, and writes %+v", b.settling, b.aim(grace))
+			}
+			if got := strings.Join(b.did, ""); got != does+keep(answer)+"KeepDraft{Conv:grace@example.org Text:half a sen}" {
+				t.Errorf("wanted of the client: %s", got)
+			}
+		}
+	})
+	t.Run("one edit after another", func(t *testing.T) {
+		b := begun(t)
+		b.sig(doEdit, "", b.key("of ours"))
+		if aim := b.aim(grace); !aim.Edit || aim.Before != "half a sen" || aim.BeforeOf != answer.Of {
+			t.Errorf("it writes %+v", aim)
 		}
 	})
 	t.Run("answered, after another conversation", func(t *testing.T) {

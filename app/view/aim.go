@@ -23,9 +23,6 @@ func (d *desk) aim(conv state.ConvID) state.Aim {
 }
 
 func (d *desk) setAim(conv state.ConvID, aim state.Aim) {
-	if d.aims == nil {
-		d.aims = map[state.ConvID]state.Aim{}
-	}
 	d.aims[conv] = aim
 	d.model.Do(state.KeepAim{Conv: conv, Aim: aim})
 	d.rev++
@@ -63,15 +60,18 @@ func (d *desk) replySignal(sig Signal) {
 	d.put("> " + strings.ReplaceAll(part, "\n", "\n> ") + "\n" + d.draft(d.open))
 }
 
-// edit has the composer hold what a message says, to be corrected.
+// edit has the composer hold what a message says, to be corrected. The draft is put aside until then.
 func (d *desk) edit(m *state.Message) {
 	if !d.can(m).edit {
 		return
 	}
-	d.unaim(Signal{})
-	d.before = d.draft(d.open)
-	d.setAim(d.open, state.Aim{Of: state.Target{Conv: d.open, Author: m.Author, ID: m.ID}, Edit: true})
+	if d.aim(d.open).Edit {
+		d.unaim(Signal{})
+	}
+	d.setAim(d.open, state.Aim{Of: state.Target{Conv: d.open, Author: m.Author, ID: m.ID}, Edit: true,
+		Before: d.draft(d.open), BeforeOf: d.aim(d.open).Of})
 	d.put(m.Words())
+	d.keep() // with the aim: neither is right without the other
 }
 
 // editLast edits the last message of the person's own. If the room has not sent that one back yet, it
@@ -92,16 +92,16 @@ func (d *desk) editLast(Signal) {
 	}
 }
 
-// unaim goes back to writing a message of its own, with what was written before an edit.
+// unaim goes back to writing a message of its own, or to the draft of before an edit.
 func (d *desk) unaim(Signal) {
-	aim := d.aim(d.open)
-	if aim == (state.Aim{}) {
-		return
-	}
-	d.setAim(d.open, state.Aim{})
-	if aim.Edit {
-		d.put(d.before)
-		d.before = ""
+	switch aim := d.aim(d.open); {
+	case aim == (state.Aim{}):
+	case aim.Edit:
+		d.setAim(d.open, state.Aim{Of: aim.BeforeOf})
+		d.put(aim.Before)
+		d.keep()
+	default:
+		d.setAim(d.open, state.Aim{})
 	}
 }
 
@@ -112,14 +112,22 @@ func (d *desk) sent(conv state.ConvID, words string) {
 	if aim != (state.Aim{}) {
 		d.aims[conv] = state.Aim{}
 	}
-	switch of := d.s.About(aim.Of); {
-	case aim.Edit && of != nil && of.Words() == words:
-		d.setAim(conv, state.Aim{}) // nothing to correct
-		d.model.Do(state.KeepDraft{Conv: conv})
-	case aim.Edit:
-		d.model.Do(state.Correct{Of: aim.Of, Body: words})
-	default:
+	of := d.s.About(aim.Of)
+	switch same := of != nil && of.Words() == words; {
+	case !aim.Edit:
 		d.model.Do(state.SendMessage{Conv: conv, Body: words, To: aim.Of})
+	case same: // nothing to correct
+		d.setAim(conv, state.Aim{})
+		d.model.Do(state.KeepDraft{Conv: conv})
+	default:
+		d.model.Do(state.Correct{Of: aim.Of, Body: words})
+	}
+	if aim.BeforeOf != (state.Target{}) {
+		d.setAim(conv, state.Aim{Of: aim.BeforeOf})
+	}
+	if aim.Before != "" {
+		d.model.Do(state.KeepDraft{Conv: conv, Text: aim.Before})
+		d.giveBack(conv, aim.Before)
 	}
 }
 

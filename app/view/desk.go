@@ -51,9 +51,8 @@ type desk struct {
 	lostAt   time.Time
 	ticking  bool
 
-	aims   map[state.ConvID]state.Aim // what was begun here; the state may not have it yet
-	before string                     // what was written before an edit
-	quest  quest
+	aims  map[state.ConvID]state.Aim // what was begun here; the state may not have it yet
+	quest quest
 
 	selection selection
 
@@ -74,7 +73,7 @@ func newDesk(model Model, platform Platform) *desk {
 		zone:  &zone{platform.Offset, map[int64]int{}},
 		model: model, platform: platform,
 		now: time.Now, later: func(time.Duration, func()) {}, post: func(f func()) { f() },
-		s: model.State(), drafts: map[state.ConvID]string{},
+		s: model.State(), drafts: map[state.ConvID]string{}, aims: map[state.ConvID]state.Aim{},
 	}
 }
 
@@ -137,7 +136,7 @@ func (d *desk) forget() {
 	d.platform.SetPicks("")
 	*d = desk{
 		model: d.model, platform: d.platform, now: d.now, later: d.later, post: d.post, zone: d.zone, turn: d.turn,
-		s: d.s, rev: d.rev + 1, drafts: map[state.ConvID]string{}, emojis: d.emojis,
+		s: d.s, rev: d.rev + 1, drafts: map[state.ConvID]string{}, aims: map[state.ConvID]state.Aim{}, emojis: d.emojis,
 	}
 }
 
@@ -223,7 +222,7 @@ func (d *desk) show(conv state.ConvID) {
 		d.keep()
 		d.open, d.details, d.menu = conv, false, ""
 		d.members = members{}
-		d.before, d.selection = "", nil
+		d.selection = nil
 		d.endQuest()
 		d.platform.SetPlace(string(conv))
 		d.opened = d.draft(conv)

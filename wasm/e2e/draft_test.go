@@ -49,6 +49,40 @@ func TestADraftSurvivesTheReload(t *testing.T) {
 	}`)
 }
 
+// A draft that was put aside for an edit is there once more after it, also if the page was reloaded meanwhile.
+func TestTheDraftBeforeAnEditSurvivesTheReload(t *testing.T) {
+	t.Parallel()
+	p := visit(t, natter(t))
+	p.must(p.find("checkbox", "Remember me").Focus())
+	p.keys(input.Space)
+	p.signIn("ada@localhost", "analytical")
+	p.in()
+	p.chat("Echo")
+	p.until(`() => localStorage.getItem("natter.remembered")`)
+	p.say("helo")
+	p.reads("Echo", "helo")
+	holds := func(want string) {
+		t.Helper()
+		p.until(`(want) => document.getElementById("message")?.value === want`, want)
+	}
+	p.must(p.find("textbox", "Message").Focus())
+	p.write("half a sen")
+	p.menu("helo")
+	p.click("menuitem", "Edit")
+	holds("helo")
+	p.page.MustReload()
+	p.in()
+	p.find("button", "Cancel edit")
+	holds("helo")
+	p.fill("Message", "hello")
+	p.keys(input.Enter)
+	holds("half a sen")
+	p.reads("You", "hello")
+	p.page.MustReload()
+	p.in()
+	holds("half a sen")
+}
+
 // Whoever is not remembered has their messages in the tab only: it does not close over
 // some that have not left, and signing out says so too.
 func TestUnsentMessagesAreNotDroppedInSilence(t *testing.T) {
