@@ -15,8 +15,7 @@ import (
 	"natter/app/store/storetest"
 )
 
-// chatter is a device with a conversation that has a history on the disk, all of which
-// the server has too.
+// chatter returns a device with a conversation of n messages, which are on the disk and in the archive.
 func chatter(t *testing.T, n int) (d *device, ada *page, grace *person, all []string) {
 	p := trialPlace(t)
 	d, ada = p.remembering(t)
@@ -26,7 +25,7 @@ func chatter(t *testing.T, n int) (d *device, ada *page, grace *person, all []st
 		grace.says(ada.person, all[i])
 		if i%100 == 19 || i == n-1 {
 			ada.hears(grace, all[i])
-			// Messages within a second cannot be told apart by time.
+			// A prune needs a message that is in a later second than the one before it.
 			second := time.Now().Unix()
 			eventually(t, "the next second", func() bool { return time.Now().Unix() > second })
 		}
@@ -38,7 +37,7 @@ func chatter(t *testing.T, n int) (d *device, ada *page, grace *person, all []st
 	return d, ada, grace, all
 }
 
-// rows are what is on the disk of a conversation.
+// rows returns the messages of a conversation that are on the disk.
 func (d *device) rows(with *person) []state.MessageRow {
 	d.t.Helper()
 	s, err := d.Memory.Open(d.t.Context(), d.account)
@@ -61,7 +60,7 @@ func (d *device) said(with *person) (bodies []string) {
 	return bodies
 }
 
-// tail fails unless what there is is the end of what was said, at least so much of it.
+// tail fails unless got is the end of all, with at least so many messages.
 func tail(t *testing.T, what string, got, all []string, least int) {
 	t.Helper()
 	if len(got) < least || len(got) > len(all) || !slices.Equal(got, all[len(all)-len(got):]) {
@@ -69,9 +68,9 @@ func tail(t *testing.T, what string, got, all []string, least int) {
 	}
 }
 
-// A full device prunes old messages, says so for as long as it lasts, and keeps new ones. The
-// pruned ones come back from the archive without a hole.
-func TestSec56_RoomIsMade(t *testing.T) {
+// A full device prunes old messages, shows a problem while it is full, and keeps new messages. The pruned
+// messages come back from the archive without a hole.
+func TestSec56_OldMessagesArePruned(t *testing.T) {
 	d, ada, grace, all := chatter(t, 620)
 	d.Capacity(620)
 	told := make(chan state.Problem, 100)
@@ -114,8 +113,8 @@ func TestSec56_RoomIsMade(t *testing.T) {
 	ada.wants(grace.account, all...)
 }
 
-// Messages that somebody scrolls back to on a full device do not stay, and can be read again.
-func TestSec56_RoomIsMadeTwice(t *testing.T) {
+// If somebody scrolls back on a full device, the old messages are pruned again, and can be read once more.
+func TestSec56_OldMessagesArePrunedTwice(t *testing.T) {
 	d, ada, grace, all := chatter(t, 620)
 	d.Capacity(620)
 	all = append(all, "one too many")
@@ -146,7 +145,7 @@ func TestSec56_RoomIsMadeTwice(t *testing.T) {
 	ada.wants(grace.account, all...)
 }
 
-// Messages that were not sent or not read stay, whatever capacity they take.
+// Messages that were not sent or not read are never pruned.
 func TestSec56_WhatStays(t *testing.T) {
 	d, ada, grace, _ := chatter(t, 400)
 	d.network.cut()
@@ -194,8 +193,8 @@ func TestSec56_WhatStays(t *testing.T) {
 	}
 }
 
-// A refused message is nowhere else. It stays where the rest is pruned, and is in its place when
-// that comes back.
+// A message that was refused is not in the archive. A prune leaves it, and it has its old place between the
+// messages that come back from the archive.
 func TestSec56_WhatFailedStays(t *testing.T) {
 	d, ada, grace, all := chatter(t, 400)
 	ada.die()
@@ -205,7 +204,7 @@ func TestSec56_WhatFailedStays(t *testing.T) {
 	}
 	chat, rows := storetest.Of[*state.ChatRow](d.kept().Rows)[0], d.rows(grace)
 	var failed []state.MessageRow
-	for _, at := range []int{119, 19} { // after that another second begins
+	for _, at := range []int{119, 19} { // the message after each of these is in the next second
 		body := fmt.Sprint("refused after ", at)
 		failed = append(failed, state.MessageRow{Conv: grace.conv(), At: rows[at].Time, Delivery: "failed", Message: state.Message{
 			Key: state.Key{Time: rows[at].Time, Seq: rows[at].Seq + 1}, ID: body, Author: d.account, Mine: true, Body: body, Problem: "It was refused.",
@@ -272,7 +271,7 @@ func TestSec56_WhatFailedStays(t *testing.T) {
 	ada.wants(grace.account, all...)
 }
 
-// A conversation that has grown huge is cut to size when there is time.
+// A conversation with more than hugeChat messages is pruned some time after the start.
 func TestAHugeConversationIsCut(t *testing.T) {
 	d, ada, grace, all := chatter(t, 300)
 	ada.die()
@@ -288,8 +287,8 @@ func TestAHugeConversationIsCut(t *testing.T) {
 	ada.wants(grace.account, all...)
 }
 
-// The database is deleted under a running page. The state goes into a new one, and the messages that
-// were only on the disk come from the archive again.
+// If the database is deleted while the page runs, the state is written to a new one. The messages that were
+// only on the disk come from the archive again.
 func TestTheTablesAreTakenAway(t *testing.T) {
 	d, ada, grace, all := chatter(t, 150)
 	ada = ada.reload().back()

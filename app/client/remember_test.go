@@ -17,8 +17,8 @@ func TestSec52_Promise16_SignOutForgets(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		for _, tc := range []struct {
 			name         string
-			other, apart bool // there is another tab, and they cannot meet
-			there        bool // it is there that the person signs out
+			other, apart bool // other: there is a second tab; apart: the tabs cannot meet
+			there        bool // the person signs out in the second tab
 		}{
 			{name: "one tab"},
 			{name: "in the tab that leads", other: true},
@@ -66,7 +66,7 @@ func TestSec52_Promise16_SignOutForgets(t *testing.T) {
 				}
 				d.empty()
 				if old.Token == "" {
-					return // keys are good until the password changes
+					return // keys stay valid until the password is changed
 				}
 				_, err := ada.connector.Connect(t.Context(), connect.Request{Account: d.account, Credential: &old, Server: d.network.wss})
 				var unusable *connect.CredentialError
@@ -78,8 +78,8 @@ func TestSec52_Promise16_SignOutForgets(t *testing.T) {
 	})
 }
 
-// Neither a tab that does not let go of the tables nor a network that swallows what is said
-// to it keeps a sign-out from being carried out, by the next page if not by this one.
+// If the tables cannot be deleted, because another tab has them open, and the network does not answer, the
+// next page carries out the sign-out.
 func TestSec52_SignOutIsNotLost(t *testing.T) {
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
@@ -111,8 +111,8 @@ func TestSec52_SignOutIsNotLost(t *testing.T) {
 	d.wiped(t)
 }
 
-// expires reloads the page with something written that was not sent, and with a
-// credential that no longer works: it comes back to the form.
+// expires reloads the page with an unsent message, and with a credential that does not work any more. It
+// returns the new page, which shows the form.
 func (pg *page) expires(to *person, unsent string) *page {
 	t, d := pg.t(), pg.device
 	t.Helper()
@@ -132,8 +132,7 @@ func (pg *page) expires(to *person, unsent string) *page {
 	return pg
 }
 
-// worthless returns a credential with keys that the server refuses, as it does when the
-// password is another.
+// worthless returns a credential with keys that the server refuses, as after a change of the password.
 func worthless(k connect.Credential) *connect.Credential {
 	keys := *k.Keys
 	keys.ClientKey = make([]byte, len(keys.ClientKey))
@@ -141,7 +140,7 @@ func worthless(k connect.Credential) *connect.Credential {
 	return &k
 }
 
-// atTheForm returns to the account, whose password is needed.
+// atTheForm returns to the account, and waits for the form, because the password is needed.
 func (pg *page) atTheForm() {
 	pg.t().Helper()
 	pg.Do(state.Return{Account: pg.person.account})
@@ -150,8 +149,8 @@ func (pg *page) atTheForm() {
 	}))
 }
 
-// A visit with a clock that is ahead finds the credential expired, asks for the password,
-// and takes nothing away: with the right clock the device signs in by itself again.
+// If the clock of the device is a year ahead, the credential seems to have expired, and the password is
+// needed. The credential is not deleted: with the right clock the device signs in by itself again.
 func TestAClockThatIsAheadDeletesNoCredential(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -165,8 +164,8 @@ func TestAClockThatIsAheadDeletesNoCredential(t *testing.T) {
 	})
 }
 
-// A sign-in without Remember, to an account that was remembered, leaves nothing on the device, and
-// loses nothing that was not sent.
+// A sign-in without Remember, to an account that was remembered, leaves nothing on the device. Messages that
+// were not sent are sent.
 func TestSec52_Promise16_NoLongerRemembered(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		for _, apart := range []bool{false, true} {
@@ -222,7 +221,7 @@ func TestSec52_Promise16_NoLongerRemembered(t *testing.T) {
 	})
 }
 
-// It is the same where another tab is signed in: there the account is signed out.
+// A sign-in without Remember also signs the account out in all other tabs.
 func TestSec52_Promise16_NoLongerRememberedInAnyTab(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -258,7 +257,7 @@ func (d *device) wiped(t testing.TB) {
 	d.empty()
 }
 
-// A sign-in that fails leaves as much as there was before.
+// A sign-in that fails leaves on the device what was there before.
 func TestSec52_AFailedSignIn(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}
@@ -323,15 +322,14 @@ func TestACredentialThatNoLongerWorks(t *testing.T) {
 	})
 }
 
-// breaks says what the device fails with from now on when it is to keep a credential or
-// to give it.
+// breaks makes Keep and Renew fail with err from now on, or work again if it is nil.
 func (d *device) breaks(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.broken = err
 }
 
-// A credential that cannot be read for a moment is not gone.
+// If a credential cannot be read, it is not deleted, and reading it is tried again.
 func TestSec52_ACredentialThatCannotBeRead(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -355,7 +353,7 @@ func TestSec52_ACredentialThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// A credential that cannot be kept is a problem that is shown for as long as it is so.
+// If a credential cannot be kept, a problem is shown until it can.
 func TestSec53_ACredentialThatCannotBeKept(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d := &device{t: t, place: p, account: p.account(t), network: dig(t, p)}
@@ -384,8 +382,8 @@ func TestSec53_ACredentialThatCannotBeKept(t *testing.T) {
 	})
 }
 
-// A server forgets a token that nobody has used when it issues another (XEP-0484 §5.1). If
-// that one is lost on its way, what is kept has to go on being good.
+// A server forgets a token that was not used when it issues another one (XEP-0484 §5.1). If the new token is
+// lost on its way, the token that is kept must still work.
 func TestP12_ATokenIsLost(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)

@@ -87,7 +87,7 @@ func TestRoster(t *testing.T) {
 				mine.until("gone", func(s *state.State) bool { return s.Contact(grace.account) == nil })
 			}
 			grace.until("neither sees the other", func(s *state.State) bool {
-				c := s.Contact(ada.account) // nil until grace, who has just come back, has her roster
+				c := s.Contact(ada.account) // nil until grace has her roster again
 				return c != nil && c.Subscription == state.SubscriptionNone && c.Presence().Show == state.Unavailable
 			})
 		})

@@ -12,7 +12,7 @@ import (
 	"natter/app/store/storetest"
 )
 
-// search looks for messages and returns all that is told, the last at the end.
+// search calls Search, and returns all results until the one that is Done.
 func (p *person) search(typed string, n int) (all []state.Found) {
 	p.t.Helper()
 	told := make(chan state.Found, 1000)
@@ -35,8 +35,8 @@ func (p *person) found(typed string, n int) (found []string) {
 	return found
 }
 
-// All that is on the device is found, without a network, in memory or not; and what is
-// found can be gone to.
+// All messages on the device are found without a network, in memory and on the disk. Look reads the messages
+// around a hit.
 func TestSearch_Offline(t *testing.T) {
 	d, ada := trialPlace(t).remembering(t)
 	var rows []state.MessageRow
@@ -107,7 +107,7 @@ func TestSearch_Offline(t *testing.T) {
 	})
 }
 
-// A search without a store looks at what is in memory.
+// Without a store, a search looks at the messages in memory.
 func TestSearch_NotRemembered(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada, grace := p.person(t).here(), p.person(t).here()

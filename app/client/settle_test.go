@@ -10,8 +10,8 @@ import (
 	"natter/framing"
 )
 
-// doubting is a loop of a feature that retries what is doubtful, but for m0, with three messages
-// in the outbox. It says which were retried, and which are lost.
+// doubting returns a loop with three messages in the outbox, and f as its only feature, which wants to retry
+// all but m0. retried has the ids for which Retry was called, lost those that are not sent again.
 func doubting(t *testing.T, f *feature.Feature) (l *loop, retried, lost *[]string) {
 	retried, lost = new([]string), new([]string)
 	f.Retry = func(_ feature.Client, st *framing.Element) bool {
@@ -53,8 +53,8 @@ func unsent(l *loop, loss int, ids ...string) {
 	l.happened(ev)
 }
 
-// A stream that is lost twice before the archive has been read tells of the same messages twice:
-// each is retried once, in order.
+// If streams are lost twice before the archive was read, there are two Unsent events with the same messages.
+// Each message is retried once, in order.
 func TestSec63_DoubtIsToldTwice(t *testing.T) {
 	l, retried, lost := doubting(t, &feature.Feature{})
 	unsent(l, 1, "m0", "m1")
@@ -79,7 +79,7 @@ func TestSec63_DoubtIsToldTwice(t *testing.T) {
 	}
 }
 
-// An archive that cannot be read does not hold messages up for ever: the person decides.
+// If the archive cannot be read, messages do not wait for ever: they fail, and the person decides.
 func TestSec63_TheArchiveGivesUp(t *testing.T) {
 	l, retried, lost := doubting(t, &feature.Feature{})
 	unsent(l, 1, "m0", "m1")
@@ -89,8 +89,8 @@ func TestSec63_TheArchiveGivesUp(t *testing.T) {
 	}
 }
 
-// Features of another account, or of when this tab led before, are gone with all they remember,
-// and nothing that they wait for comes.
+// When the account is left, or another tab leads, the features are made again: the new ones remember nothing,
+// and no timer of the old ones runs.
 func TestFeatures_AreMadeAnew(t *testing.T) {
 	for name, end := range map[string]func(*loop){
 		"the account is left": func(l *loop) { l.Emit(state.Cleared{}) },
@@ -117,7 +117,7 @@ func TestFeatures_AreMadeAnew(t *testing.T) {
 			if l.c.commands.take()(); made != 2 || fired != 0 {
 				t.Errorf("made %d times, a timer of before has called %d times", made, fired)
 			}
-			do() // twin
+			do() // a timer of the new features runs
 			if l.c.commands.take()(); fired != 1 {
 				t.Errorf("a timer has called %d times", fired)
 			}

@@ -13,7 +13,7 @@ import (
 	"natter/app/xmpptest"
 )
 
-// refused signs in with something wrong, and returns what the form says.
+// refused signs in, which must fail, and returns the problem that the form shows.
 func (p *person) refused(in state.SignIn) state.Problem {
 	p.t.Helper()
 	before := p.State().Connection.Problem
@@ -61,10 +61,10 @@ func TestSignInRefused(t *testing.T) {
 		t.Run("A14 disabled account", func(t *testing.T) {
 			barred := p.account(t)
 			if !p.disable(t, barred) {
-				return // it cannot bar anybody
+				return // the trial server cannot disable an account
 			}
 			got := ada.refused(with(func(in *state.SignIn) { in.Address = string(barred) }))
-			if got.Kind != "account-disabled" && got.Kind != "wrong-password" { // ejabberd 23 does not tell
+			if got.Kind != "account-disabled" && got.Kind != "wrong-password" { // ejabberd 23 does not say why
 				t.Errorf("the form says %+v", got)
 			}
 		})
@@ -75,7 +75,7 @@ func TestSignInRefused(t *testing.T) {
 func TestA05_PlainOnly(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		if p.server == nil {
-			return // it never asks for the password itself
+			return // the trial server does not offer PLAIN
 		}
 		account := p.server.AccountAt(t, xmpptest.HostPlain, "", password)
 		t.Run("over wss, for an account that is new here", func(t *testing.T) {
@@ -159,7 +159,7 @@ func blank(t testing.TB, s *state.State) {
 	}
 }
 
-// Signing in and out all day does not collect goroutines.
+// After each sign-out there are as few goroutines as before.
 func TestSignOutEndsEverything(t *testing.T) {
 	p := trialPlace(t)
 	ada := p.person(t)
@@ -179,7 +179,7 @@ func TestSignOutEndsEverything(t *testing.T) {
 	}
 }
 
-// goroutines counts those of ours once their number has come to rest.
+// goroutines returns the least number of our goroutines within some seconds, because some take a while to end.
 func goroutines() int {
 	ours := func() int {
 		buf := make([]byte, 4<<20)

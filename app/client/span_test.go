@@ -11,7 +11,7 @@ import (
 	"natter/app/stream"
 )
 
-// rowsRead counts the rows that a store hands out.
+// rowsRead counts the rows that a store returns.
 type rowsRead struct {
 	store.Store
 	n int
@@ -35,9 +35,8 @@ func (c *rowsRead) Find(ctx context.Context, conv state.ConvID, wanted []store.W
 	return rows, err
 }
 
-// Of a conversation of 50,000 messages memory has what the person looks at and the end of it,
-// whatever page of the archive comes once more, and however
-// far somebody scrolls.
+// Of a conversation of 50,000 messages, memory has those where the person looks, and the end. That is so too
+// after an old page of the archive has come once more, and however far somebody scrolls.
 func TestMemoryHasWhatIsLookedAt(t *testing.T) {
 	const ada, grace, all = "ada@localhost", "grace@localhost", 50_000
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -95,7 +94,7 @@ func TestMemoryHasWhatIsLookedAt(t *testing.T) {
 			t.Error("what is around it is not in memory")
 		}
 	})
-	for i := 100; i < 3000; i += 150 { // as somebody scrolls
+	for i := 100; i < 3000; i += 150 { // somebody scrolls
 		l.do(state.Look{Conv: grace, At: key(i)})
 		l.save()
 		l.releaseAll()

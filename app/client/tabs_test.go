@@ -21,14 +21,14 @@ import (
 	"natter/server/trial"
 )
 
-// here opens a tab of somebody who is remembered and waits until it shows that it is
-// connected, by itself or through the tab that leads.
+// tab opens one more tab of a device that remembers its account, and waits until it shows that it is online,
+// by itself or through the leader.
 func (d *device) tab() *page {
 	d.t.Helper()
 	return d.page().back()
 }
 
-// shown is all that a person can see of a state.
+// shown returns all of a state that a person can see.
 func shown(s *state.State) string {
 	var lines []string
 	for c := range s.Contacts {
@@ -120,7 +120,7 @@ func TestPromise16_AMirrorDoesEverything(t *testing.T) {
 	})
 }
 
-// A mirror keeps its own messages while the disk of the leader is full.
+// While the leader cannot commit, because the disk is full, a mirror keeps its requests.
 func TestPromise16_Promise13_AMirrorBesideAFullDisk(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -144,10 +144,10 @@ func TestPromise16_Promise13_AMirrorBesideAFullDisk(t *testing.T) {
 	})
 }
 
-// A message that only a mirror has in memory is retried there, or deleted.
+// A failed message that only a mirror has in memory can be retried or deleted there.
 func TestPromise16_AMirrorReadsFurtherBack(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
-		// tabs have a message that could not be sent, which only the mirror shows.
+		// tabs returns two tabs, of which only the mirror shows a message that could not be sent.
 		tabs := func(t *testing.T) (d *device, grace *person, ada, mirror *page) {
 			d, ada = p.remembering(t)
 			grace = p.person(t).here()
@@ -190,8 +190,7 @@ func TestPromise16_AMirrorReadsFurtherBack(t *testing.T) {
 	})
 }
 
-// failed puts a message that could not be sent, with its text as its id, on the disk
-// before all others.
+// failed writes to the disk, before all other messages, one that could not be sent. Its id is its text.
 func (d *device) failed(to *person, body string) {
 	d.t.Helper()
 	s, err := d.Memory.Open(d.t.Context(), d.account)
@@ -209,7 +208,7 @@ func (d *device) failed(to *person, body string) {
 	}
 }
 
-// A tab that takes over and cannot read the disk sends what nobody else knows of.
+// If a mirror takes over and cannot read the disk, it sends its own requests that no leader has confirmed.
 func TestPromise16_TakesOverWithoutTheDisk(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -232,8 +231,8 @@ func TestPromise16_TakesOverWithoutTheDisk(t *testing.T) {
 	})
 }
 
-// once reloads a page, with a disk that can be read, and fails unless somebody has been
-// sent a message once after that.
+// once reloads a page, with a disk that can be read, and fails unless a message has come to somebody exactly
+// once after that.
 func (pg *page) once(to *person, body string) {
 	pg.t().Helper()
 	next := pg.reload().back()
@@ -244,7 +243,8 @@ func (pg *page) once(to *person, body string) {
 	}
 }
 
-// It does not know whether what it shows as queued has arrived: the archive does.
+// If a mirror takes over and cannot read the disk, only the archive shows whether a queued message has
+// arrived.
 func TestPromise16_M09_TakesOverInDoubtWithoutTheDisk(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -278,8 +278,8 @@ func TestPromise16_M09_TakesOverInDoubtWithoutTheDisk(t *testing.T) {
 	})
 }
 
-// A tab that opens while another one hangs shows what is kept, and takes over when that
-// one has not answered for long enough. The one that hung finds itself a mirror.
+// A tab that opens while the leader hangs shows what is kept, and takes over after some asks without an answer.
+// The tab that hung becomes a mirror.
 func TestPromise16_ASuspendedLeader(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -314,8 +314,7 @@ func TestPromise16_ASuspendedLeader(t *testing.T) {
 	})
 }
 
-// A message that was written in a tab, while the leader hung, is known to the other tabs after that
-// tab was closed.
+// If a tab is closed while the leader hangs, the other tabs keep the requests of that tab: bye has them.
 func TestPromise16_AWill(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -333,7 +332,8 @@ func TestPromise16_AWill(t *testing.T) {
 	})
 }
 
-// A mirror notices a message of the leader that comes twice or not at all.
+// If messages between tabs are lost or come twice, no message of the person is lost or doubled, and the tabs
+// agree.
 func TestPromise16_ABadChannel(t *testing.T) {
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
@@ -371,7 +371,7 @@ func TestPromise16_ABadChannel(t *testing.T) {
 	}
 	for _, pg := range []*page{ada, mirror} {
 		eventually(t, "all of hers and ours, in memory or from the disk", func() bool {
-			if pg.State().Chat(grace.conv()).Earlier() { // what nobody looks at has left memory, or it has begun anew
+			if pg.State().Chat(grace.conv()).Earlier() { // older messages have left memory, or were not loaded again
 				pg.Do(state.LoadOlder{Conv: grace.conv()})
 				time.Sleep(50 * time.Millisecond)
 			}
@@ -386,8 +386,8 @@ func TestPromise16_ABadChannel(t *testing.T) {
 	}
 }
 
-// A sign-in with the password takes the lead from another tab. If the password is wrong, that one
-// goes on.
+// A sign-in with the password takes the lead from another tab. If the password is wrong, the other tab leads
+// again.
 func TestPromise16_SignInBesideALeader(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -411,9 +411,9 @@ func TestPromise16_SignInBesideALeader(t *testing.T) {
 	})
 }
 
-// A leader that makes room holds on to its socket for longer than a mirror looks for a
-// leader: it does not take back what it gives away.
-func TestPromise16_MakesRoomSlowly(t *testing.T) {
+// A leader that yields may need longer to close its socket than a mirror waits for a leader. It does not take
+// the lead back.
+func TestPromise16_YieldsSlowly(t *testing.T) {
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
 	grace := p.person(t).here()
@@ -429,7 +429,7 @@ func TestPromise16_MakesRoomSlowly(t *testing.T) {
 	}
 }
 
-// spoil makes the credential that is kept one that the server refuses, or the client.
+// spoil makes the kept credential invalid.
 func (d *device) spoil(pg *page) {
 	d.t.Helper()
 	d.mu.Lock()
@@ -446,8 +446,8 @@ func (d *device) spoil(pg *page) {
 	}
 }
 
-// The password is needed in all tabs, and typed in one: the others are there again too.
-// They wait for the server to say that it is right.
+// If all tabs need the password, it is typed in one of them. The others go on too, after the server has
+// accepted it.
 func TestPromise16_SignInForAll(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -472,7 +472,7 @@ func TestPromise16_SignInForAll(t *testing.T) {
 			pg.until("asked in place", told(state.Stopped))
 			pg.wants(grace.account, "before")
 		}
-		ada.die() // and is loaded again; whoever leads now knows of nobody who was let in
+		ada.die() // the next leader has had no session since it was opened, so all tabs show the form
 		for _, pg := range tabs[1:] {
 			blank(t, pg.until("the form", expired))
 		}
@@ -516,7 +516,7 @@ func TestPromise16_SignInForAll(t *testing.T) {
 	})
 }
 
-// The password is needed while tabs are open, and is asked for in each of them, in place.
+// If the password is needed while tabs are open, each of them asks for it in place.
 func TestPromise16_PasswordForAll(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
@@ -551,8 +551,8 @@ func TestPromise16_PasswordForAll(t *testing.T) {
 	})
 }
 
-// Somebody signs out in a mirror and closes it while the tab that leads hangs. It is
-// carried out by whoever leads next, if that is days later; or by the one that hung.
+// Somebody signs out in a mirror, and closes it, while the leader hangs. The next leader carries that out, even
+// days later, or the tab that hung does.
 func TestPromise16_SignOutBesideALeaderThatHangs(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		for _, tc := range []struct {
@@ -594,7 +594,7 @@ func TestPromise16_SignOutBesideALeaderThatHangs(t *testing.T) {
 				leader.onDisk("secret")
 				third, mirror := d.tab(), d.tab()
 				agree(t, leader, third, mirror)
-				third.Hide(true) // nobody looks at it, it takes nothing over by itself
+				third.Hide(true) // a hidden tab does not take the lead from one that hangs
 				resume := d.bus.suspend()
 				mirror.Do(state.SignOut{})
 				blank(t, mirror.until("out", func(s *state.State) bool { return s.Connection.Phase == state.SignedOut }))
@@ -609,13 +609,13 @@ func TestPromise16_SignOutBesideALeaderThatHangs(t *testing.T) {
 	})
 }
 
-// vanish is to die while the network stays: somebody needs it at once.
+// vanish is die without the end of the network.
 func (pg *page) vanish() {
 	pg.leave()
 	pg.bus.gone(pg)
 }
 
-// removed waits until nothing of the account is left.
+// removed waits until the device has nothing of the account any more.
 func (d *device) removed(t *testing.T) {
 	t.Helper()
 	eventually(t, "nothing is left", func() bool {
@@ -654,8 +654,8 @@ func TestPromise16_AnotherBuild(t *testing.T) {
 	})
 }
 
-// The server ends the session because another client has taken the stream. No tab comes
-// back by itself, and all say why.
+// If the server ends the session because another client has taken the stream, no tab connects again by itself,
+// and all tabs say why.
 func TestPromise16_ConflictIsFinalForAllTabs(t *testing.T) {
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
@@ -681,7 +681,7 @@ func TestPromise16_ConflictIsFinalForAllTabs(t *testing.T) {
 	}
 }
 
-// crowd is the tabs of a device, some of which die.
+// crowd has the tabs of a device, some of which die.
 type crowd struct {
 	*device
 	mu   sync.Mutex
@@ -705,14 +705,14 @@ func (c *crowd) alive() []*page {
 	return slices.Clone(c.tabs)
 }
 
-// Five tabs, in which somebody writes now here, now there. The one that leads dies
-// again and again: between two turns, or just before or after it commits.
+// Somebody writes in five tabs. The leader dies again and again: between two turns, or before or after a
+// commit.
 func TestPromise16_TheLeaderDies(t *testing.T) {
 	deaths := 40
 	if os.Getenv("PROVE") == "full" {
 		deaths = 500
 	}
-	p := trialPlace(t, func(l *trial.Limits) { l.Rotation = 1 }) // each token is good for one sign-in
+	p := trialPlace(t, func(l *trial.Limits) { l.Rotation = 1 }) // each token works for one sign-in
 	const seed = 16
 	random := rand.New(rand.NewPCG(seed, seed))
 	d, first := p.remembering(t)
@@ -731,8 +731,8 @@ func TestPromise16_TheLeaderDies(t *testing.T) {
 			eventually(t, "somebody leads", func() bool { l := d.bus.leader(); return l != nil && !l.isDead() })
 			leader = d.bus.leader()
 		}
-		// A page may be killed once the others have heard of its messages. Nothing is promised of
-		// one that is typed in the same moment.
+		// The page is killed only after its messages are on the disk. Nothing is promised for a message
+		// that is typed at the moment when the page dies.
 		for _, body := range typed[leader] {
 			leader.onDisk(body)
 		}
