@@ -145,7 +145,8 @@ func (t Timeline) filled(from, to Key) Timeline {
 // release takes the messages between two places out of memory, except those for which stays is true,
 // and leaves a hole there.
 func (t Timeline) release(from, to Key, stays func(*Message) bool) Timeline {
-	var gone, left []*Message
+	var left []*Message
+	goes := false
 	it := t.rows.Iterator()
 	for it.Seek(Key{from.Time, from.Seq + 1}); !it.Done(); {
 		k, m, _ := it.Next()
@@ -155,10 +156,10 @@ func (t Timeline) release(from, to Key, stays func(*Message) bool) Timeline {
 		if stays(m) {
 			left = append(left, m)
 		} else {
-			gone = append(gone, m)
+			goes = true
 		}
 	}
-	if len(gone) == 0 {
+	if !goes {
 		return t
 	}
 	old := t.holes.Iterator()
@@ -170,9 +171,7 @@ func (t Timeline) release(from, to Key, stays func(*Message) bool) Timeline {
 		t.holes = t.holes.Delete(ends)
 	}
 	t.holes = t.holes.Set(to, &from)
-	for _, m := range gone {
-		t = t.displace(m)
-	}
+	t = t.without(func(m *Message) bool { return from.Before(m.Key) && m.Key.Before(to) && !stays(m) })
 	for _, m := range left {
 		t = t.filled(m.Key, m.Key)
 	}

@@ -136,6 +136,9 @@ func TestReleasedOnlyWhatCanBeRead(t *testing.T) {
 	if tl.Len() != keptEnd+1 || tl.ByID(ada, "waits") == nil || len(tl.Newest(1000)) != keptEnd {
 		t.Errorf("%d are in memory, %d at the end", tl.Len(), len(tl.Newest(1000)))
 	}
+	if tl.ByID(grace, "m1") != nil || tl.ByID(grace, "n1") == nil {
+		t.Error("ids lead to what has left memory, or not to what is there")
+	}
 	if rows := s.Changes(was); len(rows) > 0 {
 		t.Errorf("%d rows have changed", len(rows))
 	}
@@ -145,5 +148,19 @@ func TestReleasedOnlyWhatCanBeRead(t *testing.T) {
 	}
 	if again := s.With(Released{Conv: grace, Upto: 0}); again.Chat(grace).Timeline.Len() != keptEnd+1 {
 		t.Error("what is not in the store has gone")
+	}
+}
+
+// BenchmarkReleased is what it costs when most of two thousand messages leave memory.
+func BenchmarkReleased(b *testing.B) {
+	s := signedIn()
+	for i := range 2000 {
+		m := from(fmt.Sprint("m", i), "hello", time.Duration(i)*time.Second)
+		m.ArchiveID = fmt.Sprint("a", i)
+		s = s.With(MessageAdded{Conv: grace, Message: m})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.With(Released{Conv: grace, Upto: s.Rev})
 	}
 }

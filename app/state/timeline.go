@@ -535,23 +535,27 @@ func (t Timeline) displace(m *Message) Timeline {
 	return t
 }
 
-// drop takes out the messages before a place, except those that Stay.
-func (t Timeline) drop(before Key) Timeline {
-	for it := t.rows.Iterator(); !it.Done(); {
-		k, m, _ := it.Next()
-		if !k.Before(before) {
-			break
-		}
-		if !m.Stays() {
-			t = t.displace(m)
-		}
-	}
+// without undoes place for all messages for which gone is true. It costs as much as all that are in memory.
+func (t Timeline) without(gone func(*Message) bool) Timeline {
+	t.rows = t.rows.Only(func(_ Key, m *Message) bool { return !gone(m) })
+	t.ids = t.ids.Only(func(id string, m *Message) bool { return id[0] == reused || t.Get(m.Key) != nil })
 	return t
 }
 
+// drop takes out the messages before a place, except those that Stay.
+func (t Timeline) drop(before Key) Timeline {
+	return t.without(func(m *Message) bool { return m.Key.Before(before) && !m.Stays() })
+}
+
+// reused begins the keys of ids that an author has used more than once, whether or not these messages
+// are in memory.
+const reused = 'r'
+
 func idKey(author jid.JID, id string) string { return "i" + string(author) + "\x00" + id }
 
-func reusedKey(author jid.JID, id string) string { return "r" + string(author) + "\x00" + id }
+func reusedKey(author jid.JID, id string) string {
+	return string(reused) + string(author) + "\x00" + id
+}
 
 func archiveKey(id string) string { return "a" + id }
 

@@ -25,15 +25,33 @@ func New[K, V any](compare func(a, b K) int) *Map[K, V] { return &Map[K, V]{comp
 
 // Of returns a map of many values at once, which are in the order of their keys, each with another.
 func Of[K, V any](compare func(a, b K) int, values []V, key func(V) K) *Map[K, V] {
-	return &Map[K, V]{compare, of(values, key), len(values)}
+	nodes := make([]*node[K, V], len(values))
+	for i, v := range values {
+		nodes[i] = &node[K, V]{key: key(v), value: v}
+	}
+	return &Map[K, V]{compare, joined(nodes), len(nodes)}
 }
 
-func of[K, V any](values []V, key func(V) K) *node[K, V] {
-	if len(values) == 0 {
+// Only returns the map of those values for which keep is true. It costs as much as all of them, where
+// Delete costs more for each that goes.
+func (m *Map[K, V]) Only(keep func(K, V) bool) *Map[K, V] {
+	var nodes []*node[K, V]
+	for it := m.Iterator(); !it.Done(); {
+		if k, v, _ := it.Next(); keep(k, v) {
+			nodes = append(nodes, &node[K, V]{key: k, value: v})
+		}
+	}
+	return &Map[K, V]{m.compare, joined(nodes), len(nodes)}
+}
+
+// joined returns the root of a tree of new nodes, which are in order.
+func joined[K, V any](nodes []*node[K, V]) *node[K, V] {
+	if len(nodes) == 0 {
 		return nil
 	}
-	middle := len(values) / 2
-	n := &node[K, V]{key: key(values[middle]), value: values[middle], left: of(values[:middle], key), right: of(values[middle+1:], key)}
+	middle := len(nodes) / 2
+	n := nodes[middle]
+	n.left, n.right = joined(nodes[:middle]), joined(nodes[middle+1:])
 	n.measure()
 	return n
 }

@@ -82,6 +82,18 @@ func TestMap(t *testing.T) {
 	}
 }
 
+func TestMap_Only(t *testing.T) {
+	m, want := New[int, int](cmp.Compare[int]), map[int]int{}
+	for i := range 100 {
+		m, want[i] = m.Set(i, 2*i), 2*i
+	}
+	odd := maps.Clone(want)
+	maps.DeleteFunc(odd, func(k, _ int) bool { return k%2 == 0 })
+	check(t, m.Only(func(k, v int) bool { return v == 2*k && k%2 == 1 }), odd)
+	check(t, m.Only(func(int, int) bool { return false }), nil)
+	check(t, m, want) // the old one is as it was
+}
+
 // What is added in order, as messages are, costs no more than what is not.
 func TestMap_Ascending(t *testing.T) {
 	m := New[int, int](cmp.Compare[int])
