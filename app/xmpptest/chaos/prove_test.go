@@ -569,14 +569,23 @@ func (q *pair) anew(i int) []*state.Message {
 }
 
 func TestPromise17_ServerKilled(t *testing.T) {
+	killed(t, "P-17", count(60, 2000), count(30, 20), count(1, 20), func(*pair) {})
+}
+
+func TestPromise17_Room(t *testing.T) {
+	killed(t, "P-17, in a room,", count(40, 1000), count(20, 20), count(1, 10), (*pair).join)
+}
+
+// killed has two people write n messages, and their server killed and started again with every every-th.
+func killed(t *testing.T, what string, n, every, reloads int, begin func(*pair)) {
 	kinds := xmpptest.Kinds
 	if !full {
 		kinds = kinds[:1]
 	}
 	really(t, kinds, func(t *testing.T, where *place) {
 		q := meet(t, where)
-		n, every := count(60, 2000), count(30, 20)
-		q.talk(n, 0, count(1, 20), func(i int) {
+		begin(q)
+		q.talk(n, 0, reloads, func(i int) {
 			if i%every != every/2 {
 				return
 			}
@@ -591,6 +600,6 @@ func TestPromise17_ServerKilled(t *testing.T) {
 			}
 		})
 		q.rest()
-		q.judge("P-17")
+		q.judge(what)
 	})
 }
