@@ -6,7 +6,7 @@ import (
 	"natter/app/jid"
 )
 
-// Kind is what a conversation is held with.
+// Kind says with whom a conversation is held.
 type Kind int
 
 const (
@@ -15,9 +15,9 @@ const (
 	Private               // one occupant of a room, by the room's address with their nick
 )
 
-// ConvID names a conversation of an account: in the state, on the disk and in the page. All but
-// this file treat it as opaque. A direct one is written as the address, as builds before it did,
-// and a room has a slash at its end, which no address has (RFC 7622 §3.1).
+// ConvID names a conversation of an account: in the state, on the disk and in the page. Only this file knows
+// its format. A direct one is the address alone, as earlier builds wrote it. A room has a slash at the end,
+// which no address has (RFC 7622 §3.1).
 type ConvID string
 
 // With returns the conversation of this kind with an address.
@@ -31,7 +31,7 @@ func (k Kind) With(j jid.JID) ConvID {
 	return ConvID(j.Bare())
 }
 
-// Kind returns what the conversation is held with.
+// Kind returns the kind of the conversation.
 func (id ConvID) Kind() Kind {
 	switch strings.IndexByte(string(id), '/') {
 	case -1:
@@ -42,7 +42,7 @@ func (id ConvID) Kind() Kind {
 	return Private
 }
 
-// JID returns the address that the conversation is held with: what is sent goes there.
+// JID returns the address to which messages of the conversation are sent.
 func (id ConvID) JID() jid.JID {
 	if id.Kind() == Groupchat {
 		return jid.JID(id[:len(id)-1])
@@ -52,12 +52,12 @@ func (id ConvID) JID() jid.JID {
 
 // Author is who sent a stanza.
 type Author struct {
-	// JID is bare, but for the occupants of a room: see Room.Author.
+	// JID is bare, except for the occupants of a room: see Room.Author.
 	JID    jid.JID
-	Mine   bool   // this account did, here or with another client
-	Nick   string // in a room: how they were called then
-	Tenure        // of who is known by their nick only
-	// Likely is set with Mine if nobody says that we did, but a message of ours with that id: enough
-	// to know that one again, and not to say anything about others.
+	Mine   bool   // it is this account, with this client or another one
+	Nick   string // in a room: the nick under which they sent it
+	Tenure        // of an author who is known by the nick only
+	// Likely is true, with Mine, if the room does not say that we are the author, but the stanza is like a
+	// message of ours. That is enough to recognise that message, but not to say facts about others.
 	Likely bool
 }

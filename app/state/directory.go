@@ -2,9 +2,9 @@ package state
 
 import "natter/app/jid"
 
-// Directory is a list of the rooms of the server. It does not change.
+// Directory is a list of the rooms of the server. A Directory never changes.
 type Directory struct {
-	Service jid.JID  `json:"service,omitempty"` // which makes new ones, "" if it is not known
+	Service jid.JID  `json:"service,omitempty"` // where new rooms are created, "" if unknown
 	Rooms   []Listed `json:"rooms,omitempty"`   // in the order of the server
 	Loading bool     `json:"loading,omitempty"`
 	Problem string   `json:"problem,omitempty"` // one sentence if there is no list
@@ -16,10 +16,10 @@ type Listed struct {
 	Name string  `json:"name,omitempty"` // as the server says it
 }
 
-// MostListed is how many rooms of a server are listed.
+// MostListed bounds the rooms in a Directory.
 const MostListed = 2000
 
-// DirectoryRead: this is what is known of the rooms of the server.
+// DirectoryRead: the list of the rooms of the server has changed, or is being loaded.
 type DirectoryRead struct{ Directory *Directory }
 
 func (ev DirectoryRead) apply(s *State) { s.Directory = ev.Directory }

@@ -7,12 +7,12 @@ import (
 	"natter/app/jid"
 )
 
-// Form is what somebody is to fill in (XEP-0004). It does not change.
+// Form is a form that the person fills in (XEP-0004). A Form never changes.
 type Form struct {
 	Title        string  `json:"title,omitempty"`
 	Instructions string  `json:"instructions,omitempty"`
 	Fields       []Field `json:"fields,omitempty"`
-	More         int     `json:"more,omitempty"` // how many fields there are that are not here
+	More         int     `json:"more,omitempty"` // how many fields were left out, see MostFields
 }
 
 // Field is a field of a form.
@@ -32,7 +32,7 @@ type Option struct {
 	Label string `json:"label,omitempty"`
 }
 
-// MostFields is how many fields of a form are kept. The rest stays as it is where the form is from.
+// MostFields bounds the fields of a Form. The room leaves the others as they are.
 const MostFields = 200
 
 // Filled is a field that was filled in.
@@ -41,12 +41,13 @@ type Filled struct {
 	Values []string
 }
 
-// On reports whether a field of yes or no is yes.
+// On reports whether a boolean field is true.
 func (f *Field) On() bool {
 	return len(f.Values) > 0 && (f.Values[0] == "1" || f.Values[0] == "true")
 }
 
-// Fill returns what a field has with these values, and in a sentence why it cannot have them, "" if it can.
+// Fill returns the field filled with these values. If it cannot have them, the second result is a sentence that
+// says why, else "".
 func (f *Field) Fill(values []string) (Filled, string) {
 	many := f.Type == "text-multi" || f.Type == "jid-multi"
 	var kept []string
@@ -86,7 +87,7 @@ func (f *Field) Fill(values []string) (Filled, string) {
 	return Filled{f.Var, kept}, ""
 }
 
-// RoomFormRead: this is how a room can be configured, nil if that is not known.
+// RoomFormRead: this is the form to configure a room, nil if it is not known.
 type RoomFormRead struct {
 	Room jid.JID
 	Form *Form

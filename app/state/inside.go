@@ -2,14 +2,14 @@ package state
 
 import "natter/app/jid"
 
-// Outcome is what a room has said last to something that the person wanted of it.
+// Outcome is the last answer of a room to a wish of the person.
 type Outcome struct {
-	N       int      `json:"n,omitempty"`       // another one for another answer
-	To      Wish     `json:"to,omitempty"`      // what was wanted
+	N       int      `json:"n,omitempty"`       // the number of the answer, so that two equal ones differ
+	To      Wish     `json:"to,omitempty"`      // the wish
 	Problem *Problem `json:"problem,omitempty"` // why it was not done, nil if it was
 }
 
-// Wish is a kind of what a person wants of a room in which they are.
+// Wish is a kind of change that the person may want in a room.
 type Wish string
 
 const (
@@ -23,7 +23,7 @@ const (
 	Destruction      Wish = "destruction"
 )
 
-// RoomAnswered: a room has done what the person wanted, or has not.
+// RoomAnswered: a room has done what the person wanted, or has not. Problem says why not, nil if it has.
 type RoomAnswered struct {
 	Room    jid.JID
 	To      Wish
@@ -43,13 +43,13 @@ func (r *Room) Myself() *Occupant {
 	return me
 }
 
-// MayChangeSubject reports whether the person may say what the room is about (XEP-0045 §8.1).
+// MayChangeSubject reports whether the person may change the subject of the room (XEP-0045 §8.1).
 func (r *Room) MayChangeSubject() bool {
 	me := r.Myself()
 	return me != nil && (me.Role == Moderator || me.Role == Participant && r.OpenSubject)
 }
 
-// MayInvite reports whether those come in whom the person invites to the room (XEP-0045 §7.8.2).
+// MayInvite reports whether people whom the person invites may enter the room (XEP-0045 §7.8.2).
 func (r *Room) MayInvite() bool {
 	me := r.Myself()
 	switch {
@@ -61,14 +61,13 @@ func (r *Room) MayInvite() bool {
 	return true
 }
 
-// outranks reports whether somebody else is below an occupant, so that these may be done to them:
-// nobody does any of it to whoever has a higher affiliation, nor do admins and owners to their like
-// (XEP-0045 §8.2, §8.4, §9.7).
+// outranks reports whether an occupant may kick another one, or take their voice: the other must have no higher
+// affiliation, and no equal one if it is admin or owner (XEP-0045 §8.2, §8.4, §9.7).
 func (me *Occupant) outranks(o *Occupant) bool {
 	return o.Affiliation < me.Affiliation || o.Affiliation == me.Affiliation && o.Affiliation < Admin
 }
 
-// MayGive reports whether the person may give somebody in the room a role; NoRole is to kick them
+// MayGive reports whether the person may give an occupant this role; NoRole means to kick them
 // (XEP-0045 §5.1.1).
 func (r *Room) MayGive(o *Occupant, role Role) bool {
 	me := r.Myself()
@@ -84,8 +83,8 @@ func (r *Room) MayGive(o *Occupant, role Role) bool {
 	return me.outranks(o)
 }
 
-// MayMake reports whether the person may give somebody in the room an affiliation; Outcast is to ban them
-// (XEP-0045 §5.2.1). Affiliations are those of an address, which the room has to tell.
+// MayMake reports whether the person may give an occupant this affiliation; Outcast means to ban them
+// (XEP-0045 §5.2.1). An affiliation belongs to an address, so the room must show theirs.
 func (r *Room) MayMake(o *Occupant, a Affiliation) bool {
 	me := r.Myself()
 	switch {

@@ -10,28 +10,28 @@ import (
 	"natter/app/jid"
 )
 
-// Intent is something a person wants. The view hands intents to the client, and the features
-// that know one carry it out, in the tab that leads.
+// Intent is something that the person wants. The view passes intents to the client. In the tab that leads,
+// the client or the features that know an intent carry it out.
 type Intent interface{ traits() Trait }
 
 // Trait says how the tabs of one browser deal with an intent.
 type Trait uint8
 
 const (
-	// Told intents are told to the tab that leads, again and again until it has confirmed
-	// them. It may happen twice: what is wanted a second time changes nothing.
+	// Told intents are sent to the tab that leads, until it has confirmed them. They may be carried out
+	// twice, so a second time must change nothing.
 	Told Trait = iota
-	// Fleeting intents are told once: they are worth nothing a second later.
+	// Fleeting intents are sent to the leader once, because a second later they mean nothing.
 	Fleeting
-	// Own intents no other tab hears of. A password is in one of these.
+	// Own intents are never sent to another tab. The password of a sign-in is in one.
 	Own
 )
 
 // Is reports whether an intent has a trait.
 func Is(in Intent, t Trait) bool { return in.traits() == t }
 
-// Shown returns what the person sees at once of what they want, in the tab where they want it.
-// It follows from the state alone; what else has to be done the features find out.
+// Shown returns the events of an intent that follow from the state alone. A mirror applies them at once,
+// before the leader has carried out the intent.
 func Shown(in Intent, s *State) []Event {
 	if in, ok := in.(interface{ shown(*State) []Event }); ok {
 		return in.shown(s)
@@ -39,8 +39,7 @@ func Shown(in Intent, s *State) []Event {
 	return nil
 }
 
-// intents are all that there are, by name: an intent has its line here, and tabs and stories can
-// say it.
+// intents has the type of each intent, by its name. Tabs and stories can only read those that are here.
 var intents = func() map[string]reflect.Type {
 	types := map[string]reflect.Type{}
 	for _, in := range []Intent{
@@ -57,13 +56,13 @@ var intents = func() map[string]reflect.Type {
 	return types
 }()
 
-// Said is an Intent as one tab tells it to another, and as a story says it.
+// Said is an Intent as one tab sends it to another, and as a story has it.
 type Said struct {
 	Kind string
 	What json.RawMessage
 }
 
-// Tell puts an intent into words. It fails for those that no other tab may hear.
+// Tell returns an intent as Said. It fails for an Own intent.
 func Tell(in Intent) (Said, error) {
 	kind := reflect.TypeOf(in).Name()
 	if intents[kind] == nil || Is(in, Own) {
@@ -73,7 +72,7 @@ func Tell(in Intent) (Said, error) {
 	return Said{kind, what}, err
 }
 
-// Intent returns what was told.
+// Intent returns the intent of a Said. It fails for an unknown or an Own one.
 func (w Said) Intent() (Intent, error) {
 	kind := intents[w.Kind]
 	if kind == nil {
@@ -96,38 +95,37 @@ func (w Said) Intent() (Intent, error) {
 type SignIn struct {
 	Address, Password, Server string
 	Remember                  bool
-	// As is the account that the person has decided to be, if the server says that the
-	// address stands for another: see Problem.Account.
+	// As is the account that the server has named for this address (Problem.Account), if the person
+	// agrees to it.
 	As jid.JID
 }
 
-// Return comes back to an account that is remembered on this device: what was kept of
-// it is on screen first, the connection follows.
+// Return comes back to an account that is remembered on this device. What was kept is shown first, then the
+// client connects.
 type Return struct {
 	Account jid.JID
 	Open    ConvID // the conversation that was on screen, "" if none
-	Out     bool   // the person has signed out, and not all of it is done yet
+	Out     bool   // the person has signed out, and that must still be carried out
 }
 
-// GivePassword goes on with a new password where the old one, or what was kept instead, no
-// longer does: Connection.Problem is about the field "password".
+// GivePassword answers a Connection.Problem about the field "password": the client connects with this one.
 type GivePassword struct{ Password string }
 
-// SignInAgain goes back to the sign-in form. What is on this device stays, and is there
-// again after the sign-in.
+// SignInAgain goes back to the sign-in form. What is kept on this device stays, and is shown again after the
+// sign-in.
 type SignInAgain struct{}
 
-// SignOut ends the session and forgets the account.
+// SignOut closes the stream, and deletes what is kept of the account.
 type SignOut struct{}
 
-// Reconnect tries again now instead of at Connection.RetryAt.
+// Reconnect connects now instead of at Connection.RetryAt.
 type Reconnect struct{}
 
 // StartChat opens a conversation with an address.
 type StartChat struct{ Conv ConvID }
 
-// SendMessage writes to a peer. Empty and blank bodies are ignored, and so is a message
-// that is there already: what a tab wants is done again if the one that did it dies.
+// SendMessage sends a message to a conversation. It is ignored if nothing of the body can be seen, or if
+// there is a message with this ID already, because a mirror may send the intent twice.
 type SendMessage struct {
 	Conv ConvID
 	Body string
@@ -136,14 +134,13 @@ type SendMessage struct {
 	To   Target    // the message that it replies to, if it does
 }
 
-// KeepAim keeps what the draft to a conversation is to be.
+// KeepAim sets the Aim of the draft of a conversation.
 type KeepAim struct {
 	Conv ConvID
 	Aim  Aim
 }
 
-// KeepDraft keeps what was written to a peer and not sent; with "" there is nothing.
-// SendMessage takes the draft away by itself.
+// KeepDraft sets the draft of a conversation, "" for none. SendMessage deletes the draft by itself.
 type KeepDraft struct {
 	Conv ConvID
 	Text string
@@ -155,21 +152,21 @@ type RetryMessage struct {
 	ID   string
 }
 
-// DeleteMessage takes back a failed message: it was never sent, as far as anybody knows.
+// DeleteMessage deletes a failed message of ours on this device.
 type DeleteMessage struct {
 	Conv ConvID
 	ID   string
 }
 
-// React puts all that the person reacts with to a message in the place of what they did before:
-// emoji with a space between each, "" for none any more.
+// React sets the emoji with which the person reacts to a message, with spaces between them; "" takes all
+// back.
 type React struct {
 	Of    Target
 	Emoji string
 	At    time.Time
 }
 
-// Correct has a message of ours say something else.
+// Correct gives a message of ours another text.
 type Correct struct {
 	Of   Target
 	Body string
@@ -184,14 +181,14 @@ type Retract struct {
 	At time.Time
 }
 
-// LetBe says that the person has read that what they said about a message has not got through.
+// LetBe dismisses a Refusal: the person has read it.
 type LetBe struct {
 	Of     Target
 	Stanza string // Refusal.Stanza
 	At     time.Time
 }
 
-// Typing tells the peer that the person writes, or stopped (XEP-0085).
+// Typing tells the peer that the person is writing, or has stopped (XEP-0085).
 type Typing struct {
 	Conv   ConvID
 	Typing bool
@@ -201,62 +198,60 @@ type Typing struct {
 // again.
 type SetDiscreet struct{ On bool }
 
-// ReadChat says that the conversation is in front of the person's eyes.
+// ReadChat says that the person has read a conversation to its end.
 type ReadChat struct{ Conv ConvID }
 
-// LoadOlder asks for the page of the archive before what is held.
+// LoadOlder requests the messages before those in memory: from the disk, or a page of the archive.
 type LoadOlder struct{ Conv ConvID }
 
-// Look says which place of a conversation is in front of the person, the end if none is given,
-// or, with Unread, the first message that has not been read. What this device has around it is to
-// be in memory. With Of it is only to find a message, where this device has that. It is a tab's own.
+// Look says where in a conversation the person looks. The client reads the messages around it into memory.
 type Look struct {
 	Conv   ConvID
-	At     Key
-	Unread bool
-	Of     Target
+	At     Key    // the place; zero for the end
+	Unread bool   // the place is that of the first unread message
+	Of     Target // only this message is read; the archive is asked if this device does not have it
 }
 
-// Seek has the archive read for a place of a conversation that is not here: that of a message, or of
-// a time. What comes of it is State.Sought. With the zero Seek the person looks for nothing more.
+// Seek looks in the archive for a message, or for the messages around a time. The result is State.Sought.
+// The zero Seek ends this.
 type Seek struct {
 	Conv ConvID `json:"conv"`
 	Of   Target `json:"of"`
 	At   int64  `json:"at,omitempty"` // in µs since 1970, without an Of
 }
 
-// LoadMissing asks for what is missing in a gap of a conversation, page by page.
+// LoadMissing requests the messages of a gap of a conversation, page by page.
 type LoadMissing struct {
 	Conv  ConvID
 	After string // Gap.After.ID
 }
 
-// JoinRoom enters a room. A nick and a password that are not given are those of before. What
-// stands in the way is Room.Problem; Create and Seen answer it.
+// JoinRoom enters a room. Room.Problem says why that is not possible yet; the person answers it with another
+// JoinRoom, with a Nick, a Password, Create or Seen.
 type JoinRoom struct {
 	Room           jid.JID
-	Nick, Password string
-	Create         bool // the room if there is none
-	Seen           bool // the person has read that all in the room see their address
+	Nick, Password string // "" for those of before
+	Create         bool   // a room that does not exist is created
+	Seen           bool   // the person has read that all in the room see their address
 }
 
 // LeaveRoom leaves a room, or gives up entering it.
 type LeaveRoom struct{ Room jid.JID }
 
-// SetNotify says of which messages of a room the person wants to be told.
+// SetNotify sets of which messages of a room the person is notified.
 type SetNotify struct {
 	Room   jid.JID
 	Notify Notify
 }
 
-// DeclineInvitations refuses invitations to rooms. Who accepts one joins.
+// DeclineInvitations refuses invitations to rooms. JoinRoom accepts one.
 type DeclineInvitations struct{ Rooms []jid.JID }
 
-// BrowseRooms asks for the rooms of the server: State.Directory.
+// BrowseRooms requests the list of the rooms of the server, which becomes State.Directory.
 type BrowseRooms struct{}
 
-// ChangeSubject says what a room is about. What becomes of this, and of whatever else the person wants
-// of a room in which they are, is Room.Outcome.
+// ChangeSubject sets the subject of a room. The answer of the room to this, and to the intents below, is
+// Room.Outcome.
 type ChangeSubject struct {
 	Room    jid.JID
 	Subject string
@@ -275,7 +270,7 @@ type Invite struct {
 	Reason string
 }
 
-// ChangeRole gives an occupant of a room another role. Without one they are kicked. It is said once: later
+// ChangeRole gives an occupant of a room another role; NoRole kicks them. It is Fleeting, because later
 // somebody else may have the nick.
 type ChangeRole struct {
 	Room   jid.JID
@@ -284,7 +279,7 @@ type ChangeRole struct {
 	Reason string
 }
 
-// ChangeAffiliation gives somebody another affiliation with a room. As an outcast they are banned.
+// ChangeAffiliation gives somebody another affiliation with a room; Outcast bans them.
 type ChangeAffiliation struct {
 	Room        jid.JID
 	Who         jid.JID
@@ -292,10 +287,10 @@ type ChangeAffiliation struct {
 	Reason      string
 }
 
-// ReadRoomForm asks how a room can be configured: Room.Form.
+// ReadRoomForm requests the form to configure a room, which becomes Room.Form.
 type ReadRoomForm struct{ Room jid.JID }
 
-// ConfigureRoom sends Room.Form back, filled in. Fields that are not given stay as they are.
+// ConfigureRoom sends the filled Room.Form to the room. Fields that are not given stay as they are.
 type ConfigureRoom struct {
 	Room   jid.JID
 	Fields []Filled
@@ -307,31 +302,31 @@ type DestroyRoom struct {
 	Reason string
 }
 
-// AddContact puts an address on the roster and asks to see its presence.
+// AddContact adds an address to the roster, and asks to see its presence.
 type AddContact struct {
 	JID  jid.JID
 	Name string
 }
 
-// RenameContact changes the name on the roster.
+// RenameContact changes the name of a contact in the roster.
 type RenameContact struct {
 	JID  jid.JID
 	Name string
 }
 
-// RemoveContact takes an address off the roster, both subscriptions with it.
+// RemoveContact removes an address from the roster, and with it both subscriptions.
 type RemoveContact struct{ JID jid.JID }
 
 // AcceptContact lets somebody who asked see our presence, and asks for theirs.
 type AcceptContact struct{ JID jid.JID }
 
-// DeclineContacts refuses those who asked.
+// DeclineContacts refuses the requests of these people to see our presence.
 type DeclineContacts struct{ JIDs []jid.JID }
 
 // DismissRefusal says that the person has read what a Contact has Refused.
 type DismissRefusal struct{ JID jid.JID }
 
-// SetPresence changes what contacts are told.
+// SetPresence changes the presence that contacts see.
 type SetPresence struct{ Presence Presence }
 
 func (SignIn) traits() Trait             { return Own }
@@ -402,7 +397,7 @@ func (in SendMessage) shown(s *State) (events []Event) {
 	return append(events, s.written(in.Conv)...)
 }
 
-// Text is what is sent, "" if nothing of it can be seen.
+// Text returns the text that is sent, "" if nothing of it can be seen.
 func (in SendMessage) Text() string {
 	text := strings.Map(printable, in.Body)
 	if strings.TrimSpace(text) == "" {
@@ -411,7 +406,7 @@ func (in SendMessage) Text() string {
 	return text
 }
 
-// printable drops what XML cannot carry, so that here and there the same is read.
+// printable drops the characters that XML forbids, so that both sides read the same.
 func printable(r rune) rune {
 	if r < ' ' && r != '\n' && r != '\t' || r == 0xFFFE || r == 0xFFFF {
 		return -1
@@ -453,7 +448,7 @@ func (in Correct) stamped(id string, at time.Time) Intent {
 	return in
 }
 
-// Text is what is sent, "" if nothing of it can be seen.
+// Text returns the text that is sent, "" if nothing of it can be seen.
 func (in Correct) Text() string { return SendMessage{Body: in.Body}.Text() }
 
 func (in Retract) shown(s *State) []Event {
@@ -474,7 +469,7 @@ func (in LetBe) stamped(_ string, at time.Time) Intent {
 	return in
 }
 
-// written is that the draft of a conversation has been sent.
+// written returns the events that delete the draft of a conversation, after it was sent.
 func (s *State) written(id ConvID) (events []Event) {
 	c := s.Chat(id)
 	if c != nil && c.Draft != "" {
@@ -486,20 +481,20 @@ func (s *State) written(id ConvID) (events []Event) {
 	return events
 }
 
-// said is that the person says something about a message.
+// said returns the event that the person says a fact about a message.
 func (s *State) said(of Target, kind FactKind, at time.Time, text string) []Event {
 	return []Event{Filed{Target: of, Fact: Fact{Kind: kind, By: s.Account(), At: at.UnixMicro(), Text: text}}}
 }
 
-// inStanza is that they say it in the stanza with this id.
+// inStanza returns the event of said with the id of the stanza that says the fact.
 func inStanza(events []Event, stanza string) []Event {
 	f := events[0].(Filed)
 	f.Stanza = stanza
 	return []Event{f}
 }
 
-// Stamped returns an intent with when it was wanted and an id, if it is one that needs these to be
-// the same when it is carried out once more.
+// Stamped returns an intent with a time and a new id, if it is of a type that has them. So both are the same
+// if the intent is carried out once more.
 func Stamped(in Intent, newID func() string, at time.Time) Intent {
 	if in, ok := in.(interface {
 		stamped(id string, at time.Time) Intent
@@ -552,8 +547,7 @@ func (in DeclineContacts) shown(s *State) (events []Event) {
 
 func (in DismissRefusal) shown(*State) []Event { return []Event{RefusalRead(in)} }
 
-// Edited is what it means that the person changes the roster: nothing where they rename somebody
-// who is not in it.
+// Edited returns the events of a change of the roster: none if a contact is renamed who is not in it.
 func (s *State) Edited(j jid.JID, what Edit, name string) []Event {
 	var p Pending
 	c := s.Contact(j)
@@ -572,8 +566,8 @@ func (s *State) Edited(j jid.JID, what Edit, name string) []Event {
 	return []Event{ContactPending{j.Bare(), p}}
 }
 
-// Wanted is what it means that the person asks to see a contact's presence, or answers them. Who
-// was asked already is not asked again.
+// Wanted returns the events if the person asks to see the presence of a contact, or answers their request.
+// A contact who was asked already is not asked again.
 func (s *State) Wanted(j jid.JID, more Pending) []Event {
 	var p Pending
 	asked := false

@@ -10,15 +10,15 @@ import (
 // Invitation is somebody's wish that the person enters a room.
 type Invitation struct {
 	Room     jid.JID `json:"room"`
-	From     jid.JID `json:"from"` // who invites, or is said to
+	From     jid.JID `json:"from"` // who invites; with Mediated the room says so
 	Reason   string  `json:"reason,omitempty"`
 	Password string  `json:"password,omitempty"`
 	At       int64   `json:"at"`                 // in µs since 1970
-	Mediated bool    `json:"mediated,omitempty"` // it is the room that says who invites
+	Mediated bool    `json:"mediated,omitempty"` // the room has sent it
 }
 
-// Known reports whether somebody whom the person knows invites. What a room says of that counts only
-// if the room is of our own server or of theirs: any other may say what it likes.
+// Known reports whether a contact invites. A Mediated invitation counts only if the room is on our own server
+// or on that of the contact, because any other room may lie about who invites.
 func (i *Invitation) Known(s *State) bool {
 	if !s.Contact(i.From).Listed() {
 		return false
@@ -29,7 +29,7 @@ func (i *Invitation) Known(s *State) bool {
 	return !i.Mediated || of(s.Account().Domain()) || of(i.From.Domain())
 }
 
-// mostInvitations is how many are kept: strangers may send any number.
+// mostInvitations bounds the invitations, because strangers may send any number.
 const mostInvitations = 200
 
 // Invitation returns the invitation to a room, nil if there is none.
@@ -47,8 +47,8 @@ func (s *State) Invitations(yield func(*Invitation) bool) {
 	}
 }
 
-// Invited: somebody invites the person to a room. An invitation by somebody known stays in the place of
-// one by a stranger, and a stranger's comes in only while there are few.
+// Invited: somebody invites the person to a room. A stranger's invitation does not replace one that is Known,
+// and is dropped if there are too many; a Known one replaces a stranger's then.
 type Invited struct{ Invitation }
 
 func (ev Invited) apply(s *State) {
@@ -74,7 +74,7 @@ func (ev Invited) apply(s *State) {
 	ev.Invitation.put(s)
 }
 
-// InvitationGone: an invitation was answered.
+// InvitationGone: an invitation was answered, or is no longer needed.
 type InvitationGone struct{ Room jid.JID }
 
 func (ev InvitationGone) apply(s *State) { s.invitations = s.invitations.Delete(ev.Room.Bare()) }

@@ -8,8 +8,8 @@ import (
 	"natter/app/jid"
 )
 
-// Notify is of which messages of a room the person wants to be told (XEP-0492). The words stay as
-// they are: they are on the disk.
+// Notify says of which messages of a room the person is notified (XEP-0492). The words never change, because
+// they are on the disk.
 type Notify string
 
 const (
@@ -18,8 +18,8 @@ const (
 	NotifyNone  Notify = "never"
 )
 
-// Tells returns of which messages of a room the person is told: what they have chosen, or else of all
-// in a private group, and in a public room of those that name them (XEP-0492 §3).
+// Tells returns of which messages of a room the person is notified: as they have chosen; else of all in a room
+// for members only, and in any other of those that name them (XEP-0492 §3).
 func (r *Room) Tells() Notify {
 	switch {
 	case r.Notify != "":
@@ -30,7 +30,7 @@ func (r *Room) Tells() Notify {
 	return NotifyNamed
 }
 
-// Counted returns how many unread messages of a conversation the person wants to be told of.
+// Counted returns of how many unread messages of a conversation the person is notified.
 func (s *State) Counted(c *Chat) int {
 	if c.Conv.Kind() == Direct {
 		return c.Unread
@@ -48,7 +48,7 @@ func (s *State) Counted(c *Chat) int {
 	return c.Unread
 }
 
-// NotifyChanged: the person wants to be told of these messages of a room.
+// NotifyChanged: the person has chosen of which messages of a room they are notified.
 type NotifyChanged struct {
 	Room   jid.JID
 	Notify Notify
@@ -58,8 +58,8 @@ func (ev NotifyChanged) apply(s *State) {
 	s.changeRoom(ev.Room, func(r *Room) { r.Notify = ev.Notify })
 }
 
-// Names returns where a text has a nick as a word, in whatever case: the byte at which it begins, and
-// that behind it; ok is false if it has not.
+// Names returns where a text has a nick as a word, in upper or lower case: the offsets in bytes where it begins
+// and ends. ok is false if the text does not have it.
 func Names(text, nick string) (from, to int, ok bool) {
 	low, nick := strings.ToLower(text), strings.ToLower(nick)
 	if strings.TrimSpace(nick) == "" {
@@ -86,7 +86,7 @@ func ofWord(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || r == '_'
 }
 
-// bytesOf returns how many bytes the first characters of a text take: in lower case they may be others.
+// bytesOf returns how many bytes the first runes of a text have. In lower case they may have more or less.
 func bytesOf(text string, runes int) int {
 	for i := range text {
 		if runes == 0 {

@@ -7,8 +7,8 @@ import (
 	"natter/app/legible"
 )
 
-// Title is how a conversation is called, safe to show: one with an occupant by their nick and the
-// room, so that it is never taken for one with somebody's own address.
+// Title returns the name of a conversation, safe to show. The name of one with an occupant is the nick and the
+// room, so that it differs from one with a contact.
 func (s *State) Title(conv ConvID) string {
 	if conv.Kind() != Private {
 		return s.Name(conv.JID())
@@ -20,8 +20,8 @@ func (s *State) Title(conv ConvID) string {
 	return nick + " (" + s.Name(conv.JID().Bare()) + ")"
 }
 
-// Partner returns who has the nick of a private conversation now, nil if nobody has, or if we are not in
-// the room. With other it is somebody else than whom it was last held with.
+// Partner returns the occupant who has the nick of a private conversation now, nil if nobody has it, or if we
+// are not in the room. other is true if that is not the one who had it before in this conversation.
 func (s *State) Partner(conv ConvID) (o *Occupant, other bool) {
 	r := s.Room(conv.JID())
 	if conv.Kind() != Private || !r.In() {
@@ -32,7 +32,7 @@ func (s *State) Partner(conv ConvID) (o *Occupant, other bool) {
 	return o, o != nil && c != nil && o.ID != "" && c.With != "" && o.ID != c.With
 }
 
-// Privates returns the private conversations with those who are or were in a room.
+// Privates returns the private conversations with present and former occupants of a room.
 func (s *State) Privates(room jid.JID) (all []ConvID) {
 	prefix := Groupchat.With(room) // no nick is empty
 	it := s.chats.Iterator()
@@ -46,7 +46,7 @@ func (s *State) Privates(room jid.JID) (all []ConvID) {
 	return all
 }
 
-// occupantID is the occupant-id in the address of an author, "" if there is none.
+// occupantID returns the occupant-id in the JID of an author, "" if there is none.
 func occupantID(author jid.JID) string {
 	if id, ok := strings.CutPrefix(author.Resource(), idMark); ok {
 		return id
@@ -54,8 +54,8 @@ func occupantID(author jid.JID) string {
 	return ""
 }
 
-// goOn notes with whom a private conversation goes on: the author of a message of theirs, or who is
-// there when we write.
+// goOn sets Chat.With after a message of a private conversation: to its author or, if it is ours, to the
+// occupant who has the nick now.
 func (s *State) goOn(c *Chat, m *Message) {
 	if c.Conv.Kind() != Private {
 		return

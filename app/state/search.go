@@ -12,21 +12,21 @@ import (
 	"natter/app/steps"
 )
 
-// Found is what a search for messages has brought so far.
+// Found is the result of a search for messages so far.
 type Found struct {
 	Hits   []Hit // the newest first
-	More   bool  // there are older ones than these
+	More   bool  // there are older hits than these
 	Done   bool  // nothing more will come
-	Failed bool  // what is on the disk could not be read
+	Failed bool  // the messages on the disk could not be read
 }
 
-// Hit is a message that was found, and whose conversation it is in.
+// Hit is a message that was found, and the conversation that it is in.
 type Hit struct {
 	Conv    ConvID
 	Message Message
 }
 
-// maxWords is more than anybody looks for; each costs a pass over every message.
+// maxWords bounds the words of a search, because each costs a pass over every message.
 const maxWords = 8
 
 // Words returns the words to look for in what was typed.
@@ -37,8 +37,8 @@ func Words(typed string) []string {
 	return slices.Compact(words)
 }
 
-// Has reports whether all the words are in a text, anywhere in it: compounds and
-// languages without spaces have words in words.
+// Has reports whether all the words of Words are in a text. A word may be part of a longer one, because some
+// languages write words together.
 func Has(text string, words []string) bool {
 	folded := Fold(text)
 	for _, w := range words {
@@ -50,8 +50,8 @@ func Has(text string, words []string) bool {
 	return len(words) > 0
 }
 
-// Spans returns where in a text the words are, as byte offsets of begin and end, in
-// order and apart from each other.
+// Spans returns where in a text the words are: the offsets in bytes where each place begins and ends, in order
+// and without overlap.
 func Spans(text string, words []string) [][2]int {
 	var bytes []byte
 	var from []int // where in text each byte of folded comes from
@@ -83,7 +83,7 @@ func Spans(text string, words []string) [][2]int {
 		if end == 0 {
 			continue
 		}
-		// A letter of which half is meant, as of ß, and the accents that follow.
+		// The end of a letter of which only a part was found, such as ß, and the accents after it.
 		for end < len(from)-1 && from[end] == from[end-1] {
 			steps.Add(1)
 			end++
@@ -105,8 +105,8 @@ func size(r rune, s string) int {
 	return utf8.RuneLen(r)
 }
 
-// Fold makes texts the same that differ in case and accents only. web/store.js does the
-// same to what is on the disk, and storetest compares the two.
+// Fold returns a text in lower case and without accents. web/store.js does the same to the messages on the
+// disk, and storetest compares the two.
 func Fold(s string) string {
 	steps.Add(len(s))
 	for i := range len(s) {
@@ -117,8 +117,8 @@ func Fold(s string) string {
 	return strings.ToLower(s)
 }
 
-// fold appends s, folded. Go's tables of the Unicode decompositions are in the page
-// already, for addresses.
+// fold appends s, folded, to to. The tables of the Unicode decompositions are in the page already, because
+// addresses need them.
 func fold(to []byte, s string) []byte {
 	steps.Add(len(s))
 	if s[0] < utf8.RuneSelf && len(s) == 1 {
@@ -138,9 +138,8 @@ func fold(to []byte, s string) []byte {
 	return to
 }
 
-// accent reports whether r is a mark that people leave out when they look for a word:
-// Latin, Greek and Cyrillic accents, Hebrew and Arabic vowels, and what chooses between
-// the looks of an emoji.
+// accent reports whether r is a mark that people leave out in a search: Latin, Greek and Cyrillic accents,
+// Hebrew and Arabic vowels, and the variation selectors of emoji.
 func accent(r rune) bool {
 	switch {
 	case r < 0x300:
@@ -151,7 +150,7 @@ func accent(r rune) bool {
 	return false
 }
 
-// letters are those that have no decomposition and are looked for without.
+// letters has what people type for letters that have no decomposition.
 var letters = map[rune]string{
 	'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'đ': "d", 'ð': "d", 'ł': "l", 'ħ': "h", 'ı': "i", 'þ': "th", 'ς': "σ",
 }

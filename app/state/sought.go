@@ -1,20 +1,19 @@
 package state
 
-// Sought is a place of a conversation that the person goes to, and how looking for it in an archive
-// goes. It does not change.
+// Sought is the place that the person looks for in an archive, and how far that is. A Sought never changes.
 type Sought struct {
 	Seek
-	Loading bool   `json:"loading,omitempty"`
-	Key     Key    `json:"key"`               // where it is, zero if that is not known
+	Loading bool   `json:"loading,omitempty"` // pages are still read
+	Key     Key    `json:"key"`               // the place, zero if it is not known
 	Problem string `json:"problem,omitempty"` // one sentence if it was not found
 }
 
-// SoughtChanged: this is how looking for a place goes.
+// SoughtChanged: the person looks for this place, or for none if it is nil.
 type SoughtChanged struct{ Sought *Sought }
 
 func (ev SoughtChanged) apply(s *State) { s.Sought = ev.Sought }
 
-// seeking is what is Sought as a row.
+// seeking is State.Sought as a row.
 type seeking struct{ Sought }
 
 func (*seeking) Where() (table, key string) { return "sought", "" }
@@ -35,8 +34,7 @@ func changedSought(d *difference, put, drop func(Value)) {
 	}
 }
 
-// Holds returns the gap in which a time is, in µs since 1970, nil if what was said around then is
-// here.
+// Holds returns the gap in which a time is (µs since 1970), nil if it is in none.
 func (s *State) Holds(id ConvID, at int64) *Gap {
 	for _, g := range s.Gaps(id) {
 		if !g.Open && (g.After.At.IsZero() || g.After.At.UnixMicro() <= at) && (g.Before.At.IsZero() || at < g.Before.At.UnixMicro()) {

@@ -1,11 +1,10 @@
 // Package state is the language the whole client shares: State is what is true,
 // an Event is what happened, an Intent is what somebody wants.
 //
-// All of it is plain data, and With is a pure function from a State and an Event
-// to a new State. A published State never changes: whoever holds one may read it
-// for as long as they like, on any goroutine. The big tables are persistent maps
-// (app/state/tree), so a new State shares what did not change and
-// an event costs the same whether a chat has ten messages or ten thousand.
+// All of it is plain data, and State.With is a pure function from a State and an Event to a new State. A
+// published State never changes, so it may be read on any goroutine and for any time. The large tables are
+// persistent maps (app/state/tree): a new State shares with the old one what did not change. So the cost of
+// an event hardly depends on how many messages a conversation has.
 package state
 
 import (
@@ -25,8 +24,7 @@ type State struct {
 	Connection Connection
 	Self
 
-	// Storage is why nothing is kept on this device although it should be, nil if all
-	// is well.
+	// Storage says why not everything is kept on this device, nil if it is.
 	Storage *Problem
 
 	told        time.Time // see TimeTold
@@ -38,13 +36,13 @@ type State struct {
 	rooms       *tree.Map[jid.JID, *Room]
 	invitations *tree.Map[jid.JID, *Invitation] // by Room
 
-	// Directory is what was found of the rooms of the server, nil if nobody has looked.
+	// Directory has the rooms of the server, nil if the person has not asked for them.
 	Directory *Directory
 	Sought    *Sought // nil if the person looks for nothing
 	requests  int     // contacts that wait for an answer
-	unsaved   int     // contacts of which something is pending
-	refused   int     // contacts of which something was refused
-	sockets   heard   // connections there have been on this page
+	unsaved   int     // contacts with a change that is pending
+	refused   int     // contacts with a change that was refused
+	sockets   heard   // how many connections this page has had
 }
 
 // Self is what is true of the account as a whole.
@@ -52,20 +50,20 @@ type Self struct {
 	// Me is the full address the server bound last, "" before the first sign-in.
 	Me jid.JID `json:"me"`
 
-	// OwnPresence is what contacts are told.
+	// OwnPresence is the presence that contacts see.
 	OwnPresence Presence `json:"presence"`
 
-	// RosterLoaded tells an empty contact list from one that has not arrived yet.
+	// RosterLoaded is true when the contact list has arrived; it may be empty.
 	RosterLoaded bool `json:"roster,omitempty"`
 
-	// CaughtUp is set when the archive has told what happened while we were away.
+	// CaughtUp is true when the first catch-up of the stream has ended.
 	CaughtUp bool `json:"caughtUp,omitempty"`
 
-	// Discreet is set when nobody is to be told what has been read here.
+	// Discreet is true if nobody is to be told what has been read here.
 	Discreet bool `json:"discreet,omitempty"`
 }
 
-// New returns the state of nobody being signed in.
+// New returns the state when nobody is signed in.
 func New() *State {
 	return &State{
 		contacts:    tree.New[jid.JID, *Contact](order),
@@ -86,11 +84,11 @@ func (s *State) With(ev Event) *State {
 	return &next
 }
 
-// Account is the bare address that is signed in.
+// Account returns the bare address that is signed in, "" if none is.
 func (s *State) Account() jid.JID { return s.Me.Bare() }
 
-// Now returns what time it is by a clock of this device: one that is behind our archive,
-// which has messages of later than that, is wrong.
+// Now returns the time of clock, the clock of this device. If our archive has later messages, that clock is
+// slow, and Now returns the time of the newest of these.
 func (s *State) Now(clock time.Time) time.Time {
 	latest := s.told
 	if ranges := s.Coverage(Part{Archive: s.Account()}).Ranges; len(ranges) > 0 && ranges[len(ranges)-1].To.At.After(latest) {
@@ -151,8 +149,7 @@ func (s *State) Outbox() (all []*Outgoing) {
 	return all
 }
 
-// Unsent returns how many messages that were written here have not left yet, of the
-// newest hundred of each conversation.
+// Unsent returns how many messages of ours wait to be sent, among the newest hundred of each conversation.
 func (s *State) Unsent() (n int) {
 	for c := range s.Chats {
 		for _, m := range c.Timeline.Newest(100) {
@@ -164,8 +161,8 @@ func (s *State) Unsent() (n int) {
 	return n
 }
 
-// Name is how the peer is called, safe to show: the contact's name, else the local part.
-// For a name of which nothing can be seen the address stands.
+// Name returns a name for an address that is safe to show: the name of the contact, of the room or of the
+// occupant, else the local part. If nothing of the name can be seen, it returns the address.
 func (s *State) Name(j jid.JID) string {
 	name := jid.Unescape(j.Local())
 	if r := s.Room(j); r != nil {
@@ -182,19 +179,19 @@ func (s *State) Name(j jid.JID) string {
 	return j.Shown()
 }
 
-// Called is the name the person has given to somebody, "" if they have not.
+// Called returns the name that the person has given to a contact, "" if there is none.
 func (s *State) Called(j jid.JID) string { return s.Contact(j).name() }
 
-// Requests is how many people ask to see our presence and have no answer yet.
+// Requests returns how many people ask to see our presence and have no answer yet.
 func (s *State) Requests() int { return s.requests }
 
-// Unsaved is of how many contacts something is pending.
+// Unsaved returns how many contacts have a pending change.
 func (s *State) Unsaved() int { return s.unsaved }
 
-// Refusals is how many contacts have something Refused.
+// Refusals returns how many contacts have something Refused.
 func (s *State) Refusals() int { return s.refused }
 
-// count counts a contact, or with -1 no longer.
+// count adds a contact to requests, unsaved and refused (by is 1), or takes it out (by is -1).
 func (s *State) count(c *Contact, by int) {
 	if c.Asks() {
 		s.requests += by
@@ -207,7 +204,7 @@ func (s *State) count(c *Contact, by int) {
 	}
 }
 
-// setContact puts a contact in its place, or takes it out if nothing is left of it.
+// setContact keeps a contact, or deletes it if it does not stay.
 func (s *State) setContact(c *Contact) {
 	if !c.stays() {
 		s.removeContact(c.JID)
@@ -230,7 +227,7 @@ func (s *State) removeContact(j jid.JID) {
 	s.contacts = s.contacts.Delete(old.JID)
 }
 
-// setContacts puts a whole table in the place of the one that was.
+// setContacts replaces all contacts.
 func (s *State) setContacts(all *tree.Map[jid.JID, *Contact]) {
 	s.contacts = all
 	s.requests, s.unsaved, s.refused = 0, 0, 0
@@ -262,32 +259,31 @@ func (s *State) contact(j jid.JID) *Contact {
 	return &Contact{JID: j.Bare(), Subscription: SubscriptionNone}
 }
 
-// Phase is how far the connection is.
+// Phase says how far the connection is.
 type Phase int
 
 const (
 	SignedOut  Phase = iota // nobody is signed in: the form is on screen
-	SigningIn               // the first connection of a sign-in is being made
-	Connecting              // a connection that was lost is being made again
+	SigningIn               // the first connection after the form is being made
+	Connecting              // any other connection is being made
 	Online
-	Waiting // the connection is lost; the next try is at RetryAt
-	Stopped // the connection is lost and only the person can bring it back
+	Waiting // there is no connection; the next attempt is at RetryAt
+	Stopped // there is no connection, and no other attempt before the person wants it
 )
 
-// Connection is what is true about the connection.
+// Connection says what the person should know of the connection.
 type Connection struct {
 	Phase    Phase
 	Problem  *Problem  // why it is not online, nil if nothing went wrong
 	RetryAt  time.Time // with Waiting
 	Endpoint string    // the WebSocket in use, "" if none
-	// Delegated is set when the endpoint's host is neither the account's domain
-	// nor below it (RFC 7395 §6): the person is shown the host.
+	// Delegated is true if the host of the endpoint is neither the domain of the account nor below
+	// it (RFC 7395 §6). Then the person is shown the host.
 	Delegated bool
-	Lost      time.Time // when the connection before this one was lost, the zero time if there was none
+	Lost      time.Time // when the connection before this one was lost, zero if there was none
 }
 
-// Elsewhere reports whether another tab has the account, and nothing is kept of what is
-// done in this one.
+// Elsewhere reports whether another tab has stopped this one. Nothing is kept of what the person does here.
 func (c Connection) Elsewhere() bool {
 	return c.Phase == Stopped && c.Problem != nil && (c.Problem.Kind == "another-tab" || c.Problem.Kind == "another-build")
 }
@@ -300,7 +296,7 @@ type Problem struct {
 	Detail string // for those who ask: phase, condition, the server's own text
 	Field  string // the form field it is about: "address", "password", "server" or ""
 
-	// Account is, with the kind "another-account", who the person would be.
+	// Account is the account that the server has named, with the kind "another-account".
 	Account jid.JID
 }
 
@@ -347,12 +343,12 @@ type Contact struct {
 	AskText      string       `json:"text,omitempty"`
 	// Presences are by resource, "" for the bare address. The map is replaced, never written to.
 	Presences map[string]Presence `json:"presences,omitempty"`
-	Pending                       // what the person has done that the server has not confirmed
-	Refused   string              `json:"refused,omitempty"` // what the server did not take of it and why, until it has been read
+	Pending                       // changes by the person that the server has not confirmed
+	Refused   string              `json:"refused,omitempty"` // which change the server has refused and why, until the person has read it
 }
 
-// Pending is what the person has done to a contact and the server has not confirmed. All else
-// that a Contact says is what the server knows.
+// Pending are changes of a contact by the person that the server has not confirmed. The other fields of a
+// Contact are as the server has them.
 type Pending struct {
 	Edit   Edit   `json:"edit,omitempty"`
 	Name   string `json:"editName,omitempty"` // with Add and Rename
@@ -369,7 +365,7 @@ const (
 	Remove Edit = "remove"
 )
 
-// Answer is what somebody who asks is told.
+// Answer is the answer to somebody who asks to see our presence.
 type Answer string
 
 const (
@@ -377,10 +373,10 @@ const (
 	Decline Answer = "decline"
 )
 
-// Listed reports whether the contact is in the roster, or is to be.
+// Listed reports whether the contact is in the roster, or is being added.
 func (c *Contact) Listed() bool { return c != nil && (c.InRoster || c.Pending.Edit == Add) }
 
-// name is what the person calls the contact.
+// name returns the name that the person has given to the contact.
 func (c *Contact) name() string {
 	switch {
 	case c == nil:
@@ -394,12 +390,12 @@ func (c *Contact) name() string {
 // Asks reports whether the contact waits for the person's answer.
 func (c *Contact) Asks() bool { return c != nil && c.AsksUs && c.Pending.Answer == "" }
 
-// stays reports whether anything is left of the contact.
+// stays reports whether the contact must be kept.
 func (c *Contact) stays() bool {
 	return c.InRoster || c.AsksUs || c.Pending != (Pending{}) || c.Refused != ""
 }
 
-// settle takes back of what is pending what the server has.
+// settle removes the pending changes that the server has.
 func (c *Contact) settle() {
 	p := &c.Pending
 	switch {
@@ -414,8 +410,8 @@ func (c *Contact) settle() {
 	}
 }
 
-// Presence is the presence to show: that of the resource with the highest
-// priority, the most available one among equals.
+// Presence returns the presence to show: that of the resource with the highest priority, the most available
+// one if several have it.
 func (c *Contact) Presence() Presence {
 	var best Presence
 	if c == nil {
@@ -436,7 +432,7 @@ func (c *Contact) SeesUs() bool {
 	return c != nil && (c.Subscription == SubscriptionFrom || c.Subscription == SubscriptionBoth)
 }
 
-// Resource returns what one resource says, Unavailable if it is not there.
+// Resource returns the presence of one resource, Unavailable if it is not there.
 func (c *Contact) Resource(resource string) Presence {
 	if c == nil {
 		return Presence{}
@@ -460,15 +456,15 @@ func rank(s Show) int {
 	return 0
 }
 
-// SameContacts reports whether both states have the very same contacts. It may miss
-// that they are equal, never that they differ.
+// SameContacts reports whether both states share their contacts. If it returns true, they are equal; they
+// may be equal too if it returns false.
 func (s *State) SameContacts(o *State) bool { return s.contacts == o.contacts }
 
 // SameChats is SameContacts for the conversations.
 func (s *State) SameChats(o *State) bool { return s.chats == o.chats }
 
-// ContactsSince returns the addresses of the contacts that are new, different or gone since
-// another state. It costs what differs.
+// ContactsSince returns the addresses of the contacts that are new, different or gone since another state.
+// Its cost is in proportion to the differences.
 func (s *State) ContactsSince(o *State) (changed []jid.JID) {
 	tree.Diff(o.contacts, s.contacts, func(j jid.JID, _, _ *Contact) { changed = append(changed, j) })
 	return changed
@@ -480,5 +476,5 @@ func (s *State) ChatsSince(o *State) (changed []ConvID) {
 	return changed
 }
 
-// order is that of addresses and conversations in our tables.
+// order compares two addresses or conversations, as the tables are ordered.
 func order[Key ~string](a, b Key) int { return strings.Compare(string(a), string(b)) }
