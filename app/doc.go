@@ -172,6 +172,7 @@
 //	fact          what somebody says about a message: that they have it, react to it, take it back
 //	feature       one extension (XEP), one folder
 //	gap           where the archive may have messages that are not in the store
+//	group         a room that a person makes for those whom they choose alone
 //	hole          where the store may have messages of a conversation that are not in memory
 //	intent        something that the person wants
 //	lead          to hold the stream and to commit, for all tabs of an account

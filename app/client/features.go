@@ -10,6 +10,7 @@ import (
 	"natter/app/feature/chatstates"
 	"natter/app/feature/configuration"
 	"natter/app/feature/corrections"
+	"natter/app/feature/creation"
 	"natter/app/feature/directory"
 	"natter/app/feature/disco"
 	"natter/app/feature/displayed"
@@ -55,6 +56,7 @@ func All() []*feature.Feature {
 		subjects.New(),
 		nicks.New(),
 		moderation.New(),
+		creation.New(),
 		configuration.New(),
 		bookmarks.New(),
 		displayed.New(),

@@ -21,6 +21,7 @@ const (
 	NewForm          Wish = "form"
 	NewConfiguration Wish = "configuration"
 	Destruction      Wish = "destruction"
+	NewGroup         Wish = "group"
 )
 
 // RoomAnswered: a room has done what the person wanted, or has not. Problem says why not, nil if it has.

@@ -48,7 +48,7 @@ var intents = func() map[string]reflect.Type {
 		React{}, Correct{}, Retract{}, LetBe{}, Seek{},
 		JoinRoom{}, LeaveRoom{}, SetNotify{}, BrowseRooms{}, DeclineInvitations{},
 		ChangeSubject{}, ChangeNick{}, Invite{}, ChangeRole{}, ChangeAffiliation{},
-		ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
+		MakeGroup{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -287,6 +287,15 @@ type ChangeAffiliation struct {
 	Reason      string
 }
 
+// MakeGroup makes a room at an address that nobody has, for these people alone, and invites them. It is
+// done when Room.Group is gone; what stands in the way is Room.Problem or Room.Outcome. Where that is so the
+// room is left, and another one is made.
+type MakeGroup struct {
+	Room jid.JID
+	Name string
+	Who  []jid.JID
+}
+
 // ReadRoomForm requests the form to configure a room, which becomes Room.Form.
 type ReadRoomForm struct{ Room jid.JID }
 
@@ -362,6 +371,7 @@ func (ChangeNick) traits() Trait         { return Told }
 func (Invite) traits() Trait             { return Told }
 func (ChangeRole) traits() Trait         { return Fleeting }
 func (ChangeAffiliation) traits() Trait  { return Told }
+func (MakeGroup) traits() Trait          { return Told }
 func (ReadRoomForm) traits() Trait       { return Fleeting }
 func (ConfigureRoom) traits() Trait      { return Fleeting }
 func (DestroyRoom) traits() Trait        { return Told }

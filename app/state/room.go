@@ -25,6 +25,7 @@ type Room struct {
 	Subject  string  `json:"subject,omitempty"`
 	Notify   Notify  `json:"notify,omitempty"` // what the person has chosen, "" if nothing
 	Synced   Notify  `json:"synced,omitempty"` // Notify in its bookmark
+	Group    *Group  `json:"group,omitempty"`  // what it is still to become, nil if it is made
 	RoomInfo
 	Stay      `json:"-"`                   // see the table stays
 	Occupants *tree.Map[string, *Occupant] `json:"-"` // by nick; see the table occupants
@@ -306,6 +307,7 @@ type RoomEntered struct {
 	Room       jid.JID
 	Nick, Self string
 	Occupants  []Occupant
+	Made       bool // by our entering: it is to be configured
 }
 
 func (ev RoomEntered) apply(s *State) {
@@ -350,6 +352,9 @@ type RoomClosed struct {
 func (ev RoomClosed) apply(s *State) {
 	s.changeRoom(ev.Room, func(r *Room) {
 		r.Stay, r.Occupants = Stay{Problem: ev.Problem, Moved: ev.Moved, Outcome: r.Outcome}, newOccupants()
+		if ev.Problem != nil && !r.Kept {
+			r.Group = nil // until the person wants it once more
+		}
 	})
 }
 

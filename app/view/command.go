@@ -61,6 +61,10 @@ const (
 	doCreateRoom         Command = "create-room"
 	doDeclineRoom        Command = "decline-room"
 	doDeclineStrangers   Command = "decline-strangers"
+	doBackToGroup        Command = "back-to-group"
+	doGroup              Command = "group"
+	doMakeGroup          Command = "make-group"
+	doNameGroup          Command = "name-group"
 	doInvitations        Command = "invitations"
 	doInvite             Command = "invite"
 	doJoin               Command = "join"
@@ -248,6 +252,10 @@ func init() {
 		doLeaveRoom:        (*desk).leaveRoom,
 		doJoinText:         func(d *desk, sig Signal) { d.dialog.typed, d.dialog.first = sig.Text, 0; d.rev++ },
 		doListedRows:       func(d *desk, sig Signal) { d.dialog.first = sig.Number; d.rev++ },
+		doGroup:            (*desk).askGroup,
+		doBackToGroup:      (*desk).backToGroup,
+		doNameGroup:        (*desk).nameGroup,
+		doMakeGroup:        (*desk).makeGroup,
 		doInvitations:      (*desk).askSignal,
 		doAcceptRoom:       (*desk).accept,
 		doDeclineRoom:      func(d *desk, sig Signal) { d.model.Do(state.DeclineInvitations{Rooms: []jid.JID{sig.JID}}); d.rev++ },

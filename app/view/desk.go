@@ -16,6 +16,7 @@ type desk struct {
 	platform Platform
 	now      func() time.Time
 	later    func(time.Duration, func())
+	newRoom  func() string
 	post     func(func()) // carries something out on the goroutine that draws
 	zone     *zone
 	turn     int // grows with each newDay
@@ -72,7 +73,7 @@ func newDesk(model Model, platform Platform) *desk {
 	return &desk{
 		zone:  &zone{platform.Offset, map[int64]int{}},
 		model: model, platform: platform,
-		now: time.Now, later: func(time.Duration, func()) {}, post: func(f func()) { f() },
+		now: time.Now, newRoom: newRoom, later: func(time.Duration, func()) {}, post: func(f func()) { f() },
 		s: model.State(), drafts: map[state.ConvID]string{}, aims: map[state.ConvID]state.Aim{},
 	}
 }
@@ -124,6 +125,7 @@ func (d *desk) refresh() {
 		d.follow(old.Chat(d.open), c)
 	}
 	d.arrive()
+	d.grouped()
 	d.heed()
 	d.read()
 	d.looks()
@@ -135,7 +137,7 @@ func (d *desk) forget() {
 	d.platform.SetPlace("")
 	d.platform.SetPicks("")
 	*d = desk{
-		model: d.model, platform: d.platform, now: d.now, later: d.later, post: d.post, zone: d.zone, turn: d.turn,
+		model: d.model, platform: d.platform, now: d.now, newRoom: d.newRoom, later: d.later, post: d.post, zone: d.zone, turn: d.turn,
 		s: d.s, rev: d.rev + 1, drafts: map[state.ConvID]string{}, aims: map[state.ConvID]state.Aim{}, emojis: d.emojis,
 	}
 }

@@ -247,6 +247,10 @@ func (m *modal) Render() app.UI {
 		return m.frame(deedNamed(d.dialog.text).item+": "+memberName(d.dialog.nick), m.deed())
 	case "invite":
 		return m.frame("Invite people", m.invite())
+	case string(doGroup):
+		return m.frame("New group", m.groupName())
+	case string(doNameGroup):
+		return m.frame("People in “"+plain(d.dialog.text)+"”", m.groupPeople())
 	case "nick":
 		return m.frame("Change your nickname", m.nick())
 	case "keys":
@@ -359,7 +363,7 @@ func (m *modal) newChat() app.UI {
 		alert = alert.Text(fault)
 	}
 	return app.Form().DataSet("form", string(doStart)).Attr("novalidate", "true").Body(
-		app.Label().Class("field-label").For("new-address").Text("XMPP address"),
+		otherwise(), app.Label().Class("field-label").For("new-address").Text("XMPP address"),
 		input, alert,
 		app.Label().Class("check").Body(
 			app.Input().Type("checkbox").Name("on").Attr("checked", "true"),

@@ -43,7 +43,7 @@ func (d *desk) heed() {
 		d.leave()
 		return
 	}
-	if d.dialog.wish == "" || r == nil || r.Outcome.N == d.dialog.since || r.Outcome.To != d.dialog.wish {
+	if d.dialog.wish == "" || d.dialog.wish == state.NewGroup || r == nil || r.Outcome.N == d.dialog.since || r.Outcome.To != d.dialog.wish {
 		return
 	}
 	d.rev++

@@ -15,17 +15,19 @@ import (
 // their name.
 const invitable = 30
 
-// guests are those who can be invited to a room and match what was typed: first those who are chosen
+// guests are those who can be invited to a room, nil if there is none yet, and match what was typed: first those who are chosen
 // already, then contacts who are not in the room, by name, and then whoever has the address that was typed.
 func (d *desk) guests(r *state.Room) []jid.JID {
 	there := map[jid.JID]bool{d.s.Account(): true}
-	for o := range r.All {
-		there[o.JID] = true
+	if r != nil {
+		for o := range r.All {
+			there[o.JID] = true
+		}
 	}
 	wanted := strings.ToLower(strings.TrimSpace(d.dialog.typed))
 	var found []jid.JID
 	for c := range d.s.Contacts {
-		if c.Listed() && !there[c.JID] && !slices.Contains(d.dialog.guests, c.JID) &&
+		if c.Listed() && !there[c.JID] && !d.chosen(c.JID) &&
 			strings.Contains(strings.ToLower(d.s.Name(c.JID)+" "+string(c.JID)), wanted) {
 			found = append(found, c.JID)
 		}
@@ -49,33 +51,43 @@ func (m *modal) invite() app.UI {
 	if r == nil {
 		return app.Div()
 	}
+	action := "Send invitation"
+	if n := len(d.dialog.guests); n > 1 {
+		action = "Send " + count(n) + " invitations"
+	}
+	return m.answerable(doSetGuests, action, "button-primary",
+		guestField(), m.guestList(r, "People to invite"),
+		app.Label().Class("field-label field-next").For("guest-why").Text("Message (optional)"),
+		app.Input().Type("text").ID("guest-why").Class("field-input").Name("also").AutoComplete(false).MaxLength(300).Dir("auto"))
+}
+
+// guestField is where the name or the address of whom to invite is typed.
+func guestField() app.UI {
+	return app.Div().Body(
+		app.Label().Class("field-label").For("guest").Text("Name or address"),
+		app.Input().Type("text").ID("guest").Class("field-input").Name("text").AutoComplete(false).Attr("autocapitalize", "none").
+			Attr("spellcheck", "false").Dir("auto").DataSet("input", string(doGuestText)))
+}
+
+// guestList are those who can be invited, each a button that is pressed if they are chosen.
+func (m *modal) guestList(r *state.Room, label string) app.UI {
+	d := m.Desk
 	var rows []app.UI
 	for _, who := range d.guests(r) {
 		name := d.s.Name(who)
 		rows = append(rows, app.Div().Class("listed-item").Attr("role", "listitem").Body(
 			app.Button().Type("button").Class("listed-room guest").DataSet("do", string(doGuest)).DataSet("jid", string(who)).
-				Aria("pressed", strconv.FormatBool(slices.Contains(d.dialog.guests, who))).Body(
+				Aria("pressed", strconv.FormatBool(d.chosen(who))).Body(
 				avatar(string(who), name, "avatar-m", nil),
 				app.Span().Class("listed-names").Body(
 					app.Span().Class("listed-name").Body(app.Elem("bdi").Text(name)),
 					app.Span().Class("listed-address").Body(app.Elem("bdi").Text(who.Shown()))),
 				icon("check"))))
 	}
-	list := app.Div().Class("listed").Attr("role", "list").Aria("label", "People to invite").Body(rows...)
 	if len(rows) == 0 {
-		list = app.Div().Class("listed").Body(app.P().Class("details-hint").Attr("role", "status").Text("Nobody is called that. An address can be invited, too."))
+		return app.Div().Class("listed guests").Body(app.P().Class("details-hint").Attr("role", "status").Text("Nobody is called that. An address can be invited, too."))
 	}
-	action := "Send invitation"
-	if n := len(d.dialog.guests); n > 1 {
-		action = "Send " + count(n) + " invitations"
-	}
-	return m.answerable(doSetGuests, action, "button-primary",
-		app.Label().Class("field-label").For("guest").Text("Name or address"),
-		app.Input().Type("text").ID("guest").Class("field-input").Name("text").AutoComplete(false).Attr("autocapitalize", "none").
-			Attr("spellcheck", "false").Dir("auto").DataSet("input", string(doGuestText)),
-		list,
-		app.Label().Class("field-label field-next").For("guest-why").Text("Message (optional)"),
-		app.Input().Type("text").ID("guest-why").Class("field-input").Name("also").AutoComplete(false).MaxLength(300).Dir("auto"))
+	return app.Div().Class("listed guests").Attr("role", "list").Aria("label", label).Body(rows...)
 }
 
 // guest chooses whom to invite, or no longer.

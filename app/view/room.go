@@ -92,8 +92,9 @@ func (d *desk) arrive() {
 	}
 }
 
-// giveUp takes back that the room of the dialog is to be joined, if it never was.
+// giveUp takes back that the room of the dialog is to be joined, if it never was, or made.
 func (d *desk) giveUp() {
+	d.leaveGroup()
 	if r := d.s.Room(d.dialog.peer); d.dialog.kind == "join-room" && r != nil && !r.Kept {
 		d.model.Do(state.LeaveRoom{Room: r.JID})
 	}
@@ -157,7 +158,7 @@ func (m *modal) joinRoom() app.UI {
 					Attr("value", state.FreeNick(room.Nick)).Dir("auto"))
 		}
 	}
-	body = append(body, alert, doing, app.Div().Class("listed-frame").Body(m.listed()), app.Div().Class("dialog-actions").Body(append(
+	body = append(body, alert, doing, otherwise(), app.Div().Class("listed-frame").Body(m.listed()), app.Div().Class("dialog-actions").Body(append(
 		append([]app.UI{app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel")}, more...),
 		app.Button().Type("submit").Class("button-primary").Text("Join"))...))
 	return app.Form().DataSet("form", string(doJoin)).Attr("novalidate", "true").Body(body...)

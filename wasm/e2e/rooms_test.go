@@ -171,3 +171,35 @@ func TestRoom_Inside(t *testing.T) {
 	ada.say("welcome back")
 	grace.reads("ada", "welcome back")
 }
+
+// A group is made with a name and people: who is invited enters it, and is its member.
+func TestRoom_Group(t *testing.T) {
+	t.Parallel()
+	address := natter(t)
+	ada, grace := visit(t, address), visit(t, address)
+	ada.signIn("ada@localhost", "analytical")
+	grace.signIn("grace@localhost", "compiler")
+	ada.in()
+	grace.in()
+	ada.press("New chat")
+	ada.press("New group")
+	ada.press("Next")
+	ada.find("alert", "Enter a name for the group.")
+	ada.fill("Name of the group", "Thursday tea")
+	ada.press("Next")
+	ada.fill("Name or address", "grace@localhost")
+	ada.press("Grace grace@localhost")
+	ada.press("Create group")
+	ada.find("log", "Thursday tea")
+	ada.say("welcome")
+
+	grace.press("Invitations to rooms…")
+	grace.press("Join …@rooms.localhost")
+	grace.press("Join anyway")
+	grace.find("log", "Thursday tea")
+	grace.reads("ada", "welcome")
+	grace.say("thank you")
+	ada.reads("grace", "thank you")
+	ada.press("Details")
+	ada.until(`() => document.querySelector("[aria-label=Members]").textContent.includes("member")`)
+}

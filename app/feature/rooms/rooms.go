@@ -24,7 +24,6 @@ import (
 const (
 	NS        = "http://jabber.org/protocol/muc"
 	NSUser    = "http://jabber.org/protocol/muc#user"
-	NSOwner   = "http://jabber.org/protocol/muc#owner"
 	nsInfo    = "http://jabber.org/protocol/disco#info"
 	nsForm    = "jabber:x:data"
 	nsDelay   = "urn:xmpp:delay"
@@ -79,6 +78,8 @@ func New() *feature.Feature {
 				r.returnTo(c, ev.Room)
 			case state.RoomLeft:
 				r.leave(c, ev.Room)
+			case state.RoomMade:
+				r.describe(c, ev.Room, func(error) {})
 			}
 		},
 		Do: r.do,
@@ -128,7 +129,7 @@ func (r *rooms) visit(room jid.JID, nick string) *visit {
 func (r *rooms) returnToAll(c feature.Client) {
 	for room := range c.State().Rooms {
 		switch {
-		case room.Kept:
+		case room.Kept || room.Group != nil:
 			r.returnTo(c, room.JID)
 		case r.visits[room.JID] == nil:
 			c.Emit(state.RoomLeft{Room: room.JID}) // nobody answers any more what stood in the way
@@ -154,6 +155,11 @@ func (r *rooms) do(c feature.Client, in state.Intent) bool {
 		feature.Emit(c, state.Shown(in, c.State()))
 		if room := c.State().Room(in.Room); room != nil && !room.In() {
 			r.join(c, room, in)
+		}
+	case state.MakeGroup:
+		feature.Emit(c, state.Shown(in, c.State()))
+		if room := c.State().Room(in.Room); room != nil && room.Group != nil && !room.In() {
+			r.join(c, room, state.JoinRoom{Room: room.JID, Create: true, Seen: true})
 		}
 	case state.LeaveRoom:
 		c.Emit(state.RoomLeft(in))
@@ -392,18 +398,12 @@ func (v *visit) leaves(room *state.Room, nick string) {
 func (r *rooms) entered(c feature.Client, room *state.Room, v *visit, self state.Occupant, codes []string) {
 	v.stop()
 	v.nick, v.tries, v.first = self.Nick, 0, false
-	if slices.Contains(codes, "201") {
-		// It was made by our entering, and is locked until it is configured (XEP-0045 §10.1.2).
-		c.Request(framing.New(framing.NSClient, "iq").Set("type", "set").Set("to", string(room.JID)).
-			Add(framing.New(NSOwner, "query").Add(framing.New(nsForm, "x").Set("type", "submit"))),
-			func(*framing.Element, error) { r.describe(c, room.JID, func(error) {}) })
-	}
 	came := v.came
 	v.came, v.former = nil, nil
 	for i := range came {
 		came[i].Tenure = v.tenure(c, room, &came[i], nil)
 	}
-	c.Emit(state.RoomEntered{Room: room.JID, Nick: self.Nick, Self: self.ID, Occupants: came})
+	c.Emit(state.RoomEntered{Room: room.JID, Nick: self.Nick, Self: self.ID, Occupants: came, Made: slices.Contains(codes, "201")})
 	v.stop = c.After(patience, func() { settled(c, room.JID) }) // some rooms have no subject
 }
 

@@ -110,6 +110,11 @@ func browsing(now time.Time) *state.State {
 	return typical(now).With(state.DirectoryRead{Directory: list})
 }
 
+// groupOffline is browsing after the connection was lost.
+func groupOffline(now time.Time) *state.State {
+	return browsing(now).With(state.ConnectionChanged{Connection: state.Connection{Phase: state.Connecting}})
+}
+
 func invited(now time.Time) *state.State {
 	s := typical(now)
 	for i, in := range []state.Invitation{
