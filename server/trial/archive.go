@@ -25,9 +25,14 @@ type entry struct {
 // record keeps a message in an archive, that of owner, and returns its <stanza-id/>
 // (XEP-0359). The archive's oldest messages give way.
 func (s *Server) record(r *archive, owner jid.JID, m *framing.Element, peer jid.JID) *framing.Element {
+	return s.recordAt(s.o.Now(), r, owner, m, peer)
+}
+
+// recordAt does what record does for a message of that time.
+func (s *Server) recordAt(at time.Time, r *archive, owner jid.JID, m *framing.Element, peer jid.JID) *framing.Element {
 	id := s.stanzaID(owner)
 	text := with(m, id).String()
-	e := entry{id: id.Attr("id"), at: s.o.Now(), with: jid.JID(strings.Clone(peer.String())), m: ownMemory(text), size: len(text)}
+	e := entry{id: id.Attr("id"), at: at, with: jid.JID(strings.Clone(peer.String())), m: ownMemory(text), size: len(text)}
 	r.entries = append(r.entries, e)
 	s.stored += e.size
 	drop := 0

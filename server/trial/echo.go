@@ -58,11 +58,16 @@ func (s *Server) openLounge(echo *session) {
 	for _, a := range []*account{s.accounts["ada"], s.accounts["grace"]} {
 		n, _ := s.newNode(a, nsBookmarks, map[string][]string{"pubsub#max_items": {"max"},
 			"pubsub#access_model": {"whitelist"}, "pubsub#send_last_published_item": {"never"}})
-		n.items = []item{newItem(r.jid.String(), framing.New(nsBookmarks, "conference").
-			Set("name", r.name).Set("autojoin", "true").
-			Add(framing.New(nsBookmarks, "nick").AddText(a.jid.Local())))}
-		a.published, a.nodes[nsBookmarks] = n.items[0].size, n
+		a.nodes[nsBookmarks] = n
+		a.bookmark(r)
 	}
+	for i := range s.o.Rooms {
+		club := s.newRoom("room"+jid.JID(strconv.Itoa(i+1))+"@"+s.conference, s.accounts["grace"].jid)
+		club.persistent = true
+		s.chatter(club, 20)
+		s.accounts["ada"].bookmark(club)
+	}
+	s.chatter(r, s.o.History)
 	s.route(echo, framing.New(framing.NSClient, "presence").Set("from", echo.jid.String()).
 		Set("to", r.jid.WithResource("echo").String()).Add(framing.New(nsMUC, "x")))
 	for i := range s.o.Occupants {
@@ -75,6 +80,26 @@ func (s *Server) openLounge(echo *session) {
 	s.route(echo, echo.signal(r.jid.String()).Set("type", "groupchat").
 		Add(framing.New(framing.NSClient, "subject").AddText("Everybody is welcome")))
 	s.route(echo, echo.message(r.jid.String(), welcome).Set("type", "groupchat"))
+}
+
+// bookmark adds a room to those that an account joins when it signs in.
+func (a *account) bookmark(r *room) {
+	n := a.nodes[nsBookmarks]
+	one := newItem(r.jid.String(), framing.New(nsBookmarks, "conference").Set("name", r.title()).Set("autojoin", "true").
+		Add(framing.New(nsBookmarks, "nick").AddText(a.jid.Local())))
+	n.items = append(n.items, one)
+	a.published += one.size
+}
+
+// chatter has grace say something in a room each minute until now.
+func (s *Server) chatter(r *room, minutes int) {
+	grace := s.accounts["grace"].jid
+	o, now := &occupant{nick: grace.Local(), person: grace}, s.o.Now()
+	for i := range minutes {
+		n := strconv.Itoa(i)
+		m := framing.New(framing.NSClient, "message").Set("type", "groupchat").Set("id", "past"+n).Add(framing.New(framing.NSClient, "body").AddText("message " + n))
+		s.recordAt(now.Add(time.Duration(i-minutes)*time.Minute), &r.archive, r.jid, s.reflected(r, o, m), grace.WithResource("past"))
+	}
 }
 
 // stand makes a session of an account that is online without a connection.

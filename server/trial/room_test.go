@@ -136,6 +136,25 @@ func TestRoom(t *testing.T) {
 	})
 }
 
+// A larger demo has rooms that ada is to join, and in the lounge a history of a message each minute.
+func TestRoomsOfALargerDemo(t *testing.T) {
+	f := start(t, Options{Demo: true, Rooms: 2, History: 3})
+	f.mu.Lock()
+	n, past := f.accounts["ada"].nodes[nsBookmarks], f.rooms[lounge].archive.entries
+	if len(n.items) != 3 || len(f.rooms) != 3 || len(f.rooms["room2@rooms.localhost"].archive.entries) == 0 {
+		t.Errorf("%d bookmarks of %d rooms", len(n.items), len(f.rooms))
+	}
+	if took := past[2].at.Sub(past[0].at); took != 2*time.Minute {
+		t.Errorf("the third message came %v after the first", took)
+	}
+	f.mu.Unlock()
+	ada := f.online(t, "ada", "a")
+	want := []string{"echo member participant", "ada owner moderator 110 170", "grace: message 0", "grace: message 1", "grace: message 2", "echo: " + welcome, "echo subject Everybody is welcome"}
+	if got := briefly(ada.join(lounge, "ada")); !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestRoomEcho(t *testing.T) {
 	f := demo(t)
 	ada := f.online(t, "ada", "a")

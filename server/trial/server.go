@@ -52,6 +52,8 @@ type Options struct {
 	Demo      bool   // with the accounts ada, grace and echo, and the room lounge
 	Crowd     int    // with Demo: so many contacts more of ada's, online and silent
 	Occupants int    // with Demo: so many more in the lounge, silent
+	History   int    // with Demo: so many messages more in the lounge's archive, one of each minute
+	Rooms     int    // with Demo: so many rooms more, with a few messages, that ada joins when she signs in
 	Public    bool   // serve addresses that are not loopback too, and those not with SCRAM-SHA-1
 	Conflict  Conflict
 	Limits    Limits

@@ -71,6 +71,19 @@ window.bench = (() => {
     return transaction.apply(this, args);
   };
 
+  // Sockets tell what comes and goes once somebody wants to hear it.
+  let heard;
+  window.WebSocket = class extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      if (heard) this.addEventListener("message", ({ data }) => heard(data));
+    }
+    send(data) {
+      heard?.("");
+      super.send(data);
+    }
+  };
+
   // ---- Asked for. ----
 
   let pressed = 0;
@@ -174,6 +187,36 @@ window.bench = (() => {
       changes.disconnect();
       tasks.disconnect();
       return { ready: ready - began, settled: last - began, longest };
+    },
+
+    // autojoin signs in, and returns when so many rooms had let one in, and when all had come to rest: nothing is drawn
+    // or said any more.
+    async autojoin(address, password, rooms) {
+      let [joined, all, last] = [0, 0, 0];
+      heard = (stanza) => {
+        last = performance.now();
+        if (stanza.startsWith("<presence") && /<status [^>]*code=['"]110['"]/.test(stanza) && ++joined === rooms) all = last;
+      };
+      const changes = new MutationObserver(() => painted((time) => { last = time; }));
+      changes.observe(document.body, { childList: true, characterData: true, attributes: true, subtree: true });
+      const began = performance.now();
+      this.signIn(address, password, true);
+      while (!all || performance.now() - last < 1000) await wait(50);
+      changes.disconnect();
+      return { joined: all - began, settled: last - began };
+    },
+
+    // toDate goes to a day, and returns how long it took until what was said first on it was painted, and what that is.
+    async toDate(day) {
+      (await this.until(() => document.querySelector("[data-do=date]"))).click();
+      const field = await this.until(() => document.querySelector("#date"));
+      await this.quiet(500);
+      field.value = day;
+      const began = performance.now();
+      field.form.requestSubmit();
+      const found = () => document.activeElement.matches("#found") && document.activeElement.querySelector(".text");
+      const time = await seen(found, true);
+      return { took: time - began, text: found().textContent };
     },
 
     // back scrolls to the beginning, and returns how long it took until the text there

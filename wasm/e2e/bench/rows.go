@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-rod/rod/lib/input"
 
+	"natter/server/trial"
 	"natter/wasm/e2e/chrome"
 )
 
@@ -20,12 +21,14 @@ const (
 	many     = 1000
 	some     = 60 // contacts of somebody who comes back
 	guests   = 10_000
+	clubs    = 200 // rooms that are joined at once
+	past     = 100_000
 )
 
 // crowded are the figures of many messages that come into an open conversation.
 func crowded(goal string) []figure {
 	return []figure{
-		{"2,000 messages painted", goal, "s"}, {"CPU of the page", "", "s"}, {"longest task", "50", "ms"},
+		{"2,000 messages painted", goal, "s"}, {"CPU of the page", "", "s"}, {"longest task", "50", "ms"}, {"longest task, CPU", "50", "ms"},
 		{"commits", "", ""}, {"draws", "", ""}, {"frames", "", ""},
 		{"most commits in a frame", "1", ""}, {"most draws in a frame", "1", ""},
 	}
@@ -35,10 +38,17 @@ var rows = []row{
 	{"burst", crowded("2"), burst},
 	{"room", crowded("2.5"), room},
 	{"join", []figure{
-		{"10,000 occupants, ready to write", "2", "s"}, {"10,000 occupants, settled", "", "s"}, {"longest task", "50", "ms"},
+		{"10,000 occupants, ready to write", "2", "s"}, {"10,000 occupants, settled", "", "s"},
+		{"CPU of the page", "", "s"}, {"longest task", "50", "ms"},
 	}, join},
+	{"autojoin", []figure{
+		{"200 rooms joined", "", "s"}, {"200 rooms settled", "", "s"}, {"CPU of the page", "", "s"}, {"longest task, CPU", "50", "ms"},
+	}, autojoin},
+	{"date", []figure{
+		{"a day in the middle of 100,000 messages", "", "ms"}, {"CPU of the page", "", "ms"}, {"longest task, CPU", "50", "ms"},
+	}, toDate},
 	{"busy", []figure{
-		{"CPU of the page, 100 messages/s", "", "%"}, {"longest task", "50", "ms"}, {"last one sent to painted", "", "ms"},
+		{"CPU of the page, 100 messages/s", "", "%"}, {"longest task", "50", "ms"}, {"longest task, CPU", "50", "ms"}, {"last one sent to painted", "", "ms"},
 	}, busy},
 	{"enter", []figure{{"Enter to painted", "20", "ms"}, {"Enter to the peer", "8", "ms"}}, enter},
 	{"incoming", []figure{{"sent by the peer to painted", "18", "ms"}}, incoming},
@@ -97,11 +107,13 @@ type watched struct{ Draws, MostDraws, Frames, Longest, Commits, MostCommits, Pa
 func flood(b *bench, note note, p tab, other *peer, ahead float64, to string) {
 	p.eval(`(text) => bench.watch(text)`, fmt.Sprintf("message %d", messages-1))
 	before, began := b.cpu(), ms(time.Now())
-	for i := range messages {
-		other.say(to, fmt.Sprint("m", i), fmt.Sprintf("message %d", i))
-	}
 	var seen watched
-	p.read(&seen, `() => bench.watched()`)
+	note("longest task, CPU", p.longest(func() {
+		for i := range messages {
+			other.say(to, fmt.Sprint("m", i), fmt.Sprintf("message %d", i))
+		}
+		p.read(&seen, `() => bench.watched()`)
+	}))
 	note("CPU of the page", (b.cpu()-before)/1000)
 	note("2,000 messages painted", (seen.Painted-ahead-began)/1000)
 	note("longest task", seen.Longest)
@@ -118,10 +130,47 @@ func join(b *bench, note note) {
 	p.signIn(true)
 	p.openChat(lounge + "/")
 	var seen struct{ Ready, Settled, Longest float64 }
+	before := b.cpu()
 	p.read(&seen, `(room) => bench.join(room)`, lounge)
+	note("CPU of the page", (b.cpu()-before)/1000)
 	note("10,000 occupants, ready to write", seen.Ready/1000)
 	note("10,000 occupants, settled", seen.Settled/1000)
 	note("longest task", seen.Longest)
+}
+
+// Ada signs in on a new device, and is in many rooms, each with an archive.
+func autojoin(b *bench, note note) {
+	p := b.visit(b.serveDemo(trial.Options{Rooms: clubs}))
+	p.eval(`async () => { await bench.until(() => bench.start.client); await bench.quiet(300) }`)
+	var seen struct{ Joined, Settled float64 }
+	before := b.cpu()
+	note("longest task, CPU", p.longest(func() {
+		p.read(&seen, `(...args) => bench.autojoin(...args)`, ada, adaPassword, clubs+1) // and the lounge
+	}))
+	note("CPU of the page", (b.cpu()-before)/1000)
+	note("200 rooms joined", seen.Joined/1000)
+	note("200 rooms settled", seen.Settled/1000)
+}
+
+// Ada goes to a day of which she has no messages, in a room that has very many.
+func toDate(b *bench, note note) {
+	p := b.visit(b.serveDemo(trial.Options{History: past}))
+	p.signIn(true)
+	p.openChat(lounge + "/")
+	p.eval(`() => bench.quiet(2000)`)
+	day := time.Now().Add(-past / 2 * time.Minute).Format(time.DateOnly)
+	var seen struct {
+		Took float64
+		Text string
+	}
+	before := b.cpu()
+	note("longest task, CPU", p.longest(func() { p.read(&seen, `(day) => bench.toDate(day)`, day) }))
+	note("CPU of the page", b.cpu()-before)
+	note("a day in the middle of 100,000 messages", seen.Took)
+	var at int
+	if _, err := fmt.Sscanf(seen.Text, "message %d", &at); err != nil || at < past/2-24*60 || at > past/2 {
+		panic(failure{fmt.Errorf("the first of the day says %q", seen.Text)})
+	}
 }
 
 // A room in which somebody says something every 10 ms, for a minute.
@@ -131,15 +180,18 @@ func busy(b *bench, note note) {
 	p, other, ahead := met(b)
 	p.eval(`(text) => bench.watch(text)`, fmt.Sprintf("message %d", n-1))
 	before, began := b.cpu(), time.Now()
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for i := range n {
-		<-tick.C
-		other.say(lounge, fmt.Sprint("m", i), fmt.Sprintf("message %d", i))
-	}
-	last := ms(time.Now())
+	var last float64
 	var seen watched
-	p.read(&seen, `() => bench.watched()`)
+	note("longest task, CPU", p.longest(func() {
+		tick := time.NewTicker(pause)
+		defer tick.Stop()
+		for i := range n {
+			<-tick.C
+			other.say(lounge, fmt.Sprint("m", i), fmt.Sprintf("message %d", i))
+		}
+		last = ms(time.Now())
+		p.read(&seen, `() => bench.watched()`)
+	}))
 	note("CPU of the page, 100 messages/s", (b.cpu()-before)/float64(time.Since(began)/time.Millisecond)*100)
 	note("longest task", seen.Longest)
 	note("last one sent to painted", seen.Painted-ahead-last)

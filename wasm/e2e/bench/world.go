@@ -83,13 +83,20 @@ func (b *bench) later(f func()) { b.cleanup = append(b.cleanup, f) }
 // slowed down, nothing gives way. Ada has so many contacts, beside grace and echo, and so many
 // guests are in the lounge.
 func (b *bench) serve(contacts, guests int) (address string) {
+	return b.serveDemo(trial.Options{Crowd: contacts, Occupants: guests})
+}
+
+// serveDemo does what serve does for a demo that is so large.
+func (b *bench) serveDemo(o trial.Options) (address string) {
 	const plenty = 1 << 20
-	s := trial.New(trial.Options{Demo: true, Crowd: contacts, Occupants: guests, Limits: trial.Limits{
+	o.Demo, o.Limits = true, trial.Limits{
 		Rooms: plenty, Made: plenty, Occupants: plenty, Affiliations: plenty, Joined: plenty,
 		Accounts: plenty, Connections: plenty, PerAddress: plenty, Sessions: plenty, Devices: plenty, Roster: plenty,
 		Archived: plenty, Stored: 1 << 30, Offline: plenty, Queue: plenty, Outbox: plenty,
 		Stanzas: plenty, StanzaBurst: plenty, Bytes: 1 << 30, ByteBurst: 1 << 30, Fanout: plenty, FanoutBurst: plenty,
-	}})
+		Retention: 365 * 24 * time.Hour,
+	}
+	s := trial.New(o)
 	page, err := site.New(b.bundle, &site.Config{Listen: "localhost:0", Domains: []site.Domain{{Name: "localhost", WebSocket: socketPath}}})
 	must(err)
 	page.Mount(socketPath, s)
@@ -192,6 +199,40 @@ func (p tab) clock() (ahead float64) {
 		}
 	}
 	return ahead
+}
+
+// longest returns how long the longest task of the page is while f runs, in ms of CPU: what else the
+// machine does is not in it.
+func (p tab) longest(f func()) (longest float64) {
+	const mainThread, task = "CrRendererMain", "ThreadControllerImpl::RunTask"
+	type thread struct{ pid, tid int }
+	var mains []thread
+	most := map[thread]float64{}
+	stopped := p.page.EachEvent(func(e *proto.TracingDataCollected) {
+		for _, ev := range e.Value {
+			at := thread{ev["pid"].Int(), ev["tid"].Int()}
+			args := ev["args"].Map()
+			switch ev["name"].Str() {
+			case "thread_name":
+				if args["name"].Str() == mainThread {
+					mains = append(mains, at)
+				}
+			case task:
+				most[at] = max(most[at], ev["tdur"].Num()/1000)
+			}
+		}
+	}, func(*proto.TracingTracingComplete) bool { return true })
+	must(proto.TracingStart{
+		TransferMode: proto.TracingStartTransferModeReportEvents,
+		TraceConfig:  &proto.TracingTraceConfig{IncludedCategories: []string{"toplevel"}, ExcludedCategories: []string{"*"}},
+	}.Call(p.page))
+	f()
+	must(proto.TracingEnd{}.Call(p.page))
+	stopped()
+	for _, main := range mains {
+		longest = max(longest, most[main])
+	}
+	return longest
 }
 
 func ms(t time.Time) float64 { return float64(t.UnixNano()) / 1e6 }
