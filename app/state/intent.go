@@ -45,7 +45,7 @@ var intents = func() map[string]reflect.Type {
 	for _, in := range []Intent{
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
 		StartChat{}, SendMessage{}, KeepDraft{}, KeepAim{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
-		React{}, Correct{}, Retract{}, LetBe{}, Seek{},
+		React{}, Correct{}, Retract{}, LetBe{}, Seek{}, ReadOriginal{},
 		JoinRoom{}, LeaveRoom{}, SetNotify{}, BrowseRooms{}, DeclineInvitations{},
 		ChangeSubject{}, ChangeNick{}, Invite{}, ChangeRole{}, ChangeAffiliation{},
 		MakeGroup{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
@@ -360,6 +360,7 @@ func (ReadChat) traits() Trait           { return Told }
 func (LoadOlder) traits() Trait          { return Told }
 func (Look) traits() Trait               { return Own }
 func (Seek) traits() Trait               { return Fleeting }
+func (ReadOriginal) traits() Trait       { return Fleeting }
 func (LoadMissing) traits() Trait        { return Told }
 func (JoinRoom) traits() Trait           { return Told }
 func (LeaveRoom) traits() Trait          { return Told }

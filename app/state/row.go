@@ -70,6 +70,7 @@ var fleeting = []table{
 	{new(seat), changedOccupants},
 	{new(listing), changedDirectory},
 	{new(seeking), changedSought},
+	{new(original), changedOriginal},
 }
 
 // Changes returns the rows of kept that differ between before and s. If before is nil, it returns all

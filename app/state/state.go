@@ -38,11 +38,12 @@ type State struct {
 
 	// Directory has the rooms of the server, nil if the person has not asked for them.
 	Directory *Directory
-	Sought    *Sought // nil if the person looks for nothing
-	requests  int     // contacts that wait for an answer
-	unsaved   int     // contacts with a change that is pending
-	refused   int     // contacts with a change that was refused
-	sockets   heard   // how many connections this page has had
+	Sought    *Sought   // nil if the person looks for nothing
+	Original  *Original // nil if they want to see the XML of no message
+	requests  int       // contacts that wait for an answer
+	unsaved   int       // contacts with a change that is pending
+	refused   int       // contacts with a change that was refused
+	sockets   heard     // how many connections this page has had
 }
 
 // Self is what is true of the account as a whole.

@@ -214,7 +214,8 @@ func (m *modal) about() app.UI {
 	if words, ok := marks[progress(c, of, d.s.Connection.Phase == state.Online)]; ok {
 		row("State", app.Text(words[1]))
 	}
-	if f, gone := of.Gone(); gone {
+	f, gone := of.Gone()
+	if gone {
 		row(retracted(f), app.Text(d.moment(time.UnixMicro(f.At))))
 	}
 	if versions := of.Versions(); len(versions) > 0 {
@@ -226,7 +227,11 @@ func (m *modal) about() app.UI {
 	for _, r := range of.Reactions() {
 		row(r.Emoji, app.Elem("bdi").Text(d.names(r)))
 	}
-	return app.Dl().Class("about").Body(rows...)
+	list := app.Dl().Class("about").Body(rows...)
+	if gone {
+		return list // some archives have it still
+	}
+	return app.Div().Body(list, d.drawOriginal(of))
 }
 
 // retracted says that nothing is left of a message, and on whose word.

@@ -428,3 +428,32 @@ func TestReply_ToAPart(t *testing.T) {
 		t.Errorf("%d bytes are quoted", n)
 	}
 }
+
+// The XML of a message is asked for when somebody wants to see it, and is text on the page, with what hides
+// in it made visible. Of what was taken back none is offered.
+func TestOriginal(t *testing.T) {
+	b := talking(t)
+	hers := state.ReadOriginal{Conv: grace, Author: grace, ID: "1"}
+	b.sig(doAbout, "", b.key("of hers"))
+	b.wants(t)
+	b.sig(doOriginal, "", b.key("of hers"))
+	b.wants(t, fmt.Sprintf("ReadOriginal%+v", hers))
+	b.play(state.OriginalRead{Original: &state.Original{ReadOriginal: hers, Loading: true}})
+	b.says(t, "Asking the archive of your server")
+	b.play(state.OriginalRead{Original: &state.Original{ReadOriginal: hers, Problem: "It is gone."}})
+	b.says(t, "It is gone.")
+	b.says(t, "Try again")
+	b.play(state.OriginalRead{Original: &state.Original{ReadOriginal: hers, Cut: true, XML: "<message><body>&lt;b>\u202ea</body></message>"}})
+	if html := b.html(); b.settling.Focus != "original-xml" || !strings.Contains(html, "&lt;message&gt;&lt;body&gt;&amp;lt;b&gt;&amp;#x202E;a&lt;/body&gt;") || !strings.Contains(html, "the beginning only") {
+		t.Error(html[strings.Index(html, "original-xml"):])
+	}
+	b.sig(doCopyOriginal, "", "")
+	if b.copied != "<message><body>&lt;b>\u202ea</body></message>" {
+		t.Errorf("copied %q", b.copied)
+	}
+	b.sig(doClose, "", "")
+	b.sig(doAbout, "", b.key("of ours"))
+	b.says(t, "Show XML")
+	b.about(ada, "sent", ada, state.Retracted, "")
+	b.saysNot(t, "Show XML")
+}

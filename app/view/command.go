@@ -28,6 +28,7 @@ const (
 	doCopy               Command = "copy"
 	doCopyCode           Command = "copy-code"
 	doCopyMessage        Command = "copy-message"
+	doCopyOriginal       Command = "copy-original"
 	doCopySelected       Command = "copy-selected"
 	doDate               Command = "date"
 	doDay                Command = "day" // a new day, or another time zone
@@ -92,6 +93,7 @@ const (
 	doNotices            Command = "notices"
 	doNotify             Command = "notify"
 	doOpen               Command = "open"
+	doOriginal           Command = "original"
 	doPassword           Command = "password"
 	doPick               Command = "pick"
 	doPresence           Command = "presence"
@@ -175,18 +177,20 @@ func init() {
 		doCompleteTake: func(d *desk, sig Signal) { d.takeCompletion(sig.Number) },
 
 		// A message.
-		doMenu:        (*desk).openMenu,
-		doMenuClosed:  (*desk).closeMenu,
-		doReact:       on((*desk).askEmoji),
-		doToggle:      (*desk).toggle,
-		doCopyMessage: on((*desk).copyMessage),
-		doAbout:       on((*desk).aboutMessage),
-		doReply:       (*desk).replySignal,
-		doEdit:        on((*desk).edit),
-		doEditLast:    (*desk).editLast,
-		doUnaim:       (*desk).unaim,
-		doRetracting:  on((*desk).askRetract),
-		doRetract:     on((*desk).retract),
+		doMenu:         (*desk).openMenu,
+		doMenuClosed:   (*desk).closeMenu,
+		doReact:        on((*desk).askEmoji),
+		doToggle:       (*desk).toggle,
+		doCopyMessage:  on((*desk).copyMessage),
+		doAbout:        on((*desk).aboutMessage),
+		doOriginal:     on((*desk).readOriginal),
+		doCopyOriginal: (*desk).copyOriginal,
+		doReply:        (*desk).replySignal,
+		doEdit:         on((*desk).edit),
+		doEditLast:     (*desk).editLast,
+		doUnaim:        (*desk).unaim,
+		doRetracting:   on((*desk).askRetract),
+		doRetract:      on((*desk).retract),
 
 		// Several messages.
 		doSelect:             on((*desk).selectMessage),

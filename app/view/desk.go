@@ -127,6 +127,9 @@ func (d *desk) refresh() {
 	d.arrive()
 	d.grouped()
 	d.heed()
+	if o := d.s.Original; o != nil && o != old.Original && o.XML != "" && d.dialog.kind == "about" {
+		d.settling.Focus = "original-xml" // the button that asked for it is gone
+	}
 	d.read()
 	d.looks()
 }

@@ -114,6 +114,8 @@ func TestLiving(t *testing.T) {
 	grace.find("menu", "Message")
 	grace.keys(input.End, input.Enter)
 	grace.find("dialog", "About this message")
+	grace.press("Show XML")
+	grace.until(`() => document.getElementById("original-xml")?.textContent.includes("<body>Shall we begin?</body>")`)
 	grace.keys(escape)
 	grace.gone("dialog", "")
 

@@ -7,8 +7,8 @@
 // is lost, an answer makes no sense, or an archive has forgotten our last id, there is a gap, which the
 // person sees and can ask to fill.
 //
-// catchup.go says when an archive is read, seek.go finds a place in it, page.go asks for a page and
-// reads the answer.
+// catchup.go says when an archive is read, seek.go finds a place in it, original.go reads the XML of one
+// message, page.go asks for a page and reads the answer.
 package archive
 
 import (
@@ -35,6 +35,9 @@ func (a *archive) feature() *feature.Feature {
 			a.rooms, a.reading = nil, map[jid.JID]bool{}
 			if sought := c.State().Sought; sought != nil && sought.Loading {
 				c.Emit(state.SoughtChanged{}) // the last leader was looking, and has died
+			}
+			if o := c.State().Original; o != nil && o.Loading {
+				c.Emit(state.OriginalRead{})
 			}
 			a.catchUp(c, state.Part{Archive: c.State().Account()})
 		},
@@ -66,7 +69,8 @@ type archive struct {
 	busy    bool                 // a catch-up with our own archive is under way
 	retry   func()               // stops the timer of its next try
 
-	seeking state.Seek // the place that the person looks for
+	seeking state.Seek         // the place that the person looks for
+	showing state.ReadOriginal // the message whose XML they want to see
 }
 
 func newArchive() *archive {
@@ -92,6 +96,8 @@ func (a *archive) do(c feature.Client, in state.Intent) bool {
 			c.Emit(state.SoughtChanged{Sought: &state.Sought{Seek: in, Loading: true}})
 			a.seek(c, in, "")
 		}
+	case state.ReadOriginal:
+		a.original(c, in)
 	default:
 		return false
 	}

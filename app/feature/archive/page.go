@@ -27,6 +27,10 @@ type query struct {
 	part    state.Part
 	edges   []state.Edge
 	results []*feature.Stanza
+
+	// only is set if one result is wanted as it is, which it reports, and no messages: found is this one.
+	only  func(result *framing.Element) bool
+	found *framing.Element
 }
 
 // element returns the <query/> for a page of a part of an archive (XEP-0313 §4).
@@ -64,17 +68,24 @@ func field(name, value string) *framing.Element {
 // stamp returns a time in the format of XEP-0082, in whole seconds, because some servers store no more.
 func stamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05Z") }
 
-// ask requests a page, and calls done when all of it has come, or with an error.
-func (r *reading) ask(k state.Ask, done func(*feature.Page, state.Page, error)) {
-	id := r.c.NewID()
-	q := &query{part: r.plan.Part}
-	r.a.open[id] = q
+// request sends a query for a page, and calls done with the answer to it when all results have come.
+func (a *archive) request(c feature.Client, q *query, k state.Ask, done func(reply *framing.Element, err error)) {
+	id := c.NewID()
+	a.open[id] = q
 	iq := framing.New(framing.NSClient, "iq").Set("type", "set")
-	if q.part.Archive != r.c.State().Account() {
+	if q.part.Archive != c.State().Account() {
 		iq.Set("to", q.part.Archive.String())
 	}
-	r.c.Request(iq.Add(element(k, q.part, id)), func(reply *framing.Element, err error) {
-		delete(r.a.open, id)
+	c.Request(iq.Add(element(k, q.part, id)), func(reply *framing.Element, err error) {
+		delete(a.open, id)
+		done(reply, err)
+	})
+}
+
+// ask requests a page, and calls done when all of it has come, or with an error.
+func (r *reading) ask(k state.Ask, done func(*feature.Page, state.Page, error)) {
+	q := &query{part: r.plan.Part}
+	r.a.request(r.c, q, k, func(reply *framing.Element, err error) {
 		if !r.counts() {
 			return
 		}
@@ -135,8 +146,11 @@ func (a *archive) result(c feature.Client, st *feature.Stanza) {
 	}
 	message, at := feature.Forwarded(result)
 	id := strings.Clone(result.Attr("id"))
+	if q.only != nil && q.only(result) {
+		q.found = result
+	}
 	q.edges = append(q.edges, state.Edge{ID: id, At: at}) // by the archive's clock, whatever ours says
-	if message == nil || at.IsZero() || message.Attr("from") == "" {
+	if q.only != nil || message == nil || at.IsZero() || message.Attr("from") == "" {
 		return
 	}
 	now := c.Now()

@@ -48,6 +48,15 @@ func (m *model) Do(in state.Intent) {
 		m.play(state.MessageAdded{Conv: in.Conv, Message: state.Message{
 			ID: fmt.Sprint(m.s.Rev), Author: m.s.Account(), Mine: true, Delivery: state.Queued, Body: in.Body, At: time.Now(),
 		}})
+	case state.ReadOriginal:
+		m.play(state.OriginalRead{Original: &state.Original{ReadOriginal: in, XML: `<result xmlns="urn:xmpp:mam:2" id="28482-98726-73623" queryid="f27">
+  <forwarded xmlns="urn:xmpp:forward:0">
+    <delay xmlns="urn:xmpp:delay" stamp="2026-07-10T23:08:25Z"/>
+    <message xmlns="jabber:client" from="ada@example.org/balcony" id="l2" to="grace@example.org" type="chat">
+      <body>Which one of them made the machine stop, I wander?</body>
+    </message>
+  </forwarded>
+</result>`}})
 	case state.KeepAim:
 		m.play(state.AimChanged(in))
 	case state.LoadMissing:
