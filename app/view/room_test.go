@@ -212,6 +212,60 @@ func TestInvitations(t *testing.T) {
 	}
 }
 
+// However many strangers invite, few of their invitations are on the page, below that of whoever is known;
+// all go at once.
+func TestInvitations_Spam(t *testing.T) {
+	b := sit(t)
+	b.play(state.Invited{Invitation: state.Invitation{Room: "club@rooms.example", From: grace, At: 1}})
+	for i := range 150 {
+		b.play(state.Invited{Invitation: state.Invitation{Room: jid.JID("spam" + strconv.Itoa(i) + "@rooms.example"), From: "mallory@elsewhere.example", Reason: strings.Repeat("cheap ", 5000), Mediated: true, At: int64(2 + i)}})
+	}
+	b.says(t, "Grace invites you to a room.")
+	b.sig("invitations", "", "")
+	html := b.html()
+	if n := strings.Count(html, `class="invitation"`); n != 1+invitationsInSight || len(html) > 100_000 {
+		t.Errorf("%d invitations, %d bytes", n, len(html))
+	}
+	if strings.Index(html, "Join club@") > strings.Index(html, "Join spam149@") {
+		t.Error("strangers stand first")
+	}
+	b.sig("decline-strangers", "", "")
+	if len(b.did) != 1 || strings.Count(b.did[0], "spam") != 150 || strings.Contains(b.did[0], "club") {
+		t.Errorf("wanted %q", b.did)
+	}
+}
+
+// Somebody with a nick that looks like another's is drawn as somebody else: under another colour, with the
+// author's name once more, also right after what the other has said. Who has changed their nick keeps theirs.
+func TestLookAlikes(t *testing.T) {
+	b := sit(t)
+	say := func(id, nick, body string) state.Event {
+		author := lounge + "/" + jid.JID(nick)
+		if id != "" {
+			author = lounge + "/\x01" + jid.JID(id)
+		}
+		return state.MessageAdded{Conv: lounge + "/", Message: state.Message{ID: body, Author: author, Nick: nick, Body: body, At: noon}}
+	}
+	b.play(state.RoomWanted{Room: lounge}, state.RoomEntered{Room: lounge, Nick: "ada"},
+		say("g1", "Grace", "one"), say("x1", "Gr\u0430ce", "two"), say("x2", "Grace\u200b", "three"), say("g1", "Hopper", "four"), // with occupant-ids
+		say("", "Emmy", "five"), say("", "Emmy\u2060", "six"), say("", "Emmy", "seven")) // and without
+	b.happened(Signal{Do: "open", Conv: lounge + "/"})
+	drawn := regexp.MustCompile(`(?s)msg-author (tinted hue-\d+)"[^>]*>\s*<bdi>\s*([^<]*?)\s*</bdi>`).FindAllStringSubmatch(b.html(), -1)
+	if len(drawn) != 7 {
+		t.Fatalf("drawn are the names %q", drawn)
+	}
+	hue := func(i int) string { return drawn[i][1] }
+	if hue(0) == hue(1) || hue(0) == hue(2) || hue(1) == hue(2) || hue(4) == hue(5) {
+		t.Errorf("who looks alike has one colour: %q", drawn)
+	}
+	if hue(0) != hue(3) || hue(4) != hue(6) {
+		t.Errorf("whoever is the same has two: %q", drawn)
+	}
+	if name := drawn[2][2]; name != "Grace" {
+		t.Errorf("what cannot be seen stays in %q", name)
+	}
+}
+
 // A room notifies of what the person has chosen; nothing else is counted, though it can be seen that
 // there is something, and what was there before a choice is no news.
 func TestNotices_Room(t *testing.T) {
