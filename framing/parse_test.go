@@ -257,7 +257,7 @@ func TestX09_Lang(t *testing.T) {
 }
 
 // An attribute in a foreign namespace is none of the core attributes, wherever
-// it stands (security row 1, for the parser's part).
+// it stands.
 func TestSec15_ForeignAttributes(t *testing.T) {
 	for _, attrs := range []string{`x:from="evil" from="good"`, `from="good" x:from="evil"`} {
 		e := must(t, `<message xmlns="jabber:client" xmlns:x="jabber:client" `+attrs+`/>`)

@@ -115,7 +115,7 @@ func rubbish(ctx context.Context, c net.Conn) {
 	silent(ctx, c)
 }
 
-// P-21 and security rows 77 and 83: 5,000 connections that dribble, 1,000 handshakes that are
+// P-21 and Sec77 and Sec83: 5,000 connections that dribble, 1,000 handshakes that are
 // never finished and some that send rubbish, while honest people load the page: none of them
 // meets an error, and the memory stays small. PROVE=full tries the whole number for a minute; else
 // it is a tenth of them for as long as it takes to see them cut off.

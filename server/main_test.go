@@ -96,7 +96,7 @@ func TestConfigure_Problems(t *testing.T) {
 		{"-domain a.example -websocket ws://a.example/", "wss://"},
 		{"-domain a.example -websocket wss://a.example/ -trial-public", "no trial server"},
 		{"-addr nonsense", "host:port"},
-		// Security row 94: never in public by accident.
+		// Sec94: never in public by accident.
 		{"-addr 0.0.0.0:8080", "-trial-public"},
 		{"-addr :8080", "-trial-public"},
 		{"-addr example.org:8080", "-trial-public"},
@@ -226,7 +226,7 @@ func status(t *testing.T, url string) int {
 	return r.StatusCode
 }
 
-// Security row 84: it stops when it is told, and says where it is until then.
+// Sec84: it stops when it is told, and says where it is until then.
 func TestSec84_StartAndStop(t *testing.T) {
 	n := started(t, tiny(t))
 	for _, want := range []string{"ada@localhost", "analytical", "grace@localhost", "compiler", "echo@localhost", "Ctrl+C"} {
@@ -248,7 +248,7 @@ func TestSec84_StartAndStop(t *testing.T) {
 	}
 }
 
-// Security row 94: with a real domain there is no trial server.
+// Sec94: with a real domain there is no trial server.
 func TestSec94_NoTrial(t *testing.T) {
 	n := started(t, tiny(t), "-domain", "example.org", "-websocket", "wss://example.org/ws")
 	if got := status(t, n.base+endpoint); got != 404 {

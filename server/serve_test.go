@@ -297,7 +297,7 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// Security row 83: over HTTP/2 a hundred requests at a time are allowed, somebody who makes and
+// Sec83: over HTTP/2 a hundred requests at a time are allowed, somebody who makes and
 // takes back thousands (CVE-2023-44487) keeps nobody from the page, and WebSockets over it
 // (RFC 8441), which the library cannot do, are not promised.
 func TestSec83_RapidReset(t *testing.T) {
@@ -354,7 +354,7 @@ func TestSec83_RapidReset(t *testing.T) {
 	}
 }
 
-// Security row 84: what is on its way when natter is told to stop arrives whole; nobody new is
+// Sec84: what is on its way when natter is told to stop arrives whole; nobody new is
 // let in.
 func TestSec84_DownloadsEnd(t *testing.T) {
 	f := newFiles(t)

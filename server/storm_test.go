@@ -248,7 +248,7 @@ func byGateway(ctx context.Context, url string) (person, error) {
 	}, nil
 }
 
-// P-22 and security row 96: floods of opens, silence, garbage and giant frames on WebSockets, of the
+// P-22 and Sec96: floods of opens, silence, garbage and giant frames on WebSockets, of the
 // trial server and of the gateway, while people talk: none of them meets an error or hears what was
 // for others, newcomers get in afterwards, and the memory stays small. PROVE=full tries a thousand of
 // each at the trial server, which has a bound of two hundred, and a thousand together at the gateway,

@@ -9,7 +9,7 @@ import (
 
 // An owner with a store relies on this: a message is written only after the Commit of a Snapshot
 // that has its place, and the count of such a Snapshot is acknowledged only after the Commit
-// (security rows 59, 61).
+// (Sec59 and Sec61).
 func TestHold_UntilCommit(t *testing.T) {
 	bubble(t, Config{Hold: true}, func(t *testing.T, w *world) {
 		sv := w.managed()

@@ -2,7 +2,7 @@
 // again when they change, and from an authority that speaks ACME (RFC 8555).
 //
 // A handshake for a name that is not ours fails before anything is asked of anybody: else
-// strangers would spend what an authority allows us (security row 82). A file that is
+// strangers would spend what an authority allows us (Sec82). A file that is
 // damaged while the program runs leaves the certificate before it in use.
 //
 // The library (autocert) speaks http-01 and tls-alpn-01. It has no DNS-01, so no wildcards,
@@ -307,7 +307,7 @@ func (s *Source) renewed() {
 
 // HTTP returns the handler of the plain listener: it answers http-01 and sends everyone else
 // to what page returns for the host that was named, "" for one that is not ours. Nothing of
-// the request becomes part of that address (security rows 79 and 82).
+// the request becomes part of that address (Sec79 and Sec82).
 func (s *Source) HTTP(page func(host string) string) http.Handler {
 	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		to := page(site.Hostname(r.Host))

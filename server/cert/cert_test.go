@@ -140,7 +140,7 @@ func TestFiles_Wrong(t *testing.T) {
 	}
 }
 
-// Security row 82: who names another host gets no certificate, who names none the first.
+// Sec82: who names another host gets no certificate, who names none the first.
 func TestSec82_Names(t *testing.T) {
 	ca := xmpptest.NewAuthority()
 	s, err := New(file(written(t, ca, t.TempDir(), "chat.example.org")), slog.New(slog.DiscardHandler))
@@ -162,7 +162,7 @@ func TestSec82_Names(t *testing.T) {
 	}
 }
 
-// Security rows 79 and 82: plain HTTP leads to the page and nowhere else.
+// Sec79 and Sec82: plain HTTP leads to the page and nowhere else.
 func TestSec82_PlainHTTP(t *testing.T) {
 	s := &Source{}
 	h := s.HTTP(func(host string) string {

@@ -132,7 +132,7 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// Security row 85: no address of a person and no secret comes out of the log, whoever wrote
+// Sec85: no address of a person and no secret comes out of the log, whoever wrote
 // it there. This machine's own addresses and file names do.
 func TestSec85_LogTaint(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
@@ -167,7 +167,7 @@ func TestLog_Level(t *testing.T) {
 	}
 }
 
-// Security row 102: a handler that panics ends its connection and nothing else; it is counted.
+// Sec102: a handler that panics ends its connection and nothing else; it is counted.
 func TestSec102_Panic(t *testing.T) {
 	var log bytes.Buffer
 	l, _ := NewLog(config.Log{}, &log)
@@ -215,7 +215,7 @@ type from struct {
 func (f from) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(f.ip), Port: 1} }
 func (f from) Close() error         { *f.closed = true; return nil }
 
-// Security row 83: so many connections in all, so many from one address or network; a proxy
+// Sec83: so many connections in all, so many from one address or network; a proxy
 // on this machine speaks for many.
 func TestSec83_Gate(t *testing.T) {
 	f := New(slog.New(slog.DiscardHandler))

@@ -16,7 +16,7 @@ import (
 // headerTimeout is how long a proxy may take to say whose a connection is.
 const headerTimeout = 5 * time.Second
 
-// Gate bounds how many connections there are, in all and from one address (security row 83).
+// Gate bounds how many connections there are, in all and from one address (Sec83).
 // One too many is closed at once. It is made by NewGate, and one Gate may hold several
 // listeners.
 type Gate struct {

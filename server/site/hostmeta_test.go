@@ -52,7 +52,7 @@ func TestG02_HostMeta(t *testing.T) {
 	}
 }
 
-// G02, D09, security row 86: any site may read host-meta, and nothing else.
+// G02, D09, Sec86: any site may read host-meta, and nothing else.
 func TestD09_CORS(t *testing.T) {
 	s := newSite(t, public())
 	for path, want := range map[string]string{

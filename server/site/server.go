@@ -26,7 +26,7 @@ func NewServer(addr string, h http.Handler) *http.Server {
 		IdleTimeout:                  120 * time.Second,
 		MaxHeaderBytes:               16 << 10,
 		DisableGeneralOptionsHandler: true,
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100}, // security row 83
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100}, // Sec83
 	}
 }
 

@@ -36,7 +36,7 @@ func (c *connection) Write(p []byte) (int, error) {
 	return c.ResponseRecorder.Write(p)
 }
 
-// Security row 77: each 64 KB has its own 30 seconds.
+// Sec77: each 64 KB has its own 30 seconds.
 func TestSec77_RollingDeadline(t *testing.T) {
 	now := time.Unix(1000, 0)
 	c := &connection{ResponseRecorder: httptest.NewRecorder()}

@@ -143,7 +143,7 @@ func TestG01_HeadersGolden(t *testing.T) {
 	}
 }
 
-// Security row 78: what is not listed is not there, however it is written.
+// Sec78: what is not listed is not there, however it is written.
 func TestSec78_Traversal(t *testing.T) {
 	s := newSite(t, trial())
 	for _, path := range []string{
@@ -164,7 +164,7 @@ func TestSec78_Traversal(t *testing.T) {
 	}
 }
 
-// Security row 79: methods, names and redirects.
+// Sec79: methods, names and redirects.
 func TestSec79_Methods(t *testing.T) {
 	s := newSite(t, trial())
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "PROPFIND", "get"} {
@@ -291,7 +291,7 @@ func TestSec80_Range(t *testing.T) {
 	}
 }
 
-// Security row 40: what the worker keeps is replaced when a header changes.
+// Sec40: what the worker keeps is replaced when a header changes.
 func TestSec40_WorkerFollowsHeaders(t *testing.T) {
 	worker := func(c *Config) string { return body(t, get(newSite(t, c), "GET", "/worker.js", "localhost")) }
 	first, same := worker(public()), worker(public())

@@ -64,7 +64,7 @@ func contents(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// Security row 44: who builds the same gets the same.
+// Sec44: who builds the same gets the same.
 func TestSec44_Deterministic(t *testing.T) {
 	one, two := sample(t), sample(t)
 	a, b := mustBuild(t, one), mustBuild(t, two)

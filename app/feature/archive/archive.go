@@ -34,7 +34,7 @@ func (a *archive) feature() *feature.Feature {
 		Start: func(c feature.Client) {
 			a.rooms, a.reading = nil, map[jid.JID]bool{}
 			if sought := c.State().Sought; sought != nil && sought.Loading {
-				c.Emit(state.SoughtChanged{}) // the last leader was looking, and has died
+				c.Emit(state.SoughtChanged{}) // the last leader had begun to look, and is gone
 			}
 			if o := c.State().Original; o != nil && o.Loading {
 				c.Emit(state.OriginalRead{})
@@ -104,7 +104,7 @@ func (a *archive) do(c feature.Client, in state.Intent) bool {
 	return true
 }
 
-// fill loads up to pages pages of the gap of a conversation that comes after the message with this id.
+// fill loads the gap of a conversation that comes after the message with this archive id, pages pages at most.
 func (a *archive) fill(c feature.Client, conv state.ConvID, after string, pages int) {
 	plan, s := state.NewFill(c.State(), conv, after, pages), c.State()
 	for _, gap := range s.Gaps(conv) {

@@ -17,11 +17,11 @@ import (
 var pauses = []time.Duration{5 * time.Second, 20 * time.Second, time.Minute}
 
 const (
-	// lasted is how long after a connection the last review reads: by then the archive has filed all.
+	// lasted is how long after a connection began the last review reads: by then the archive has filed all.
 	// ejabberd keeps a dead session for five minutes, in case it is resumed, and then
 	// the one that was to replace it: 13 minutes were seen.
 	lasted = 20 * time.Minute
-	// soon is how long after a connection the first review reads: most is filed by then.
+	// soon is how long after a connection began the first review reads: most is filed by then.
 	soon = 20 * time.Second
 )
 
@@ -146,8 +146,8 @@ func none(err error) bool {
 	return false
 }
 
-// again reviews our archive: it reads the messages again that were not settled, now and once more after
-// then, if then is not 0. It runs after a resume too, because ejabberd 23 files the messages that it
+// again reviews our archive: it reads the messages again that were not settled, now and, if then is not 0,
+// once more when then has passed. It runs after a resume too, because ejabberd 23 files the messages that it
 // had sent to the lost socket, but does not deliver them.
 func (a *archive) again(c feature.Client, then time.Duration) {
 	part := state.Part{Archive: c.State().Account()}

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) { os.Exit(xmpptest.Main(m)) }
 
 const patience = time.Minute
 
-// occupant is somebody with a client that is in a room.
+// occupant is somebody in a room, with a client.
 type occupant struct {
 	*client.Client
 	t       *testing.T
@@ -44,8 +44,8 @@ type occupant struct {
 
 	mu     sync.Mutex
 	socket framing.Socket
-	away   bool   // there is no network
-	heard  string // in the room, last
+	away   bool   // the occupant has no network
+	heard  string // the last message in the room
 }
 
 var previd = regexp.MustCompile(`previd=['"][^'"]*['"]`)
@@ -57,7 +57,7 @@ func (f forgetful) Write(ctx context.Context, doc string) error {
 	return f.Socket.Write(ctx, previd.ReplaceAllString(doc, `previd="nonsense"`))
 }
 
-// enter signs in at an endpoint and goes into the room.
+// enter signs in at an endpoint, and enters the room.
 func enter(t *testing.T, account jid.JID, endpoint string, room jid.JID) *occupant {
 	t.Helper()
 	o := &occupant{t: t, changed: make(chan struct{}, 1)}
@@ -100,7 +100,7 @@ func enter(t *testing.T, account jid.JID, endpoint string, room jid.JID) *occupa
 			Pins:   noPins{},
 			NewID:  rand.Text,
 
-			StepTimeout: patience, // a machine that is busy is not what this is about
+			StepTimeout: patience, // a busy machine must not fail the test
 		},
 		Features: func() []*feature.Feature {
 			return []*feature.Feature{roster.New(), chat.New(), presence.New(), rooms.New(), archive.New(), listener}
@@ -163,7 +163,7 @@ func (o *occupant) back() {
 	o.Do(state.Reconnect{})
 }
 
-// has fails the test if what came from somebody is not just these messages.
+// has fails the test unless a conversation has exactly the messages from from up to to, to excluded.
 func (o *occupant) has(conv state.ConvID, from, to int) {
 	o.t.Helper()
 	var got, want []string
@@ -187,7 +187,7 @@ func (o *occupant) write(typ string, to jid.JID, body string) {
 		Add(framing.New(framing.NSClient, "body").AddText(body)))
 }
 
-// says writes messages into the room, and returns when all have been passed on.
+// says writes messages to the room, and returns when the room has sent back the last one.
 func (o *occupant) says(room jid.JID, from, to int) {
 	o.t.Helper()
 	for i := from; i < to; i++ {
@@ -200,8 +200,8 @@ func (o *occupant) says(room jid.JID, from, to int) {
 	})
 }
 
-// The archive of a room is read through the same code as our own, and at the same time:
-// its newest page, forward after a break, and backward to its beginning.
+// The archive of a room is read at the same time as our own: its newest page, forward after a time without a
+// network, and backward to its beginning.
 func TestSec66_Room(t *testing.T) {
 	xmpptest.All(t, func(t *testing.T, s *xmpptest.Server) {
 		room := jid.JID(strings.ToLower(rand.Text()) + "@" + s.Rooms)
@@ -221,13 +221,13 @@ func TestSec66_Room(t *testing.T) {
 		ada.has(state.Groupchat.With(room), 20, 70)
 
 		ada.leave()
-		for i := range 120 { // our own archive takes several pages, too
+		for i := range 120 { // several pages of our own archive too
 			grace.write("chat", account, words(i))
 		}
 		grace.says(room, 70, 190)
 		ada.back()
 		ada.until("what was missed", settled(170))
-		ada.until("what was said to her alone", func(s *state.State) bool { // a busy ejabberd files it later
+		ada.until("what was said to her alone", func(s *state.State) bool { // a busy ejabberd files these later
 			c := s.Chat(state.Direct.With(friend))
 			return c != nil && c.Timeline.Len() >= 120
 		})
@@ -250,8 +250,9 @@ func TestSec66_Room(t *testing.T) {
 	})
 }
 
-// A message that is only in the archive is found there: in a room by its id, with what is around it and
-// a gap behind; in a conversation of two by its author's. One that is nowhere is not.
+// Seek finds a message that is only in the archive: in a room by the archive id, with the messages around it and
+// a gap after them; in a conversation of two by the id of the author. A message that is in no archive is not
+// found.
 func TestS20_Sought(t *testing.T) {
 	xmpptest.All(t, func(t *testing.T, s *xmpptest.Server) {
 		room := jid.JID(strings.ToLower(rand.Text()) + "@" + s.Rooms)
@@ -271,7 +272,7 @@ func TestS20_Sought(t *testing.T) {
 		for i := range 120 {
 			grace.write("chat", account, words(i))
 		}
-		grace.says(room, 190, 191) // and our archive has the others
+		grace.says(room, 190, 191) // when the room has this one, our archive has the messages before it
 
 		ada := enter(t, account, s.WS, room)
 		ada.until("the newest pages", func(s *state.State) bool {
@@ -307,7 +308,7 @@ func TestS20_Sought(t *testing.T) {
 	})
 }
 
-// What the archive of a room has to say of anybody else is forged.
+// The archive of a room is not believed about messages that are not of this room.
 func TestS13_RoomOfOthers(t *testing.T) {
 	const room, grace = "room@rooms.localhost", "grace@localhost"
 	peer := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {

@@ -10,7 +10,8 @@ import (
 // seek reads the part of an archive around a place. In a room the id of a message is the archive's own, so
 // two pages are enough: the one before it, and the one after that. In a conversation of two the id is
 // the author's, and no archive can be asked by it (XEP-0313 §4.1): pages are read backward until the
-// message has come. read is "" at first, later the gap that was read last: Gap.After.ID and a space.
+// message has come. read is "" at first, later the gap that was read last: Gap.After.ID with a space at
+// its end, because the id may be "".
 func (a *archive) seek(c feature.Client, in state.Seek, read string) {
 	if a.seeking != in {
 		return // the person looks for something else

@@ -40,7 +40,7 @@ func New() *feature.Feature {
 }
 
 // unquote takes out of the body what only those are to read who do not know replies. What is shown
-// in its place is our own copy of the message: a quotation can say anything (security row 10).
+// in its place is our own copy of the message: a quotation can say anything (Sec10).
 func unquote(_ feature.Client, st *feature.Stanza) bool {
 	f := fallback(st.Element)
 	if f == nil || st.Only(NS, "reply") == nil {
