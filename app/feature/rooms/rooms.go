@@ -49,7 +49,7 @@ var pauses = []time.Duration{30 * time.Second, 2 * time.Minute, 10 * time.Minute
 
 // New returns the feature.
 func New() *feature.Feature {
-	r := &rooms{visits: map[jid.JID]*visit{}, stop: func() {}}
+	r := &rooms{visits: map[jid.JID]*visit{}, left: map[jid.JID]bool{}, stop: func() {}}
 	return &feature.Feature{
 		Name:  "rooms (XEP-0045), self-ping (XEP-0410)",
 		Disco: []string{NS},
@@ -89,7 +89,10 @@ func New() *feature.Feature {
 // rooms has the visits to rooms in this stream.
 type rooms struct {
 	visits map[jid.JID]*visit
-	stop   func() // stops the timer of watch
+	// left are the rooms that we have left and not asked to be let in again since: what comes from
+	// there still answers the earlier visit, our leaving included.
+	left map[jid.JID]bool
+	stop func() // stops the timer of watch
 }
 
 // visit is our way into a room, and our being there.
@@ -111,6 +114,7 @@ func (r *rooms) forget() {
 		v.stop()
 		delete(r.visits, room)
 	}
+	clear(r.left)
 }
 
 // visit begins a visit in the place of one that was.
@@ -272,6 +276,7 @@ func (r *rooms) enter(c feature.Client, j jid.JID, v *visit) {
 	st := framing.New(framing.NSClient, "presence").Set("to", string(j.WithResource(v.nick))).Set("id", c.NewID())
 	c.Decorate(st)
 	_ = c.Send(st.Add(x)) // without a connection the next stream does it
+	delete(r.left, j)
 	v.came = nil
 	v.stop()
 	v.stop = c.After(patience, func() {
@@ -298,6 +303,7 @@ func (r *rooms) leave(c feature.Client, room jid.JID) {
 	if v := r.visits[room]; v != nil {
 		v.stop()
 		delete(r.visits, room)
+		r.left[room] = true
 		_ = c.Send(framing.New(framing.NSClient, "presence").Set("type", "unavailable").
 			Set("to", string(room.WithResource(v.nick))).Set("id", c.NewID()))
 	}
@@ -334,7 +340,7 @@ func (r *rooms) failed(c feature.Client, room jid.JID, problem *state.Problem, m
 func (r *rooms) presence(c feature.Client, st *feature.Stanza) {
 	room, v := c.State().Room(st.From), r.visits[st.From.Bare()]
 	nick := st.From.Resource()
-	if room == nil || v == nil || nick == "" || len(nick) > longestNick || room.Step == state.Outside {
+	if room == nil || v == nil || r.left[room.JID] || nick == "" || len(nick) > longestNick || room.Step == state.Outside {
 		return
 	}
 	x := st.Only(NSUser, "x")
@@ -432,7 +438,7 @@ func (r *rooms) gone(c feature.Client, room *state.Room, nick string, x *framing
 // refused is the error for our wish to be let in.
 func (r *rooms) refused(c feature.Client, st *feature.Stanza) {
 	room, v := c.State().Room(st.From), r.visits[st.From.Bare()]
-	if room == nil || v == nil || room.Step != state.Entering {
+	if room == nil || v == nil || r.left[room.JID] || room.Step != state.Entering {
 		return
 	}
 	refused := framing.ReadStanzaError(st.Element)
