@@ -6,7 +6,7 @@ import (
 	"natter/app/jid"
 )
 
-// A conversation says what it is held with, and those with one address are different ones.
+// A ConvID has a kind and an address. Two conversations of different kinds with one address are different.
 func TestConvID(t *testing.T) {
 	seen := map[ConvID]bool{}
 	for _, tc := range []struct {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The archive of these tests has a message for each letter, a second apart.
+// edge returns the Edge with this id. The archive of these tests has a message for each letter, one a second.
 func edge(id string) Edge {
 	if id == "" {
 		return Edge{}
@@ -25,7 +25,7 @@ func page(ids ...string) (r Reading) {
 	return r
 }
 
-// asked is a page that was asked for after an id or before one.
+// asked returns a page that was requested after an id or before one.
 func asked(after, before string, ids ...string) Reading {
 	r := page(ids...)
 	r.After, r.Before = after, before
@@ -41,7 +41,7 @@ func asked(after, before string, ids ...string) Reading {
 func start(r Reading) Reading { r.Start = true; return r }
 func end(r Reading) Reading   { r.End = true; return r }
 
-// parse reads ranges as String writes them: "a-c e- -f" with | for Start.
+// ranges reads Ranges from a text such as "|a-c e-f", with | for Start.
 func ranges(text string) (rs Ranges) {
 	for word := range strings.FieldsSeq(text) {
 		var r Range
@@ -137,8 +137,7 @@ func TestForgottenEnds(t *testing.T) {
 
 const mia = "mia@localhost"
 
-// gaps are those of a conversation, as after-before; ! for one of its own, ? for one
-// that is open.
+// gaps returns the gaps of a conversation as a text: the ids after-before, with ! for Own and ? for Open.
 func gaps(s *State, id ConvID) string {
 	var words []string
 	for _, g := range s.Gaps(id) {
@@ -260,18 +259,18 @@ func TestOlder(t *testing.T) {
 	}
 }
 
-// world is an archive of n messages, each with mia or with leo, and what a client that
-// reads pages of it has seen. Several messages share a second, and the clock is set now
-// and then: only ids can be trusted.
+// world is an archive of messages with mia or with leo, and a client that reads pages of it. Several messages
+// share a second, and the clock of a jumpy archive is sometimes set back. So only ids can be trusted.
 type world struct {
 	random *rand.Rand
 	jumpy  bool
-	with   []bool // with mia
-	at     []time.Time
-	got    []bool
-	here   []bool // as got, but for what was forgotten of mia's
-	// forgets is set when there is little room.
-	forgets bool
+	// Of each message of the archive:
+	with []bool // it is with mia
+	at   []time.Time
+	got  []bool // the client has read it
+	here []bool // the client has read it and not pruned it
+
+	forgets bool // the client prunes
 	s       *State
 }
 
@@ -297,7 +296,8 @@ func (w *world) index(id string) int {
 	return n
 }
 
-// page reads the messages from..to, of mia alone or all.
+// read lets the client read a page with these messages, of the conversation with mia or of all. change can
+// change the Reading.
 func (w *world) read(part Part, indices []int, change func(*Reading)) {
 	var r Reading
 	for _, i := range indices {
@@ -311,8 +311,8 @@ func (w *world) read(part Part, indices []int, change func(*Reading)) {
 	w.s = w.s.With(ArchiveRead{part, r})
 }
 
-// between are up to n messages after one and before another, from the newer end if
-// backward; whole if they are all.
+// between returns up to n messages between two others, the newest of them if backward. whole is true if these
+// are all.
 func (w *world) between(part Part, after, before, n int, backward bool) (indices []int, whole bool) {
 	for i := after + 1; i < before; i++ {
 		if part.With == "" || w.with[i] {
@@ -397,7 +397,7 @@ func (w *world) step() {
 	}
 }
 
-// forget removes what is here of mia's before a message, if that can be told from it.
+// forget prunes the messages with mia before one, if that one is in a later second than the message before it.
 func (w *world) forget(i int) {
 	if i == len(w.at) || !w.with[i] || !w.here[i] {
 		return
@@ -415,7 +415,8 @@ func (w *world) forget(i int) {
 	}
 }
 
-// check fails if a message is neither here nor in a gap, of all or of mia's.
+// check fails if the client neither has a message nor has a gap there, in the whole archive or in the
+// conversation with mia.
 func (w *world) check(t *testing.T, step int) {
 	t.Helper()
 	in := func(i int, after, before Edge) bool {
@@ -464,7 +465,7 @@ func wander(t *testing.T, seed uint64, steps int) {
 		w.step()
 		w.check(t, i)
 	}
-	// Whatever happened, filling what is left ends with everything.
+	// When the gaps that are left are filled, the client has everything.
 	whole := Part{Archive: ada}
 	for range 10 * len(w.at) {
 		rs := w.s.Coverage(whole).Ranges
@@ -490,13 +491,13 @@ func wander(t *testing.T, seed uint64, steps int) {
 	}
 }
 
-// The same with little room: what was forgotten is in a gap, and can be filled in again.
+// Messages that were pruned are in a gap, which can be filled again.
 func TestSec56_CoverageForgets(t *testing.T) {
 	for seed := range uint64(3000) {
 		w := &world{random: rand.New(rand.NewPCG(seed, 5)), forgets: true, s: signedIn()}
 		w.grow(30 + w.random.IntN(30))
 		ids, _ := w.between(Part{Archive: ada}, -1, len(w.at), 5, true)
-		w.read(Part{Archive: ada}, ids, func(r *Reading) { r.End = true }) // as a session begins
+		w.read(Part{Archive: ada}, ids, func(r *Reading) { r.End = true }) // the first catch-up
 		for i := range 60 {
 			w.step()
 			w.check(t, i)
@@ -544,7 +545,7 @@ func FuzzCoverage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, steps uint16) { wander(t, seed, int(steps%500)) })
 }
 
-// Only its own archive tells what a room has said: ours has nothing of it.
+// The gaps of a room depend on the archive of the room only, and not on ours.
 func TestGaps_Room(t *testing.T) {
 	const room = "room@rooms.example"
 	conv := Groupchat.With(room)
@@ -565,8 +566,8 @@ func TestGaps_Room(t *testing.T) {
 	}
 }
 
-// A page from the middle of an archive that tells whole seconds stands before what is newer, also in
-// the same second, and leaves a gap.
+// If an archive stamps in whole seconds, a page from its middle stands before newer messages, also of the same
+// second, and leaves a gap.
 func TestCoverage_PageOfTheSameSecond(t *testing.T) {
 	at := func(id string) Edge { return Edge{ID: id, At: noon} }
 	newest := Ranges(nil).With(Reading{From: at("n1"), To: at("n9"), IDs: []string{"n1", "n9"}, End: true})

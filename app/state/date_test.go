@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// The archive's stamp is the date of a message, whatever a clock of ours or its sender
-// said when it came live. A second live copy changes nothing, nor does a copy that the
-// archive has filed under another id, and what was written without a connection keeps
-// the time it was written at.
+// The time of a message is that of the archive, even if the message came live with another one, by our clock or
+// by its sender. A second live copy changes nothing, and a copy with another archive id does not either. A
+// message that was written offline keeps the time at which it was written.
 func TestDates(t *testing.T) {
 	live := func(m Message, archiveID string, at time.Time) Message {
 		m.ArchiveID, m.At = archiveID, at
@@ -50,7 +49,7 @@ func TestDates(t *testing.T) {
 	}
 }
 
-// What time it is does not go back behind what the archive has.
+// State.Now is never earlier than the newest message of the archive.
 func TestNow(t *testing.T) {
 	s := signedIn()
 	part := Part{Archive: ada}

@@ -12,7 +12,7 @@ import (
 	"natter/app/jid"
 )
 
-// kept is a disk: it has what commits have written.
+// keptRows is a disk with the rows of all commits.
 type keptRows struct {
 	messages map[Key]*MessageRow
 	others   map[string]Row
@@ -35,7 +35,7 @@ func (d *keptRows) write(rows []Row) {
 	}
 }
 
-// attach does with a fact what stores do.
+// attach puts a fact into the row of its message, as a Store does, and reports whether there is such a row.
 func (d *keptRows) attach(r Row) bool {
 	f, ok := r.Value.(*Filed)
 	for _, m := range d.messages {
@@ -47,7 +47,7 @@ func (d *keptRows) attach(r Row) bool {
 	return false
 }
 
-// before are the last n messages of before a place, all before the zero Key.
+// before returns the last n messages before a place; the zero Key is the end.
 func (d *keptRows) before(at Key, n int) (page []Message, earlier bool) {
 	for k, m := range d.messages {
 		if at == (Key{}) || k.Before(at) {
@@ -61,8 +61,8 @@ func (d *keptRows) before(at Key, n int) (page []Message, earlier bool) {
 	return page, false
 }
 
-// In whichever order messages and what is said about them come, live, from an archive that is read
-// backwards, and with restarts in between that leave most on the disk, the picture is the same.
+// Messages and facts may come in any order: live, from an archive that is read backward, and with restarts
+// between, after which most are only on the disk. In the end the messages are the same.
 func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 	var messages []Message
 	for i := range 9 {
@@ -89,7 +89,7 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 			{about(id, Bounced), about(id, Receipt)},
 		}[i]...)
 	}
-	for _, id := range []string{"m2", "m6"} { // of a kind that this build does not know the last one counts
+	for _, id := range []string{"m2", "m6"} { // of a kind that this build does not know, the last fact counts
 		for at, text := range []string{"no", "maybe", "maybe", "yes"} {
 			f := about(id, "opinion")
 			f.At, f.Text = int64(at), text
@@ -97,7 +97,7 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 		}
 		facts = append(facts, Filed{Target: Target{grace, ada, id}, Fact: Fact{Kind: "opinion", By: ada, Text: "mine"}})
 	}
-	for i, id := range []string{"m2", "m5", "m6"} { // what lives: somebody else's words do not count
+	for i, id := range []string{"m2", "m5", "m6"} { // reactions, corrections and retractions
 		author := messages[slices.IndexFunc(messages, func(m Message) bool { return m.ID == id })].Author
 		say := func(kind FactKind, by jid.JID, at int64, text string) {
 			facts = append(facts, Filed{Target: Target{grace, author, id}, Fact: Fact{Kind: kind, By: by, At: at, Text: text, Stanza: text}})
@@ -107,13 +107,13 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 			facts = append(facts, Filed{Target: Target{grace, "", id}, Fact: Fact{Kind: Reacted, By: ada, At: int64(9 - at), Text: set}})
 		}
 		say(Corrected, author, 5, "second")
-		say(Corrected, author, 7, "second") // it came live, by another clock
+		say(Corrected, author, 7, "second") // the same one, which came live with the time of another clock
 		say(Corrected, author, 6, "third")
 		if i == 1 {
 			say(Retracted, author, 8, "")
 		}
 	}
-	refuse := func(id string, kind FactKind, stanza, text string) { // what we said of m1, m4 and m7 has not got through
+	refuse := func(id string, kind FactKind, stanza, text string) { // our facts about m1, m4 and m7 come back
 		facts = append(facts, Filed{Target: Target{grace, ada, id}, Fact: Refusal{stanza, kind, "why", text}.Fact(ada, noon)})
 	}
 	for _, id := range []string{"m1", "m7"} {
@@ -123,7 +123,7 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 	facts = append(facts, Filed{Target: Target{grace, ada, "m4"}, Fact: Fact{Kind: Retracted, By: ada, At: 4, Stanza: "r4"}})
 	refuse("m4", Retracted, "r4", "words")
 	facts = append(facts, about("m4", ReadMark), about("m2", ReadMark), about("m7", ReadMark))
-	for _, f := range slices.Clone(facts) { // and what is forged
+	for _, f := range slices.Clone(facts) { // a stranger forges each of these
 		f.Conv, f.By, f.Text = "mallory@localhost", "mallory@localhost", "forged"
 		facts = append(facts, f)
 		f.Conv = grace
@@ -140,7 +140,7 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 				s = s.With(HistoryRead{Conv: grace, Messages: page})
 			}
 		}
-		live := r.IntN(len(messages) + 1) // from here on they come live
+		live := r.IntN(len(messages) + 1) // messages from this one on come live
 		older, newer := live-1, live
 		for older >= 0 || newer < len(messages) || len(facts) > 0 {
 			switch n := r.IntN(20); {
@@ -212,7 +212,7 @@ func TestFacts_AnyOrderGivesTheSamePicture(t *testing.T) {
 	}
 }
 
-// A fact counts only if it is for that person to say: of each there is the honest twin.
+// A fact counts only if its author may say it. The honest twin of each does count.
 func TestSec10_FactsOfThoseWhoMaySayThem(t *testing.T) {
 	s := signedIn().
 		With(MessageAdded{Conv: grace, Message: mine("1", "ours", 0)}).
@@ -240,7 +240,7 @@ func TestSec10_FactsOfThoseWhoMaySayThem(t *testing.T) {
 	}
 }
 
-// Who speaks of messages that there are not takes up a little room, and no one else's.
+// Facts about messages that do not exist are bounded for each conversation, and push out none of another one.
 func TestSec10_FactsOfNothingAreFew(t *testing.T) {
 	const stranger = "mallory@localhost"
 	s := signedIn().With(about("early", Receipt))
@@ -260,7 +260,8 @@ func TestSec10_FactsOfNothingAreFew(t *testing.T) {
 	}
 }
 
-// What one person says a thousand times costs what its last time does, in memory and while it waits.
+// If one person says a thousand facts of a kind about a message, only the last ones are remembered, on the
+// message and while they wait.
 func TestSec10_SaidAThousandTimes(t *testing.T) {
 	s := signedIn().With(MessageAdded{Conv: grace, Message: from("m1", "words", 0)})
 	for i := range 1000 {
@@ -281,7 +282,7 @@ func TestSec10_SaidAThousandTimes(t *testing.T) {
 	}
 }
 
-// What a message says, and what it was, follows from its facts.
+// The text of a message, and its earlier versions, follow from its facts.
 func TestL03_WhatAMessageSaysAndWas(t *testing.T) {
 	s := signedIn().With(MessageAdded{Conv: grace, Message: from("m1", "first", 0)}).With(MessageAdded{Conv: grace, Message: mine("m2", "ours", 1)})
 	say := func(id string, author, by jid.JID, kind FactKind, at int64, text string) {
@@ -316,7 +317,7 @@ func TestL03_WhatAMessageSaysAndWas(t *testing.T) {
 	}
 }
 
-// A draft is kept with what it is to be, also while nothing is written yet.
+// The Aim of a draft is kept, even while the draft is empty.
 func TestDraft_WhatItIsToBe(t *testing.T) {
 	aim := Aim{Of: Target{grace, ada, "m1"}, Edit: true, Before: "half a sen", BeforeOf: Target{grace, grace, "m0"}}
 	s := signedIn().With(ChatStarted{Conv: grace})
@@ -343,8 +344,8 @@ func TestDraft_WhatItIsToBe(t *testing.T) {
 	}
 }
 
-// What the person said about a message and has not got through is put back, however often the archive
-// tells of it, until they say the like again; the message says so until then.
+// If a fact of the person comes back as an error, it is undone, however often the archive has it, and the
+// message has a Refusal until the person sends another fact of this kind or dismisses it.
 func TestRefused_PutsThingsBack(t *testing.T) {
 	s := signedIn().With(MessageAdded{Conv: grace, Message: mine("m1", "first", 0)})
 	say := func(f Fact) { s = s.With(Filed{Target: Target{grace, ada, "m1"}, Fact: f}) }
@@ -387,8 +388,8 @@ func TestRefused_PutsThingsBack(t *testing.T) {
 	}
 }
 
-// An archive that tells a reaction once more, and no more of who it was than the nick, adds nobody; one
-// of another time is of whoever had the nick then.
+// A copy of a reaction from an archive, which has only the nick, does not count twice. A reaction of another time
+// is by the one who had the nick then.
 func TestReactionOfATenureAndOfItsNick(t *testing.T) {
 	const room = jid.JID("tea@rooms.localhost")
 	known := Author{JID: room + "/grace", Nick: "grace", Tenure: Tenure{Since: 100}}
@@ -421,8 +422,8 @@ func TestReactionOfATenureAndOfItsNick(t *testing.T) {
 	}
 }
 
-// A room takes away a message of ours, whether it is in memory, comes later or is on the disk; nobody
-// else does so in its name, not even we.
+// A room can remove a message of ours, whether it is in memory, comes later or is on the disk. Nobody else can do
+// so in the name of the room.
 func TestSec9_OurOwnMessageIsModerated(t *testing.T) {
 	const lounge = jid.JID("lounge@rooms.localhost")
 	conv := Groupchat.With(lounge)
@@ -440,7 +441,7 @@ func TestSec9_OurOwnMessageIsModerated(t *testing.T) {
 		for k, m := range disk.messages {
 			m := *m
 			if honest {
-				m.Attach(moderated(by).Fact) // Filed lets no other come so far
+				m.Attach(moderated(by).Fact) // Filed drops all others before this
 			}
 			disk.messages[k] = &m
 		}

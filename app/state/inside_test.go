@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Who may do what to whom is that of XEP-0045 §5.1.1 and §5.2.1.
+// The tables of XEP-0045 §5.1.1 and §5.2.1 say which roles and affiliations an occupant may give.
 func TestMay(t *testing.T) {
 	const lounge = "lounge@rooms.example"
 	roles := []Role{NoRole, Visitor, Participant, Moderator}

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// Every intent can be told to another tab, but for those that are a tab's own. A
-// password is in one of these.
+// Every intent can be sent to another tab, except the Own ones, of which one has a password.
 func TestPromise16_IntentsAreTold(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "intent.go", nil, 0)
 	if err != nil {
@@ -66,7 +65,7 @@ func TestPromise16_IntentsAreTold(t *testing.T) {
 	}
 }
 
-// fill puts something into a field, so that a round trip cannot lose it unseen.
+// fill gives a field a value, so that the test sees if a field is lost on the way.
 func fill(t *testing.T, v reflect.Value) {
 	t.Helper()
 	if v.Type() == reflect.TypeFor[time.Time]() {

@@ -7,8 +7,8 @@ import (
 	"natter/app/jid"
 )
 
-// However many strangers invite, those whom the person knows are heard; and a room cannot say that they
-// are those, unless it is of a server that may.
+// Many invitations by strangers do not push out those by contacts. A room is believed that a contact invites only
+// if it is on a server that may say so.
 func TestInvitations(t *testing.T) {
 	s := signedIn().With(RosterLoaded{Items: []RosterItem{{JID: "grace@friends.example", Subscription: SubscriptionBoth}}})
 	for i := range 3 * mostInvitations {

@@ -9,8 +9,7 @@ import (
 	"natter/app/steps"
 )
 
-// What these do grows with the text and the word that is looked for, not with a product
-// or a square.
+// The cost of these functions is in proportion to the length of the text and of the words.
 func FuzzLinear(f *testing.F) {
 	for _, seed := range [][3]string{
 		{"", "a", "aa"}, {"", "a", "aaab"}, {"", "ß", "ss s"}, {"", "a\u0301", "a aa aaa"}, {"a", "\u0301", "a"}, {"", "\xff", "\ufffd"},
@@ -26,7 +25,7 @@ func FuzzLinear(f *testing.F) {
 			"Has":   func() { Has(text, Words(typed)) },
 			"Spans": func() { Spans(text, Words(typed)) },
 		} {
-			// A character may fold to four, and there are up to eight words.
+			// A character may fold to four bytes, and there are up to eight words.
 			if n := steps.Of(do); n > 64*(len(text)+len(typed))+100 {
 				t.Errorf("%s: %d steps for %d bytes of %.40q and %q", name, n, len(text), text, typed)
 			}

@@ -2,7 +2,7 @@ package state
 
 import "testing"
 
-// A nick is found as a whole word, in whatever case, also where lower case has another length.
+// A nick is found as a whole word, in upper or lower case, even if lower case has another length.
 func TestNames(t *testing.T) {
 	for _, tc := range []struct {
 		text, nick, want string
@@ -18,8 +18,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// What names the person is counted among what is unread, live and from an archive, and no longer once
-// it is read; what is counted of a room follows what was chosen, or the kind of the room.
+// Unread messages that name the person are counted, live and from an archive, until they are read. Which messages
+// of a room count depends on what the person has chosen, else on the kind of the room.
 func TestCounted(t *testing.T) {
 	const lounge = "lounge@rooms.localhost"
 	conv := Groupchat.With(lounge)

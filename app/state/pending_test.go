@@ -49,7 +49,7 @@ func TestPending_Settles(t *testing.T) {
 	}
 }
 
-// What is refused is there until it is read, and nothing of it after.
+// A refusal is kept until the person has read it; then nothing of it is left.
 func TestRefused_LeavesNothing(t *testing.T) {
 	s := signedIn().With(ContactPending{"other@localhost", Pending{Edit: Add, Name: "O"}}).
 		With(ContactRefused{"other@localhost", Pending{Edit: Add}, "could not be added."})

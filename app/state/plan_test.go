@@ -10,25 +10,25 @@ import (
 	"natter/app/jid"
 )
 
-// mam is an archive that forgets, files late and is cut off, and a client that reads it by its
-// plans. Several messages share a second.
+// mam is an archive, and a client that reads it with Plans. The archive forgets messages, files some late, and
+// may not be reached. Several messages share a second.
 type mam struct {
 	random *rand.Rand
-	silent bool // what it does not know it answers with nothing, as Prosody 13 does
+	silent bool // it answers an unknown id with an empty page, as Prosody 13 does
 	filed  []Message
-	late   []Message // they will be filed before others
+	late   []Message // messages that are still to be filed, before others
 	next   int
 	now    time.Time
 	asks   int
 	s      *State
 
-	loose  bool               // a server delivers in any order
-	newest map[jid.JID]string // of each who writes, here
-	online bool               // what is said is delivered, too
-	missed []Message          // since it was not; a server may deliver it at the next sign-in
-	clock  time.Duration      // how far ours is before the archive's
-	places map[string]Key
-	apart  time.Duration // between two messages at least
+	loose  bool               // the server delivers in any order
+	newest map[jid.JID]string // the newest message of each author that the client has
+	online bool               // messages are delivered live too
+	missed []Message          // messages that were not delivered; the server may do so at the next sign-in
+	clock  time.Duration      // how far our clock is ahead of the archive's
+	places map[string]Key     // the places that messages have had
+	apart  time.Duration      // the least time between two messages
 }
 
 func newMam(seed uint64) *mam {
@@ -38,7 +38,7 @@ func newMam(seed uint64) *mam {
 	}
 }
 
-// come has something said to the account, of which the archive gets some only later.
+// come sends n messages to the account. The archive files some of them late.
 func (m *mam) come(n int) {
 	for range n {
 		if m.random.IntN(3) == 0 {
@@ -62,8 +62,8 @@ func (m *mam) come(n int) {
 	}
 }
 
-// deliver has a message come live. Most servers deliver in order: then what is older than something
-// here does not come. Some tell the archive's id.
+// deliver delivers a message live. Most servers deliver in order: then a message does not come if the client has
+// a newer one. Some servers add the archive id.
 func (m *mam) deliver(said Message) {
 	if said.Author == "" {
 		return
@@ -78,10 +78,10 @@ func (m *mam) deliver(said Message) {
 	m.s = m.s.With(MessageAdded{Conv: ConvID(said.Author), Message: said})
 }
 
-// add notes that a message is here now.
+// add notes that the client has a message.
 func (m *mam) add(said Message) { m.newest[said.Author] = max(m.newest[said.Author], said.Body) }
 
-// signIn is a new stream, over which the server may deliver what was missed, as of then.
+// signIn begins a new stream, over which the server may deliver the missed messages with their old times.
 func (m *mam) signIn() {
 	m.s = m.s.With(ConnectionChanged{Connection{Phase: Waiting}}).With(ConnectionChanged{Connection{Phase: Online}})
 	m.online = m.random.IntN(4) > 0
@@ -93,8 +93,8 @@ func (m *mam) signIn() {
 	m.missed = nil
 }
 
-// check fails the test if a message is out of the archive's order, is there twice, has gone or has
-// moved. Within a second it may not be known.
+// check fails the test if a message is not in the order of the archive, is there twice, has gone or has moved.
+// The order of messages in one second may differ.
 func (m *mam) check(t *testing.T) {
 	t.Helper()
 	n := 0
@@ -121,13 +121,13 @@ func (m *mam) check(t *testing.T) {
 	}
 }
 
-// pass is time that passes. What is late is filed in time.
+// pass lets time pass. Late messages are filed before they are older than half of settling.
 func (m *mam) pass(d time.Duration) {
 	m.now = m.now.Add(d)
 	m.file(func(said Message) bool { return m.now.Sub(said.At) >= settling/2 })
 }
 
-// file puts some of what is late in its place.
+// file files the late messages for which which returns true, in their places.
 func (m *mam) file(which func(Message) bool) {
 	before := len(m.filed)
 	m.late = slices.DeleteFunc(m.late, func(said Message) bool {
@@ -152,7 +152,7 @@ func compareIDs(a, b Message) int {
 	return 1
 }
 
-// answer is what the archive says to an Ask for a part of it.
+// answer returns the answer of the archive to an Ask for a part of it.
 func (m *mam) answer(part Part, k Ask) Page {
 	m.asks++
 	page := Page{Messages: map[ConvID][]Message{}}
@@ -179,7 +179,7 @@ func (m *mam) answer(part Part, k Ask) Page {
 			fits = append(fits, said)
 		}
 	}
-	size := min(k.Max, 5) // servers may give less than they are asked for
+	size := min(k.Max, 5) // a server may return fewer messages than requested
 	page.Complete = len(fits) <= size
 	if n := len(fits); !page.Complete && k.Backward {
 		fits = fits[n-size:]
@@ -196,8 +196,7 @@ func (m *mam) answer(part Part, k Ask) Page {
 	return page
 }
 
-// carry carries out a plan, to its end or until the connection is lost. Meanwhile the archive
-// goes on.
+// carry carries out a plan, to its end or until the connection is lost. More messages come meanwhile.
 func (m *mam) carry(t *testing.T, p *Plan, calm bool) (over bool) {
 	t.Helper()
 	for range 10 * (len(m.filed) + 10) {
@@ -238,7 +237,7 @@ func (m *mam) catchUp(t *testing.T, calm bool) bool {
 	return over
 }
 
-// missing returns what the archive has and is neither here nor in a gap.
+// missing returns the messages of the archive that the client neither has nor has in a gap.
 func (m *mam) missing() (lost []string) {
 	for _, said := range m.filed {
 		if said.Author == "" {
@@ -263,7 +262,7 @@ func (m *mam) gaps() (n int) {
 	return n
 }
 
-// live reads an archive through so many sessions, and in the end all of it.
+// live reads an archive in several sessions, and in the end all of it.
 func live(t *testing.T, seed uint64, sessions int) {
 	m := newMam(seed)
 	m.silent, m.loose, m.apart = seed%2 == 0, seed%5 == 4, time.Duration(seed%3*2)*time.Second
@@ -287,7 +286,7 @@ func live(t *testing.T, seed uint64, sessions int) {
 		case 1, 2: // somebody scrolls back, or has a gap filled
 			conv := []ConvID{mia, "leo@localhost"}[m.random.IntN(2)]
 			if gaps := m.s.Gaps(conv); len(gaps) > 0 {
-				// Nobody scrolls to before the first page as long as that is new.
+				// Nobody scrolls back beyond the first page while that is not settled.
 				if g := gaps[m.random.IntN(len(gaps))]; !g.Open && m.now.Sub(g.Before.At) > settling && !g.Before.At.IsZero() {
 					m.carry(t, NewFill(m.s, conv, g.After.ID, 1+m.random.IntN(3)), false)
 				}
@@ -308,7 +307,7 @@ func live(t *testing.T, seed uint64, sessions int) {
 	}
 	m.file(func(Message) bool { return true })
 	m.catchUp(t, true)
-	for range 1 + m.next/(mostPages*5) { // each reads a part of it
+	for range 1 + m.next/(mostPages*5) { // each review reads a part
 		if p := NewReview(m.s, Part{Archive: ada}); p != nil {
 			m.carry(t, p, true)
 		}
@@ -335,7 +334,7 @@ func live(t *testing.T, seed uint64, sessions int) {
 	m.check(t)
 }
 
-// Whatever an archive does, what it has is here in the end or in a gap that can be filled.
+// Whatever an archive does, in the end the client has all its messages, or they are in a gap that can be filled.
 func TestPromise6_PlansReadAllOfAnArchive(t *testing.T) {
 	for seed := range uint64(500) {
 		live(t, seed, 12)
@@ -347,8 +346,8 @@ func FuzzPlan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, sessions uint8) { live(t, seed, int(sessions%60)) })
 }
 
-// A review has to get to the end of what has not settled at once: nothing of half an hour has, and
-// the next review begins where it began.
+// One review must read all messages that are not settled, however many. If it stopped earlier, nothing would be
+// settled, and the next review would begin at the same place.
 func TestReview_OfVeryMany(t *testing.T) {
 	m := newMam(1)
 	var late []Message
@@ -378,8 +377,8 @@ func TestReview_OfVeryMany(t *testing.T) {
 	}
 }
 
-// A burst is read backwards, by time first: however many share a second, and wherever a page ends
-// in it, their order is the archive's.
+// Many messages in one second are read backward, at first by time. They are in the order of the archive, wherever
+// a page ends among them.
 func TestFill_ManyInOneSecond(t *testing.T) {
 	for burst := 3; burst < 120; burst++ {
 		m := newMam(1)
@@ -402,7 +401,7 @@ func TestFill_ManyInOneSecond(t *testing.T) {
 	}
 }
 
-// What a build has read that understood less is read once more.
+// Messages that were read by a build of an older generation are read once more.
 func TestCoverageOfAnOlderGeneration(t *testing.T) {
 	m := newMam(1)
 	for range 5 {

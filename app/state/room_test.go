@@ -18,7 +18,7 @@ func inRoom(occupants ...Occupant) *State {
 		With(RoomEntered{Room: lounge, Nick: "ada", Self: "a1", Occupants: occupants})
 }
 
-// Who says something in a room is who has the occupant-id, and only without one who has the nick then.
+// The author of a stanza in a room follows from its occupant-id; only without one, from the nick.
 func TestRoom_Author(t *testing.T) {
 	account, alan := signedIn().Account(), Tenure{Since: 7, Again: true}
 	for _, tc := range []struct {
@@ -46,7 +46,7 @@ func TestRoom_Author(t *testing.T) {
 	}
 }
 
-// Another tab shows a room as the one does that is in it, and what differs goes over alone.
+// A mirror shows a room as the leader does, and gets only the rows that have changed.
 func TestRoom_Mirrored(t *testing.T) {
 	grace, zoe := Occupant{Nick: "grace", ID: "g1", JID: "grace@localhost", Role: Moderator, Affiliation: Owner, Show: Away}, Occupant{Nick: "zoe"}
 	before := inRoom(grace, zoe)
@@ -88,7 +88,7 @@ func TestRoom_Mirrored(t *testing.T) {
 	}
 }
 
-// tell passes rows on as tabs do.
+// tell returns rows as another tab gets them.
 func tell(t *testing.T, rows []Row, all bool) Applied {
 	t.Helper()
 	text, err := json.Marshal(rows)
@@ -102,8 +102,8 @@ func tell(t *testing.T, rows []Row, all bool) Applied {
 	return Applied{All: all, Rows: heard}
 }
 
-// A room that was left stays left until its bookmark is gone, and then nothing of it is kept; bounds
-// hold.
+// A room that was left is remembered until its bookmark is removed, and then nothing of it is kept. There are never
+// more than MostRooms.
 func TestRoom_Left(t *testing.T) {
 	s := inRoom().With(RoomSaved{Room: lounge}).With(RoomLeft{lounge})
 	left := 0
@@ -127,8 +127,8 @@ func TestRoom_Left(t *testing.T) {
 	}
 }
 
-// BenchmarkRoomEntered is what it costs to enter a room of ten thousand, who come in any order, and what
-// each of them takes in memory.
+// BenchmarkRoomEntered measures how a room of ten thousand is entered, whose occupants come in any order, and how
+// much memory each takes.
 func BenchmarkRoomEntered(b *testing.B) {
 	heap := func() uint64 {
 		var m runtime.MemStats
@@ -149,9 +149,8 @@ func BenchmarkRoomEntered(b *testing.B) {
 	runtime.KeepAlive(s)
 }
 
-// A private conversation is found with its room, goes on with whoever has spoken last, and survives a
-// restart; what is said about a message in it is filed by whom it is with, and not by who has the nick
-// after that.
+// Privates finds a private conversation by its room. The conversation goes on with the occupant who wrote last, and
+// survives a restart. A fact about a message in it belongs to that occupant, and not to who has the nick later.
 func TestPrivate(t *testing.T) {
 	const grace, conv = lounge + "/grace", ConvID(lounge + "/grace")
 	s := inRoom().With(ChatStarted{conv}).With(ChatStarted{Groupchat.With(lounge)}).With(ChatStarted{Groupchat.With(lounge + "s")})

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// restored is what a start makes of what is kept of a state, with so many of the newest messages
-// of each conversation in memory.
+// restored returns the state after a start: from the kept rows of s, with the newest messages of each
+// conversation in memory.
 func restored(t *testing.T, s *State, newest int) *State {
 	t.Helper()
 	ev := Applied{All: true, Rows: mirrored(t, slices.DeleteFunc(s.Changes(nil), func(r Row) bool {
@@ -27,7 +27,7 @@ func restored(t *testing.T, s *State, newest int) *State {
 	return New().With(ev)
 }
 
-// mirrored is what another tab hears of rows.
+// mirrored returns rows as another tab gets them.
 func mirrored(t *testing.T, rows []Row) (others []Row) {
 	t.Helper()
 	text, err := json.Marshal(rows)
@@ -40,7 +40,7 @@ func mirrored(t *testing.T, rows []Row) (others []Row) {
 	return others
 }
 
-// changed are the messages that are to be stored after before, by their ids.
+// changed returns the ids of the messages that differ between two states.
 func changed(before, after *State) (ids []string) {
 	for _, r := range after.Changes(before) {
 		if m, ok := r.Value.(*MessageRow); ok && !r.Gone {
@@ -110,8 +110,7 @@ func TestRestore(t *testing.T) {
 	})
 }
 
-// The keys of what is not in memory are taken: places given after a restart must
-// not be theirs.
+// After a restart no message gets the place of one that is only on the disk.
 func TestRestoredSeqsGoOn(t *testing.T) {
 	old := remembered()
 	s := restored(t, old, 1)
@@ -184,7 +183,7 @@ func TestChanged(t *testing.T) {
 	}
 }
 
-// What is on the disk is read and taken back between two commits: it has to go from the disk.
+// If a message is read from the disk and deleted between two commits, it is deleted on the disk.
 func TestRemovedAsSoonAsRead(t *testing.T) {
 	s := signedIn().With(MessageAdded{Conv: grace, Message: from("new", "new", time.Hour)})
 	failed := mine("old", "not sent", 0)
@@ -199,7 +198,7 @@ func TestRemovedAsSoonAsRead(t *testing.T) {
 	}
 }
 
-// A mirror hears what is true only now as well, and the disk does not.
+// A mirror gets the rows of fleeting too; the disk does not.
 func TestMomentsAreMirrored(t *testing.T) {
 	before := remembered()
 	problem := &Problem{Kind: "storage"}
@@ -223,7 +222,7 @@ func TestMomentsAreMirrored(t *testing.T) {
 	}
 }
 
-// What a state is made of is in no other state: a row may be applied in the tab that has said it.
+// A row that is applied to another state shares nothing with it that may change.
 func TestAppliedRowsAreNotShared(t *testing.T) {
 	s := remembered()
 	contact, chat := *s.Contact(grace), *s.Chat(grace)

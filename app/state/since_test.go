@@ -9,8 +9,8 @@ import (
 	"natter/app/jid"
 )
 
-// Whatever happens, those who have changed since any state of the past are found, and the
-// number of those who ask is right.
+// After any events, ContactsSince returns the contacts that have changed since any earlier state, and Requests is
+// right.
 func TestSince_NamesAllThatChanged(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 10))
 	someone := func() jid.JID { return jid.JID(fmt.Sprintf("p%d@localhost", r.IntN(30))) }
@@ -101,7 +101,7 @@ func TestSince_NamesAllThatChanged(t *testing.T) {
 	}
 }
 
-// flooded is a state in which so many have asked to see our presence.
+// flooded returns a state in which n strangers have asked to see our presence.
 func flooded(n int) *State {
 	s := signedIn()
 	for i := range n {
@@ -127,7 +127,7 @@ func TestRequests_AreBounded(t *testing.T) {
 	}
 }
 
-// What an event costs must not depend on how many strangers have asked.
+// The cost of an event must not depend on how many strangers have asked.
 func TestCostDoesNotGrowWithRequests(t *testing.T) {
 	cost := func(n int, ev Event) float64 {
 		s := flooded(n).With(MessageAdded{Conv: grace, Message: from("1", "words", 0)})

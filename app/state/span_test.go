@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// shelf is a conversation on a disk, some of which is in memory.
+// shelf is a conversation on a disk, with some messages in memory.
 type shelf struct {
 	random *rand.Rand
 	disk   []Message // all of it
@@ -45,7 +45,7 @@ func (b *shelf) read() {
 	}
 }
 
-// check fails where two messages are neighbours in memory that are not on the disk.
+// check fails if two messages are neighbours in memory that are not neighbours on the disk.
 func (b *shelf) check(t *testing.T, what string) {
 	t.Helper()
 	tl := b.s.Chat(grace).Timeline
@@ -90,8 +90,8 @@ func (b *shelf) check(t *testing.T, what string) {
 	}
 }
 
-// Whatever is read of a conversation and let go of, nobody takes two messages for neighbours
-// between which there is another on the disk.
+// Whatever is read of a conversation and released, two messages are never neighbours in memory if the disk has
+// another one between them.
 func TestSpansHideNoHole(t *testing.T) {
 	spans := 0
 	for seed := range uint64(200) {
@@ -120,7 +120,7 @@ func TestSpansHideNoHole(t *testing.T) {
 	}
 }
 
-// What is let go of is neither what waits to be sent nor what is not in the store yet.
+// Messages that wait to be sent, or are not in the store yet, are not released.
 func TestReleasedOnlyWhatCanBeRead(t *testing.T) {
 	s := signedIn().With(MessageAdded{Conv: grace, Message: Message{ID: "waits", Author: ada, Mine: true, Body: "waits", Delivery: Queued, At: noon}})
 	for i := range 3 * keptEnd {
@@ -151,7 +151,7 @@ func TestReleasedOnlyWhatCanBeRead(t *testing.T) {
 	}
 }
 
-// BenchmarkReleased is what it costs when most of two thousand messages leave memory.
+// BenchmarkReleased measures how most of two thousand messages leave memory.
 func BenchmarkReleased(b *testing.B) {
 	s := signedIn()
 	for i := range 2000 {

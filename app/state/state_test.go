@@ -60,7 +60,7 @@ func TestPublishedStatesNeverChange(t *testing.T) {
 	}
 }
 
-// Whatever way messages come, what was answered elsewhere has been read.
+// Messages before an answer that the person wrote on another device count as read, however they come.
 func TestUnread(t *testing.T) {
 	at := func(m Message, id string) Message {
 		m.ArchiveID = id
@@ -96,8 +96,8 @@ func TestUnread(t *testing.T) {
 	check("ours, on its way", queued.With(ArchivePage{Conv: grace, Unread: true, Messages: story[2:]}), 2, "on its way")
 }
 
-// What peers say to have read is true of what has arrived, and never goes back; what the
-// person has read elsewhere is read here.
+// A read mark of the peer counts for messages that have arrived, and never goes back. What the person has read on
+// another device is read here too.
 func TestDisplayed(t *testing.T) {
 	s := signedIn()
 	for i, m := range []Message{mine("1", "one", 0), mine("2", "two", time.Second), mine("3", "failed", 2*time.Second), mine("4", "queued", 3*time.Second)} {
@@ -164,7 +164,7 @@ func TestRemoved_OnlyWhatFailed(t *testing.T) {
 	if ids := changed(s, after); len(ids) > 0 {
 		t.Errorf("changed %v", ids)
 	}
-	// It had arrived after all: the archive has it.
+	// The message had arrived, because the archive has it.
 	late := mine("2", "two", time.Second)
 	late.ArchiveID, late.Delivery = "a2", OnServer
 	expect(t, after.With(ArchivePage{Conv: grace, Unread: true, Messages: []Message{late}}), "hers, by the same id", "one", "two", "three")
@@ -345,8 +345,8 @@ func TestOrder(t *testing.T) {
 	})
 }
 
-// What is one message and what are several: a message too few is lost, one too many is
-// only seen twice.
+// Same decides whether two copies are one message. If that is not certain, they are two: it is better to show a
+// message twice than to lose one.
 func TestDuplicates(t *testing.T) {
 	at := func(m Message, id string) Message { m.ArchiveID = id; return m }
 	live := func(m Message) Event { return MessageAdded{Conv: grace, Message: m} }
@@ -425,7 +425,7 @@ func TestDuplicates(t *testing.T) {
 			if got := s.Chat(grace).Timeline.Len(); got != tc.want {
 				t.Errorf("%d messages, want %d: %q", got, tc.want, bodies(s))
 			}
-			for range 2 { // what is known stays known
+			for range 2 { // the second time nothing changes
 				for _, ev := range tc.events {
 					if _, ok := ev.(ArchivePage); ok {
 						s = s.With(ev)
@@ -465,12 +465,12 @@ func TestDelivery(t *testing.T) {
 		{[]Event{mark(GaveUp), again}, Queued},
 		{[]Event{mark(GaveUp), mark(Receipt)}, Delivered},
 		{[]Event{mark(Receipt), mark(GaveUp)}, Delivered},
-		{[]Event{mark(Acked), mark(GaveUp)}, OnServer}, // it has it, whatever we thought
+		{[]Event{mark(Acked), mark(GaveUp)}, OnServer}, // the server has it, although we had given up
 		{[]Event{mark(Acked), bounced}, Failed},
 		{[]Event{mark(GaveUp), bounced, mark(Acked)}, Failed},
 		{[]Event{mark(GaveUp), mark(Acked)}, OnServer},
 		{[]Event{mark(GaveUp), page}, OnServer},
-		{[]Event{bounced, mark(Acked)}, Failed}, // our server has it, and sent it back
+		{[]Event{bounced, mark(Acked)}, Failed}, // our server had it, and has sent it back
 		{[]Event{bounced, page}, Failed},
 		{[]Event{bounced, again, mark(Acked)}, OnServer},
 		{[]Event{bounced, mark(Receipt)}, Delivered},
@@ -628,7 +628,7 @@ func TestClamp(t *testing.T) {
 	}
 }
 
-// What a message costs must not depend on how long the chat is already.
+// The cost of a message must not depend on how many messages the conversation has.
 func TestCostDoesNotGrowWithTheChat(t *testing.T) {
 	cost := func(length int, id func(int) string) float64 {
 		s := signedIn()
@@ -666,7 +666,7 @@ func BenchmarkMessageAdded(b *testing.B) {
 	}
 }
 
-// about is what is said about a message of ours, by whoever says it.
+// about returns a fact about a message of ours, by an author who may say it.
 func about(id string, kind FactKind) Filed {
 	by := jid.JID(grace)
 	if kind == Acked || kind == GaveUp {
@@ -675,7 +675,7 @@ func about(id string, kind FactKind) Filed {
 	return Filed{Target: Target{grace, ada, id}, Fact: Fact{Kind: kind, By: by, Text: map[FactKind]string{GaveUp: "why", Bounced: "why"}[kind]}}
 }
 
-// readHere is what another client of ours says about one of theirs.
+// readHere returns the read mark of another client of ours about a message of the peer.
 func readHere(id string) Filed {
 	return Filed{Target: Target{grace, grace, id}, Fact: Fact{Kind: ReadMark, By: ada}}
 }

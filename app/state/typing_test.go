@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Who writes in a room is known of a few, each until they stop or say something; other tabs hear of it,
-// the disk does not, and when we leave nobody writes.
+// The state remembers a few of those who write in a room, until they stop or send a message. Mirrors get them, the
+// disk does not. When we leave the room, nobody is writing.
 func TestWriters(t *testing.T) {
 	conv := Groupchat.With(lounge)
 	s := inRoom()
