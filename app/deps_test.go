@@ -206,7 +206,7 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-// sec 1: a struct tag says nothing of an attribute's namespace, so with one a
+// A struct tag says nothing of an attribute's namespace, so with one a
 // stranger's x:from would be the sender. Stanzas are read as element trees.
 func TestNoStructTagsForAttributes(t *testing.T) {
 	files := 0

@@ -13,7 +13,7 @@ import (
 
 const noise = `<message xmlns="jabber:client" id="noise"/>`
 
-// K01, K02, K03, sec 71.
+// K01, K02, K03.
 func TestK02_Keepalive(t *testing.T) {
 	t.Run("K02 K03 the count when visible", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
@@ -36,7 +36,7 @@ func TestK02_Keepalive(t *testing.T) {
 			sv.say(pong("id1"))
 			w.pass(30 * time.Second)
 			sv.got(ping("id2"))
-			sv.say(strings.Replace(pong("id2"), "result", "error", 1)) // cannot ping, but is there
+			sv.say(strings.Replace(pong("id2"), "result", "error", 1)) // the server does not know pings, but it is there
 			w.pass(20 * time.Second)
 			sv.got()
 			w.happened()
@@ -70,7 +70,7 @@ func TestK02_Keepalive(t *testing.T) {
 				s.Features, s.Idle = parse(t, featuresNoSM), 300*time.Second
 			})
 			w.pass(40 * time.Second)
-			sv.say(noise) // it is our silence it looks at
+			sv.say(noise) // only our silence counts for the server
 			sv.got()
 			w.pass(5 * time.Second)
 			sv.got(ping("id1"))
@@ -114,7 +114,7 @@ func TestK02_Keepalive(t *testing.T) {
 	})
 }
 
-// K05, sec 71.
+// K05.
 func TestK05_Dead(t *testing.T) {
 	t.Run("K05 with Stream Management it is just dropped", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
@@ -219,7 +219,7 @@ func TestK05_Dead(t *testing.T) {
 	})
 }
 
-// slowSocket says what it still holds.
+// slowSocket is a socket that reports how much it has not written yet.
 type slowSocket struct {
 	framing.Socket
 	buffered atomic.Int64
@@ -227,13 +227,13 @@ type slowSocket struct {
 
 func (s *slowSocket) Buffered() int { return int(s.buffered.Load()) }
 
-// The browser says at once that there is no network. Most of the time it is right.
+// If the browser says that there is no network, the stream checks that with a short wait.
 func TestK05_NetworkGone(t *testing.T) {
 	t.Run("K05 nobody answers", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
 			sv := w.managed()
 			w.s.Wake(Visible)
-			w.s.Wake(NetworkGone) // never held back
+			w.s.Wake(NetworkGone) // wakeInterval does not hold for it
 			sv.got(r)
 			w.pass(answerOffline - 1)
 			w.happened()
@@ -256,7 +256,7 @@ func TestK05_NetworkGone(t *testing.T) {
 			w.send("m1")
 			w.pass(9 * time.Second)
 			sv.read()
-			w.s.Wake(NetworkGone) // waits no longer for it than before
+			w.s.Wake(NetworkGone) // the wait that is left is shorter already
 			w.pass(answerOffline - 100*time.Millisecond)
 			w.happened("offline timeout")
 		})
@@ -284,7 +284,7 @@ func TestK05_NetworkGone(t *testing.T) {
 	})
 }
 
-// K07: the machine was asleep, and the timers with it.
+// K07: the machine was asleep, so no timer has run.
 func TestK07_Sleep(t *testing.T) {
 	t.Run("K07 a timer that is much too late", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
@@ -320,13 +320,13 @@ func TestK07_Sleep(t *testing.T) {
 				sv.got(r)
 				sv.say(a(0))
 				w.s.Wake(NetworkBack)
-				sv.got() // that was a moment ago
+				sv.got() // wakeInterval has not passed
 			}
 		})
 	})
 }
 
-// managedHidden is managed, when the page is hidden.
+// managedHidden is managed with a hidden page.
 func (w *world) managedHidden() *server {
 	w.t.Helper()
 	sv := w.next().fresh(featuresSM)
@@ -354,7 +354,7 @@ func TestK10_ClientState(t *testing.T) {
 		w.s.Hide(false)
 		w.pass(10 * time.Second)
 		sv = w.next().resumed(0)
-		sv.got() // a stream begins active
+		sv.got() // a new stream is active without <active/>
 	})
 	t.Run("K10 not where it is not offered", func(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
@@ -365,7 +365,7 @@ func TestK10_ClientState(t *testing.T) {
 	})
 }
 
-// sec 74: what the owner cannot keep up with stays with the server.
+// Sec74: if the owner is behind by more than Config.Backlog, no more is read from the server.
 func TestSec74_Backlog(t *testing.T) {
 	bubble(t, Config{Backlog: 10}, func(t *testing.T, w *world) {
 		w.busy = true
@@ -374,7 +374,7 @@ func TestSec74_Backlog(t *testing.T) {
 			sv.say(noise)
 		}
 		w.s.Wake(Manual)
-		w.pass(time.Hour) // not the server's fault
+		w.pass(time.Hour) // the server is not taken for silent meanwhile
 		if n := len(w.seen); n != 11 {
 			t.Fatalf("%d stanzas were read", n)
 		}

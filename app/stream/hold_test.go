@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// An owner with a store relies on this: a message is written only after the Commit of a Snapshot
-// that has its place, and the count of such a Snapshot is acknowledged only after the Commit
-// (Sec59 and Sec61).
+// A message is written only after the Commit of a Snapshot that has its place, and stanzas of the server are
+// acknowledged only after the Commit of a Snapshot that counts them (Sec59 and Sec61).
 func TestHold_UntilCommit(t *testing.T) {
 	bubble(t, Config{Hold: true}, func(t *testing.T, w *world) {
 		sv := w.managed()
@@ -19,7 +18,7 @@ func TestHold_UntilCommit(t *testing.T) {
 		if !slices.Equal(sn.Order, []Run{{1, 1}}) {
 			t.Fatalf("%+v", sn)
 		}
-		w.send("m2") // while the owner writes down what the Snapshot says
+		w.send("m2") // while the owner stores the Snapshot
 		w.s.Commit(sn)
 		sv.got(written("m1"))
 		w.commit()
@@ -73,9 +72,8 @@ func TestHold_UntilCommit(t *testing.T) {
 	})
 }
 
-// A message whose place has changed after the Commit, here because a request before it was
-// cancelled, waits until its new place is stored: else the count of the server would be that of
-// another message.
+// If the place of a message has changed after the Commit, here because a request before it was cancelled, the
+// message waits until its new place is stored. Else the count of the server would mean another message.
 func TestHold_UntilItsPlaceIsStored(t *testing.T) {
 	bubble(t, Config{Hold: true}, func(t *testing.T, w *world) {
 		sv := w.managed()
@@ -93,8 +91,7 @@ func TestHold_UntilItsPlaceIsStored(t *testing.T) {
 	})
 }
 
-// The count that is stored contains what is in the commit, whatever else has come since, and
-// nothing of the stream before.
+// The count of a Snapshot has the stanzas up to the given number: no later ones, and none of the stream before.
 func TestSnapshot_Counts(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, w *world) {
 		w.busy = true
@@ -124,8 +121,8 @@ func TestSnapshot_Counts(t *testing.T) {
 	})
 }
 
-// A stanza that was not stored counts after a restore, but is not written: what comes after it
-// has another place then, which is stored first.
+// After a restore, a stanza that was not stored still counts, but is not written again. Stanzas after it have
+// another place then, which must be stored first.
 func TestRestore_WhatWasNotStored(t *testing.T) {
 	var sn *Snapshot
 	bubble(t, Config{}, func(t *testing.T, w *world) {
@@ -156,13 +153,13 @@ func TestRestore_WhatWasNotStored(t *testing.T) {
 	}
 	sn.Lost, sn.Queue = time.Time{}, stored[1:]
 	bubble(t, Config{Restore: sn, Hold: true}, func(t *testing.T, w *world) {
-		w.next().resumed(3) // it had left, and then the page died
+		w.next().resumed(3) // the page died after it had written it
 		w.happened("trying", "resumed", "acknowledged m2", "redelivered")
 	})
 }
 
-// A page that wrote a chat state that was not stored, and one that never had a connection: the
-// count of the server has the chat state, and not the message of the second page.
+// One page writes a chat state that is not stored; the next one never has a connection. The count of the server
+// has the chat state, and not the message of the second page.
 func TestSec61_RestoredTwice(t *testing.T) {
 	var first, second, third *Snapshot
 	bubble(t, Config{}, func(t *testing.T, w *world) {
@@ -183,7 +180,7 @@ func TestSec61_RestoredTwice(t *testing.T) {
 	bubble(t, Config{Restore: second, Hold: true}, func(t *testing.T, w *world) {
 		sv := w.next().resumed(2)
 		w.happened("trying", "resumed", "acknowledged m1", "reordered", "redelivered")
-		sv.got() // what is stored says that it was not written
+		sv.got() // Snapshot.Unsent says that the message was not written
 		third = w.kept()
 		w.commit()
 		sv.got(written("m2"))

@@ -47,8 +47,8 @@ func TestE05_Conditions(t *testing.T) {
 	}
 }
 
-// B04: two tabs with the same resource would throw each other out for ever. Only
-// the person can decide which one stays.
+// B04: two clients with the same resource would end each other's sessions for ever. Only the person can decide
+// which one stays.
 func TestB04_Conflict(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, w *world) {
 		sv := w.managed()
@@ -133,8 +133,8 @@ func TestE06_SeeOtherHost(t *testing.T) {
 	})
 }
 
-// A place that the server named is still the way after a loss there, so that a gateway
-// that was stopped for good does not keep the person offline.
+// After a redirect, the new address is used again after a loss there. So a gateway that was stopped for good does
+// not keep the person offline.
 func TestR05_ALossAtTheOtherPlace(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, w *world) {
 		sv := w.managed()
@@ -150,7 +150,7 @@ func TestR05_ALossAtTheOtherPlace(t *testing.T) {
 	})
 }
 
-// C05: a socket that closes without <close/> leaves a stream to resume.
+// C05: if a socket closes without <close/>, the stream can be resumed.
 func TestC05_Implicit(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, w *world) {
 		w.managed().hangUp(1000)
@@ -170,7 +170,7 @@ func TestC05_Implicit(t *testing.T) {
 	})
 }
 
-// K06, sec 72.
+// K06, Sec72.
 func TestK06_Backoff(t *testing.T) {
 	failed := &connect.Error{Phase: connect.Dial, Err: errors.New("refused")}
 	t.Run("K06 doubles up to a minute", func(t *testing.T) {
@@ -252,14 +252,13 @@ func TestSec72_Wake(t *testing.T) {
 			w.next().fail(failed)
 			w.s.Wake(Manual)
 			w.next()
-			w.s.Wake(Manual) // one is under way
+			w.s.Wake(Manual) // an attempt is under way
 			w.noTry()
 		})
 	}
 }
 
-// K07: servers end the older of two sessions, and Stream Management then times out
-// against itself.
+// K07: the last socket is closed before the next one opens, because servers end the older of two sessions.
 func TestK07_NeverTwoSockets(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, w *world) {
 		sv := w.managed()
@@ -291,7 +290,7 @@ func TestN07_Queue(t *testing.T) {
 	})
 }
 
-// sec 64.
+// Sec64.
 func TestSec64_TooLarge(t *testing.T) {
 	large := func(n int) *framing.Element {
 		st := message("large")
@@ -410,7 +409,7 @@ func TestSec64_TooLarge(t *testing.T) {
 			return sv, 1
 		},
 	} {
-		// So Prosody answers a frame that is too long.
+		// This is how Prosody answers a frame that is too long.
 		t.Run("sec 64 a WebSocket closed twice over the size of a frame, "+name, func(t *testing.T) {
 			bubble(t, Config{}, func(t *testing.T, w *world) {
 				sv := w.managed()
@@ -452,7 +451,7 @@ func TestSec64_TooLarge(t *testing.T) {
 	})
 }
 
-// sec 72: a server that restarts gets its clients back one after the other.
+// Sec72: a server that restarts gets its clients back one after the other.
 func TestSec72_Herd(t *testing.T) {
 	const clients, down = 1000, 5 * time.Second
 	synctest.Test(t, func(t *testing.T) {
@@ -491,7 +490,7 @@ func TestSec72_Herd(t *testing.T) {
 				}
 			})
 		}
-		// Long enough for all to be stable; their pings find somebody.
+		// After that all sessions are stable; the server answers their pings.
 		synctest.Wait()
 		mu.Lock()
 		restart = time.Now().Add(70 * time.Second)
@@ -582,7 +581,7 @@ func TestRun_LeavesNothing(t *testing.T) {
 				var ctx context.Context
 				ctx, w.stop = context.WithCancel(t.Context())
 				w.s = New(Config{Connect: func(ctx context.Context, _ *connect.Resume, _ error) (*connect.Session, error) {
-					<-ctx.Done() // but it is too late
+					<-ctx.Done() // the session comes too late
 					return &connect.Session{Conn: conn, JID: me}, nil
 				}})
 				go func() { w.ran <- w.s.Run(ctx) }()
@@ -640,7 +639,7 @@ func TestSnapshot_Restore(t *testing.T) {
 	})
 	t.Run("what left unrecorded is confirmed too", func(t *testing.T) {
 		bubble(t, Config{Restore: sn}, func(t *testing.T, w *world) {
-			sv := w.next().resumed(1 + 2 + maxUnrecorded) // m1, m2, m3 and chat states behind them
+			sv := w.next().resumed(1 + 2 + maxUnrecorded) // m1, m2, m3 and the chat states after them
 			w.happened("trying", "resumed", "acknowledged m2 m3", "redelivered")
 			w.send("m4")
 			sv.got(written("m4"))

@@ -11,7 +11,7 @@ import (
 	"natter/framing"
 )
 
-// answer is what a request came to.
+// answer is the end of a request.
 type answer struct {
 	times int
 	reply *framing.Element
@@ -28,7 +28,7 @@ func (w *world) request(id, to string) (a *answer, cancel func()) {
 	return a, cancel
 }
 
-// S06, sec 5, CVE-2013-6483, CVE-2014-0364, CVE-2024-46957.
+// S06, CVE-2013-6483, CVE-2014-0364, CVE-2024-46957.
 func TestS06_Sender(t *testing.T) {
 	const (
 		friend = "grace@example.org/home"
@@ -75,7 +75,7 @@ func TestS06_Sender(t *testing.T) {
 				if (got.times == 1) != tc.ok {
 					t.Fatalf("answered %d times", got.times)
 				}
-				if !tc.ok { // and the one who was asked still can
+				if !tc.ok { // the one who was asked can still answer
 					sv.say(reply.Set("from", tc.to).String())
 				}
 				if got.times != 1 || got.err != nil {

@@ -216,7 +216,7 @@ func TestM06_TooHigh(t *testing.T) {
 	})
 }
 
-// M07, sec 62.
+// M07.
 func TestM07_Resume(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, w *world) {
 		sv := w.managed()
@@ -277,7 +277,7 @@ func TestM07_Resume(t *testing.T) {
 	})
 }
 
-// M08, M09, sec 63.
+// M08, M09, Sec63.
 func TestM08_ResumeFails(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -308,7 +308,7 @@ func TestM08_ResumeFails(t *testing.T) {
 					s.Features, s.FailedH = parse(t, featuresSM), tc.h
 				})
 				w.happened(tc.want...)
-				// A message written since must not overtake them; the rest may.
+				// A message that was sent later must not leave before them; other stanzas may.
 				w.sendAll(get("q1", "example.org"))
 				sv.got(enable, get("q1", "example.org").String())
 				w.s.Settle(0, nil)
@@ -568,7 +568,7 @@ func TestM15_Handled(t *testing.T) {
 		sv.say(r)
 		sv.got(a(1))
 		w.handle()
-		sv.got(a(2)) // the server asked when there was more to come
+		sv.got(a(2)) // the server had asked before all was committed
 		w.handle()
 		sv.say(r)
 		sv.got(a(2))
@@ -584,7 +584,7 @@ func TestM15_Handled(t *testing.T) {
 			sv.cut()
 			w.pass(longWait)
 			w.happened("received in1", "offline", "unsent m1", "trying")
-			c := w.next() // a new stream, as the count of the old one cannot be told
+			c := w.next() // a new stream: the count of the old one could not be stored in time
 			if c.resume != nil {
 				t.Fatalf("resumes %+v", *c.resume)
 			}
@@ -592,7 +592,7 @@ func TestM15_Handled(t *testing.T) {
 			sv.got(enable)
 			sv.say(enabled, `<message xmlns="jabber:client" id="in2"/>`, r)
 			sv.got(a(0))
-			w.handle() // it came on the old one
+			w.handle() // a stanza of the old stream
 			sv.say(r)
 			sv.got(a(0))
 			w.handle()
@@ -716,7 +716,7 @@ func TestM17_AnyMoment(t *testing.T) {
 	})
 }
 
-// sec 70: without Stream Management a pong confirms what was sent before
+// Sec70: without Stream Management a pong confirms what was sent before
 // its ping.
 func TestSec70_WithoutManagement(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, w *world) {
@@ -732,8 +732,8 @@ func TestSec70_WithoutManagement(t *testing.T) {
 	})
 }
 
-// A message that was written online and could not leave gets a delay with its time; after an hour
-// it does not leave by itself.
+// A message that was written online and leaves late gets a delay with its time. After an hour it is not sent
+// without asking the person.
 func TestSec63_NothingOldGoesOutUnasked(t *testing.T) {
 	said := func(id string) *framing.Element {
 		return message(id).Add(framing.New(framing.NSClient, "body").AddText(id))

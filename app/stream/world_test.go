@@ -21,8 +21,8 @@ const (
 	endpoint = "wss://example.org/ws"
 )
 
-// world is a Stream with everything around it under the test's control: the time
-// of the synctest bubble, the tries to connect, the server's end of each socket.
+// world is a Stream, and all that a test controls around it: the time of the synctest bubble, the calls of
+// Connect, and the server's end of each socket.
 type world struct {
 	t      *testing.T
 	s      *Stream
@@ -53,7 +53,7 @@ type server struct {
 	unread []string // what read returns first
 }
 
-// sleepy is a clock on the wall that can be put ahead, as by a machine that slept.
+// sleepy is a clock that can be put ahead, as after the machine has slept.
 type sleepy struct {
 	Clock
 	by *atomic.Int64
@@ -61,7 +61,7 @@ type sleepy struct {
 
 func (c sleepy) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.by.Load())) }
 
-// bubble runs a test in its own time, in which nothing ever takes any.
+// bubble runs a test in a synctest bubble, where time passes only while all goroutines wait.
 func bubble(t *testing.T, config Config, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -85,11 +85,11 @@ func bubble(t *testing.T, config Config, f func(t *testing.T, w *world)) {
 		go w.own(ctx)
 		f(t, w)
 		stop()
-		synctest.Wait() // and whoever has not ended fails the bubble
+		synctest.Wait() // a goroutine that has not ended fails the test
 	})
 }
 
-// again goes on with a stream in the place of the one that was stopped.
+// again goes on with a new Stream, restored from sn.
 func (w *world) again(sn *Snapshot) {
 	config := w.s.config
 	config.Restore = sn
@@ -155,10 +155,10 @@ func (w *world) handle() {
 	w.commit()
 }
 
-// commit is that of a store.
+// commit stores a Snapshot, as an owner with a store does.
 func (w *world) commit() { w.s.Commit(w.s.Snapshot(w.done)) }
 
-// kept is what a later page finds in a store after all that was received.
+// kept returns the Snapshot that a later page finds in the store, after all received stanzas.
 func (w *world) kept() *Snapshot {
 	synctest.Wait()
 	sn := w.s.Snapshot(w.last)
@@ -218,7 +218,7 @@ func describe(ev Event) string {
 	return fmt.Sprintf("%T", ev)
 }
 
-// happened compares what the owner has been told since the last time.
+// happened compares the events since the last call with these.
 func (w *world) happened(want ...string) {
 	w.t.Helper()
 	synctest.Wait()
@@ -231,7 +231,7 @@ func (w *world) happened(want ...string) {
 	}
 }
 
-// forget skips what has happened so far.
+// forget drops the events so far.
 func (w *world) forget() {
 	synctest.Wait()
 	for len(w.seen) > 0 {
@@ -239,7 +239,7 @@ func (w *world) forget() {
 	}
 }
 
-// next returns the try that runs.
+// next returns the call of Connect that waits for an answer.
 func (w *world) next() *try {
 	w.t.Helper()
 	synctest.Wait()
@@ -268,7 +268,7 @@ func (w *world) pass(d time.Duration) {
 
 func (w *world) send(id string) { w.t.Helper(); w.sendAll(message(id)) }
 
-// settle has stanzas sent again that were lost a moment ago.
+// settle calls Settle with stanzas that were sent just now.
 func (w *world) settle(loss int, stanzas ...*framing.Element) {
 	var again []Again
 	for _, st := range stanzas {
@@ -334,12 +334,12 @@ func ping(id string) string {
 	return `<iq xmlns="jabber:client" type="get" id="` + id + `" to="example.org"><ping xmlns="urn:xmpp:ping"/></iq>`
 }
 
-// succeed answers a try with a session made of change, and returns the server's end.
+// succeed answers a call of Connect with a session, which change may change, and returns the server's end.
 func (c *try) succeed(change func(*connect.Session)) *server {
 	c.w.t.Helper()
 	mine, theirs := framing.Pipe()
 	conn := framing.NewConn(lossy{mine}, framing.ConnOptions{})
-	// The negotiation, which is over.
+	// The negotiation is over, so the stream header of the client is read here.
 	if err := conn.Write(context.Background(), framing.Open{To: "example.org", Version: "1.0"}.Element(framing.NSFraming)); err != nil {
 		c.w.t.Fatal(err)
 	}
@@ -369,8 +369,7 @@ func (c *try) fresh(features string) *server {
 	return c.succeed(func(s *connect.Session) { s.Features = parse(c.w.t, features) })
 }
 
-// resumed answers with the old stream, of which the server has handled h, and then to
-// what it is asked first: what it has.
+// resumed answers with the old stream, of which the server has handled h stanzas, and answers the first <r/>.
 func (c *try) resumed(h uint32) *server {
 	c.w.t.Helper()
 	sv := c.mute(h)
@@ -398,7 +397,7 @@ func (c *try) fail(err error) {
 	synctest.Wait()
 }
 
-// managed is a first session on which Stream Management is on.
+// managed answers with a first session that has Stream Management.
 func (w *world) managed() *server {
 	w.t.Helper()
 	sv := w.next().fresh(featuresSM)
@@ -408,7 +407,7 @@ func (w *world) managed() *server {
 	return sv
 }
 
-// plain is a first session without Stream Management.
+// plain answers with a first session without Stream Management.
 func (w *world) plain() *server {
 	w.t.Helper()
 	sv := w.next().fresh(featuresNoSM)
@@ -427,7 +426,7 @@ func (sv *server) say(docs ...string) {
 	synctest.Wait()
 }
 
-// got compares what has been sent to the server since the last time.
+// got compares the documents that the server has received since the last call with these.
 func (sv *server) got(want ...string) {
 	sv.w.t.Helper()
 	got := sv.read()
@@ -460,11 +459,10 @@ func (sv *server) gone() bool {
 	return errors.As(err, &closed)
 }
 
-// cut is the end of the network.
+// cut ends the socket, as a lost network does.
 func (sv *server) cut() { sv.hangUp(cutCode) }
 
-// Codes that nobody but a WebSocket itself can send come from lossy, which takes 3006
-// for 1006.
+// cutCode stands for the close code 1006, which only a WebSocket itself can set: lossy changes it.
 const cutCode = 3006
 
 type lossy struct{ framing.Socket }
@@ -487,7 +485,7 @@ func (sv *server) hangUp(code int) {
 	synctest.Wait()
 }
 
-// fails ends the stream with an error, as servers do.
+// fails ends the stream with a stream error, as servers do.
 func (sv *server) fails(condition string) {
 	sv.say(fmt.Sprintf(streamFailure, condition), peersClose)
 	sv.hangUp(1000)
