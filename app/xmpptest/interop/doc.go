@@ -4,6 +4,7 @@
 //
 // The libraries come from npm, for this test alone; package-lock.json says exactly
 // which. It has no addresses: the packages come from whatever registry npm is set
-// up for, and their hashes are checked. slixmpp, with which all is exchanged that is said about
-// messages, comes the same way from PyPI, as requirements.txt says.
+// up for, and their hashes are checked. slixmpp and Converse.js, with which all is
+// exchanged that is said about messages, come the same way from PyPI, as requirements.txt says, and from
+// npm. Converse.js runs in Chromium.
 package interop
