@@ -3,6 +3,7 @@
 package client_test
 
 import (
+	"slices"
 	"testing"
 
 	"natter/app/jid"
@@ -47,5 +48,68 @@ func TestJ17_J36_Group(t *testing.T) {
 		})
 		stranger.Do(state.JoinRoom{Room: public, Seen: true})
 		stranger.until("in the room for all", func(s *state.State) bool { return s.Room(public).In() })
+	})
+}
+
+// J37: a room tells its owner who is banned and who is a member; a ban is lifted in the list, and whoever was
+// banned comes in again.
+func TestJ37_People(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		accounts := []jid.JID{p.account(t), p.account(t)}
+		ada, grace := p.device(t, accounts[0]).here(), p.device(t, accounts[1]).here()
+		room := jid.JID("people@rooms." + p.domain)
+		if p.server != nil {
+			room = jid.JID("people@" + p.server.Rooms)
+		}
+		ada.Do(state.JoinRoom{Room: room, Create: true})
+		ada.until("a room", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Archive })
+		makes := func(what state.Affiliation, reason string) {
+			t.Helper()
+			n := ada.State().Room(room).Outcome.N
+			ada.Do(state.ChangeAffiliation{Room: room, Who: accounts[1], Affiliation: what, Reason: reason})
+			ada.until("an answer", func(s *state.State) bool { return s.Room(room).Outcome.N > n })
+		}
+		list := func(of state.Affiliation) []state.Person {
+			t.Helper()
+			before := ada.State().Room(room).People
+			ada.Do(state.ReadPeople{Room: room, Of: of})
+			p := ada.until("a list", func(s *state.State) bool {
+				p := s.Room(room).People
+				return p != before && p.Of == of && !p.Loading
+			}).Room(room).People
+			if p.Problem != nil {
+				t.Errorf("the list is not told: %+v", p.Problem)
+			}
+			return p.Persons
+		}
+		holds := func(of state.Affiliation, want ...jid.JID) {
+			t.Helper()
+			var got []jid.JID
+			for _, p := range list(of) {
+				got = append(got, p.JID)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("of %d there are %q, want %q", of, got, want)
+			}
+		}
+		holds(state.Owner, accounts[0])
+		holds(state.Outcast)
+		makes(state.Outcast, "spam")
+		holds(state.Outcast, accounts[1])
+		t.Logf("the list of those who are banned: %+v", list(state.Outcast))
+		grace.Do(state.JoinRoom{Room: room, Seen: true})
+		grace.until("banned", func(s *state.State) bool {
+			r := s.Room(room)
+			return r != nil && r.Problem != nil && r.Problem.Kind == "banned"
+		})
+		makes(state.NoAffiliation, "")
+		if p := ada.State().Room(room).People; len(p.Persons) != 0 {
+			t.Errorf("in the list is %+v", p.Persons)
+		}
+		holds(state.Outcast)
+		grace.Do(state.JoinRoom{Room: room, Seen: true})
+		grace.until("in the room", func(s *state.State) bool { return s.Room(room).In() })
+		makes(state.Member, "")
+		holds(state.Member, accounts[1])
 	})
 }

@@ -14,7 +14,7 @@ import (
 func AnswerRoom(c Client, room jid.JID, to state.Wish, err error, what string, why map[string]string) {
 	var problem *state.Problem
 	if err != nil {
-		problem = &state.Problem{Text: what, Advice: whyNot(err, why)}
+		problem = &state.Problem{Text: what, Advice: WhyNot(err, why)}
 	}
 	c.Emit(state.RoomAnswered{Room: room, To: to, Problem: problem})
 }
@@ -22,7 +22,9 @@ func AnswerRoom(c Client, room jid.JID, to state.Wish, err error, what string, w
 // ErrSilent is the error of a room that does not answer.
 var ErrSilent = errors.New("the room does not answer")
 
-func whyNot(err error, why map[string]string) string {
+// WhyNot says in a sentence why a room has not done something. why has sentences for conditions of stanza errors
+// that come before those that suit all rooms.
+func WhyNot(err error, why map[string]string) string {
 	var refused *framing.StanzaError
 	switch {
 	case errors.As(err, &refused):

@@ -48,7 +48,7 @@ var intents = func() map[string]reflect.Type {
 		React{}, Correct{}, Retract{}, LetBe{}, Seek{}, ReadOriginal{},
 		JoinRoom{}, LeaveRoom{}, SetNotify{}, BrowseRooms{}, DeclineInvitations{},
 		ChangeSubject{}, ChangeNick{}, Invite{}, ChangeRole{}, ChangeAffiliation{},
-		MakeGroup{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
+		MakeGroup{}, ReadPeople{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -287,6 +287,12 @@ type ChangeAffiliation struct {
 	Reason      string
 }
 
+// ReadPeople asks a room who has an affiliation with it: Room.People.
+type ReadPeople struct {
+	Room jid.JID
+	Of   Affiliation
+}
+
 // MakeGroup makes a room at an address that nobody has, for these people alone, and invites them. It is
 // done when Room.Group is gone; what stands in the way is Room.Problem or Room.Outcome. Where that is so the
 // room is left, and another one is made.
@@ -373,6 +379,7 @@ func (Invite) traits() Trait             { return Told }
 func (ChangeRole) traits() Trait         { return Fleeting }
 func (ChangeAffiliation) traits() Trait  { return Told }
 func (MakeGroup) traits() Trait          { return Told }
+func (ReadPeople) traits() Trait         { return Fleeting }
 func (ReadRoomForm) traits() Trait       { return Fleeting }
 func (ConfigureRoom) traits() Trait      { return Fleeting }
 func (DestroyRoom) traits() Trait        { return Told }

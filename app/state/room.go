@@ -50,7 +50,8 @@ type Stay struct {
 	Problem *Problem `json:"problem,omitempty"` // why we are not in it, nil if nothing went wrong
 	Moved   jid.JID  `json:"moved,omitempty"`   // where the room is now
 	Outcome Outcome  `json:"outcome,omitzero"`
-	Form    *Form    `json:"form,omitempty"` // how it can be configured, nil if that is not known
+	Form    *Form    `json:"form,omitempty"`   // how it can be configured, nil if that is not known
+	People  *People  `json:"people,omitempty"` // those of one affiliation, nil if nobody has asked
 }
 
 // Step is a step on the way into a room.

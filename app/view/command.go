@@ -62,6 +62,11 @@ const (
 	doCreateRoom         Command = "create-room"
 	doDeclineRoom        Command = "decline-room"
 	doDeclineStrangers   Command = "decline-strangers"
+	doAddPerson          Command = "add-person"
+	doPeople             Command = "people"
+	doPeopleRows         Command = "people-rows"
+	doReadPeople         Command = "read-people"
+	doTakePerson         Command = "take-person"
 	doBackToGroup        Command = "back-to-group"
 	doGroup              Command = "group"
 	doMakeGroup          Command = "make-group"
@@ -98,6 +103,7 @@ const (
 	doPick               Command = "pick"
 	doPresence           Command = "presence"
 	doQuote              Command = "quote"
+	doProfile            Command = "profile"
 	doReact              Command = "react"
 	doReconnect          Command = "reconnect"
 	doRejoin             Command = "rejoin"
@@ -258,6 +264,11 @@ func init() {
 		doListedRows:       func(d *desk, sig Signal) { d.dialog.first = sig.Number; d.rev++ },
 		doGroup:            (*desk).askGroup,
 		doBackToGroup:      (*desk).backToGroup,
+		doPeople:           (*desk).askPeople,
+		doReadPeople:       (*desk).readPeople,
+		doPeopleRows:       func(d *desk, sig Signal) { d.dialog.first = sig.Number; d.rev++ },
+		doAddPerson:        (*desk).addPerson,
+		doTakePerson:       (*desk).takePerson,
 		doNameGroup:        (*desk).nameGroup,
 		doMakeGroup:        (*desk).makeGroup,
 		doInvitations:      (*desk).askSignal,
@@ -276,6 +287,7 @@ func init() {
 		doSetGuests:        (*desk).setGuests,
 		doMemberMenu:       func(d *desk, sig Signal) { d.members.menu = sig.Text; d.rev++ },
 		doDeed:             (*desk).askDeed,
+		doProfile:          (*desk).profile,
 		doSetDeed:          (*desk).setDeed,
 		doConfigure:        (*desk).askConfigure,
 		doSetConfiguration: (*desk).setConfiguration,

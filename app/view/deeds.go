@@ -86,19 +86,19 @@ func memberName(nick string) string {
 	return "Somebody"
 }
 
-// memberMore is the button that opens the menu of a member. It stands where the menu has something.
+// memberMore is the button that opens the menu of a member, who is not the person.
 func (d *desk) memberMore(r *state.Room, o *state.Occupant) app.UI {
-	if len(deedsOf(r, o)) == 0 {
+	if r.Me(o.Nick) {
 		return app.Span()
 	}
-	return iconButton("more", "More about "+memberName(o.Nick), doMemberMenu).Class("member-more").ID("member:"+o.Nick).TabIndex(-1).
+	return iconButton("more", "More about "+memberName(o.Nick), doMemberMenu).Class("member-more").ID("member:"+o.Nick).
 		DataSet("text", o.Nick).Aria("haspopup", "menu")
 }
 
 // memberMenu is the menu of a member, if one is open.
 func (d *desk) memberMenu(r *state.Room) app.UI {
 	o, there := r.Occupants.Get(d.members.menu)
-	if d.members.menu == "" || !there {
+	if d.members.menu == "" || !there || r.Me(o.Nick) {
 		return app.Div().Class("no-menu").Attr("hidden", "true")
 	}
 	return &deedMenu{Rev: d.rev, Desk: d, Room: r, Occupant: o}
@@ -119,7 +119,15 @@ func (m *deedMenu) CompoID() string { return m.Occupant.Nick }
 
 // Render implements app.Composer.
 func (m *deedMenu) Render() app.UI {
-	var items []app.UI
+	o := m.Occupant
+	item := func(name, text string, do Command, conv state.ConvID) app.UI {
+		return app.Button().Type("button").Class("menu-item").Attr("role", "menuitem").TabIndex(-1).
+			DataSet("do", string(do)).DataSet("conv", string(conv)).Body(icon(name), app.Text(text))
+	}
+	items := []app.UI{item("chat", "Write to "+memberName(o.Nick)+" alone", doOpen, state.Private.With(m.Room.JID.WithResource(o.Nick)))}
+	if o.JID != "" {
+		items = append(items, item("person", "Profile", doProfile, state.Direct.With(o.JID)))
+	}
 	for _, f := range deedsOf(m.Room, m.Occupant) {
 		items = append(items, app.Button().Type("button").Class("menu-item").Attr("role", "menuitem").TabIndex(-1).
 			DataSet("do", string(doDeed)).DataSet("text", f.name).DataSet("jid", string(m.Room.JID.WithResource(m.Occupant.Nick))).
@@ -215,4 +223,12 @@ func mayKick(r *state.Room) bool {
 func mayBan(r *state.Room) bool {
 	me := r.Myself()
 	return me != nil && me.Affiliation >= state.Admin
+}
+
+// profile opens the conversation with somebody, with who they are beside it.
+func (d *desk) profile(sig Signal) {
+	d.show(sig.Conv)
+	d.details = d.open == sig.Conv
+	d.settling.Focus = ""
+	d.rev++
 }

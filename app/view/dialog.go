@@ -27,6 +27,7 @@ type dialog struct {
 	// The wish whose Outcome is waited for, "" if none is, and the number of the Outcome before.
 	wish  state.Wish
 	since int
+	done  int // how many wishes the room has fulfilled
 	// Who is to be invited.
 	guests []jid.JID
 	// What is wrong with the fields of a form, by their vars.
@@ -247,6 +248,8 @@ func (m *modal) Render() app.UI {
 		return m.frame(deedNamed(d.dialog.text).item+": "+memberName(d.dialog.nick), m.deed())
 	case "invite":
 		return m.frame("Invite people", m.invite())
+	case string(doPeople):
+		return m.frame("People of this room", m.people())
 	case string(doGroup):
 		return m.frame("New group", m.groupName())
 	case string(doNameGroup):

@@ -48,7 +48,11 @@ func (d *desk) heed() {
 	}
 	d.rev++
 	p := r.Outcome.Problem
-	if p == nil {
+	switch {
+	case p == nil && d.dialog.kind == string(doPeople):
+		d.dialog.wish, d.dialog.done = "", d.dialog.done+1 // there may be more to do
+		return
+	case p == nil:
 		d.dialog = dialog{}
 		return
 	}

@@ -192,12 +192,13 @@ func TestMemberMenu(t *testing.T) {
 		me, other state.Occupant
 		want      string
 	}{
-		{state.Occupant{Role: state.Participant}, bob, ""},
-		{state.Occupant{Role: state.Moderator}, bob, "Take voice away|Kick"},
+		{state.Occupant{Role: state.Participant}, bob, "Profile"},
+		{state.Occupant{Role: state.Participant}, state.Occupant{Nick: bob.Nick}, ""},
+		{state.Occupant{Role: state.Moderator}, bob, "Profile|Take voice away|Kick"},
 		{state.Occupant{Role: state.Moderator}, state.Occupant{Nick: bob.Nick, Role: state.Visitor}, "Give voice|Kick"},
-		{state.Occupant{Role: state.Moderator, Affiliation: state.Admin}, bob, "Take voice away|Make moderator|Make member|Kick|Ban"},
+		{state.Occupant{Role: state.Moderator, Affiliation: state.Admin}, bob, "Profile|Take voice away|Make moderator|Make member|Kick|Ban"},
 		{state.Occupant{Role: state.Moderator, Affiliation: state.Owner}, state.Occupant{Nick: bob.Nick, JID: bob.JID, Role: state.Moderator, Affiliation: state.Member},
-			"Take voice away|Make participant|Take membership away|Make admin|Make owner|Kick|Ban"},
+			"Profile|Take voice away|Make participant|Take membership away|Make admin|Make owner|Kick|Ban"},
 	} {
 		b := in(t, tc.me, tc.other)
 		more := strings.Contains(b.html(), `data-do="member-menu"`)
@@ -206,12 +207,22 @@ func TestMemberMenu(t *testing.T) {
 		for _, m := range regexp.MustCompile(`(?s)role="menuitem".*?</svg>\s*([^<]*?)\s*</button>`).FindAllStringSubmatch(b.html(), -1) {
 			items = append(items, m[1])
 		}
-		if got := strings.Join(items, "|"); got != tc.want || more != (tc.want != "") {
-			t.Errorf("%+v to %+v: %q, want %q", tc.me, tc.other, got, tc.want)
+		if want := strings.TrimSuffix(`Write to bob &#34;x&#34; alone|`+tc.want, "|"); strings.Join(items, "|") != want || !more {
+			t.Errorf("%+v to %+v: %q, want %q", tc.me, tc.other, items, want)
 		}
 	}
 
 	b := in(t, state.Occupant{Role: state.Moderator, Affiliation: state.Owner}, bob)
+	if n := strings.Count(b.html(), `data-do="member-menu"`); n != 1 {
+		t.Errorf("%d of two rows have a menu", n)
+	}
+	b.happened(Signal{Do: doProfile, Conv: "bob@example.org"})
+	if b.open != "bob@example.org" || !b.details {
+		t.Errorf("open is %q", b.open)
+	}
+	b.happened(Signal{Do: doOpen, Conv: lounge + "/"})
+	b.sig("details", "", "")
+	b.did = nil
 	b.sig("member-menu", "", bob.Nick)
 	b.sig("menu-closed", "", bob.Nick)
 	b.saysNot(t, `role="menuitem"`)

@@ -144,7 +144,6 @@ func (d *desk) memberRow(r *state.Room, m member, index, count int) app.UI {
 		app.Span().Class("member-name").Body(app.Elem("bdi").Text(name)),
 		app.Span().Class("member-what").Text(what),
 		app.Span().Class("sr").Text(", "+presenceWords(m.Show)),
-		d.writeTo(r, m.Nick, name),
 		d.memberMore(r, m.Occupant))
 }
 

@@ -80,15 +80,6 @@ func somebodyElse(conv state.ConvID) app.UI {
 	return app.P().Class("log-note").Attr("role", "note").Text("From here on somebody else is called " + nickOf(conv) + ".")
 }
 
-// writeTo is the button by which one writes to somebody in a room alone.
-func (d *desk) writeTo(r *state.Room, nick, name string) app.UI {
-	if r.Me(nick) {
-		return app.Span()
-	}
-	return iconButton("chat", "Write to "+name+" alone", doOpen).Class("member-write").
-		DataSet("conv", string(state.Private.With(r.JID.WithResource(nick))))
-}
-
 // private draws whom a private conversation is with.
 func (p *details) private() app.UI {
 	d := p.Desk

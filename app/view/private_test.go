@@ -22,7 +22,10 @@ func TestPrivate(t *testing.T) {
 	b.play(state.RoomWanted{Room: lounge}, state.RoomDescribed{Room: lounge, Info: state.RoomInfo{Name: "The Lounge", OccupantIDs: true}}, entered(), state.RoomSettled{Room: lounge})
 	b.happened(Signal{Do: "open", Conv: lounge + "/"})
 	b.sig("details", "", "")
+	b.says(t, "More about grace")
+	b.sig("member-menu", "", "grace")
 	b.says(t, `data-conv="lounge@rooms.example/grace"`)
+	b.sig("member-menu", "", "ada")
 	if strings.Contains(b.html(), `data-conv="lounge@rooms.example/ada"`) {
 		t.Error("one can write to oneself")
 	}

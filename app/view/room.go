@@ -280,6 +280,9 @@ func (p *details) room(r *state.Room) app.UI {
 	if r.In() {
 		body = append(body, p.members(r))
 	}
+	if maySeePeople(r) {
+		body = append(body, app.Div().Class("details-part").Body(insideButton(r, doPeople, "Members, admins and bans")))
+	}
 	body = append(body, app.Div().Class("details-part").Body(notifyChoices(r)), app.Div().Class("details-part").Body(
 		app.Span().Class("details-label").Text("Your nickname"),
 		app.P().Class("details-hint").Body(app.Elem("bdi").Text(plain(r.Nick))),

@@ -110,6 +110,18 @@ func browsing(now time.Time) *state.State {
 	return typical(now).With(state.DirectoryRead{Directory: list})
 }
 
+// peopled is the room of an owner with many who are banned, or none because of a problem.
+func peopled(problem *state.Problem) func(now time.Time) *state.State {
+	return func(now time.Time) *state.State {
+		banned := &state.People{Of: state.Outcast, Problem: problem, More: 7}
+		for i := range 300 {
+			banned.Persons = append(banned.Persons, state.Person{JID: jid.JID(fmt.Sprintf("spam%03d@casino.example", i)), Reason: "Sold moths, and did not stop when asked, though everybody did ask"})
+		}
+		banned.Persons[1].Reason = ""
+		return moderated(now).With(state.PeopleRead{Room: lounge, People: banned})
+	}
+}
+
 // groupOffline is browsing after the connection was lost.
 func groupOffline(now time.Time) *state.State {
 	return browsing(now).With(state.ConnectionChanged{Connection: state.Connection{Phase: state.Connecting}})

@@ -1,0 +1,83 @@
+package state
+
+import (
+	"slices"
+
+	"natter/app/jid"
+)
+
+// People are those who have an affiliation with a room, whether they are in it or not. It does not change.
+type People struct {
+	Of      Affiliation `json:"of"`
+	Persons []Person    `json:"persons,omitempty"` // by address
+	More    int         `json:"more,omitempty"`    // how many more there are than are kept
+	Loading bool        `json:"loading,omitempty"`
+	Problem *Problem    `json:"problem,omitempty"` // why there is no list
+}
+
+// Person is one of the People of a room.
+type Person struct {
+	JID    jid.JID `json:"jid"`
+	Reason string  `json:"reason,omitempty"` // "" if the room gives none
+}
+
+// MostPeople is how many people of one affiliation are kept.
+const MostPeople = 2000
+
+// PeopleRead: a room has told who has an affiliation with it, or not yet, or refuses to.
+type PeopleRead struct {
+	Room   jid.JID
+	People *People
+}
+
+func (ev PeopleRead) apply(s *State) { s.changeRoom(ev.Room, func(r *Room) { r.People = ev.People }) }
+
+// AffiliationGiven: a room has given somebody an affiliation because the person wanted it.
+type AffiliationGiven struct {
+	Room        jid.JID
+	Who         jid.JID
+	Affiliation Affiliation
+	Reason      string
+}
+
+func (ev AffiliationGiven) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) {
+		if r.People == nil || r.People.Loading {
+			return
+		}
+		at, there := slices.BinarySearchFunc(r.People.Persons, ev.Who, func(p Person, who jid.JID) int { return order(p.JID, who) })
+		if there == (r.People.Of == ev.Affiliation) {
+			return
+		}
+		now := *r.People
+		now.Persons = slices.Clone(now.Persons)
+		if there {
+			now.Persons = slices.Delete(now.Persons, at, at+1)
+		} else {
+			now.Persons = slices.Insert(now.Persons, at, Person{ev.Who, ev.Reason})
+		}
+		r.People = &now
+	})
+}
+
+// Sorted puts people in the order of People.Persons, each once, as they are there first.
+func Sorted(all []Person) []Person {
+	slices.SortStableFunc(all, func(a, b Person) int { return order(a.JID, b.JID) })
+	return slices.CompactFunc(all, func(a, b Person) bool { return a.JID == b.JID })
+}
+
+// MaySee reports whether the room tells the person who has an affiliation with it (XEP-0045 §9.2, §9.5, §10.5,
+// §10.8): bans and members to admins, all to owners, and in a room for members who know each other members
+// to them.
+func (r *Room) MaySee(a Affiliation) bool {
+	me := r.Myself()
+	switch {
+	case me == nil || a == NoAffiliation:
+		return false
+	case me.Affiliation == Owner:
+		return true
+	case me.Affiliation == Admin:
+		return a < Admin
+	}
+	return a == Member && me.Affiliation == Member && r.MembersOnly && r.ShowsAddresses
+}
