@@ -40,7 +40,11 @@ type loop struct {
 	session          *connect.Session
 	hidden           bool
 	// redelivers is true if the connection was resumed: then the server delivers again what it had
-	// sent to the lost socket.
+	// sent to the lost socket. It stays true until the next loss, because nothing says when the last
+	// of it has come: ejabberd may still bring what it had sent to an earlier socket half an hour
+	// later (see state.repeats). So long a sender can give a live message a time of the past, but none
+	// of earlier than unnoticed before the loss, nor of what was read of the archive already. The time
+	// that the archive has replaces it.
 	redelivers bool
 	lost       time.Time      // when the connection was last lost
 	restored   time.Time      // when the stream of an earlier page was restored, zero if none was

@@ -159,9 +159,6 @@ func (l *loop) takeOver() {
 	}
 	l.Emit(state.ConnectionChanged{Connection: state.Connection{Phase: state.Connecting}})
 	snapshot := l.open()
-	if snapshot == nil {
-		l.Emit(state.Applied{})
-	}
 	if l.state.Me == "" {
 		// Nothing was kept, or it cannot be read: the server knows the rest.
 		l.Emit(state.SessionStarted{Me: l.request.Account})

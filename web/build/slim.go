@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,8 +28,9 @@ var serverParts = []struct{ file, has, gets string }{
 }
 
 // slim returns the flag with which the go command compiles the page without serverParts: a copy of
-// go-app's module stands in .tools, and a go.mod in the folder temporary leads there. It is always
-// at the same place in the repository, because the program names it.
+// go-app's module stands in .tools, and a go.mod in the folder temporary leads there. Its name has the
+// version and a hash of serverParts, and nothing that differs from build to build, because the program
+// names it.
 func slim(temporary string) (flag string, err error) {
 	var module struct{ Dir, Version string }
 	out, err := goSays("mod", "download", "-json", goApp)
@@ -44,7 +46,8 @@ func slim(temporary string) (flag string, err error) {
 	}
 	gomod := strings.TrimSpace(string(out))
 	root := filepath.Dir(gomod)
-	place := filepath.Join(".tools", "go-app-"+module.Version)
+	parts := sha256.Sum256(fmt.Append(nil, serverParts))
+	place := filepath.Join(".tools", fmt.Sprintf("go-app-%s-%x", module.Version, parts[:4]))
 	if err := copyWithout(module.Dir, filepath.Join(root, place)); err != nil {
 		return "", err
 	}
