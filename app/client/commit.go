@@ -22,8 +22,8 @@ const (
 	pace = 50 * time.Millisecond
 	// lull is the same if only the counts of the stream have changed, for example by a chat state.
 	lull = time.Second
-	// crowd is after how many stanzas these do not wait for lull: the stream stops reading when many
-	// are not committed (stream.Config.Backlog), for example those who are in a large room.
+	// crowd is the number of stanzas that do not wait for lull, for example the presences of a large
+	// room: the stream stops reading if too many are not committed (stream.Config.Backlog).
 	crowd = 500
 	// headStart is how long drawing waits at most for the commit of a message of ours, so that the
 	// message leaves first: drawing would delay the answer of the disk by a frame.

@@ -124,8 +124,8 @@ func (l *loop) occupant(st *feature.Stanza, room *state.Room) {
 	}
 }
 
-// real returns the bare address that the archive of a room tells of whose message it is, "" if it tells
-// none. The archive takes out what others have put there (XEP-0313 §6.1.2).
+// real returns the bare address of the author that the archive of a room has added to a message, "" if there is
+// none. The archive removes an address that somebody else has added (XEP-0313 §6.1.2).
 func real(st *feature.Stanza) jid.JID {
 	return jid.JID(st.Only(nsRoomUser, "x").Only(nsRoomUser, "item").Attr("jid")).Bare()
 }

@@ -22,8 +22,8 @@ func AnswerRoom(c Client, room jid.JID, to state.Wish, err error, what string, w
 // ErrSilent is the error of a room that does not answer.
 var ErrSilent = errors.New("the room does not answer")
 
-// WhyNot says in a sentence why a room has not done something. why has sentences for conditions of stanza errors
-// that come before those that suit all rooms.
+// WhyNot returns a sentence that says why a room has not done something. The sentences of why, by the condition of
+// the stanza error, come before the general ones.
 func WhyNot(err error, why map[string]string) string {
 	var refused *framing.StanzaError
 	switch {

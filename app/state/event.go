@@ -474,7 +474,7 @@ func (ev DraftChanged) apply(s *State) {
 type Aim struct {
 	Of   Target `json:"of"`             // a reply to this message
 	Edit bool   `json:"edit,omitempty"` // its correction
-	// Before is the draft that an edit has put aside, and BeforeOf the message that this one replies to.
+	// Before is the draft that comes back after the edit, and BeforeOf the message that it replies to.
 	Before   string `json:"before,omitempty"`
 	BeforeOf Target `json:"beforeOf,omitzero"`
 }

@@ -2,8 +2,7 @@ package state
 
 import "natter/app/jid"
 
-// Group is what a room is to become that the person makes: one that only those enter whom they have
-// chosen. It does not change.
+// Group is what a new room of the person will be: a room that only these people may enter. A Group never changes.
 type Group struct {
 	Name string    `json:"name"`
 	Who  []jid.JID `json:"who"`
@@ -11,12 +10,12 @@ type Group struct {
 
 func (in MakeGroup) shown(s *State) []Event {
 	if r := s.Room(in.Room); r.In() && r.Group == nil {
-		return nil // it is made
+		return nil // the group is made already
 	}
 	return []Event{RoomWanted{Room: in.Room}, GroupPlanned(in)}
 }
 
-// GroupPlanned: a room in which the person wants to be is to become a group.
+// GroupPlanned: the room that the person is making will be a group.
 type GroupPlanned struct {
 	Room jid.JID
 	Name string
@@ -27,7 +26,7 @@ func (ev GroupPlanned) apply(s *State) {
 	s.changeRoom(ev.Room, func(r *Room) { r.Group, r.Name = &Group{ev.Name, ev.Who}, ev.Name })
 }
 
-// RoomMade: a room that was made by our entering is as it is to be, and open.
+// RoomMade: a room that we have created is configured, and others may enter.
 type RoomMade struct{ Room jid.JID }
 
 func (ev RoomMade) apply(s *State) { s.changeRoom(ev.Room, func(r *Room) { r.Group = nil }) }

@@ -287,15 +287,15 @@ type ChangeAffiliation struct {
 	Reason      string
 }
 
-// ReadPeople asks a room who has an affiliation with it: Room.People.
+// ReadPeople requests the list of those who have an affiliation with a room, which becomes Room.People.
 type ReadPeople struct {
 	Room jid.JID
 	Of   Affiliation
 }
 
-// MakeGroup makes a room at an address that nobody has, for these people alone, and invites them. It is
-// done when Room.Group is gone; what stands in the way is Room.Problem or Room.Outcome. Where that is so the
-// room is left, and another one is made.
+// MakeGroup creates a room that only these people may enter, at an address that no room has, and invites them. It
+// is done when Room.Group is nil. If it fails, Room.Problem or Room.Outcome says why, and the room is left; the
+// person tries again with another address.
 type MakeGroup struct {
 	Room jid.JID
 	Name string

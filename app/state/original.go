@@ -2,33 +2,33 @@ package state
 
 import "natter/app/jid"
 
-// ReadOriginal asks for the XML of a message. The stanza as it came is not kept: the archive has it. What
-// comes of this is State.Original; with the zero ReadOriginal the person wants to see none any more.
+// ReadOriginal requests the XML of a message from the archive, because this device does not keep it. The result is
+// State.Original. The zero ReadOriginal ends this.
 type ReadOriginal struct {
 	Conv      ConvID  `json:"conv"`
-	Author    jid.JID `json:"author,omitempty"` // Message.Author, and so on
+	Author    jid.JID `json:"author,omitempty"` // Author, ID and ArchiveID of the Message
 	ID        string  `json:"id,omitempty"`
 	ArchiveID string  `json:"archive,omitempty"`
 }
 
-// Original is the XML of a message, and how asking for it goes. It does not change.
+// Original is the XML of a message, and how far its request is. An Original never changes.
 type Original struct {
 	ReadOriginal
 	Loading bool   `json:"loading,omitempty"`
 	XML     string `json:"xml,omitempty"`
-	Cut     bool   `json:"cut,omitempty"`     // there is more
-	Problem string `json:"problem,omitempty"` // one sentence if there is none
+	Cut     bool   `json:"cut,omitempty"`     // XML is only the beginning, see MostOriginal
+	Problem string `json:"problem,omitempty"` // one sentence if it was not found
 }
 
 // MostOriginal is how much of the XML of a message is shown, in bytes.
 const MostOriginal = 64 << 10
 
-// OriginalRead: this is how asking for the XML of a message goes.
+// OriginalRead: the person wants to see the XML of this message, or of none if it is nil.
 type OriginalRead struct{ Original *Original }
 
 func (ev OriginalRead) apply(s *State) { s.Original = ev.Original }
 
-// original is an Original as a row.
+// original is State.Original as a row.
 type original struct{ Original }
 
 func (*original) Where() (table, key string) { return "original", "" }

@@ -6,11 +6,11 @@ import (
 	"natter/app/jid"
 )
 
-// People are those who have an affiliation with a room, whether they are in it or not. It does not change.
+// People are those who have one affiliation with a room, whether they are in it or not. A People never changes.
 type People struct {
 	Of      Affiliation `json:"of"`
 	Persons []Person    `json:"persons,omitempty"` // by address
-	More    int         `json:"more,omitempty"`    // how many more there are than are kept
+	More    int         `json:"more,omitempty"`    // how many were left out, see MostPeople
 	Loading bool        `json:"loading,omitempty"`
 	Problem *Problem    `json:"problem,omitempty"` // why there is no list
 }
@@ -21,10 +21,10 @@ type Person struct {
 	Reason string  `json:"reason,omitempty"` // "" if the room gives none
 }
 
-// MostPeople is how many people of one affiliation are kept.
+// MostPeople bounds the Persons of a People.
 const MostPeople = 2000
 
-// PeopleRead: a room has told who has an affiliation with it, or not yet, or refuses to.
+// PeopleRead: a room has answered who has an affiliation with it, or the answer is loading, or was refused.
 type PeopleRead struct {
 	Room   jid.JID
 	People *People
@@ -32,7 +32,7 @@ type PeopleRead struct {
 
 func (ev PeopleRead) apply(s *State) { s.changeRoom(ev.Room, func(r *Room) { r.People = ev.People }) }
 
-// AffiliationGiven: a room has given somebody an affiliation because the person wanted it.
+// AffiliationGiven: a room has given somebody an affiliation, as the person wanted.
 type AffiliationGiven struct {
 	Room        jid.JID
 	Who         jid.JID
@@ -60,15 +60,15 @@ func (ev AffiliationGiven) apply(s *State) {
 	})
 }
 
-// Sorted puts people in the order of People.Persons, each once, as they are there first.
+// Sorted sorts people by address, as People.Persons. Of several with one address it keeps the first.
 func Sorted(all []Person) []Person {
 	slices.SortStableFunc(all, func(a, b Person) int { return order(a.JID, b.JID) })
 	return slices.CompactFunc(all, func(a, b Person) bool { return a.JID == b.JID })
 }
 
-// MaySee reports whether the room tells the person who has an affiliation with it (XEP-0045 §9.2, §9.5, §10.5,
-// §10.8): bans and members to admins, all to owners, and in a room for members who know each other members
-// to them.
+// MaySee reports whether the room shows the person who has this affiliation (XEP-0045 §9.2, §9.5, §10.5, §10.8).
+// Owners see all, admins see bans and members. Members see the members of a room for members only that shows
+// addresses.
 func (r *Room) MaySee(a Affiliation) bool {
 	me := r.Myself()
 	switch {

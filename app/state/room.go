@@ -25,7 +25,7 @@ type Room struct {
 	Subject  string  `json:"subject,omitempty"`
 	Notify   Notify  `json:"notify,omitempty"` // what the person has chosen, "" if nothing
 	Synced   Notify  `json:"synced,omitempty"` // Notify in its bookmark
-	Group    *Group  `json:"group,omitempty"`  // what it is still to become, nil if it is made
+	Group    *Group  `json:"group,omitempty"`  // what it will be when it is configured, nil if it is
 	RoomInfo
 	Stay      `json:"-"`                   // see the table stays
 	Occupants *tree.Map[string, *Occupant] `json:"-"` // by nick; see the table occupants
@@ -308,7 +308,7 @@ type RoomEntered struct {
 	Room       jid.JID
 	Nick, Self string
 	Occupants  []Occupant
-	Made       bool // by our entering: it is to be configured
+	Made       bool // we have created it by entering, so it must be configured
 }
 
 func (ev RoomEntered) apply(s *State) {

@@ -39,7 +39,7 @@ type State struct {
 	// Directory has the rooms of the server, nil if the person has not asked for them.
 	Directory *Directory
 	Sought    *Sought   // nil if the person looks for nothing
-	Original  *Original // nil if they want to see the XML of no message
+	Original  *Original // nil if the person looks at the XML of no message
 	requests  int       // contacts that wait for an answer
 	unsaved   int       // contacts with a change that is pending
 	refused   int       // contacts with a change that was refused

@@ -535,7 +535,8 @@ func (t Timeline) displace(m *Message) Timeline {
 	return t
 }
 
-// without undoes place for all messages for which gone is true. It costs as much as all that are in memory.
+// without undoes place for all messages for which gone returns true. Its cost is in proportion to all messages in
+// memory.
 func (t Timeline) without(gone func(*Message) bool) Timeline {
 	t.rows = t.rows.Only(func(_ Key, m *Message) bool { return !gone(m) })
 	t.ids = t.ids.Only(func(id string, m *Message) bool { return id[0] == reused || t.Get(m.Key) != nil })
@@ -547,8 +548,7 @@ func (t Timeline) drop(before Key) Timeline {
 	return t.without(func(m *Message) bool { return m.Key.Before(before) && !m.Stays() })
 }
 
-// reused begins the keys of ids that an author has used more than once, whether or not these messages
-// are in memory.
+// reused begins the keys of ids that an author has used more than once. They stay when the messages leave memory.
 const reused = 'r'
 
 func idKey(author jid.JID, id string) string { return "i" + string(author) + "\x00" + id }

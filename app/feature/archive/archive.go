@@ -70,7 +70,7 @@ type archive struct {
 	retry   func()               // stops the timer of its next try
 
 	seeking state.Seek         // the place that the person looks for
-	showing state.ReadOriginal // the message whose XML they want to see
+	showing state.ReadOriginal // the message whose XML the person wants to see
 }
 
 func newArchive() *archive {

@@ -10,12 +10,12 @@ import (
 	"natter/framing"
 )
 
-// mostNewest is among how many of the newest messages one is looked for whose archive id is not known: our
-// own in a conversation of two have none until the next catch-up.
+// mostNewest bounds the newest messages among which a message is looked for whose archive id is not known.
+// Messages of ours in a conversation of two have no archive id until the next catch-up.
 const mostNewest = 50
 
-// original asks the archive for one message, to show its XML. No archive has to know how to be asked by an
-// id (XEP-0313 §4.1), but each can be paged: what comes before the message after it is the message.
+// original asks the archive for one message, to show its XML. An archive need not support a query for an id
+// (XEP-0313 §4.1), but it has pages: the last message before the one after the wanted message is the wanted one.
 func (a *archive) original(c feature.Client, in state.ReadOriginal) {
 	a.showing = in
 	tell := func(o state.Original) {
@@ -64,12 +64,12 @@ func (a *archive) original(c feature.Client, in state.ReadOriginal) {
 		case len(q.edges) > 0:
 			read(q.edges[0].ID, 1)
 		default:
-			read("", mostNewest) // meanwhile others may have come
+			read("", mostNewest) // it was the newest, but others may have come meanwhile
 		}
 	})
 }
 
-// is reports whether a result of an archive has a message.
+// is reports whether a result of an archive has the wanted message.
 func is(result *framing.Element, in state.ReadOriginal) bool {
 	if in.ArchiveID != "" {
 		return result.Attr("id") == in.ArchiveID
@@ -78,11 +78,11 @@ func is(result *framing.Element, in state.ReadOriginal) bool {
 	return in.ID != "" && message.Attr("id") == in.ID && (in.Conv.Kind() == state.Groupchat || jid.JID(message.Attr("from")).Bare() == in.Author.Bare())
 }
 
-// deepest is up to which depth elements are indented.
+// deepest is the depth up to which elements are indented.
 const deepest = 16
 
-// indented returns a copy of an element with each of its elements on a line of its own. Where there is text
-// it stays as it is.
+// indented returns a copy of an element with each element in it on a line of its own. An element with text stays
+// as it is.
 func indented(e *framing.Element, line string) *framing.Element {
 	c := &framing.Element{Name: e.Name, Attrs: e.Attrs}
 	for _, n := range e.Children {

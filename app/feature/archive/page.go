@@ -28,7 +28,8 @@ type query struct {
 	edges   []state.Edge
 	results []*feature.Stanza
 
-	// only is set if one result is wanted as it is, which it reports, and no messages: found is this one.
+	// only is not nil if the query collects no messages. Then found is the last result for which only
+	// returned true.
 	only  func(result *framing.Element) bool
 	found *framing.Element
 }
@@ -68,7 +69,8 @@ func field(name, value string) *framing.Element {
 // stamp returns a time in the format of XEP-0082, in whole seconds, because some servers store no more.
 func stamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05Z") }
 
-// request sends a query for a page, and calls done with the answer to it when all results have come.
+// request sends a query for a page, and calls done with the answer, which comes after all results, or with an
+// error.
 func (a *archive) request(c feature.Client, q *query, k state.Ask, done func(reply *framing.Element, err error)) {
 	id := c.NewID()
 	a.open[id] = q

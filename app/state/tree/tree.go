@@ -32,8 +32,8 @@ func Of[K, V any](compare func(a, b K) int, values []V, key func(V) K) *Map[K, V
 	return &Map[K, V]{compare, joined(nodes), len(nodes)}
 }
 
-// Only returns the map of those values for which keep is true. It costs as much as all of them, where
-// Delete costs more for each that goes.
+// Only returns the map with the values for which keep returns true. Its cost is in proportion to all values, so it is
+// cheaper than many calls of Delete.
 func (m *Map[K, V]) Only(keep func(K, V) bool) *Map[K, V] {
 	var nodes []*node[K, V]
 	for it := m.Iterator(); !it.Done(); {
