@@ -41,6 +41,7 @@ type RoomInfo struct {
 	ShowsAddresses bool   `json:"addresses,omitempty"`   // all occupants see our address
 	MembersOnly    bool   `json:"membersOnly,omitempty"` // only members may enter
 	OpenSubject    bool   `json:"openSubject,omitempty"` // participants may change the subject
+	Hats           bool   `json:"hats,omitempty"`        // its hats can be trusted (XEP-0317)
 	OpenInvites    bool   `json:"openInvites,omitempty"` // members may invite others, even with MembersOnly
 }
 
@@ -75,6 +76,7 @@ type Occupant struct {
 	Role        Role        `json:"role,omitempty"`
 	Affiliation Affiliation `json:"affiliation,omitempty"`
 	Show        Show        `json:"show,omitempty"`
+	Hats        string      `json:"hats,omitempty"` // titles that the room gives, such as "Presenter, Host" (XEP-0317)
 	Tenure                  // in a room without occupant-ids
 }
 

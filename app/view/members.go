@@ -150,6 +150,9 @@ func (d *desk) memberRow(r *state.Room, m member, index, count int) app.UI {
 // memberWords says what somebody is in a room, "" if they are as most are.
 func memberWords(o *state.Occupant) string {
 	var words []string
+	if o.Hats != "" {
+		words = append(words, plain(o.Hats))
+	}
 	switch o.Affiliation {
 	case state.Owner:
 		words = append(words, "owner")

@@ -331,3 +331,10 @@ func TestRoom_Writers(t *testing.T) {
 		t.Error("nobody writes")
 	}
 }
+
+// What the room calls somebody stands before what they may do there, and turns no text around.
+func TestMemberWords_Hats(t *testing.T) {
+	if got := memberWords(&state.Occupant{Nick: "grace", Hats: "Presen\u202eter, Host", Affiliation: state.Owner}); got != "Presenter, Host, owner" {
+		t.Errorf("%q", got)
+	}
+}

@@ -30,6 +30,7 @@ const (
 	nsID      = "urn:xmpp:occupant-id:0"
 	nsArchive = "urn:xmpp:mam:2"
 	nsSID     = "urn:xmpp:sid:0"
+	nsHats    = "urn:xmpp:hats:0"
 )
 
 const (
@@ -41,6 +42,8 @@ const (
 	mostHistory = "50"
 	// longest is how many bytes of a subject, a nick or an id are kept.
 	longestSubject, longestNick, longestID = 4096, 1023, 256
+	// mostHats is how many hats of an occupant are kept, and longestHat how many bytes of each.
+	mostHats, longestHat = 5, 64
 )
 
 // pauses are how long it is until a room is entered again that has closed, or does not answer, for
@@ -51,7 +54,7 @@ var pauses = []time.Duration{30 * time.Second, 2 * time.Minute, 10 * time.Minute
 func New() *feature.Feature {
 	r := &rooms{visits: map[jid.JID]*visit{}, left: map[jid.JID]bool{}, stop: func() {}}
 	return &feature.Feature{
-		Name:  "rooms (XEP-0045), self-ping (XEP-0410)",
+		Name:  "rooms (XEP-0045), hats (XEP-0317), self-ping (XEP-0410)",
 		Disco: []string{NS},
 		Messages: map[framing.Name]feature.Handler{
 			{Space: framing.NSClient, Local: "message"}: r.message,
@@ -235,6 +238,8 @@ func info(query *framing.Element) (i state.RoomInfo) {
 			i.OccupantIDs = true
 		case v == nsSID:
 			i.StanzaIDs = true
+		case v == nsHats:
+			i.Hats = true
 		case v == NS+"#stable_id":
 			i.StableIDs = true
 		case v == "muc_nonanonymous":
@@ -491,7 +496,22 @@ func occupant(st *feature.Stanza, room *state.Room, x *framing.Element) state.Oc
 	if room.OccupantIDs {
 		o.ID = identity(st)
 	}
+	if room.Hats {
+		o.Hats = hats(st)
+	}
 	return o
+}
+
+// hats returns the titles that an occupant has in the room beside role and affiliation (XEP-0317), "" if
+// there are none. In a room that does not say that it knows hats an occupant may have sent them.
+func hats(st *feature.Stanza) string {
+	var titles []string
+	for _, hat := range st.Only(nsHats, "hats").Elements() {
+		if title := strings.TrimSpace(short(hat.Attr("title"), longestHat)); hat.Is(nsHats, "hat") && title != "" && len(titles) < mostHats {
+			titles = append(titles, title)
+		}
+	}
+	return strings.Join(titles, ", ")
 }
 
 // identity is the occupant-id of a presence (XEP-0421), "" if there is none. From a room that does
