@@ -6,5 +6,5 @@
 // which. It has no addresses: the packages come from whatever registry npm is set
 // up for, and their hashes are checked. slixmpp and Converse.js, with which all is
 // exchanged that is said about messages, come the same way from PyPI, as requirements.txt says, and from
-// npm. Converse.js runs in Chromium.
+// npm. Converse.js runs in Chromium. profanity is the machine's own, and runs in a terminal.
 package interop
