@@ -6,8 +6,8 @@
 // archive is read first, and only messages that it does not have are retried, with the same
 // id and their original time.
 //
-// In a room a message is on the server when the room has sent it back to us. What is written while
-// we are not in the room waits until we are, and until it is known what was said there before.
+// In a room a message is on the server when the room has sent it back to us. A message that is written while we are
+// not in the room waits until we are, and until the messages from before have arrived.
 package chat
 
 import (
@@ -66,7 +66,7 @@ func (r *reflections) receive(c feature.Client, st *feature.Stanza) {
 		return
 	}
 	if st.From.IsBare() && st.Only(nsRoomUser, "x").Child(nsRoomUser, "invite") != nil {
-		return // what a room says with an invitation is no message of the room's
+		return // the text that a room adds to an invitation is no message
 	}
 	body, ok := feature.Text(st.Element, "body")
 	subject, _ := feature.Text(st.Element, "subject")
@@ -121,7 +121,7 @@ func (r *reflections) receive(c feature.Client, st *feature.Stanza) {
 	}
 }
 
-// tenure tells somebody whose nick was somebody else's before from them.
+// tenure returns Message.Tenure: it differs for two authors who had the same nick, one after the other.
 func tenure(by state.Author) int64 {
 	if by.Again {
 		return by.Since
@@ -132,7 +132,7 @@ func tenure(by state.Author) int64 {
 // longestNick is how much of a nick is kept with a message, in bytes.
 const longestNick = 256
 
-// nick is how somebody in a room was called, as far as it is kept.
+// nick returns the nick of an author in a room, as it is kept with a message.
 func nick(by state.Author) string {
 	if by.Mine {
 		return ""
@@ -154,7 +154,8 @@ func do(c feature.Client, in state.Intent) bool {
 	return true
 }
 
-// write sends a message, unless a tab that died has sent it, but could not confirm the intent.
+// write sends a message, unless there is one with this id: a leader that has died may have sent it before it could
+// confirm the request.
 func write(c feature.Client, in state.SendMessage) {
 	if in.Text() == "" {
 		return
@@ -176,7 +177,7 @@ func write(c feature.Client, in state.SendMessage) {
 	m := ours(c, in.Conv, in.ID)
 	st := stanza(c, in.Conv, m)
 	if m.Late {
-		feature.Delayed(st, m.At) // it leaves at an unknown time
+		feature.Delayed(st, m.At) // there is no connection
 	}
 	send(c, st)
 }
@@ -220,9 +221,9 @@ func retry(c feature.Client, in state.RetryMessage) {
 	send(c, feature.Delayed(stanza(c, in.Conv, m), m.At))
 }
 
-// markDelivery says of a message of ours how far it has come.
+// markDelivery emits a fact about the delivery of a message of ours.
 func markDelivery(c feature.Client, st *framing.Element, how state.FactKind, problem string) {
-	if st.Is(framing.NSClient, "message") && st.Child(nsOriginID, "origin-id") != nil { // what is said about others has none
+	if st.Is(framing.NSClient, "message") && st.Child(nsOriginID, "origin-id") != nil { // a message that only says a fact has none
 		say(c, convOf(st), st.Attr("id"), how, problem)
 	}
 }

@@ -14,9 +14,9 @@ const (
 	nsReply     = "urn:xmpp:reply:0"
 )
 
-// named reports whether a message of a room is for the person more than for others: its text has their
-// nick as a word, what stands beside the text mentions them (XEP-0372 §3.2, XEP-0513 §3.1), or it
-// answers them (XEP-0492 §3). Anybody may claim so: it only decides how loud the message is.
+// named reports whether a message of a room names the person: its text has their nick as a word, a payload mentions
+// them (XEP-0372 §3.2, XEP-0513 §3.1), or it replies to them (XEP-0492 §3). Anybody can do that; it only decides
+// whether the person is notified.
 func named(c feature.Client, st *feature.Stanza, body string) bool {
 	room := c.State().Room(st.Conv.JID())
 	if room == nil {

@@ -8,8 +8,7 @@ import (
 	"natter/framing"
 )
 
-// reflections are the messages of ours that rooms have not sent back to us, by id: each has a
-// function that stops its timer.
+// reflections has the messages of ours that rooms have not sent back to us: by id, a function that stops the timer.
 type reflections struct{ waits map[string]func() }
 
 // unreflected is how long a room may take to send a message back, once our server has it. Some
@@ -37,8 +36,8 @@ func (r *reflections) await(c feature.Client, st *framing.Element) {
 	})
 }
 
-// back returns our id of a message that a room has sent back. A room that does not promise to keep
-// ids may have given it another: then it is the oldest with its text that has not come back.
+// back returns our id of a message that a room has sent back. If the room does not promise to keep ids, it may have
+// another one; then back returns that of our oldest queued message with the same text.
 func (r *reflections) back(c feature.Client, conv state.ConvID, m *state.Message) string {
 	id := m.ID
 	if room := c.State().Room(conv.JID()); room != nil && !room.StableIDs && ours(c, conv, id) == nil {
@@ -58,7 +57,7 @@ func (r *reflections) back(c feature.Client, conv state.ConvID, m *state.Message
 	return id
 }
 
-// waits reports whether what is written waits until we are in a room.
+// waits reports whether messages of a conversation must wait until we are in its room.
 func waits(c feature.Client, conv state.ConvID) bool {
 	if conv.Kind() == state.Direct {
 		return false
@@ -67,8 +66,8 @@ func waits(c feature.Client, conv state.ConvID) bool {
 	return room == nil || room.Step != state.Inside
 }
 
-// sendWaiting sends what was written before we were in a room, and what was sent and has not come
-// back. What is in the outbox leaves by itself.
+// sendWaiting sends the queued messages of a room: those that were written before we were in it, and those that were
+// sent and have not come back. Messages in the outbox leave by themselves.
 func sendWaiting(c feature.Client, conv state.ConvID) {
 	chat := c.State().Chat(conv)
 	if chat == nil {

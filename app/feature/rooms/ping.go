@@ -12,9 +12,9 @@ import (
 
 const (
 	nsPing = "urn:xmpp:ping"
-	// silence is after how long without a word from a room it is asked whether we are still in it.
+	// silence is the time without a stanza from a room after which it is asked whether we are still in it.
 	silence = 15 * time.Minute
-	// doubted is when it is asked once more, after an answer that says nothing.
+	// doubted is the wait before it is asked once more, after an answer that does not show that.
 	doubted = 2 * time.Minute
 )
 
@@ -38,8 +38,8 @@ func (r *rooms) pingAll(c feature.Client) {
 	}
 }
 
-// ping asks a room whether we are still in it, by a ping to ourselves (XEP-0410): rooms on other
-// servers may have lost us without a word. If we are not, it is entered again.
+// ping asks a room whether we are still in it, by a ping to ourselves (XEP-0410), because a room on another server may
+// have lost us without an error. If we are not in it, it is entered again.
 func (r *rooms) ping(c feature.Client, room jid.JID) {
 	v := r.visits[room]
 	if v == nil || v.pinged || !c.State().Room(room).In() {
@@ -71,7 +71,7 @@ func (r *rooms) ping(c feature.Client, room jid.JID) {
 	})
 }
 
-// bounced asks a room that does not take a message whether we are still in it.
+// bounced asks a room that has sent a message back whether we are still in it.
 func (r *rooms) bounced(c feature.Client, st *feature.Stanza) {
 	if st.Conv.Kind() == state.Groupchat && framing.ReadStanzaError(st.Element).Condition == "not-acceptable" {
 		r.ping(c, st.Conv.JID())

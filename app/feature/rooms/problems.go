@@ -8,8 +8,8 @@ import (
 	"natter/framing"
 )
 
-// explain says what stands in the way into a room (XEP-0045 §7.2), and where the room is now if it
-// has moved to an address. Without a room it is about the room's address only.
+// explain returns the problem for an error that keeps us out of a room (XEP-0045 §7.2), and the new address if the room
+// has moved. room is nil if the error is about the address only.
 func explain(err *framing.StanzaError, to string, room *state.Room) (p *state.Problem, moved jid.JID) {
 	p = &state.Problem{Kind: err.Condition, Detail: err.Error()}
 	switch err.Condition {
@@ -66,7 +66,8 @@ func explain(err *framing.StanzaError, to string, room *state.Room) (p *state.Pr
 
 const again = "It is joined again in a moment."
 
-// parted says why we are no longer in a room (XEP-0045 §15.6), and where it is now if it has moved.
+// parted returns the problem that says why we are no longer in a room (XEP-0045 §15.6), and the new address if the room
+// has moved.
 func parted(x *framing.Element, codes []string) (p *state.Problem, moved jid.JID) {
 	has := func(code string) bool { return slices.Contains(codes, code) }
 	destroyed := x.Only(NSUser, "destroy")

@@ -1,9 +1,8 @@
-// Package rooms enters rooms and stays in them (XEP-0045): joining, who is there, the subject,
-// leaving. Messages are those of package chat.
+// Package rooms enters rooms and stays in them (XEP-0045): it joins, keeps the occupants and the subject, and
+// leaves. Package chat sends and receives the messages.
 //
-// A room counts once it has let us in: until then, and after we have left, nothing that comes from
-// its address changes anything. Those who are there already come before our own presence, and
-// become part of the state with it, all at once.
+// Stanzas of a room count only while we are in it: before that, and after we have left, they change nothing. A room
+// sends the presences of all occupants before our own one; all become part of the state together with ours.
 package rooms
 
 import (
@@ -34,20 +33,20 @@ const (
 )
 
 const (
-	// patience is how long a room may take to let us in, or to say what was said before.
+	// patience is how long a room may take to let us in, and then to send the messages from before.
 	patience = 30 * time.Second
-	// mostCome is how many of those who are there are noted until we are.
+	// mostCome bounds the occupants that are noted before our own presence comes.
 	mostCome = 50_000
-	// mostHistory is how many old messages are wanted of a room without an archive.
+	// mostHistory is how many old messages are requested from a room without an archive.
 	mostHistory = "50"
-	// longest is how many bytes of a subject, a nick or an id are kept.
+	// longestSubject, longestNick and longestID are how many bytes of these are kept.
 	longestSubject, longestNick, longestID = 4096, 1023, 256
 	// mostHats is how many hats of an occupant are kept, and longestHat how many bytes of each.
 	mostHats, longestHat = 5, 64
 )
 
-// pauses are how long it is until a room is entered again that has closed, or does not answer, for
-// reasons that pass.
+// pauses are the waits before a room is entered again that has closed or does not answer, if the reason may be gone
+// later.
 var pauses = []time.Duration{30 * time.Second, 2 * time.Minute, 10 * time.Minute}
 
 // New returns the feature.
@@ -92,23 +91,23 @@ func New() *feature.Feature {
 // rooms has the visits to rooms in this stream.
 type rooms struct {
 	visits map[jid.JID]*visit
-	// left are the rooms that we have left and not asked to be let in again since: what comes from
-	// there still answers the earlier visit, our leaving included.
+	// left are the rooms that we have left and not entered again. Stanzas that come from there belong to the
+	// earlier visit, also the answer to our leaving.
 	left map[jid.JID]bool
 	stop func() // stops the timer of watch
 }
 
-// visit is our way into a room, and our being there.
+// visit is one attempt to enter a room, and the time in it.
 type visit struct {
 	nick  string
-	came  []state.Occupant // who is there, until we are
-	first bool             // the person has just wanted it: what stands in the way is theirs to answer
-	tries int
-	stop  func()    // stops the timer
-	heard time.Time // when something came from there last
-	// pinged is set while the room is being asked whether we are still in it.
+	came  []state.Occupant // the occupants that were seen before our own presence
+	first bool             // the person has just joined, so a problem is shown for them to answer
+	tries int              // how often it was entered again since the room let us in
+	stop  func()           // stops the timer
+	heard time.Time        // when a stanza came from the room last
+	// pinged is true while the answer to a ping is awaited.
 	pinged bool
-	// former are those who had a nick in a room without occupant-ids since we came, and left it.
+	// former are, by nick, the occupants who have left a room without occupant-ids during the visit.
 	former map[string]state.Occupant
 }
 
@@ -120,7 +119,7 @@ func (r *rooms) forget() {
 	clear(r.left)
 }
 
-// visit begins a visit in the place of one that was.
+// visit begins a visit, and ends an earlier one to the same room.
 func (r *rooms) visit(room jid.JID, nick string) *visit {
 	v := &visit{nick: nick, stop: func() {}}
 	if old := r.visits[room]; old != nil {
@@ -131,15 +130,15 @@ func (r *rooms) visit(room jid.JID, nick string) *visit {
 	return v
 }
 
-// returnToAll enters the rooms in which the person wants to be, in one flight. Another page may
-// have been in them: to enter once more does no harm, and brings who is there.
+// returnToAll enters all rooms that the person wants to be in, without waiting for answers. An earlier page may be in
+// them: to enter again does no harm, and brings the occupants.
 func (r *rooms) returnToAll(c feature.Client) {
 	for room := range c.State().Rooms {
 		switch {
 		case room.Kept || room.Group != nil:
 			r.returnTo(c, room.JID)
 		case r.visits[room.JID] == nil:
-			c.Emit(state.RoomLeft{Room: room.JID}) // nobody answers any more what stood in the way
+			c.Emit(state.RoomLeft{Room: room.JID}) // nobody answers its problem any more
 		}
 	}
 }
@@ -178,8 +177,8 @@ func (r *rooms) do(c feature.Client, in state.Intent) bool {
 	return true
 }
 
-// join enters a room that the person has asked for. What it says of itself comes first: whether it
-// is there, and who sees our address.
+// join enters a room that the person wants to join. First it asks the room what it is: whether it exists, and who
+// sees our address.
 func (r *rooms) join(c feature.Client, room *state.Room, in state.JoinRoom) {
 	if _, err := jid.Parse(string(room.JID) + "/" + room.Nick); err != nil || len(room.Nick) > longestNick {
 		c.Emit(state.RoomClosed{Room: room.JID, Problem: &state.Problem{
@@ -225,7 +224,7 @@ func (r *rooms) describe(c feature.Client, room jid.JID, done func(error)) {
 	})
 }
 
-// info reads what a room says of itself.
+// info reads the RoomInfo from the answer to describe.
 func info(query *framing.Element) (i state.RoomInfo) {
 	for _, el := range query.Elements() {
 		switch v := el.Attr("var"); {
@@ -251,7 +250,7 @@ func info(query *framing.Element) (i state.RoomInfo) {
 	for _, field := range query.Child(nsForm, "x").Elements() {
 		value := field.Child(nsForm, "value").Text()
 		on := value == "1" || value == "true"
-		// One of these says it (XEP-0045 §15.5; ejabberd and Prosody use the others).
+		// A room has one of these names (XEP-0045 §15.5; ejabberd and Prosody use names of their own).
 		switch field.Attr("var") {
 		case "muc#roominfo_subjectmod", "muc#roominfo_changesubject", "muc#roomconfig_changesubject":
 			i.OpenSubject = on
@@ -262,7 +261,7 @@ func info(query *framing.Element) (i state.RoomInfo) {
 	return i
 }
 
-// enter asks to be let in (XEP-0045 §7.2).
+// enter sends our presence to the room, which lets us in or answers with an error (XEP-0045 §7.2).
 func (r *rooms) enter(c feature.Client, j jid.JID, v *visit) {
 	room := c.State().Room(j)
 	history := framing.New(NS, "history")
@@ -280,7 +279,7 @@ func (r *rooms) enter(c feature.Client, j jid.JID, v *visit) {
 	}
 	st := framing.New(framing.NSClient, "presence").Set("to", string(j.WithResource(v.nick))).Set("id", c.NewID())
 	c.Decorate(st)
-	_ = c.Send(st.Add(x)) // without a connection the next stream does it
+	_ = c.Send(st.Add(x)) // without a connection the next stream enters the room
 	delete(r.left, j)
 	v.came = nil
 	v.stop()
@@ -291,7 +290,7 @@ func (r *rooms) enter(c feature.Client, j jid.JID, v *visit) {
 	})
 }
 
-// lastOf is the last message of the newest that a room has, nil if there is none.
+// lastOf returns the newest message that the room has, nil if it is not among the last hundred.
 func lastOf(c feature.Client, room jid.JID) *state.Message {
 	if chat := c.State().Chat(state.Groupchat.With(room)); chat != nil {
 		for _, m := range slices.Backward(chat.Timeline.Newest(100)) {
@@ -323,7 +322,7 @@ func (r *rooms) close(c feature.Client, room jid.JID, problem *state.Problem, mo
 	c.Emit(state.RoomClosed{Room: room, Problem: problem, Moved: moved})
 }
 
-// failed closes a room, and enters it again after a while if the reason passes.
+// failed closes a room, and enters it again after a pause if passes is true.
 func (r *rooms) failed(c feature.Client, room jid.JID, problem *state.Problem, moved jid.JID, passes bool) {
 	r.close(c, room, problem, moved)
 	v, now := r.visits[room], c.State().Room(room)
@@ -341,7 +340,7 @@ func (r *rooms) failed(c feature.Client, room jid.JID, problem *state.Problem, m
 	})
 }
 
-// presence is somebody who comes, changes or leaves.
+// presence handles an occupant who comes, changes or leaves.
 func (r *rooms) presence(c feature.Client, st *feature.Stanza) {
 	room, v := c.State().Room(st.From), r.visits[st.From.Bare()]
 	nick := st.From.Resource()
@@ -363,7 +362,7 @@ func (r *rooms) presence(c feature.Client, st *feature.Stanza) {
 	if !room.In() {
 		self := slices.Contains(codes, "110") || nick == v.nick
 		if self {
-			o.ID = identity(st) // no other occupant has sent this
+			o.ID = identity(st) // our own client sends none, so the room has added it
 		} else if len(v.came) >= mostCome {
 			return
 		}
@@ -378,7 +377,8 @@ func (r *rooms) presence(c feature.Client, st *feature.Stanza) {
 	}
 }
 
-// tenure says since when an occupant has their nick, in a room that has no other name for them.
+// tenure returns the Tenure of an occupant, zero in a room with occupant-ids. old is the occupant with that nick
+// before, nil if nobody had it.
 func (v *visit) tenure(c feature.Client, room *state.Room, o, old *state.Occupant) state.Tenure {
 	if room.OccupantIDs || o.Nick == v.nick {
 		return state.Tenure{}
@@ -393,7 +393,7 @@ func (v *visit) tenure(c feature.Client, room *state.Room, o, old *state.Occupan
 	return state.Tenure{Since: c.State().Begins(room.JID, c.Now(), former.Since), Again: again}
 }
 
-// leaves notes who had a nick until now.
+// leaves notes in former who had a nick until now.
 func (v *visit) leaves(room *state.Room, nick string) {
 	o, there := room.Occupants.Get(nick)
 	if !there || room.OccupantIDs {
@@ -418,7 +418,7 @@ func (r *rooms) entered(c feature.Client, room *state.Room, v *visit, self state
 	v.stop = c.After(patience, func() { settled(c, room.JID) }) // some rooms have no subject
 }
 
-// gone is somebody who leaves, or we ourselves, by our own will or not.
+// gone handles an occupant who leaves or changes their nick, or that we do, or that the room has removed us.
 func (r *rooms) gone(c feature.Client, room *state.Room, nick string, x *framing.Element, codes []string) {
 	if !room.In() {
 		return
@@ -440,7 +440,7 @@ func (r *rooms) gone(c feature.Client, room *state.Room, nick string, x *framing
 	}
 }
 
-// refused is the error for our wish to be let in.
+// refused handles the error for our presence: the room does not let us in.
 func (r *rooms) refused(c feature.Client, st *feature.Stanza) {
 	room, v := c.State().Room(st.From), r.visits[st.From.Bare()]
 	if room == nil || v == nil || r.left[room.JID] || room.Step != state.Entering {
@@ -452,14 +452,15 @@ func (r *rooms) refused(c feature.Client, st *feature.Stanza) {
 	r.failed(c, room.JID, problem, moved, refused.Type == "wait" && problem.Kind != "full")
 }
 
-// message notes that a room is alive.
+// message notes that a stanza has come from a room.
 func (r *rooms) message(c feature.Client, st *feature.Stanza) {
 	if v := r.visits[st.From.Bare()]; v != nil && st.Source == feature.Live {
 		v.heard = c.Now()
 	}
 }
 
-// subject is what a room is about. It comes after what was said before (XEP-0045 §7.2.15).
+// subject handles the subject of a room. After we have entered, it comes after the messages from before
+// (XEP-0045 §7.2.15).
 func (r *rooms) subject(c feature.Client, st *feature.Stanza) {
 	room := c.State().Room(st.Conv.JID())
 	if st.Conv.Kind() != state.Groupchat || !room.In() || st.Source != feature.Live || st.Child(framing.NSClient, "body") != nil {
@@ -473,14 +474,14 @@ func (r *rooms) subject(c feature.Client, st *feature.Stanza) {
 	}
 }
 
-// settled notes that what was said in a room before we came has come.
+// settled notes that the messages of a room from before we came have arrived.
 func settled(c feature.Client, room jid.JID) {
 	if now := c.State().Room(room); now != nil && now.Step == state.Arriving {
 		c.Emit(state.RoomSettled{Room: room})
 	}
 }
 
-// occupant reads who somebody is.
+// occupant reads an Occupant from a presence.
 func occupant(st *feature.Stanza, room *state.Room, x *framing.Element) state.Occupant {
 	item := x.Only(NSUser, "item")
 	o := state.Occupant{
@@ -502,8 +503,8 @@ func occupant(st *feature.Stanza, room *state.Room, x *framing.Element) state.Oc
 	return o
 }
 
-// hats returns the titles that an occupant has in the room beside role and affiliation (XEP-0317), "" if
-// there are none. In a room that does not say that it knows hats an occupant may have sent them.
+// hats returns the titles that a room has given to an occupant (XEP-0317), "" if there are none. If the room does not
+// say that it knows hats, the occupant may have sent them.
 func hats(st *feature.Stanza) string {
 	var titles []string
 	for _, hat := range st.Only(nsHats, "hats").Elements() {
@@ -514,8 +515,8 @@ func hats(st *feature.Stanza) string {
 	return strings.Join(titles, ", ")
 }
 
-// identity is the occupant-id of a presence (XEP-0421), "" if there is none. From a room that does
-// not say that it adds them an occupant may have sent it.
+// identity returns the occupant-id of a presence (XEP-0421), "" if there is none. If the room does not say that it
+// adds them, the occupant may have sent it.
 func identity(st *feature.Stanza) string {
 	if id := st.Only(nsID, "occupant-id").Attr("id"); len(id) <= longestID {
 		return strings.Clone(id)
@@ -529,7 +530,7 @@ var affiliations = map[string]state.Affiliation{
 	"outcast": state.Outcast, "member": state.Member, "admin": state.Admin, "owner": state.Owner,
 }
 
-// statuses are the status codes of XEP-0045 §15.6.
+// statuses returns the status codes of a presence (XEP-0045 §15.6).
 func statuses(x *framing.Element) (codes []string) {
 	for _, el := range x.Elements() {
 		if el.Is(NSUser, "status") {
@@ -539,7 +540,7 @@ func statuses(x *framing.Element) (codes []string) {
 	return codes
 }
 
-// short is the beginning of a text, as a copy.
+// short returns a copy of the first bytes of a text, most at most.
 func short(text string, most int) string {
 	if len(text) > most {
 		for !utf8.RuneStart(text[most]) {
