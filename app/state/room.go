@@ -263,8 +263,11 @@ func (s *State) changeRoom(j jid.JID, change func(*Room)) {
 	}
 }
 
-func newOccupants() *tree.Map[string, *Occupant] {
-	return tree.New[string, *Occupant](strings.Compare)
+func newOccupants() *tree.Map[string, *Occupant] { return occupants(nil) }
+
+// occupants returns those who are in a room, each with another nick and in the order of these.
+func occupants(sorted []*Occupant) *tree.Map[string, *Occupant] {
+	return tree.Of(strings.Compare, sorted, func(o *Occupant) string { return o.Nick })
 }
 
 // RoomWanted: the person wants to be in a room.
@@ -326,7 +329,7 @@ func (ev RoomEntered) apply(s *State) {
 			sorted = append(sorted, &ev.Occupants[at])
 		}
 	}
-	all := tree.Of(strings.Compare, sorted[:min(len(sorted), mostOccupants)], func(o *Occupant) string { return o.Nick })
+	all := occupants(sorted[:min(len(sorted), mostOccupants)])
 	s.changeRoom(ev.Room, func(r *Room) {
 		r.Nick, r.Self, r.Kept, r.Occupants = ev.Nick, ev.Self, true, all
 		r.Stay = Stay{Step: Arriving, Outcome: r.Outcome}
@@ -523,35 +526,52 @@ func changedStays(d *difference, put, _ func(Value)) {
 	})
 }
 
-// seat is an occupant of a room as a row.
-type seat struct {
-	Room jid.JID
-	Occupant
+// seating says how the occupants of a room have changed. It is one row for all of them, because ten
+// thousand may come at once.
+type seating struct {
+	Room jid.JID    `json:"room"`
+	Here []Occupant `json:"here,omitempty"` // who came or changed, by nick
+	Gone []string   `json:"gone,omitempty"` // the nicks of those who left
 }
 
-func (o *seat) Where() (table, key string) { return "occupants", string(o.Room) + "/" + o.Nick }
+func (o *seating) Where() (table, key string) { return "occupants", string(o.Room) }
+func (*seating) drop(*State)                  {}
 
-func (o *seat) put(s *State) {
+func (o *seating) put(s *State) {
 	s.changeRoom(o.Room, func(r *Room) {
-		taken := o.Occupant
-		r.Occupants = r.Occupants.Set(o.Nick, &taken)
+		for _, nick := range o.Gone {
+			r.Occupants = r.Occupants.Delete(nick)
+		}
+		here := make([]*Occupant, len(o.Here))
+		for i, one := range o.Here {
+			here[i] = &one
+		}
+		if r.Occupants.Len() == 0 {
+			r.Occupants = occupants(here)
+			return
+		}
+		for _, one := range here {
+			r.Occupants = r.Occupants.Set(one.Nick, one)
+		}
 	})
 }
 
-func (o *seat) drop(s *State) { OccupantLeft{o.Room, o.Nick}.apply(s) }
-
-func changedOccupants(d *difference, put, drop func(Value)) {
+func changedOccupants(d *difference, put, _ func(Value)) {
 	d.eachRoom(func(was, is *Room) {
 		if is == nil {
-			return // its occupants are gone with it
+			return // they go with it
 		}
+		row := &seating{Room: is.JID}
 		tree.Diff(was.Occupants, is.Occupants, func(nick string, _, o *Occupant) {
 			if o == nil {
-				drop(&seat{is.JID, Occupant{Nick: nick}})
-				return
+				row.Gone = append(row.Gone, nick)
+			} else {
+				row.Here = append(row.Here, *o)
 			}
-			put(&seat{is.JID, *o})
 		})
+		if len(row.Here)+len(row.Gone) > 0 {
+			put(row)
+		}
 	})
 }
 

@@ -149,6 +149,36 @@ func BenchmarkRoomEntered(b *testing.B) {
 	runtime.KeepAlive(s)
 }
 
+// BenchmarkRoom_Mirrored is what it costs to tell another tab who is in a room of ten thousand, and what
+// it costs that tab to hear it.
+func BenchmarkRoom_Mirrored(b *testing.B) {
+	all := make([]Occupant, 10_000)
+	for i := range all {
+		all[i] = Occupant{Nick: fmt.Sprintf("guest %04d", i), ID: fmt.Sprintf("%043d", i), Role: Participant, Show: Available}
+	}
+	before, after := inRoom(), inRoom(all...)
+	text, err := json.Marshal(after.Moments(before))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("tell", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = json.Marshal(after.Moments(before))
+		}
+	})
+	b.Run("hear", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			var rows []Row
+			if err := json.Unmarshal(text, &rows); err != nil {
+				b.Fatal(err)
+			}
+			before.With(Applied{Rows: rows})
+		}
+	})
+}
+
 // Privates finds a private conversation by its room. The conversation goes on with the occupant who wrote last, and
 // survives a restart. A fact about a message in it belongs to that occupant, and not to who has the nick later.
 func TestPrivate(t *testing.T) {

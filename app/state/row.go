@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -67,7 +68,7 @@ var fleeting = []table{
 	{new(typing), changedTyping},
 	{new(filling), changedFills},
 	{new(staying), changedStays},
-	{new(seat), changedOccupants},
+	{new(seating), changedOccupants},
 	{new(listing), changedDirectory},
 	{new(seeking), changedSought},
 	{new(original), changedOriginal},
@@ -117,18 +118,21 @@ func (r Row) MarshalJSON() ([]byte, error) {
 	return json.Marshal(said{table, r.Gone, r.Value})
 }
 
+// UnmarshalJSON reads what MarshalJSON has written, which begins with the table.
 func (r *Row) UnmarshalJSON(text []byte) error {
-	value := new(json.RawMessage)
+	rest, _ := bytes.CutPrefix(text, []byte(`{"t":"`))
+	name, _, _ := bytes.Cut(rest, []byte(`"`))
+	of := rowOf(string(name))
+	if of == nil {
+		return fmt.Errorf("state: there is no table %q", name)
+	}
+	value := reflect.New(of).Interface().(Value)
 	heard := said{Value: value}
 	if err := json.Unmarshal(text, &heard); err != nil {
 		return err
 	}
-	of := rowOf(heard.Table)
-	if of == nil {
-		return fmt.Errorf("state: there is no table %q", heard.Table)
-	}
-	*r = Row{reflect.New(of).Interface().(Value), heard.Gone}
-	return json.Unmarshal(*value, r.Value)
+	*r = Row{value, heard.Gone}
+	return nil
 }
 
 // Rows reads a JSON list of rows of one table, as the disk has them. It returns none if it does not know
