@@ -50,7 +50,7 @@ func visit(t *testing.T, browser *chrome.Browser, address string, s *xmpptest.Se
 	if err != nil {
 		t.Fatal(err)
 	}
-	// In a room a retraction is by the id of the room (XEP-0424 §4), which it neither sends nor knows.
+	// In a room a retraction is by the id of the room (XEP-0424 §5.1), which it neither sends nor knows.
 	lacks := map[string]bool{"groupchat retraction": true, "groupchat message_retract": true}
 	if s.Kind == xmpptest.KindEjabberd24 {
 		// It takes the first body anywhere for that of the message. ejabberd puts that of a reply behind
