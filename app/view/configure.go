@@ -58,6 +58,7 @@ func (d *desk) field(i int, f *state.Field) app.UI {
 	}
 	fault := d.dialog.faults[f.Var]
 	invalid := strconv.FormatBool(fault != "")
+	said := name + "-fault " + name + "-about" // who hears the page hears both with the field
 	value := strings.Join(f.Values, "\n")
 	title := app.Label().Class("field-label field-next").For(name).Body(app.Elem("bdi").Text(label))
 	var body []app.UI
@@ -65,7 +66,7 @@ func (d *desk) field(i int, f *state.Field) app.UI {
 	case "fixed":
 		return app.P().Class("form-fixed").Dir("auto").Text(legible.Body(value))
 	case "boolean":
-		box := app.Input().Type("checkbox").ID(name).Name(name).Value("1")
+		box := app.Input().Type("checkbox").ID(name).Name(name).Value("1").Aria("describedby", said)
 		if f.On() {
 			box = box.Attr("checked", "true")
 		}
@@ -82,7 +83,7 @@ func (d *desk) field(i int, f *state.Field) app.UI {
 		for _, o := range f.Options {
 			options = append(options, app.Option().Value(o.Value).Selected(o.Value == value).Text(optionLabel(o)))
 		}
-		body = []app.UI{title, app.Select().ID(name).Class("field-input").Name(name).Aria("invalid", invalid).Body(options...)}
+		body = []app.UI{title, app.Select().ID(name).Class("field-input").Name(name).Aria("invalid", invalid).Aria("describedby", said).Body(options...)}
 	case "list-multi":
 		boxes := []app.UI{app.Elem("legend").Class("field-label field-next").Dir("auto").Text(label)}
 		for _, o := range f.Options {
@@ -94,21 +95,21 @@ func (d *desk) field(i int, f *state.Field) app.UI {
 			}
 			boxes = append(boxes, app.Label().Class("check").Body(box, app.Span().Dir("auto").Text(optionLabel(o))))
 		}
-		body = []app.UI{app.Elem("fieldset").Class("form-list").Body(boxes...)}
+		body = []app.UI{app.Elem("fieldset").Class("form-list").Aria("describedby", said).Body(boxes...)}
 	case "text-multi", "jid-multi":
-		body = []app.UI{title, app.Textarea().ID(name).Class("field-input field-long").Name(name).Rows(3).Dir("auto").Aria("invalid", invalid).Text(value)}
+		body = []app.UI{title, app.Textarea().ID(name).Class("field-input field-long").Name(name).Rows(3).Dir("auto").Aria("invalid", invalid).Aria("describedby", said).Text(value)}
 	default:
 		typ := "text"
 		if f.Type == "text-private" {
 			typ = "password"
 		}
 		body = []app.UI{title, app.Input().Type(typ).ID(name).Class("field-input").Name(name).Attr("autocomplete", "off").Dir("auto").
-			Aria("invalid", invalid).Attr("value", value)}
+			Aria("invalid", invalid).Aria("describedby", said).Attr("value", value)}
 	}
 	if about := legible.Short(f.About, 300); about != "" {
-		body = append(body, app.P().Class("details-hint").Dir("auto").Text(about))
+		body = append(body, app.P().ID(name+"-about").Class("details-hint").Dir("auto").Text(about))
 	}
-	return app.Div().Class("form-field").Body(append(body, app.P().Class("field-fault").Text(fault))...)
+	return app.Div().Class("form-field").Body(append(body, app.P().ID(name+"-fault").Class("field-fault").Text(fault))...)
 }
 
 func optionLabel(o state.Option) string {

@@ -85,12 +85,17 @@ func inRoom(does func(d *desk, r *state.Room, words string) string) func(*desk, 
 	}
 }
 
-func (d *desk) joinBy(_ state.ConvID, address string) string {
-	d.askRoom("")
-	if address != "" {
-		d.dialog.text = address
+// joinBy joins a room. A name alone is one of a room beside the open one, or else of one of the server, which
+// the dialog knows once it has asked for them.
+func (d *desk) joinBy(conv state.ConvID, address string) string {
+	if !strings.ContainsAny(address, "@:.") && address != "" && conv.Kind() == state.Groupchat {
+		address += "@" + conv.JID().Domain()
+	}
+	d.askRoom(address)
+	if strings.ContainsAny(address, "@:.") || address != "" && d.s.Directory != nil {
 		d.join(Signal{Text: address})
 	}
+	d.settling.Focus = "join-address"
 	return ""
 }
 

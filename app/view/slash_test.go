@@ -77,6 +77,9 @@ func TestSlash_Join(t *testing.T) {
 	b.sig("send", grace, "/join")
 	b.wants(t, "BrowseRooms{}")
 	b.says(t, "Room address")
+	b.sig("send", grace, "/join tea") // of which server is not known yet
+	b.wants(t, "BrowseRooms{}")
+	b.says(t, `value="tea"`)
 	b.sig("send", grace, "/join example.org")
 	if b.wants(t, "BrowseRooms{}"); !strings.Contains(b.dialog.fault, "address of a server") {
 		t.Errorf("%+v", b.dialog)
@@ -91,6 +94,9 @@ func TestSlash_Join(t *testing.T) {
 	if b.open != lounge+"/" || b.dialog.kind != "" {
 		t.Errorf("%s is open, with %+v", b.open, b.dialog)
 	}
+	b.did = nil
+	b.say("/join tea")
+	b.wants(t, "BrowseRooms{}", "JoinRoom{Room:tea@rooms.example Nick: Password: Create:false Seen:false}")
 }
 
 // A room can be left in which the person is no longer.

@@ -93,11 +93,7 @@ func TestLiving_Touch(t *testing.T) {
 func TestLiving(t *testing.T) {
 	t.Parallel()
 	address := natter(t)
-	ada, grace := visit(t, address), visit(t, address)
-	ada.signIn("ada@localhost", "analytical")
-	grace.signIn("grace@localhost", "compiler")
-	ada.in()
-	grace.in()
+	ada, grace := bothIn(t, address, false)
 	ada.chat("Grace")
 	ada.say("Shall we begin?")
 	grace.chat("Ada")

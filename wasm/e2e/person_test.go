@@ -402,6 +402,22 @@ func (p *person) in() {
 	}
 }
 
+// bothIn returns ada and grace, signed in to the trial server at address in a browser each; with remembered,
+// ada's device remembers her.
+func bothIn(t *testing.T, address string, remembered bool) (ada, grace *person) {
+	t.Helper()
+	ada, grace = visit(t, address), visit(t, address)
+	if remembered {
+		ada.remember("ada@localhost", "analytical")
+	} else {
+		ada.signIn("ada@localhost", "analytical")
+	}
+	grace.signIn("grace@localhost", "compiler")
+	ada.in()
+	grace.in()
+	return ada, grace
+}
+
 // chat opens the conversation with somebody in the list, by the name shown.
 func (p *person) chat(name string) {
 	p.t.Helper()

@@ -16,12 +16,7 @@ func (p *person) joins(address string) {
 // has what was said.
 func TestRoom(t *testing.T) {
 	t.Parallel()
-	address := natter(t)
-	ada, grace := visit(t, address), visit(t, address)
-	ada.remember("ada@localhost", "analytical")
-	grace.signIn("grace@localhost", "compiler")
-	ada.in()
-	grace.in()
+	ada, grace := bothIn(t, natter(t), true)
 	ada.joins("nowhere@rooms.localhost")
 	ada.find("alert", "There is no room at this address. Check the address, or create the room.")
 	ada.press("Cancel")
@@ -79,12 +74,7 @@ func TestRoom_OfTwoDevices(t *testing.T) {
 // reload, and ends with a word when the other has left the room. What counts of a room is what was chosen.
 func TestRoom_Aside(t *testing.T) {
 	t.Parallel()
-	address := natter(t)
-	ada, grace := visit(t, address), visit(t, address)
-	ada.remember("ada@localhost", "analytical")
-	grace.signIn("grace@localhost", "compiler")
-	ada.in()
-	grace.in()
+	ada, grace := bothIn(t, natter(t), true)
 	grace.chat("Lounge")
 	ada.chat("Lounge")
 	ada.press("Details")
@@ -136,12 +126,7 @@ func (p *person) command(text string) {
 // why.
 func TestRoom_Inside(t *testing.T) {
 	t.Parallel()
-	address := natter(t)
-	ada, grace := visit(t, address), visit(t, address)
-	ada.signIn("ada@localhost", "analytical")
-	grace.signIn("grace@localhost", "compiler")
-	ada.in()
-	grace.in()
+	ada, grace := bothIn(t, natter(t), false)
 	ada.joins("tea@rooms.localhost")
 	ada.press("Create room")
 	ada.find("log", "tea")
@@ -176,12 +161,7 @@ func TestRoom_Inside(t *testing.T) {
 // A group is made with a name and people: who is invited enters it, and is its member.
 func TestRoom_Group(t *testing.T) {
 	t.Parallel()
-	address := natter(t)
-	ada, grace := visit(t, address), visit(t, address)
-	ada.signIn("ada@localhost", "analytical")
-	grace.signIn("grace@localhost", "compiler")
-	ada.in()
-	grace.in()
+	ada, grace := bothIn(t, natter(t), false)
 	ada.press("New chat")
 	ada.press("New group")
 	ada.press("Next")

@@ -45,12 +45,7 @@ func TestTrialServer(t *testing.T) {
 
 func TestTwoBrowsers(t *testing.T) {
 	t.Parallel()
-	address := natter(t)
-	ada, grace := visit(t, address), visit(t, address)
-	ada.signIn("ada@localhost", "analytical")
-	grace.signIn("grace@localhost", "compiler")
-	ada.in()
-	grace.in()
+	ada, grace := bothIn(t, natter(t), false)
 	ada.find("button", "Grace, Online.…")
 	ada.chat("Grace")
 	ada.say("Good morning")
