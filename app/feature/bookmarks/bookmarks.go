@@ -1,16 +1,14 @@
-// Package bookmarks keeps the rooms in which the person is the same on all their devices
-// (XEP-0402).
+// Package bookmarks keeps the list of rooms the same on all devices of the person (XEP-0402).
 //
-// A room that was entered is published, one that was left is retracted, and what another client has
-// published or retracted is entered or left here. What a server has no private nodes for stays on
-// this device: bookmarks are never published where others could read them (XEP-0223 §5,
-// CVE-2018-6591).
+// When we enter a room, its bookmark is published; when we leave it, the bookmark is retracted. When another client
+// publishes or retracts a bookmark, we enter or leave the room. If the server has no private nodes, nothing is
+// published, because others could read it (XEP-0223 §5, CVE-2018-6591).
 //
-// A server that does not say that it shows these bookmarks to clients that know the ones before only
-// has those (XEP-0048, XEP-0049): all clients read and write them in one piece.
+// If the server does not say that it also shows these bookmarks to clients that only know the older ones (XEP-0048,
+// XEP-0049), the older ones are used: all of them are in one item, which each client reads and writes as a whole.
 //
-// A page that has resumed the stream of another one asks only when there is something to say or to
-// hear: the other page has seen what was published before.
+// A page that has resumed the stream of an earlier page requests the bookmarks only when it needs them, because the
+// earlier page has handled what was published before.
 package bookmarks
 
 import (
@@ -54,11 +52,11 @@ func New() *feature.Feature {
 type bookmarks struct {
 	asked   bool                         // what is published is on its way
 	items   map[jid.JID]*framing.Element // what is published, by room; nil until that is known
-	private bool                         // the server keeps what is published from others
+	private bool                         // the server can publish items that nobody else may read
 	storage *framing.Element             // all bookmarks of a server that has them in one piece, see storage.go; nil of another
 }
 
-// load asks what is published, whether anything may be, and where.
+// load asks the account for its features, and requests the bookmarks from where it has them.
 func (b *bookmarks) load(c feature.Client) {
 	if b.asked {
 		return
@@ -75,7 +73,7 @@ func (b *bookmarks) load(c feature.Client) {
 	})
 }
 
-// found takes what the node has, or the error in its place.
+// found handles the answer to the request for the items of the node.
 func (b *bookmarks) found(c feature.Client, items *framing.Element, err error) {
 	b.asked = false
 	var refused *framing.StanzaError
@@ -87,7 +85,7 @@ func (b *bookmarks) found(c feature.Client, items *framing.Element, err error) {
 	}
 }
 
-// publishAll publishes all rooms where nothing is published.
+// publishAll publishes the bookmarks of all rooms, when the server has none.
 func (b *bookmarks) publishAll(c feature.Client) {
 	b.items = map[jid.JID]*framing.Element{}
 	for r := range c.State().Rooms {
@@ -95,7 +93,7 @@ func (b *bookmarks) publishAll(c feature.Client) {
 	}
 }
 
-// loaded takes what is published.
+// loaded handles the published bookmarks.
 func (b *bookmarks) loaded(c feature.Client, items *framing.Element) {
 	b.items = map[jid.JID]*framing.Element{}
 	for _, item := range items.Elements() {
@@ -123,8 +121,8 @@ func (b *bookmarks) loaded(c feature.Client, items *framing.Element) {
 	}
 }
 
-// event takes what another client has published or retracted. Only our own account says that: from
-// anybody else it would make us enter rooms (CVE-2023-28686).
+// event handles a bookmark that another client has published or retracted. It must come from our own account, because
+// anybody else could make us enter rooms (CVE-2023-28686).
 func (b *bookmarks) event(c feature.Client, st *feature.Stanza) {
 	items := st.Only(nsEvent, "event").Child(nsEvent, "items")
 	if st.From != c.State().Account() || st.Source != feature.Live || st.Type == "error" {
@@ -156,7 +154,7 @@ func (b *bookmarks) event(c feature.Client, st *feature.Stanza) {
 	}
 }
 
-// item takes one bookmark, and enters its room if it says so.
+// item handles one bookmark, and enters its room if the bookmark says so.
 func (b *bookmarks) item(c feature.Client, item *framing.Element) {
 	conference := item.Child(NS, "conference")
 	room, err := jid.Parse(item.Attr("id"))
@@ -169,7 +167,7 @@ func (b *bookmarks) item(c feature.Client, item *framing.Element) {
 	}
 	for left := range c.State().Left {
 		if left == room {
-			return // the person has left it here, and that is still to be said
+			return // the person has left it here, and the bookmark is not retracted yet
 		}
 	}
 	ev := state.RoomBookmarked{
@@ -182,13 +180,13 @@ func (b *bookmarks) item(c feature.Client, item *framing.Element) {
 	}
 }
 
-// joins reports whether a bookmark says that its room is to be entered.
+// joins reports whether a bookmark says that its room is entered automatically.
 func joins(conference *framing.Element) bool {
 	auto := conference.Attr("autojoin")
 	return auto == "true" || auto == "1"
 }
 
-// gone leaves a room that is no longer to be entered.
+// gone leaves a room that has no bookmark any more, or one without autojoin.
 func (b *bookmarks) gone(c feature.Client, room jid.JID) {
 	if c.State().Room(room) != nil {
 		c.Emit(state.RoomLeft{Room: room})
@@ -218,10 +216,10 @@ func (b *bookmarks) observe(c feature.Client, ev state.Event) {
 	}
 }
 
-// publish publishes that a room is to be entered, with all that other clients have said of it.
+// publish publishes the bookmark of a room, with everything that other clients have put into it.
 func (b *bookmarks) publish(c feature.Client, r *state.Room) {
 	if b.items == nil {
-		b.load(c) // and what is not published is then
+		b.load(c) // loaded publishes what is not published yet
 	}
 	if b.items == nil || !b.private && b.storage == nil || r == nil || !r.Kept {
 		return
@@ -253,7 +251,7 @@ func (b *bookmarks) publish(c feature.Client, r *state.Room) {
 	feature.Publish(c, NS, string(room), conference, done)
 }
 
-// retract takes a bookmark back.
+// retract retracts the bookmark of a room.
 func (b *bookmarks) retract(c feature.Client, room jid.JID) {
 	delete(b.items, room)
 	done := func(err error) {
@@ -271,8 +269,7 @@ func (b *bookmarks) retract(c feature.Client, room jid.JID) {
 		func(_ *framing.Element, err error) { done(err) })
 }
 
-// text is what somebody has written into a bookmark, as a copy; "" if it is longer than anything that
-// is meant.
+// text returns a copy of a text in a bookmark, "" if it is longer than longest.
 func text(s string) string {
 	if len(s) > longest {
 		return ""

@@ -11,13 +11,13 @@ const (
 	nsNotifyBefore = "urn:xmpp:notification-settings:0"
 )
 
-// notify returns of which messages of a room the person wants to be told, as its bookmark has it: ""
-// if it says nothing that we know. What it says for a client like us counts most (XEP-0492 §3).
+// notify returns the Notify in the bookmark of a room, "" if it has none that we know. If there are several, the one
+// for clients like ours counts (XEP-0492 §3).
 func notify(conference *framing.Element) state.Notify {
 	return inForce(settings(conference.Child(NS, "extensions"))).choice()
 }
 
-// settings returns what extensions have of notifications, nil if nothing.
+// settings returns the element for notifications in extensions, nil if there is none.
 func settings(extensions *framing.Element) *framing.Element {
 	if el := extensions.Child(nsNotify, "notify"); el != nil {
 		return el
@@ -25,7 +25,7 @@ func settings(extensions *framing.Element) *framing.Element {
 	return extensions.Child(nsNotifyBefore, "notify")
 }
 
-// setting is a choice, and for whom it is: the higher the more it is meant for us, 0 for nobody.
+// setting is a choice, and for which clients it is: the higher the number, the more it is for us; 0 is not for us.
 type setting struct {
 	*framing.Element
 	rank int
@@ -38,7 +38,7 @@ func (s setting) choice() state.Notify {
 	return known(s.Name.Local)
 }
 
-// known returns a choice that a word stands for, "" for none.
+// known returns the Notify for a word, "" if there is none.
 func known(word string) state.Notify {
 	for _, n := range []state.Notify{state.NotifyAll, state.NotifyNamed, state.NotifyNone} {
 		if string(n) == word {
@@ -62,7 +62,7 @@ func rank(el *framing.Element) int {
 	return 0
 }
 
-// inForce returns the choice that counts for us; of several like that the first.
+// inForce returns the setting that counts for us, the first of several equal ones.
 func inForce(notify *framing.Element) (most setting) {
 	for _, el := range notify.Elements() {
 		if r := rank(el); r > most.rank {
@@ -72,8 +72,8 @@ func inForce(notify *framing.Element) (most setting) {
 	return most
 }
 
-// notifying returns extensions with a choice in them: what it replaces is the choice that counts for
-// us, and all that is for others stays (XEP-0492 §3). It is nil if there are none and nothing was chosen.
+// notifying returns extensions with this choice. It replaces the setting that counts for us, and keeps those for other
+// clients (XEP-0492 §3). It returns nil if there are no extensions and nothing was chosen.
 func notifying(extensions *framing.Element, chosen state.Notify) *framing.Element {
 	was := settings(extensions)
 	now := inForce(was)
@@ -93,7 +93,7 @@ func notifying(extensions *framing.Element, chosen state.Notify) *framing.Elemen
 	}
 	choice := framing.New(space, string(chosen))
 	if now.Element != nil && now.rank != 2 {
-		choice.Children = now.Children // what only others know
+		choice.Children = now.Children // extensions that only other clients know
 	}
 	if now.rank > 1 {
 		choice.Set("identity-category", "client").Set("identity-type", "web")

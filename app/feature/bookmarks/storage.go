@@ -14,7 +14,7 @@ const (
 	nsPrivate = "jabber:iq:private"
 )
 
-// loadStorage asks for the bookmarks in one piece, and calls none if the server has no place for them.
+// loadStorage requests the older bookmarks, and calls none if the server cannot store them.
 func (b *bookmarks) loadStorage(c feature.Client, none func()) {
 	get := framing.New(framing.NSClient, "iq").Set("type", "get").
 		Add(framing.New(nsPrivate, "query").Add(framing.New(nsStorage, "storage")))
@@ -36,7 +36,7 @@ func (b *bookmarks) loadStorage(c feature.Client, none func()) {
 	})
 }
 
-// stored takes what another client has stored (XEP-0411 §3).
+// stored handles older bookmarks that another client has stored (XEP-0411 §3).
 func (b *bookmarks) stored(c feature.Client, storage *framing.Element) {
 	if storage == nil || b.items == nil {
 		return
@@ -53,12 +53,12 @@ func (b *bookmarks) stored(c feature.Client, storage *framing.Element) {
 	}
 }
 
-// items are the bookmarks of a storage, as a node has them.
+// items returns older bookmarks in the form of those of XEP-0402.
 func items(storage *framing.Element) *framing.Element {
 	all := framing.New(nsPubSub, "items")
 	for _, old := range storage.Elements() {
 		if !old.Is(nsStorage, "conference") {
-			continue // the address of a page
+			continue // a bookmark of a web page
 		}
 		conference := framing.New(NS, "conference").Set("autojoin", old.Attr("autojoin"))
 		if name := old.Attr("name"); name != "" {
@@ -69,7 +69,7 @@ func items(storage *framing.Element) *framing.Element {
 	return all
 }
 
-// renamed are the children of a bookmark, those of one namespace in another.
+// renamed returns the children of a bookmark; those in the namespace from are in to now.
 func renamed(conference *framing.Element, from, to string) (all []*framing.Element) {
 	for _, el := range conference.Elements() {
 		if el.Name.Space == from && el.Name.Local != "extensions" {
@@ -80,7 +80,7 @@ func renamed(conference *framing.Element, from, to string) (all []*framing.Eleme
 	return all
 }
 
-// store stores all bookmarks, with one that is new or another, or without that of a room if it is nil.
+// store stores all older bookmarks. conference replaces the one of this room; if it is nil, that one is left out.
 func (b *bookmarks) store(c feature.Client, room jid.JID, conference *framing.Element, done func(error)) {
 	storage := framing.New(nsStorage, "storage")
 	for _, el := range b.storage.Elements() {

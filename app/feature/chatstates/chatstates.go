@@ -1,4 +1,4 @@
-// Package chatstates shows that a contact or an occupant of a room is typing, and tells them that we are
+// Package chatstates shows that a contact or an occupant of a room is typing, and tells others that we are typing
 // (XEP-0085).
 package chatstates
 
@@ -58,8 +58,7 @@ type writer struct {
 	nick string
 }
 
-// writerOf returns who types, false if nobody is to hear of it: in a room only who is in it types, and
-// not we ourselves.
+// writerOf returns who types. It returns false if that does not count: in a room it must be an occupant other than we.
 func writerOf(c feature.Client, st *feature.Stanza) (w writer, ok bool) {
 	w = writer{conv: state.ConvID(strings.Clone(string(st.Conv)))}
 	if st.Source != feature.Live || st.Earlier || st.By.Mine {
@@ -87,7 +86,7 @@ func (s *states) composing(c feature.Client, st *feature.Stanza) {
 	s.clearTimeout(w)
 	c.Emit(state.TypingChanged{Conv: w.conv, Nick: w.nick, Typing: true})
 	if chat := c.State().Chat(w.conv); w.nick != "" && (chat == nil || !chat.Writes(w.nick)) {
-		return // too many do
+		return // too many are typing
 	}
 	s.stops[w] = c.After(typingTimeout, func() {
 		delete(s.stops, w)
@@ -101,7 +100,7 @@ func (s *states) stopped(c feature.Client, st *feature.Stanza) {
 	}
 }
 
-// gone counts between two people only (XEP-0085 §5.5).
+// gone handles <gone/>, which counts between two people only (XEP-0085 §5.5).
 func (s *states) gone(c feature.Client, st *feature.Stanza) {
 	if st.Conv.Kind() != state.Groupchat {
 		s.stopped(c, st)
@@ -166,11 +165,11 @@ func sendState(c feature.Client, in state.Typing) {
 	c.Send(st)
 }
 
-// smallRoom is how many may be in a room in which all are told that we type: each word of it goes to
+// smallRoom is how many occupants a room may have in which all are told that we type, because each chat state goes to
 // all of them (XEP-0085 §5.5).
 const smallRoom = 20
 
-// hears reports whether those in a conversation are told that we type.
+// hears reports whether we tell the others in a conversation that we type.
 func hears(s *state.State, conv state.ConvID) bool {
 	switch conv.Kind() {
 	case state.Groupchat:

@@ -1,4 +1,4 @@
-// Package corrections has messages say something else than they did (XEP-0308).
+// Package corrections sends and receives corrections of messages (XEP-0308).
 package corrections
 
 import (
@@ -13,7 +13,7 @@ import (
 // NS is the namespace of XEP-0308.
 const NS = "urn:xmpp:message-correct:0"
 
-// asking are payloads by which a message asks for an answer. Its correction does not ask again.
+// asking are the payloads by which a message requests an answer. Its correction does not have them.
 var asking = []framing.Name{{Space: "urn:xmpp:receipts", Local: "request"}, {Space: "urn:xmpp:chat-markers:0", Local: "markable"}}
 
 // New returns the feature.
@@ -35,15 +35,14 @@ func New() *feature.Feature {
 		},
 		Lost: said.Lost(NS, "replace"),
 		Retry: func(_ feature.Client, st *framing.Element) bool {
-			return st.Child(NS, "replace") != nil // whoever has it knows it by its id
+			return st.Child(NS, "replace") != nil // a second copy is recognised by its id
 		},
 	}
 }
 
-// corrected notes what the author of a message wants it to say: only of their own, which are found
-// by who sends it (CVE-2022-39835), and never of the stanza itself (CVE-2021-41055). In a room
-// without occupant-ids only who has had their nick since they wrote it is known to be the author,
-// and any other correction is a message of its own.
+// corrected notes the new text of a message. It corrects only a message of its own author (CVE-2022-39835), and never
+// the stanza itself (CVE-2021-41055). In a room without occupant-ids, the author must have had the nick since the
+// message; otherwise the correction is shown as a message of its own.
 func corrected(c feature.Client, st *feature.Stanza) bool {
 	id := st.Only(NS, "replace").Attr("id")
 	body, ok := feature.Text(st.Element, "body")
@@ -51,7 +50,7 @@ func corrected(c feature.Client, st *feature.Stanza) bool {
 		return false
 	}
 	if of := c.State().About(state.Target{Conv: st.Conv, Author: st.By.JID, ID: id}); !st.By.Lasting() && !st.By.Wrote(of) {
-		return of.HasVersion(st.ID, body) // an archive tells it once more
+		return of.HasVersion(st.ID, body) // it may be a copy from an archive
 	}
 	f := st.Says(state.Corrected, st.By.JID, id, body)
 	f.Stanza = strings.Clone(st.ID)
@@ -59,7 +58,7 @@ func corrected(c feature.Client, st *feature.Stanza) bool {
 	return true
 }
 
-// do sends a correction. Of what the message had it has all but what asks for an answer.
+// do sends a correction. It has the payloads of the message, except those of asking.
 func do(c feature.Client, said *feature.Said, in state.Correct) {
 	body := in.Text()
 	if body == "" || in.Of.ID == "" {

@@ -23,9 +23,9 @@ const (
 const (
 	// mostServices is how many of the server's components are asked what they are.
 	mostServices = 30
-	// atOnce is how many rooms are asked for at once.
+	// atOnce is how many rooms a page has.
 	atOnce = "100"
-	// longestName is how many bytes of a room's name are kept.
+	// longestName is how many bytes of the name of a room are kept.
 	longestName = 256
 )
 
@@ -39,9 +39,9 @@ func New() *feature.Feature {
 	}
 }
 
-// directory is what has been read in this stream.
+// directory has the rooms that were read in this stream.
 type directory struct {
-	turn  int // of the reading that counts
+	turn  int // the number of the newest reading; answers to earlier ones are dropped
 	found state.Directory
 }
 
@@ -56,7 +56,7 @@ func (d *directory) do(c feature.Client, in state.Intent) bool {
 	return true
 }
 
-// tell makes what has been found part of the state.
+// tell emits what has been found so far.
 func (d *directory) tell(c feature.Client) {
 	found := d.found
 	c.Emit(state.DirectoryRead{Directory: &found})
@@ -67,7 +67,7 @@ func (d *directory) end(c feature.Client, problem string) {
 	d.tell(c)
 }
 
-// ask requests something and calls done with the query in the answer, if nobody has begun anew since.
+// ask sends a query, and calls done with the query in the answer, unless a newer reading has begun.
 func (d *directory) ask(c feature.Client, turn int, to jid.JID, query *framing.Element, done func(*framing.Element, error)) {
 	iq := framing.New(framing.NSClient, "iq").Set("type", "get").Set("to", string(to)).Add(query)
 	c.Request(iq, func(reply *framing.Element, err error) {
@@ -77,7 +77,7 @@ func (d *directory) ask(c feature.Client, turn int, to jid.JID, query *framing.E
 	})
 }
 
-// services looks for those of the server's components that have rooms.
+// services finds the components of the server that have rooms.
 func (d *directory) services(c feature.Client, turn int) {
 	domain := jid.JID(c.State().Account().Domain())
 	d.ask(c, turn, domain, framing.New(nsItems, "query"), func(query *framing.Element, err error) {
@@ -111,7 +111,7 @@ func (d *directory) services(c feature.Client, turn int) {
 	})
 }
 
-// over ends the reading when nothing is on its way any more.
+// over ends the reading when the last answer has come.
 func (d *directory) over(c feature.Client, left *int) {
 	switch {
 	case *left > 0:
@@ -132,7 +132,7 @@ func hasRooms(query *framing.Element) bool {
 	return false
 }
 
-// rooms reads the rooms of a service from one on, page by page.
+// rooms reads the rooms of a service after one, page by page.
 func (d *directory) rooms(c feature.Client, turn int, service jid.JID, after string, done func()) {
 	set := framing.New(nsRSM, "set").Add(framing.New(nsRSM, "max").AddText(atOnce))
 	if after != "" {

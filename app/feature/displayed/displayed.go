@@ -1,11 +1,10 @@
-// Package displayed keeps how far the person has read the same on all their devices (XEP-0490).
+// Package displayed keeps, on all devices of the person, up to which message they have read (XEP-0490).
 //
-// Each conversation has an item in a node of the account, which nobody else may read: it names the
-// newest message that was read, by the id that the archive of the conversation gave it. A server that
-// cannot keep such a node from others has none.
+// Each conversation has an item in a private node of the account. The item names the newest message that was read, by
+// the archive id in the archive of the conversation. If the server has no private nodes, nothing is published.
 //
-// Reading never goes backwards: an item of an older message changes nothing here, and where we know
-// that another device is further nothing is published.
+// The place up to which the person has read never goes back: an item of an older message changes nothing here, and
+// nothing is published if another device is known to be further.
 package displayed
 
 import (
@@ -29,11 +28,11 @@ const (
 )
 
 const (
-	// pause is how long the next item of a conversation waits: somebody may be reading as others write.
+	// pause is the least time between two items of a conversation: the person may read while others write.
 	pause = 5 * time.Second
-	// most is of how many conversations items are remembered, and longest how long an id may be.
+	// most bounds the items that are remembered, longest the bytes of an id.
 	most, longest = 10_000, 256
-	// newest is among how many messages of a conversation that is looked for that was read last.
+	// newest bounds the newest messages among which the last one that was read is looked for.
 	newest = 50
 )
 
@@ -58,11 +57,11 @@ type displayed struct {
 	asked   bool                    // what is published is on its way
 	private bool                    // the server keeps what is published from others
 	items   map[state.ConvID]string // the archive's id of the message that an item names; nil until they are known
-	unsaid  map[state.ConvID]bool   // those that were read here, and no item says so yet
-	pauses  map[state.ConvID]func() // those whose item was published just now; each stops its timer
+	unsaid  map[state.ConvID]bool   // the conversations that were read further here than their items say
+	pauses  map[state.ConvID]func() // the conversations whose item was published just now, with what stops the timer
 }
 
-// load asks what is published, and whether anything may be.
+// load asks the account whether it has private nodes, and requests the items.
 func (d *displayed) load(c feature.Client) {
 	if d.asked {
 		return
@@ -82,8 +81,8 @@ func (d *displayed) load(c feature.Client) {
 	})
 }
 
-// event takes what another device has read. Only our own account says that: from anybody else it
-// would hide what has not been read (CVE-2023-28686).
+// event handles an item that another device has published. It must come from our own account, because anybody else could
+// mark unread messages as read (CVE-2023-28686).
 func (d *displayed) event(c feature.Client, st *feature.Stanza) {
 	items := st.Only(nsEvent, "event").Child(nsEvent, "items")
 	if st.From != c.State().Account() || st.Source != feature.Live || st.Type == "error" || items.Attr("node") != NS {
@@ -100,7 +99,7 @@ func (d *displayed) event(c feature.Client, st *feature.Stanza) {
 	}
 }
 
-// item takes one item. Whose id it has says which kind of conversation it is about.
+// item handles one item. The archive that has given its id shows of which kind the conversation is.
 func (d *displayed) item(c feature.Client, item *framing.Element) {
 	peer, err := jid.Parse(item.Attr("id"))
 	named := item.Child(NS, "displayed").Only(nsSID, "stanza-id")
@@ -124,7 +123,7 @@ func (d *displayed) item(c feature.Client, item *framing.Element) {
 	d.read(c, conv)
 }
 
-// read counts as read what comes up to the message of an item.
+// read marks the messages up to that of an item as read.
 func (d *displayed) read(c feature.Client, conv state.ConvID) {
 	chat, id := c.State().Chat(conv), d.items[conv]
 	if chat == nil || id == "" {
@@ -158,11 +157,11 @@ func (d *displayed) publishAll(c feature.Client) {
 	}
 }
 
-// publish says how far a conversation was read, when it is known what there is to read.
+// publish publishes the item of a conversation, when its messages are known.
 func (d *displayed) publish(c feature.Client, conv state.ConvID) {
 	switch {
 	case d.items == nil:
-		d.load(c) // and what is unsaid is said then
+		d.load(c) // the unsaid conversations are published then
 		return
 	case d.pauses[conv] != nil || !c.State().CaughtUp:
 		return
@@ -200,8 +199,7 @@ func (d *displayed) publish(c feature.Client, conv state.ConvID) {
 	})
 }
 
-// lastRead is the newest message of others that was read and that an archive has, nil if there is none
-// among the last ones.
+// lastRead returns the newest message of others that was read and has an archive id, nil if it is not among the newest.
 func lastRead(chat *state.Chat) *state.Message {
 	if chat == nil {
 		return nil

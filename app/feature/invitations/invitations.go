@@ -1,12 +1,11 @@
-// Package invitations notes who invites the person to a room: directly (XEP-0249) or through the
-// room (XEP-0045 §7.8.2), and declines. It invites others in the same ways.
+// Package invitations notes who invites the person to a room, directly (XEP-0249) or through the room
+// (XEP-0045 §7.8.2), and declines invitations. It invites others in the same two ways.
 //
-// Into a room for members alone one invites through the room, which then makes a member of whoever is none.
-// To say so ourselves would make a member of an admin, too. Into others one invites directly: a contact
-// knows then who has.
+// To a room for members only, others are invited through the room, which makes them members; if we did that, an admin
+// would become a member too. To any other room they are invited directly, so that they know who has invited them.
 //
-// An invitation tells nobody anything until it is answered, and nothing sounds. One through a room
-// says by itself who has sent it: see state.Invitation.Known.
+// Nobody learns that the person has got an invitation before it is answered, and there is no sound. In an invitation
+// through a room, the room says who invites: see state.Invitation.Known.
 package invitations
 
 import (
@@ -43,18 +42,18 @@ func New() *feature.Feature {
 	}
 }
 
-// direct is an invitation by somebody themselves.
+// direct handles an invitation that its author has sent to us.
 func direct(c feature.Client, st *feature.Stanza) {
 	x := st.Only(NS, "x")
 	if st.Conv.Kind() == state.Groupchat || st.Only(nsUser, "x").Child(nsUser, "invite") != nil {
-		return // to all, or the same in an older form
+		return // it is to all in a room, or a second form of a mediated invitation
 	}
 	invited(c, st, state.Invitation{
 		Room: jid.JID(x.Attr("jid")), From: st.By.JID, Reason: x.Attr("reason"), Password: x.Attr("password"),
 	})
 }
 
-// mediated is an invitation that a room passes on.
+// mediated handles an invitation that a room passes on.
 func mediated(c feature.Client, st *feature.Stanza) {
 	x := st.Only(nsUser, "x")
 	invite := x.Only(nsUser, "invite")
@@ -91,7 +90,7 @@ func decline(c feature.Client, in state.Intent) bool {
 		return false
 	}
 	for _, room := range decline.Rooms {
-		// Strangers do not hear that anybody has read it.
+		// Strangers do not learn that somebody has read their invitation.
 		if i := c.State().Invitation(room); i != nil && i.Mediated && i.Known(c.State()) {
 			_ = c.Send(framing.New(framing.NSClient, "message").Set("to", string(room)).Set("id", c.NewID()).
 				Add(framing.New(nsUser, "x").Add(framing.New(nsUser, "decline").Set("to", string(i.From)))))

@@ -7,7 +7,7 @@ import (
 	"natter/framing"
 )
 
-// inviting has the rooms of the latest invitations through rooms, by the ids of these, in this stream.
+// inviting has, by the ids of our latest invitations through rooms in this stream, these rooms.
 type inviting map[string]jid.JID
 
 // most is how many invitations are remembered, and how many people are invited at once.
@@ -44,13 +44,13 @@ func (i inviting) invite(c feature.Client, in state.Intent) bool {
 			}
 			st.Set("to", string(who.Bare())).Add(x)
 		}
-		_ = c.Send(st) // without a connection it leaves with the next
+		_ = c.Send(st) // without a connection it waits for the next one
 	}
 	feature.AnswerRoom(c, room.JID, state.NewMember, nil, "", nil)
 	return true
 }
 
-// refused is the error of a room for an invitation.
+// refused handles the error of a room for an invitation of ours.
 func (i inviting) refused(c feature.Client, st *feature.Stanza) {
 	room, ours := i[st.ID]
 	if !ours || st.From != room || st.Source != feature.Live {

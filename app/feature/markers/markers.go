@@ -1,4 +1,4 @@
-// Package markers sends and receives what has been read (XEP-0333).
+// Package markers sends and receives read marks (XEP-0333).
 package markers
 
 import (
@@ -40,9 +40,8 @@ func New() *feature.Feature {
 	}
 }
 
-// displayed marks messages as read: ours by a contact, or the contact's by another client of
-// this account. It counts for the conversation with that contact only, and from the archive
-// too.
+// displayed notes a read mark: a contact has read our messages, or another client of this account has read those of a
+// contact. It counts only for the conversation with that contact, and also if it comes from the archive.
 func displayed(c feature.Client, st *feature.Stanza) {
 	id := st.Only(NS, "displayed").Attr("id")
 	if id == "" || st.Conv.Kind() != state.Direct || st.Type == "error" {
@@ -55,18 +54,18 @@ func displayed(c feature.Client, st *feature.Stanza) {
 	st.Then(func() { c.Emit(st.Says(state.ReadMark, author, id, "")) })
 }
 
-// markable notes of a message that its author would like to be told when it is read.
+// markable notes that the author of a message has requested a read mark.
 func markable(c feature.Client, st *feature.Stanza) {
 	st.Then(func() {
 		chat := c.State().Chat(st.Conv)
 		if chat == nil || st.By.Mine || chat.Timeline.ByID(st.By.JID, st.ID) == nil {
-			return // it says nothing that is shown
+			return // the stanza has no text, so it is no message
 		}
 		c.Emit(st.Says(state.Markable, st.By.JID, st.ID, ""))
 	})
 }
 
-// reader tells others how far the person has read.
+// reader sends read marks; told has the id of the last one in each conversation.
 type reader struct{ told map[state.ConvID]string }
 
 // observe sends a marker for the newest message whose author requested one, once, and only to

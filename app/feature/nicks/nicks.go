@@ -1,6 +1,6 @@
-// Package nicks changes the person's nick in rooms (XEP-0045 §7.6). Package rooms reads who is called what.
+// Package nicks changes the nick of the person in rooms (XEP-0045 §7.6). Package rooms reads the nicks.
 //
-// Everybody in the room hears of the new nick, or we hear an error: until then the old one stays.
+// A room sends the new nick to all, or an error to us. Until then the old nick is shown.
 package nicks
 
 import (
@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// patience is how long a room may take.
+	// patience is how long a room may take to answer.
 	patience = 30 * time.Second
 	// longest is how many bytes a nick has (RFC 7622 §3.4).
 	longest = 1023
@@ -70,7 +70,7 @@ func (n nicks) do(c feature.Client, in state.Intent) bool {
 	return true
 }
 
-// refused is the error for a change, which some rooms send from the nick that was wanted.
+// refused handles the error for a change, which some rooms send from the new nick.
 func (n nicks) refused(c feature.Client, st *feature.Stanza) {
 	room := c.State().Room(st.From)
 	if now := n[st.From.Bare()]; room.In() && now != nil && (st.ID == now.id || st.ID == "" && st.From.Resource() == now.nick) {
@@ -78,7 +78,7 @@ func (n nicks) refused(c feature.Client, st *feature.Stanza) {
 	}
 }
 
-// end says what has become of the change of the nick in a room, if there is one.
+// end emits the answer of a room to the change of our nick, if there is one.
 func (n nicks) end(c feature.Client, room jid.JID, err error) {
 	now := n[room]
 	if now == nil {

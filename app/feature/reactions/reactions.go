@@ -43,14 +43,14 @@ func New() *feature.Feature {
 		},
 		Lost: said.Lost(NS, "reactions"),
 		Retry: func(_ feature.Client, st *framing.Element) bool {
-			return st.Child(NS, "reactions") != nil // those that follow come again as well: the last one counts
+			return st.Child(NS, "reactions") != nil // later ones are sent again too, and the last one counts
 		},
 	}
 }
 
-// reacted notes what somebody reacts with. A set that is not whole says nothing (XEP-0444 §4: no
-// more than one), and of it only what is an emoji counts. A body beside it is a message of its own,
-// unless it says to be there for those who do not know reactions (XEP-0428).
+// reacted notes the emoji with which somebody reacts. A stanza must have one set of reactions (XEP-0444 §4), of which
+// only emoji count. A body beside it is a message of its own, unless it is marked as a fallback for clients that do not
+// know reactions (XEP-0428).
 func reacted(c feature.Client, st *feature.Stanza) bool {
 	r := st.Only(NS, "reactions")
 	if id := r.Attr("id"); id != "" && !st.By.Likely {
@@ -73,14 +73,14 @@ func set(r *framing.Element) string {
 	return strings.Join(all, " ")
 }
 
-// do sends what the person reacts with.
+// do sends the reaction of the person to a message.
 func do(c feature.Client, said *feature.Said, in state.React) {
 	r := framing.New(NS, "reactions").Set("id", in.Of.ID)
 	for _, emoji := range strings.Fields(in.Emoji) {
 		r.Add(framing.New(NS, "reaction").AddText(emoji))
 	}
 	if in.Emoji = set(r); in.Of.ID == "" || len(strings.Fields(in.Emoji)) != len(r.Children) {
-		return // it is no reaction
+		return // there is no emoji in it
 	}
 	before := reaction(c, in.Of)
 	feature.Emit(c, state.Shown(in, c.State()))
@@ -94,7 +94,7 @@ func do(c feature.Client, said *feature.Said, in state.React) {
 	})
 }
 
-// reaction is what we react with to a message, as far as it is in memory.
+// reaction returns our reaction to a message in memory, "" if there is none.
 func reaction(c feature.Client, of state.Target) string {
 	m := c.State().About(of)
 	if m == nil {

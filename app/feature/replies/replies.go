@@ -1,4 +1,4 @@
-// Package replies says which message another one answers (XEP-0461).
+// Package replies notes to which message another one replies (XEP-0461).
 package replies
 
 import (
@@ -21,7 +21,7 @@ const (
 	nsRoomUser = "http://jabber.org/protocol/muc#user"
 )
 
-// longest is how much of a message is quoted for those who do not know replies, in bytes.
+// longest is how many bytes of a message are quoted for clients that do not know replies.
 const longest = 300
 
 // New returns the feature.
@@ -39,8 +39,8 @@ func New() *feature.Feature {
 	}
 }
 
-// unquote takes out of the body what only those are to read who do not know replies. What is shown
-// in its place is our own copy of the message: a quotation can say anything (Sec10).
+// unquote removes the quotation from the body, which is for clients that do not know replies. The view shows our own
+// copy of the message instead, because a quotation can say anything (Sec10).
 func unquote(_ feature.Client, st *feature.Stanza) bool {
 	f := fallback(st.Element)
 	if f == nil || st.Only(NS, "reply") == nil {
@@ -64,7 +64,7 @@ func unquote(_ feature.Client, st *feature.Stanza) bool {
 	return false
 }
 
-// fallback returns what the stanza says of its fallback for replies, nil if there is none or several.
+// fallback returns the element that marks the fallback for replies, nil if there is none or several.
 func fallback(st *framing.Element) (found *framing.Element) {
 	for _, el := range st.Elements() {
 		if el.Is(nsFallback, "fallback") && el.Attr("for") == NS {
@@ -77,8 +77,8 @@ func fallback(st *framing.Element) (found *framing.Element) {
 	return found
 }
 
-// cut returns a body without the part that is a fallback, counted in characters of Unicode
-// (XEP-0426). What does not fit into the body is none.
+// cut returns a body without the part that is a fallback. The fallback counts in Unicode characters (XEP-0426). If it
+// does not fit into the body, nothing is cut.
 func cut(body string, fallback *framing.Element) string {
 	part := fallback.Child(nsFallback, "body")
 	start, err := strconv.Atoi(part.Attr("start"))
@@ -105,7 +105,7 @@ func cut(body string, fallback *framing.Element) string {
 	return body[:from] + body[to:]
 }
 
-// replies notes which message one answers.
+// replies notes to which message a message replies.
 func replies(c feature.Client, st *feature.Stanza) {
 	r := st.Only(NS, "reply")
 	to := state.Target{ID: r.Attr("id")}
@@ -123,8 +123,8 @@ func replies(c feature.Client, st *feature.Stanza) {
 	})
 }
 
-// quote says of a message of ours that is about to leave, or of its correction, which one it
-// answers, and quotes that for those who do not know replies.
+// quote adds to a message of ours that is about to leave, or to its correction, to which message it replies, and quotes
+// that message for clients that do not know replies.
 func quote(c feature.Client, st *framing.Element) {
 	body := st.Child(framing.NSClient, "body")
 	if !st.Is(framing.NSClient, "message") || body == nil {
@@ -166,7 +166,7 @@ func quote(c feature.Client, st *framing.Element) {
 	}
 	reply.Set("to", author.String())
 	quoted, length := quotation(of.Words())
-	if quoted == "" || strings.HasPrefix(body.Text(), "> ") { // the person quotes what they answer
+	if quoted == "" || strings.HasPrefix(body.Text(), "> ") { // the person has quoted the message
 		return
 	}
 	st.Add(framing.New(nsFallback, "fallback").Set("for", NS).

@@ -1,4 +1,4 @@
-// Package retractions takes messages back (XEP-0424), and has rooms take them away (XEP-0425).
+// Package retractions takes messages back (XEP-0424), and notes which messages a room has removed (XEP-0425).
 package retractions
 
 import (
@@ -13,8 +13,8 @@ import (
 // NS is the namespace of XEP-0424.
 const NS = "urn:xmpp:message-retract:1"
 
-// Namespaces of older versions of XEP-0424 and XEP-0425, which servers and clients still speak, and
-// of those that they build on.
+// Namespaces of XEP-0425, of older versions of both, which servers and clients still use, and of the XEPs that they
+// build on.
 const (
 	nsOld       = "urn:xmpp:message-retract:0"
 	nsFasten    = "urn:xmpp:fasten:0"
@@ -24,10 +24,10 @@ const (
 	nsHints     = "urn:xmpp:hints"
 )
 
-// fallback is for clients that do not know retractions.
+// fallback is the body for clients that do not know retractions.
 const fallback = "/me retracted a previous message, but this app cannot show that."
 
-// longest is how much of a moderator's reason is kept, in bytes.
+// longest is how many bytes of a moderator's reason are kept.
 const longest = 500
 
 // New returns the feature.
@@ -54,8 +54,8 @@ func New() *feature.Feature {
 	}
 }
 
-// retracted notes that the author of a message takes it back, or that a room takes it away: only
-// the room itself says that, and not who is in it.
+// retracted notes that the author of a message takes it back, or that a room has removed it. The latter must come from
+// the room itself, and not from an occupant.
 func retracted(c feature.Client, st *feature.Stanza) bool {
 	r := st.Only(NS, "retract")
 	moderated := r.Child(nsModerate, "moderated")
@@ -80,15 +80,15 @@ func retracted(c feature.Client, st *feature.Stanza) bool {
 		f.Kind, f.By, f.Author = state.Moderated, jid.JID(strings.Clone(string(st.From))), ""
 		f.Text = strings.ToValidUTF8(strings.Clone(why[:min(len(why), longest)]), "")
 	case !st.By.Lasting() && !st.By.Wrote(c.State().About(state.Target{Conv: st.Conv, ID: id})):
-		return false // it may be a message of who had the nick before
+		return false // somebody else may have had the nick when the message was written
 	case room:
-		f.Author = "" // the id is the room's
+		f.Author = "" // the room has given the id
 	}
 	st.Then(func() { c.Emit(f) })
 	return true
 }
 
-// tombstone is what an archive has in the place of a message that was taken back.
+// tombstone handles the element that an archive has instead of a message that was taken back.
 func tombstone(c feature.Client, st *feature.Stanza) bool {
 	t := st.Only(NS, "retracted")
 	if t == nil || st.Page == nil || st.Child(framing.NSClient, "body") != nil {

@@ -1,6 +1,6 @@
-// Package subjects changes what rooms are about (XEP-0045 §8.1). Package rooms reads what they are about.
+// Package subjects changes the subjects of rooms (XEP-0045 §8.1). Package rooms reads them.
 //
-// A room answers with the new subject, for all, or with an error: until then the old one stays.
+// A room answers with the new subject, which it sends to all, or with an error. Until then the old one is shown.
 package subjects
 
 import (
@@ -12,7 +12,7 @@ import (
 	"natter/framing"
 )
 
-// patience is how long a room may take.
+// patience is how long a room may take to answer.
 const patience = 30 * time.Second
 
 // New returns the feature.
@@ -54,11 +54,11 @@ func (s subjects) do(c feature.Client, in state.Intent) bool {
 	s[room.JID] = now
 	now.stop = c.After(patience, func() { s.end(c, room.JID, feature.ErrSilent) })
 	_ = c.Send(framing.New(framing.NSClient, "message").Set("type", "groupchat").Set("to", string(room.JID)).Set("id", now.id).
-		Add(framing.New(framing.NSClient, "subject").AddText(want.Subject))) // without a connection it leaves with the next
+		Add(framing.New(framing.NSClient, "subject").AddText(want.Subject))) // without a connection it waits for the next one
 	return true
 }
 
-// refused is the error for a change, from the room or from our own place in it.
+// refused handles the error for a change, from the room or from our own address in it.
 func (s subjects) refused(c feature.Client, st *feature.Stanza) {
 	room := c.State().Room(st.From)
 	if room == nil || !st.From.IsBare() && !room.Me(st.From.Resource()) || st.Source != feature.Live {
@@ -69,7 +69,7 @@ func (s subjects) refused(c feature.Client, st *feature.Stanza) {
 	}
 }
 
-// end says what has become of the change of a room's subject, if there is one.
+// end emits the answer of a room to the change of its subject, if there is one.
 func (s subjects) end(c feature.Client, room jid.JID, err error) {
 	now := s[room]
 	if now == nil {
