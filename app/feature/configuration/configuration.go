@@ -1,8 +1,8 @@
-// Package configuration configures and destroys rooms, which their owners may (XEP-0045 §10.2, §10.9), with
-// data forms (XEP-0004).
+// Package configuration configures rooms by data forms (XEP-0004), and destroys them, if the person owns them
+// (XEP-0045 §10.2, §10.9).
 //
-// A room may have forms of any size: state.MostFields are shown, and the others are not sent back, so that
-// they stay as they are (XEP-0045 §10.2).
+// The form of a room may have any size: state.MostFields fields are shown. The others are not sent back, so the room
+// leaves them as they are (XEP-0045 §10.2).
 package configuration
 
 import (
@@ -20,7 +20,7 @@ const (
 	nsForm = "jabber:x:data"
 )
 
-// longest is how many bytes of a text in a form are kept, and most how many values and options of a field.
+// longest bounds the bytes of a text in a form, most the values and options of a field.
 const longest, most = 2000, 100
 
 // New returns the feature.
@@ -53,7 +53,7 @@ var why = map[string]string{
 	"bad-request":    "The room does not accept one of the values.",
 }
 
-// read asks a room how it can be configured.
+// read requests the form of a room.
 func read(c feature.Client, room *state.Room) {
 	if !room.In() {
 		return
@@ -72,7 +72,7 @@ func read(c feature.Client, room *state.Room) {
 	})
 }
 
-// submit sends a form back, with what was filled in.
+// submit sends the filled fields of a form to the room.
 func submit(c feature.Client, room *state.Room, fields []state.Filled) {
 	if !room.In() || room.Form == nil {
 		return
@@ -123,7 +123,7 @@ var types = map[string]bool{
 	"list-single": true, "text-multi": true, "text-private": true, "text-single": true,
 }
 
-// form reads a form, nil if it is none that can be filled in.
+// form reads a form. It returns nil if it cannot be filled in.
 func form(x *framing.Element) *state.Form {
 	if x == nil || x.Attr("type") != "form" {
 		return nil
@@ -168,7 +168,7 @@ func form(x *framing.Element) *state.Form {
 	return form
 }
 
-// short is the beginning of a text, as a copy.
+// short returns a copy of the first bytes of a text, longest at most.
 func short(text string) string {
 	if most := longest; len(text) > most {
 		for !utf8.RuneStart(text[most]) {

@@ -1,12 +1,12 @@
-// Package creation makes what is wanted of rooms that our entering has made (XEP-0045 §10.1): a group of
-// few people, or a room for all. Package rooms enters them.
+// Package creation configures rooms that we have created by entering them (XEP-0045 §10.1): as a group of a few people,
+// or as a room for all. Package rooms enters them.
 //
-// A group is for members alone, who see each other's addresses; it is in no list, and stays with what was
-// said when all have left it. A room for all stays as well. Fields that the form of a server does not have
-// are left, but for the one that keeps others out of a group: without it there is none.
+// A group is for members only, who see each other's addresses. It is in no list, has an archive, and stays when all have
+// left it. A room for all stays too. Fields that the form of a server does not have are left out. Only the field that
+// keeps others out of a group must be there: without it no group is made.
 //
-// Until a group is made it is State.Room(…).Group, which is on the disk: whoever enters the room as its owner
-// goes on, from the beginning. Nothing of that does harm when it is done twice.
+// State.Room(…).Group is set until the group is made, and is kept on the disk. So a page that enters the room as its owner
+// goes on, from the beginning. Each step may be done twice without harm.
 package creation
 
 import (
@@ -29,10 +29,10 @@ const (
 	nsInvite = "jabber:x:conference"
 )
 
-// most is how many people are chosen for a group at once.
+// most bounds the people who are added to a new group.
 const most = 100
 
-// Fields of the form of a room. Prosody and ejabberd have an archive each under its own name.
+// Names of fields in the form of a room. The archive has another name on each of Prosody and ejabberd.
 const (
 	name       = "muc#roomconfig_roomname"
 	members    = "muc#roomconfig_membersonly"
@@ -67,10 +67,10 @@ func New() *feature.Feature {
 	}
 }
 
-// making has the groups that are being made.
+// making has the rooms of the groups that are being made.
 type making map[jid.JID]bool
 
-// group makes a group of the room in which we are.
+// group begins to make a group of a room that we are in.
 func (m making) group(c feature.Client, room *state.Room) {
 	if m[room.JID] {
 		return
@@ -96,8 +96,8 @@ func (m making) group(c feature.Client, room *state.Room) {
 }
 
 var (
-	errTaken = &framing.StanzaError{Condition: "conflict"}                // the room is somebody else's
-	errOpen  = &framing.StanzaError{Condition: "feature-not-implemented"} // it cannot be for members alone
+	errTaken = &framing.StanzaError{Condition: "conflict"}                // we are not the owner of the room
+	errOpen  = &framing.StanzaError{Condition: "feature-not-implemented"} // the room cannot be for members only
 )
 
 func (m making) fails(c feature.Client, room jid.JID, err error) {
@@ -112,7 +112,7 @@ func (m making) fails(c feature.Client, room jid.JID, err error) {
 	})
 }
 
-// admit makes members of those who were chosen, and invites each who is one.
+// admit makes the chosen people members, and invites each of them after that.
 func (m making) admit(c feature.Client, room *state.Room) {
 	who := room.Group.Who[:min(len(room.Group.Who), most)]
 	left, failed := len(who)+1, []string(nil)
@@ -139,7 +139,7 @@ func (m making) admit(c feature.Client, room *state.Room) {
 		c.Request(iq(room.JID, "set", framing.New(nsAdmin, "query").Add(item)), func(_ *framing.Element, err error) {
 			switch {
 			case errors.Is(err, stream.ErrDisconnected) || !m[room.JID]:
-				return // the next stream begins anew
+				return // the next stream begins again
 			case err != nil:
 				failed = append(failed, j.Shown())
 			default:
@@ -152,8 +152,8 @@ func (m making) admit(c feature.Client, room *state.Room) {
 	over()
 }
 
-// open opens a room for all, which is locked until then (XEP-0045 §10.1.2). One that cannot be configured is
-// as its server has it.
+// open configures a room for all, which is locked until then (XEP-0045 §10.1.2). If that fails, it accepts the
+// configuration of the server.
 func open(c feature.Client, room jid.JID) {
 	made := func(err error) {
 		if !errors.Is(err, stream.ErrDisconnected) {
@@ -169,8 +169,8 @@ func open(c feature.Client, room jid.JID) {
 	})
 }
 
-// configure asks for the form of a room and sends it back with these values, as far as it has fields for
-// them. It fails if it has none for the one that is needed.
+// configure requests the form of a room, and sends it back with those of the values for which it has fields. It fails if
+// there is no field for needed, unless that is "".
 func configure(c feature.Client, room jid.JID, values map[string]string, needed string, done func(error)) {
 	c.Request(iq(room, "get", framing.New(nsOwner, "query")), func(reply *framing.Element, err error) {
 		if err != nil {
@@ -197,7 +197,7 @@ func configure(c feature.Client, room jid.JID, values map[string]string, needed 
 	})
 }
 
-// takes reports whether a field can have a value: one with options has one of these.
+// takes reports whether a field can have a value. If the field has options, the value must be one of them.
 func takes(field *framing.Element, value string) bool {
 	options := 0
 	for _, el := range field.Elements() {
@@ -210,7 +210,7 @@ func takes(field *framing.Element, value string) bool {
 	return options == 0
 }
 
-// submit is a form with these fields; without any it takes what the server has (XEP-0045 §10.1.2).
+// submit returns a form with these fields. Without fields it accepts the configuration of the server (XEP-0045 §10.1.2).
 func submit(fields ...*framing.Element) *framing.Element {
 	x := framing.New(nsForm, "x").Set("type", "submit")
 	if len(fields) > 0 {

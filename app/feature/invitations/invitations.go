@@ -1,8 +1,9 @@
 // Package invitations notes who invites the person to a room, directly (XEP-0249) or through the room
 // (XEP-0045 §7.8.2), and declines invitations. It invites others in the same two ways.
 //
-// To a room for members only, others are invited through the room, which makes them members; if we did that, an admin
-// would become a member too. To any other room they are invited directly, so that they know who has invited them.
+// To a room for members only, people are invited through the room, which makes members of those who have no
+// affiliation. If we did that, an admin whom we invite would become a member. To any other room people are invited
+// directly, so that they know who has invited them.
 //
 // Nobody learns that the person has got an invitation before it is answered, and there is no sound. In an invitation
 // through a room, the room says who invites: see state.Invitation.Known.

@@ -1,7 +1,7 @@
-// Package moderation changes who may do what in rooms (XEP-0045 §8 and §9): roles, which occupants have for
-// as long as they are there, and affiliations, which people have for good. Package rooms reads who is what.
+// Package moderation changes what people may do in rooms (XEP-0045 §8 and §9): roles, which occupants have while they are
+// in the room, and affiliations, which people keep. Package rooms reads both.
 //
-// A room does it and says so to all, or answers with an error, and then nothing has changed.
+// A room makes a change and sends it to all, or answers with an error; then nothing has changed.
 package moderation
 
 import (
@@ -58,7 +58,7 @@ func do(c feature.Client, in state.Intent) bool {
 	return true
 }
 
-// change has a room do something to somebody, and says what has become of it. It calls done if it is done.
+// change requests a change from a room, and emits the answer. It calls done if the room has made the change.
 func change(c feature.Client, room *state.Room, to state.Wish, what, reason string, item *framing.Element, done func()) {
 	if !room.In() {
 		return
@@ -83,7 +83,7 @@ func change(c feature.Client, room *state.Room, to state.Wish, what, reason stri
 // longest is how many bytes of a reason are kept.
 const longest = 300
 
-// list asks a room who has an affiliation with it (XEP-0045 §9.2, §9.5, §10.5, §10.8).
+// list requests the people with an affiliation from a room (XEP-0045 §9.2, §9.5, §10.5, §10.8).
 func list(c feature.Client, room *state.Room, of state.Affiliation) {
 	if !room.In() || of == state.NoAffiliation {
 		return
@@ -93,7 +93,7 @@ func list(c feature.Client, room *state.Room, of state.Affiliation) {
 	query := framing.New(ns, "query").Add(framing.New(ns, "item").Set("affiliation", affiliations[of]))
 	c.Request(framing.New(framing.NSClient, "iq").Set("type", "get").Set("to", string(room.JID)).Add(query), func(reply *framing.Element, err error) {
 		if now := c.State().Room(room.JID); errors.Is(err, stream.ErrDisconnected) || now == nil || now.People != loading {
-			return // something else was asked for since
+			return // the person has requested another list since
 		}
 		people := &state.People{Of: of}
 		if err != nil {
@@ -115,7 +115,7 @@ func list(c feature.Client, room *state.Room, of state.Affiliation) {
 	})
 }
 
-// short is the beginning of a reason, as a copy.
+// short returns a copy of the first bytes of a reason, longest at most.
 func short(text string) string {
 	if most := longest; len(text) > most {
 		for !utf8.RuneStart(text[most]) {
