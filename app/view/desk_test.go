@@ -645,6 +645,42 @@ func TestN08_SomebodyElse(t *testing.T) {
 	}
 }
 
+// A place that is jumped to is drawn with what a screen and a little more holds, for more would take long
+// to draw; near an edge there is more, and what was there stays.
+func TestWindow_Jump(t *testing.T) {
+	b := sit(t)
+	page := state.ArchivePage{Conv: grace}
+	for i := range 1000 {
+		page.Messages = append(page.Messages, state.Message{
+			ID: fmt.Sprint("h", i), ArchiveID: fmt.Sprint("a", i), Author: grace, Body: fmt.Sprint(i), At: noon.Add(time.Duration(i-5000) * time.Minute),
+		})
+	}
+	b.play(page)
+	b.sig("open", grace, "")
+	c := b.s.Chat(grace)
+	all := c.Timeline.Newest(1000)
+	span := func() (first, last string, n int) {
+		rows, _ := b.window.rows(c)
+		return rows[0].Body, rows[len(rows)-1].Body, len(rows)
+	}
+	jump := func() {
+		b.desk.seekTo(c, all[500].Key)
+		if first, last, n := span(); first != fmt.Sprint(500-above) || last != fmt.Sprint(500+fresh-1) || n != above+fresh {
+			t.Fatalf("%d messages, %s to %s", n, first, last)
+		}
+	}
+	jump()
+	b.edgeAt("bottom", false)
+	if first, _, n := span(); first != fmt.Sprint(500-above) || n != most {
+		t.Errorf("at the lower edge: %d messages from %s", n, first)
+	}
+	jump()
+	b.edgeAt("top", false)
+	if first, _, n := span(); first != fmt.Sprint(500-above-stride) || n != most {
+		t.Errorf("at the upper edge: %d messages from %s", n, first)
+	}
+}
+
 func TestWindow(t *testing.T) {
 	b := sit(t)
 	page := state.ArchivePage{Conv: grace}

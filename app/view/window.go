@@ -29,6 +29,15 @@ type window struct {
 	found  state.Key // the message that was looked for
 	drawn  state.Key // the newest message when it was drawn last
 	atEnd  bool      // the person sees the newest message
+	short  bool      // it holds only as many as are soon drawn, until the person comes near its edge
+}
+
+// most returns how many messages the window holds.
+func (w *window) most() int {
+	if w.short {
+		return above + fresh
+	}
+	return most
 }
 
 func newWindow(c *state.Chat) window {
@@ -157,7 +166,7 @@ func (d *desk) sought(c *state.Chat) bool {
 		d.jump(newWindow(c), "end")
 	default:
 		key = c.Timeline.From(key, 1)[0].Key
-		w := window{from: key, found: key}
+		w := window{from: key, found: key, short: true}
 		if before := c.Timeline.Before(key, above); len(before) > 0 {
 			w.from = before[0].Key
 		}
@@ -176,8 +185,8 @@ func (w *window) rows(c *state.Chat) (rows []*state.Message, end bool) {
 	if last == nil {
 		return nil, true
 	}
-	rows = c.Timeline.From(w.from, most+1)
-	end = len(rows) > 0 && len(rows) <= most && rows[len(rows)-1] == last
+	rows = c.Timeline.From(w.from, w.most()+1)
+	end = len(rows) > 0 && len(rows) <= w.most() && rows[len(rows)-1] == last
 	burst := w.atEnd && w.drawn != (state.Key{}) && len(rows) > fresh && w.drawn.Before(rows[len(rows)-many].Key)
 	if end && !burst {
 		return rows, true
@@ -187,7 +196,7 @@ func (w *window) rows(c *state.Chat) (rows []*state.Message, end bool) {
 		w.from = rows[0].Key
 		return rows, true
 	}
-	return rows[:min(most, len(rows))], false
+	return rows[:min(w.most(), len(rows))], false
 }
 
 // older moves the window towards the beginning, as far as it can without what is in
@@ -198,18 +207,22 @@ func (w *window) older(c *state.Chat, sight string) bool {
 		return false
 	}
 	was := w.from
-	w.from, w.atEnd = page[0].Key, false
+	w.from, w.atEnd, w.short = page[0].Key, false, false
 	w.keep(c, sight)
 	return w.from.Before(was)
 }
 
 // newer moves the window towards the end and reports whether it could.
 func (w *window) newer(c *state.Chat, sight string) bool {
+	was, held := w.from, w.most()
+	w.short = false
 	rows := c.Timeline.From(w.from, most+1)
-	if len(rows) <= most {
+	switch {
+	case len(rows) <= held:
 		return false
+	case held < most:
+		return true
 	}
-	was := w.from
 	w.from = rows[stride].Key
 	if k, ok := sightKey(c, sight); ok {
 		if above := append(c.Timeline.Before(k, margin), c.Timeline.Get(k)); above[0].Key.Before(w.from) {
@@ -227,8 +240,8 @@ func (w *window) keep(c *state.Chat, sight string) {
 	if !ok {
 		return
 	}
-	below := len(c.Timeline.From(k, most/2))
-	if above := c.Timeline.Before(k, most-below); len(above) > 0 && w.from.Before(above[0].Key) {
+	below := len(c.Timeline.From(k, w.most()/2))
+	if above := c.Timeline.Before(k, w.most()-below); len(above) > 0 && w.from.Before(above[0].Key) {
 		w.from = above[0].Key
 	}
 }
@@ -296,7 +309,7 @@ func (d *desk) toEnd(c *state.Chat) {
 }
 
 func (w *window) showEnd(c *state.Chat) {
-	w.atEnd = true
+	w.atEnd, w.short = true, false
 	if newest := c.Timeline.Newest(fresh); len(newest) > 0 && w.from.Before(newest[0].Key) {
 		if rows := c.Timeline.From(w.from, most+1); len(rows) > most || len(rows) == 0 || rows[len(rows)-1] != c.Timeline.Last() {
 			w.from = newest[0].Key
