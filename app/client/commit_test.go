@@ -56,8 +56,8 @@ func TestSec61_AMessageLeavesBeforeItIsDrawn(t *testing.T) {
 	}
 }
 
-// The counts of the stream wait for more to be written, but not while many stanzas wait to be counted:
-// the stream stops reading at stream.Config.Backlog, and a room of ten thousand would come in pieces.
+// A commit that only has the counts of the stream waits for lull, unless crowd stanzas wait for it. Else the
+// stream would stop reading (stream.Config.Backlog) while a large room is entered.
 func TestCommit_ManyStanzasDoNotWait(t *testing.T) {
 	for _, n := range []uint64{crowd - 1, crowd} {
 		clock := &stopped{now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)}

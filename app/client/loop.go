@@ -39,12 +39,11 @@ type loop struct {
 	doubtful         map[string]bool // ids in the outbox of messages that the server may have or not, see settle
 	session          *connect.Session
 	hidden           bool
-	// redelivers is true if the connection was resumed: then the server delivers again what it had
-	// sent to the lost socket. It stays true until the next loss, because nothing says when the last
-	// of it has come: ejabberd may still bring what it had sent to an earlier socket half an hour
-	// later (see state.repeats). So long a sender can give a live message a time of the past, but none
-	// of earlier than unnoticed before the loss, nor of what was read of the archive already. The time
-	// that the archive has replaces it.
+	// redelivers is true after a resume, because the server delivers again what it had sent to the
+	// lost socket. It stays true until the next loss: nothing shows when the last of these messages
+	// has come, and ejabberd may deliver some half an hour later (see state.repeats). Until then a
+	// sender can give a live message a time in the past, but not one earlier than unnoticed before the
+	// loss, or within the part of the archive that was read. The time of the archive replaces it later.
 	redelivers bool
 	lost       time.Time      // when the connection was last lost
 	restored   time.Time      // when the stream of an earlier page was restored, zero if none was

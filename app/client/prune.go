@@ -89,9 +89,9 @@ func (l *loop) beyond(ctx context.Context, c *state.Chat, most, keep int) (ev st
 	if c.Unread > 0 && c.ReadTo.Before(stays) {
 		stays = c.ReadTo
 	}
-	// The first message that stays must have an archive id, by which the archive can be asked for
-	// what comes before it, and a later second than the message before it, because the archive is
-	// asked by time too. If there is no such message, nothing is deleted.
+	// The first message that stays must have an archive id, because the archive is asked for the
+	// messages before it. It must be in a later second than the message before it, because the archive
+	// is asked by time too. If there is no such message, nothing is deleted.
 	for before := (state.Key{Time: stays.Time, Seq: stays.Seq + 1}); ; {
 		rows, err := l.store.Messages(ctx, c.Conv, before, backPage)
 		if err != nil || len(rows) < 2 {

@@ -130,8 +130,8 @@ func real(st *feature.Stanza) jid.JID {
 	return jid.JID(st.Only(nsRoomUser, "x").Only(nsRoomUser, "item").Attr("jid")).Bare()
 }
 
-// resembles reports whether a message under our nick, without an occupant-id, is like one of ours: it has
-// the same id, or the same text as one of ours that the room has not sent back yet.
+// resembles reports whether a message under our nick, without an occupant-id, is like one of ours. It has the
+// same id, or the same text as one of ours that the room has not sent back yet.
 func (l *loop) resembles(st *feature.Stanza) bool {
 	chat := l.state.Chat(st.Conv)
 	if chat == nil {
@@ -194,13 +194,11 @@ func (l *loop) counts(st *feature.Stanza) bool {
 // longestID is how long an occupant-id may be, in bytes.
 const longestID = 256
 
-// delayed returns the time at which a message was sent that our server has stored (XEP-0203). It
-// believes a delay only when the server must have added one: before the end of the catch-up, to a
-// message that was stored for an absent client; and on a resumed connection, to one that is delivered
-// again.
-// At any other time the sender has put it there, even if it names our server, because no server
-// removes it. Of several delays the last one is the server's, which adds it at the end. Some servers
-// add none even then, so a time before we were away is not believed either.
+// delayed returns the time at which a message was sent that our server has stored (XEP-0203). A delay is
+// believed only while the server may add one: before the end of the catch-up, and after a resume. At any
+// other time the sender has added it, even if it names our server, because no server removes it. Of several
+// delays the last one counts, because the server adds its own at the end. Some servers add none, so a time
+// before we were away is never believed.
 func (l *loop) delayed(el *framing.Element) (at time.Time, ok bool) {
 	if !l.redelivers && l.state.CaughtUp {
 		return at, false
@@ -335,8 +333,7 @@ type first struct {
 }
 
 // firstly calls the handlers of First for the payloads of a message, each once and in the order of
-// client/features.go, and reports whether one of them has found that the message only says
-// something about another one.
+// client/features.go. It reports whether one of them has reported true.
 func (l *loop) firstly(st *feature.Stanza) (about bool) {
 	steps.Add(len(l.first))
 	for _, f := range l.first {

@@ -344,8 +344,8 @@ func TestDraft_WhatItIsToBe(t *testing.T) {
 	}
 }
 
-// If a fact of the person comes back as an error, it is undone, however often the archive has it, and the
-// message has a Refusal until the person sends another fact of this kind or dismisses it.
+// If a fact of the person comes back as an error, it is undone, even if the archive has it. The message has a Refusal
+// until the person sends another fact of this kind, or dismisses the Refusal.
 func TestRefused_PutsThingsBack(t *testing.T) {
 	s := signedIn().With(MessageAdded{Conv: grace, Message: mine("m1", "first", 0)})
 	say := func(f Fact) { s = s.With(Filed{Target: Target{grace, ada, "m1"}, Fact: f}) }

@@ -18,8 +18,8 @@ const (
 	NotifyNone  Notify = "never"
 )
 
-// Tells returns of which messages of a room the person is notified: as they have chosen; else of all in a room
-// for members only, and in any other of those that name them (XEP-0492 §3).
+// Tells returns of which messages of a room the person is notified, as they have chosen. If they have not: of all
+// in a room for members only, of those that name them in any other room (XEP-0492 §3).
 func (r *Room) Tells() Notify {
 	switch {
 	case r.Notify != "":

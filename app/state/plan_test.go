@@ -334,7 +334,8 @@ func live(t *testing.T, seed uint64, sessions int) {
 	m.check(t)
 }
 
-// Whatever an archive does, in the end the client has all its messages, or they are in a gap that can be filled.
+// In the end the client has all messages of an archive, or they are in a gap that can be filled, whatever the archive
+// does.
 func TestPromise6_PlansReadAllOfAnArchive(t *testing.T) {
 	for seed := range uint64(500) {
 		live(t, seed, 12)

@@ -93,8 +93,8 @@ func (a Author) Wrote(m *Message) bool {
 	return m != nil && a.Since != 0 && m.Author == a.JID && m.heard&direct != 0 && m.Key.Time >= a.Since
 }
 
-// Whose returns the Fact.By of what a says about a message. It has the tenure in it, if there is one, so
-// that two people who have the same nick, one after the other, are not the same.
+// Whose returns the Fact.By of what a says about a message. If a has a tenure, it is part of the result, so that
+// two people who have the same nick, one after the other, differ.
 func (a Author) Whose() jid.JID {
 	if a.Since == 0 {
 		return a.JID

@@ -90,8 +90,8 @@ func (b *shelf) check(t *testing.T, what string) {
 	}
 }
 
-// Whatever is read of a conversation and released, two messages are never neighbours in memory if the disk has
-// another one between them.
+// Messages are read and released in any order. Two are never neighbours in memory if the disk has another one between
+// them.
 func TestSpansHideNoHole(t *testing.T) {
 	spans := 0
 	for seed := range uint64(200) {

@@ -2,9 +2,9 @@
 // the types that a Store reads and writes, and Memory, a Store for tests. The rows are those of package
 // state. The Store of the browser is in wasm/browser; storetest is the contract of both.
 //
-// A Commit is one transaction. The promises of the client depend on this: a message of ours is in the
-// outbox before it is written to the socket, and a received message is in its table before it is
-// acknowledged (XEP-0198), together with the count that acknowledges it.
+// A Commit is one transaction. The promises of the client depend on this. A message of ours is in the outbox before
+// it is written to the socket. A received message is in its table before it is acknowledged (XEP-0198), together with
+// the count that acknowledges it.
 //
 // The store is a cache of the server, except for four things: the outbox, failed messages, drafts and
 // settings. If the rest is lost, it is only read again. Each account has a database of its own, so that
@@ -61,9 +61,9 @@ type Store interface {
 	// nothing older.
 	Search(ctx context.Context, words []string, before int64, n int) (found []state.MessageRow, next int64, err error)
 
-	// Lead makes this Store the only one of the account that may Commit: a Store that led before fails
-	// with ErrTaken from now on, even if its tab does not know yet that it has lost the lead. A Store
-	// may Commit without Lead if its tab is the only one.
+	// Lead makes this Store the only one of the account that may Commit. A Store that led before fails
+	// with ErrTaken from now on, even if its tab does not know yet that it has lost the lead. A Store may
+	// Commit without Lead if its tab is the only one.
 	Lead(context.Context) error
 
 	// Commit writes all of the batch or nothing.

@@ -88,7 +88,7 @@ func TestExplain(t *testing.T) {
 
 var whole = state.Part{Archive: ada}
 
-// story is a state with something of everything.
+// story returns a state with a row in each table.
 func story() *state.State {
 	archived := func(id, body string) state.Message {
 		return state.Message{ID: id, ArchiveID: "a" + id, Author: grace, Body: body, At: noon}
@@ -116,7 +116,7 @@ func story() *state.State {
 		With(state.CaughtUp{})
 }
 
-// picture says all that is to survive of a state.
+// picture returns all of a state that must survive a restart.
 func picture(s *state.State) string {
 	var lines []string
 	for c := range s.Contacts {
@@ -130,7 +130,7 @@ func picture(s *state.State) string {
 		for i, m := range c.Timeline.Newest(1000) {
 			plain := *m
 			plain.Rev = 0
-			row, _ := json.Marshal(plain) // how it has come is true of one page only
+			row, _ := json.Marshal(plain) // without heard, which only this page has
 			lines = append(lines, fmt.Sprintf("%s %d %s %v %v", c.Conv, i, row, plain.At, plain.Delivery))
 		}
 	}
@@ -175,8 +175,8 @@ func TestAStateComesBack(t *testing.T) {
 	}
 }
 
-// Whatever happens, committing what changed is as good as committing all, and telling
-// another tab of it as good as being there, once or twice.
+// After any events, a store with all the changes has the same as a store with all rows, and so has another tab that
+// has got the changes, once or twice.
 func TestPromise16_ChangesAddUp(t *testing.T) {
 	s := open(t)
 	now := state.New()

@@ -4,8 +4,8 @@
 // publishes or retracts a bookmark, we enter or leave the room. If the server has no private nodes, nothing is
 // published, because others could read it (XEP-0223 §5, CVE-2018-6591).
 //
-// If the server does not say that it also shows these bookmarks to clients that only know the older ones (XEP-0048,
-// XEP-0049), the older ones are used: all of them are in one item, which each client reads and writes as a whole.
+// There are older bookmarks too (XEP-0048, XEP-0049): one item with all rooms, which each client writes as a whole. They
+// are used if the server does not say that it shows the new ones to clients that only know the older ones.
 //
 // A page that has resumed the stream of an earlier page requests the bookmarks only when it needs them, because the
 // earlier page has handled what was published before.

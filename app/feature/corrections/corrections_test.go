@@ -35,7 +35,7 @@ func (c *offline) NewID() string                  { return "id" }
 func (c *offline) Decorate(*framing.Element)      {}
 func (c *offline) Send(st *framing.Element) error { c.sent = append(c.sent, st); return nil }
 
-// What was done without a connection, or as one was being lost, leaves whenever there is one again.
+// A fact that was sent without a connection, or while one was being lost, leaves when there is one again.
 func TestLeavesLate(t *testing.T) {
 	now, of := featuretest.Noon, state.Target{Conv: "grace@localhost", Author: "ada@localhost", ID: "m1"}
 	for _, phase := range []state.Phase{state.Waiting, state.Online} {
@@ -60,7 +60,7 @@ type narrow struct{ offline }
 
 func (c *narrow) Send(*framing.Element) error { return &stream.TooLargeError{} }
 
-// What cannot leave is put back at once, and the message says why.
+// A fact that cannot leave is undone at once, and the message says why.
 func TestCannotLeave(t *testing.T) {
 	of := state.Target{Conv: "grace@localhost", Author: "ada@localhost", ID: "m1"}
 	c := &narrow{offline{s: state.New().With(state.SessionStarted{Me: "ada@localhost/tab"}).

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// What archives are asked and answer, in short (XEP-0313). Each is an abbreviation of one
-// stanza; what has no short form stands there as it is.
+// This file has a short form for the queries of archives and their answers (XEP-0313). Each line stands for one stanza;
+// a stanza without a short form is written as it is.
 //
 // Asked:
 //

@@ -35,7 +35,7 @@ func (c *offline) NewID() string                  { return "id" }
 func (c *offline) Decorate(*framing.Element)      {}
 func (c *offline) Send(st *framing.Element) error { c.sent = append(c.sent, st); return nil }
 
-// What was done without a connection, or as one was being lost, leaves whenever there is one again.
+// A fact that was sent without a connection, or while one was being lost, leaves when there is one again.
 func TestLeavesLate(t *testing.T) {
 	now, of := featuretest.Noon, state.Target{Conv: "grace@localhost", Author: "ada@localhost", ID: "m1"}
 	for _, phase := range []state.Phase{state.Waiting, state.Online} {

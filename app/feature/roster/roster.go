@@ -3,8 +3,7 @@
 // Changes by the person are pending in the state until the server confirms them. They are
 // requested when there is a connection, one change per contact at a time. A change that is
 // pending when a stream starts, or that another page has requested, may have been made
-// already: then the whole roster is fetched, and changes that it does not have are requested
-// again.
+// already. Then the whole roster is requested, and after that the changes that it does not have.
 package roster
 
 import (

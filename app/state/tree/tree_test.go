@@ -94,7 +94,7 @@ func TestMap_Only(t *testing.T) {
 	check(t, m, want) // the old one is as it was
 }
 
-// What is added in order, as messages are, costs no more than what is not.
+// Keys that are added in order, as those of messages are, cost no more than other keys.
 func TestMap_Ascending(t *testing.T) {
 	m := New[int, int](cmp.Compare[int])
 	for i := range 1 << 14 {
@@ -149,7 +149,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// What Diff costs depends on what differs, not on how much there is.
+// The cost of Diff is in proportion to the differences, not to the size of the maps.
 func TestDiff_CostsWhatDiffers(t *testing.T) {
 	steps := 0
 	compare := func(a, b int) int { steps++; return cmp.Compare(a, b) }

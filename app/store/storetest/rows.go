@@ -22,7 +22,7 @@ func empty(t *testing.T, open Open) {
 	}
 }
 
-// full is a batch with a row in each table and a value in each field.
+// full returns a batch with a row in each table and a value in each field.
 func full() store.Batch {
 	m := bent()
 	coverage := &state.CoverageRow{
@@ -221,8 +221,7 @@ func unshared(t *testing.T, open Open) {
 	expect(t, "account", string(Of[*state.Account](sn.Rows)[0].Me), ada+"/tab")
 }
 
-// What is said about a message that is here is in its row from then on, and what is said of others
-// waits in a table.
+// A fact about a message that the store has is put into the row of the message. Other facts wait in a table.
 func facts(t *testing.T, open Open) {
 	s := must(t, open, ada)
 	old, newest, other := said(edith, 1, 0), said(edith, 2, 0), said(grace, 1, 0)
@@ -241,7 +240,7 @@ func facts(t *testing.T, open Open) {
 	}
 	commit(t, s, store.Batch{Rows: []state.Row{{Value: about(edith, "twice", edith, 5), Gone: true}, {Value: about(ada, "twice", edith, 1), Gone: true}}})
 	newest.Waiting = state.Facts{about(edith, "", grace, 1).Fact}
-	for at := range int64(4) { // the last four of each who says it
+	for at := range int64(4) { // the last four by each author are kept
 		newest.Waiting = append(newest.Waiting, about(edith, "", edith, at+2).Fact)
 	}
 	look := func() {
@@ -267,7 +266,7 @@ func facts(t *testing.T, open Open) {
 	s.Close()
 	s = must(t, open, ada)
 	look()
-	newest.Waiting = nil // it was in memory, and is written anew
+	newest.Waiting = nil // it was in memory, and is written again
 	commit(t, s, store.Batch{Rows: Messages(newest)})
 	look()
 }

@@ -87,8 +87,7 @@ func inSlices(t *testing.T, open Open) {
 	}
 }
 
-// A text finds itself in whatever case it is looked for, and what state takes for the
-// same is the same for the store.
+// Search finds a text in upper and lower case, and folds texts as state.Fold does.
 func folding(t *testing.T, open Open) {
 	s := must(t, open, ada)
 	texts := []string{
@@ -124,8 +123,8 @@ func folding(t *testing.T, open Open) {
 	}
 }
 
-// A message is found by what it says now, and not by what was said before: also while the row has
-// that, and what has changed it waits.
+// A message is found by its text after the last correction, and not by an earlier one, even while the correction waits
+// in its row.
 func corrected(t *testing.T, open Open) {
 	s := must(t, open, ada)
 	var rows []state.MessageRow

@@ -14,7 +14,7 @@ import (
 	"natter/app/store"
 )
 
-// Open opens the store of an account; again and again, also while it is open.
+// Open opens a Store for an account. It is called several times, also while another one is open.
 type Open func(context.Context, jid.JID) (store.Store, error)
 
 const (
@@ -61,7 +61,7 @@ func Test(t *testing.T, open Open) {
 }
 
 func wipe(t *testing.T, open Open) {
-	ctx := context.Background() // that of the test has ended
+	ctx := context.Background() // the context of the test has ended
 	for _, account := range []jid.JID{ada, grace} {
 		s, err := open(ctx, account)
 		if err == nil {
@@ -73,7 +73,7 @@ func wipe(t *testing.T, open Open) {
 	}
 }
 
-// Rows are those that say what is.
+// Rows returns rows with these values.
 func Rows(values ...state.Value) (rows []state.Row) {
 	for _, v := range values {
 		rows = append(rows, state.Row{Value: v})
@@ -81,7 +81,7 @@ func Rows(values ...state.Value) (rows []state.Row) {
 	return rows
 }
 
-// Messages are the rows of messages.
+// Messages returns rows with these messages.
 func Messages(all ...state.MessageRow) (rows []state.Row) {
 	for i := range all {
 		rows = append(rows, state.Row{Value: &all[i]})
@@ -89,7 +89,7 @@ func Messages(all ...state.MessageRow) (rows []state.Row) {
 	return rows
 }
 
-// Of returns the values of one kind, as of *state.Contact.
+// Of returns the values of one type, for example *state.Contact.
 func Of[V state.Value](rows []state.Row) (values []V) {
 	for _, r := range rows {
 		if v, ok := r.Value.(V); ok {
@@ -125,7 +125,7 @@ func load(t *testing.T, s store.Store, w store.Window) *store.Snapshot {
 	return sn
 }
 
-// said is a message of a conversation, at a second.
+// said returns a message of a conversation with a time in seconds.
 func said(conv state.ConvID, second, seq int64) state.MessageRow {
 	return state.MessageRow{
 		Conv: conv, At: second * 1e6, Message: state.Message{
@@ -135,7 +135,7 @@ func said(conv state.ConvID, second, seq int64) state.MessageRow {
 	}
 }
 
-// queued is a message of ours that has not left.
+// queued returns a message of ours that has not left.
 func queued(conv state.ConvID, second int64) state.MessageRow {
 	m := said(conv, second, 0)
 	m.Author, m.Mine, m.Delivery, m.Out = ada, true, "queued", m.Time
