@@ -43,9 +43,9 @@
 //	    bench/          measures what a person feels (make bench/page)
 //	    chrome/         starts Chromium, serves it small pages, or the program
 //	    firefox/        does in a real Firefox what people do first
-//	    gallery/        opens every story of the view, wide and narrow, light and dark
+//	    gallery/        opens every story of the view, wide and narrow, light and dark; page/ draws one
 //	    storetest/      the contract of a Store on the real IndexedDB
-//	    vaulttest/      what the vault leaves behind
+//	    vaulttest/      what the vault leaves behind; page/ gives the vault to the test
 //	    workertest/     updates, older builds and the kill switch
 //	web/                the page: form, styles, worker, manifest; embeds what build has made
 //	  bundle/ icons/    what build has made (not in git), and the icons
@@ -64,6 +64,7 @@
 //	                    and doc/scale.md
 //	  bench/            the page and the gateway beside others (make bench-server)
 //	  dnstest/          a name server for tests
+//	doc/ .ci/           pages to read; how a new machine gets what the tests need, and runs them
 //
 // Imports. An arrow goes from a package to one that it imports:
 //
@@ -75,10 +76,11 @@
 //
 //	wasm ──▶ client, connect, view, wasm/browser       server ──▶ framing, connect, web
 //	wasm/browser implements small interfaces that the others declare
+//	features import stream too, for its errors; every package of app may import jid
 //
 // A stanza that arrives:
 //
-//	framing.Parse     strict and bounded, once; never serialised again
+//	framing.Parse     strict and bounded, once; a parsed stanza is never serialised and parsed again
 //	stream            numbers it, matches replies by id and sender
 //	client.receive    on the loop: who sent it, and in which conversation? From here on no mutex
 //	feature.First     is it a message of its own, or does it say something about another one?
