@@ -18,6 +18,10 @@ import (
 func (p *person) menu(text string) {
 	p.t.Helper()
 	for late := time.Now().Add(patience); ; {
+		if p.there("menu", "") {
+			p.keys(escape) // that of another message, or one that came late; without one, Esc leaves the conversation
+			p.gone("menu", "")
+		}
 		var at proto.Point
 		p.must(p.until(`(text) => {
 			const words = e2e.all("article", "").map((a) => a.querySelector(".text")).find((e) => e && e.textContent === text);
@@ -40,7 +44,6 @@ func (p *person) menu(text string) {
 		if time.Now().After(late) {
 			p.t.Fatalf("there is no menu of %q", text)
 		}
-		p.keys(escape)
 	}
 }
 
