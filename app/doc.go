@@ -76,7 +76,7 @@
 //
 //	wasm ──▶ client, connect, view, wasm/browser       server ──▶ framing, connect, web
 //	wasm/browser implements small interfaces that the others declare
-//	features import stream too, for its errors; every package of app may import jid
+//	features import stream too, for its errors; most packages import jid
 //
 // A stanza that arrives:
 //

@@ -20,12 +20,12 @@ import (
 // Answered, id | time | from | body:
 //
 //	a1 | 01:00 | grace@localhost/phone | one
-//	complete, a1 to a3      all there is, by the word of the archive
-//	more, a1 to a3          there is more in the direction that was asked for
-//	complete                nothing at all
+//	complete, a1 to a3      the archive says that there is no more
+//	more, a1 to a3          there is more in the direction of the query
+//	complete                an empty page
 //
-// Messages are ours to grace@localhost or somebody's to ada@localhost, and their own ids are those of the
-// archive behind an m: ma1. The time is of the day on which stories begin.
+// Messages are from ada@localhost to grace@localhost, or from somebody else to ada@localhost. The id of a message is m and
+// its archive id: ma1. The time is on the day on which stories begin.
 const (
 	longResult = `<message xmlns="jabber:client"><result xmlns="urn:xmpp:mam:2" queryid="%s" id="%s"><forwarded xmlns="urn:xmpp:forward:0">` +
 		`<delay xmlns="urn:xmpp:delay" stamp="%s"/><message xmlns="jabber:client" from="%s" to="%s" type="chat" id="m%[2]s"><body>%[6]s</body></message></forwarded></result></message>`

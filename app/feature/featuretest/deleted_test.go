@@ -18,8 +18,8 @@ import (
 	"natter/framing"
 )
 
-// Each feature can be deleted. What is left goes through the stories of all features, and after
-// each of them messages still come, leave, and leave once more after a loss.
+// Each feature can be deleted. The client without it plays the stories of all features. After each story messages still
+// come and leave, also after a loss.
 func TestADeletedFeatureLeavesAClientThatWorks(t *testing.T) {
 	paths, err := filepath.Glob("../*/testdata/*.txtar")
 	if err != nil || len(paths) < 50 {
@@ -48,7 +48,7 @@ func TestADeletedFeatureLeavesAClientThatWorks(t *testing.T) {
 				var unknown atomic.Int32
 				s := newStage(t, features, func(format string, args ...any) {
 					if deleted >= 0 && strings.HasPrefix(format, "no feature knows") {
-						unknown.Add(1) // it was for the one that is gone
+						unknown.Add(1) // only the deleted feature knows it
 						return
 					}
 					t.Errorf(paths[i]+": "+format, args...)
@@ -63,7 +63,7 @@ func TestADeletedFeatureLeavesAClientThatWorks(t *testing.T) {
 	}
 }
 
-// goThrough plays what comes and what is done in a story, whatever comes of it.
+// goThrough plays the stanzas and the intents of a story, and does not check the results.
 func (s *stage) goThrough(t *testing.T, story *txtar.Archive) {
 	s.answerAll()
 	for _, step := range story.Files {
@@ -80,7 +80,7 @@ func (s *stage) goThrough(t *testing.T, story *txtar.Archive) {
 				if d, _ := time.ParseDuration(line); d < 20*time.Second {
 					s.wait(line)
 				} else {
-					s.restart() // nobody acknowledges what it sends: the connection would be lost
+					s.restart() // the story acknowledges nothing, so the connection would be lost
 				}
 			}
 		}
@@ -127,7 +127,7 @@ func (s *stage) talks(t *testing.T, where string) {
 	}
 }
 
-// answerAll answers requests of the client as a server that knows nothing but contacts.
+// answerAll answers the requests of the client, as a server that only has a roster.
 func (s *stage) answerAll() {
 	seen := map[string]bool{}
 	for more := true; more; {

@@ -1,25 +1,21 @@
-// Package featuretest plays a feature's stories: XML in, XML out, and the events. A story
-// is a text archive in the feature's testdata folder. Its first lines say which rule it
-// shows; its files are steps, in order:
+// Package featuretest plays the stories of a feature: XML in, XML out, and the events. A story is a txtar file in
+// the testdata folder of the feature. Its first lines say which rule it shows. Its files are steps, in order:
 //
-//	-- recv --    stanzas from the server, one a line
-//	-- archive id1 -- the same, as the answer to the archive query id1, in short
-//	-- do --      intents, one a line: SendMessage {"Conv":"grace@localhost","Body":"hi"}
-//	-- wait --    time that passes: 60s
-//	-- sent --    what the client sent since the last such step
-//	-- asked --   the same, with queries of the archive in short
-//	-- events --  what happened since the last such step
-//	-- restart -- the connection is lost, and a minute later there is a new stream
-//	-- timeline -- the conversation with grace, or the one named: each line a message as it is now,
+//	-- recv --     stanzas from the server, one on each line
+//	-- archive id1 -- the answer to the archive query id1, in the short form of archive.go
+//	-- do --       intents, one on each line: SendMessage {"Conv":"grace@localhost","Body":"hi"}
+//	-- wait --     a time that passes: 60s
+//	-- sent --     the stanzas that the client has sent since the last step sent or asked
+//	-- asked --    the same, with archive queries in short form
+//	-- events --   the events since the last step events
+//	-- restart --  the connection is lost, and a minute later there is a new stream
+//	-- timeline -- the conversation with grace, or the one that is named: each line is a message as it is now,
 //	               or … for a gap
 //
-// What is in short for what is at archive.go.
+// At the beginning of a story ada@localhost/tab has just signed in, at noon on 2 January 2026. Ids count up: id1,
+// id2, …
 //
-// A story begins signed in as ada@localhost/tab, the stream just started, at noon on
-// 2 January 2026. Ids count up: id1, id2, …
-//
-// Run with -update to write what happens into the stories; the diff is what a
-// reviewer reads.
+// With -update the test writes what happens into the stories; a reviewer reads the diff.
 package featuretest
 
 import (
@@ -50,8 +46,8 @@ var update = flag.Bool("update", false, "write what happens into the stories")
 // Noon is when stories begin.
 var Noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// Run plays all stories in testdata. The features made by with are there too, and
-// come first, for stories that need a roster, say.
+// Run plays all stories in testdata. The features of with are there too, before the new one, for example for stories
+// that need a roster.
 func Run(t *testing.T, newFeature func() *feature.Feature, with ...func() *feature.Feature) {
 	paths, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(paths) == 0 {
@@ -97,7 +93,7 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 			for _, line := range lines(step.Data) {
 				s.do(line)
 			}
-			s.settle() // their requests have left before the story answers them
+			s.settle() // the requests of the intents have left before the story answers them
 		case "wait":
 			judged = false
 			s.wait(strings.TrimSpace(string(step.Data)))
@@ -153,7 +149,7 @@ type stage struct {
 	client *client.Client
 	server framing.Socket
 	clock  *clock
-	did    chan struct{} // an intent has been carried out
+	did    chan struct{} // gets a value when an intent has been carried out
 	settl  int
 	leave  func() // ends the client
 
@@ -205,7 +201,7 @@ func newStage(t *testing.T, features func() []*feature.Feature, log func(format 
 	return s
 }
 
-// Connect is how the client gets its session: bound already, to the story.
+// Connect implements client.Connector: it returns a session that is bound already, whose server is the story.
 func (s *stage) Connect(context.Context, connect.Request) (*connect.Session, error) {
 	ours, theirs := framing.Pipe()
 	s.server = theirs
@@ -240,7 +236,7 @@ func (s *stage) until(ok func(state.Phase) bool, do func()) {
 	stop()
 }
 
-// timeline is a conversation in short.
+// timeline returns a conversation in short form.
 func (s *stage) timeline(conv state.ConvID) string {
 	var rows []string
 	now := s.client.State()
@@ -265,7 +261,7 @@ func (s *stage) timeline(conv state.ConvID) string {
 	return join(rows)
 }
 
-// short is a message in a line: what it says, and what has been said about it.
+// short returns a message in one line: its text, and the facts about it.
 func short(m *state.Message) string {
 	line := m.Words()
 	if f, gone := m.Gone(); gone {
@@ -317,7 +313,7 @@ func (s *stage) do(line string) {
 	<-s.did
 }
 
-// nothing is an intent that brings about nothing.
+// nothing is an intent that has no effect.
 var nothing = state.LoadMissing{Conv: "nobody@localhost"}
 
 func (s *stage) wait(d string) {
@@ -425,7 +421,7 @@ func join(all []string) string {
 	return strings.Join(all, "\n") + "\n"
 }
 
-// clock stands still until it is turned.
+// clock is a clock that stands still until the story moves it on.
 type clock struct {
 	mu     sync.Mutex
 	now    time.Time
