@@ -93,7 +93,7 @@ func (c *Client) Do(in state.Intent) {
 	c.post(func() { c.l.do(in) })
 }
 
-// Wake tells the stream, for this reason, to check the connection now or to try to connect again.
+// Wake tells the stream, or the leader, to check the connection now or to try to connect again, for this reason.
 func (c *Client) Wake(reason stream.Wake) {
 	c.post(func() {
 		switch {

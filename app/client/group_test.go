@@ -10,9 +10,8 @@ import (
 	"natter/app/state"
 )
 
-// J17, J36: a group is for members alone, who see each other's addresses, and has an archive where its
-// server has one for rooms; whoever was chosen is invited, and nobody else comes in. A room for all has an
-// archive as well.
+// J17, J36: a group is for members only, who see each other's addresses. It has an archive if the server has one for
+// rooms. The chosen people are invited, and nobody else can enter. A room for all has an archive too.
 func TestJ17_J36_Group(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		accounts := []jid.JID{p.account(t), p.account(t), p.account(t)}
@@ -51,8 +50,8 @@ func TestJ17_J36_Group(t *testing.T) {
 	})
 }
 
-// J37: a room tells its owner who is banned and who is a member; a ban is lifted in the list, and whoever was
-// banned comes in again.
+// J37: a room shows its owner who is banned and who is a member. When a ban is lifted in the list, the person who was
+// banned can enter again.
 func TestJ37_People(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		accounts := []jid.JID{p.account(t), p.account(t)}

@@ -151,7 +151,7 @@ func (a *archive) result(c feature.Client, st *feature.Stanza) {
 	if q.only != nil && q.only(result) {
 		q.found = result
 	}
-	q.edges = append(q.edges, state.Edge{ID: id, At: at}) // by the archive's clock, whatever ours says
+	q.edges = append(q.edges, state.Edge{ID: id, At: at}) // a time of the archive's clock, not of ours
 	if q.only != nil || message == nil || at.IsZero() || message.Attr("from") == "" {
 		return
 	}

@@ -1,5 +1,5 @@
-// Package tree is an ordered map that never changes: a new one shares with the old what is
-// the same in both, so that whoever holds the old one may go on reading it.
+// Package tree is an ordered map that never changes. A new map shares with the old one what is the same in both, so the
+// old one can still be read.
 //
 // It is an AVL tree whose path from the root is copied by each change. All maps with keys of one
 // kind and pointers for values are one piece of code, a sixth of what the general ones of
@@ -326,7 +326,7 @@ func Diff[K any, V comparable](before, after *Map[K, V], yield func(key K, was, 
 	}
 }
 
-// walk is what is left of a map to go through, the next of it last.
+// walk has the nodes of a map that are still to be visited; the next one is the last.
 type walk[K, V any] []ahead[K, V]
 
 // ahead is a node with all that is below it, or alone.
