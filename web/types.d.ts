@@ -94,6 +94,7 @@ type Command =
   | "react"
   | "read-people"
   | "reconnect"
+  | "register"
   | "rejoin"
   | "reload"
   | "remove"
@@ -119,6 +120,7 @@ type Command =
   | "set-destroy"
   | "set-guests"
   | "set-nick"
+  | "set-register"
   | "set-subject"
   | "sign-in-again"
   | "sign-out"
@@ -134,7 +136,8 @@ type Command =
   | "toggle"
   | "turn"
   | "unaim"
-  | "unfold";
+  | "unfold"
+  | "unregister";
 
 // One thing the person did: view.Signal of Go.
 interface Signal {

@@ -112,3 +112,50 @@ func TestJ37_People(t *testing.T) {
 		holds(state.Member, accounts[1])
 	})
 }
+
+// J38: a nick that a room keeps is the one under which the person comes in the next time, and nobody else has it
+// meanwhile; once it is given up somebody else may.
+func TestJ38_Register(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		accounts := []jid.JID{p.account(t), p.account(t), p.account(t)}
+		ada, grace, alan := p.device(t, accounts[0]).here(), p.device(t, accounts[1]).here(), p.device(t, accounts[2]).here()
+		room := jid.JID("register@rooms." + p.domain)
+		if p.server != nil {
+			room = jid.JID("register@" + p.server.Rooms)
+		}
+		inside := func(s *state.State) bool { return s.Room(room).In() }
+		ada.Do(state.JoinRoom{Room: room, Create: true})
+		ada.until("a room", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Archive })
+		grace.Do(state.JoinRoom{Room: room, Seen: true})
+		r := grace.until("in the room", inside).Room(room)
+		if !r.Registers {
+			t.Log("rooms of this server do not keep nicks, and do not say so")
+			return
+		}
+		n := ada.State().Room(room).Outcome.N
+		ada.Do(state.ChangeAffiliation{Room: room, Who: accounts[1], Affiliation: state.Member}) // as Prosody wants it
+		ada.until("an answer", func(s *state.State) bool { return s.Room(room).Outcome.N > n })
+		registers := func(nick string) {
+			t.Helper()
+			n := grace.State().Room(room).Outcome.N
+			grace.Do(state.RegisterNick{Room: room, Nick: nick})
+			now := grace.until("an answer", func(s *state.State) bool { return s.Room(room).Outcome.N > n }).Room(room)
+			if now.Outcome.Problem != nil || now.Reserved != nick {
+				t.Errorf("kept is %q: %+v", now.Reserved, now.Outcome.Problem)
+			}
+		}
+		registers("countess")
+		grace.Do(state.LeaveRoom{Room: room})
+		grace.until("out", func(s *state.State) bool { return s.Room(room) == nil })
+		alan.Do(state.JoinRoom{Room: room, Nick: "countess", Seen: true})
+		alan.until("refused", func(s *state.State) bool {
+			r := s.Room(room)
+			return r != nil && r.Problem != nil && r.Problem.Kind == "nick-taken"
+		})
+		grace.Do(state.JoinRoom{Room: room, Seen: true})
+		if r := grace.until("in the room again", inside).Room(room); r.Nick != "countess" {
+			t.Errorf("grace is called %q", r.Nick)
+		}
+		registers("")
+	})
+}

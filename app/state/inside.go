@@ -22,6 +22,7 @@ const (
 	NewConfiguration Wish = "configuration"
 	Destruction      Wish = "destruction"
 	NewGroup         Wish = "group"
+	Registration     Wish = "registration"
 )
 
 // RoomAnswered: a room has done what the person wanted, or has not. Problem says why not, nil if it has.

@@ -48,7 +48,7 @@ var intents = func() map[string]reflect.Type {
 		React{}, Correct{}, Retract{}, LetBe{}, Seek{}, ReadOriginal{},
 		JoinRoom{}, LeaveRoom{}, SetNotify{}, BrowseRooms{}, DeclineInvitations{},
 		ChangeSubject{}, ChangeNick{}, Invite{}, ChangeRole{}, ChangeAffiliation{},
-		MakeGroup{}, ReadPeople{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
+		ReadNick{}, RegisterNick{}, MakeGroup{}, ReadPeople{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -287,6 +287,15 @@ type ChangeAffiliation struct {
 	Reason      string
 }
 
+// ReadNick asks a room which nick it keeps for the person: Room.Reserved.
+type ReadNick struct{ Room jid.JID }
+
+// RegisterNick has a room keep a nick for the person, or with "" none any more.
+type RegisterNick struct {
+	Room jid.JID
+	Nick string
+}
+
 // ReadPeople requests the list of those who have an affiliation with a room, which becomes Room.People.
 type ReadPeople struct {
 	Room jid.JID
@@ -379,6 +388,8 @@ func (Invite) traits() Trait             { return Told }
 func (ChangeRole) traits() Trait         { return Fleeting }
 func (ChangeAffiliation) traits() Trait  { return Told }
 func (MakeGroup) traits() Trait          { return Told }
+func (ReadNick) traits() Trait           { return Fleeting }
+func (RegisterNick) traits() Trait       { return Told }
 func (ReadPeople) traits() Trait         { return Fleeting }
 func (ReadRoomForm) traits() Trait       { return Fleeting }
 func (ConfigureRoom) traits() Trait      { return Fleeting }

@@ -23,9 +23,10 @@ type Room struct {
 	Left     bool    `json:"left,omitempty"`     // the person has left it, but its bookmark must still be removed
 	Label    string  `json:"label,omitempty"`    // the name that the person has given it
 	Subject  string  `json:"subject,omitempty"`
-	Notify   Notify  `json:"notify,omitempty"` // what the person has chosen, "" if nothing
-	Synced   Notify  `json:"synced,omitempty"` // Notify in its bookmark
-	Group    *Group  `json:"group,omitempty"`  // what it will be when it is configured, nil if it is
+	Notify   Notify  `json:"notify,omitempty"`   // what the person has chosen, "" if nothing
+	Synced   Notify  `json:"synced,omitempty"`   // Notify in its bookmark
+	Group    *Group  `json:"group,omitempty"`    // what it will be when it is configured, nil if it is
+	Reserved string  `json:"reserved,omitempty"` // the nick that it keeps for us, "" if none is known
 	RoomInfo
 	Stay      `json:"-"`                   // see the table stays
 	Occupants *tree.Map[string, *Occupant] `json:"-"` // by nick; see the table occupants
@@ -43,6 +44,7 @@ type RoomInfo struct {
 	OpenSubject    bool   `json:"openSubject,omitempty"` // participants may change the subject
 	Hats           bool   `json:"hats,omitempty"`        // its hats can be trusted (XEP-0317)
 	OpenInvites    bool   `json:"openInvites,omitempty"` // members may invite others, even with MembersOnly
+	Registers      bool   `json:"registers,omitempty"`   // it keeps nicks for those who register them (XEP-0045 §7.10)
 }
 
 // Stay says how far we are in a room, and what has happened there since.
@@ -454,6 +456,14 @@ type NickChanged struct {
 }
 
 func (ev NickChanged) apply(s *State) { s.changeRoom(ev.Room, func(r *Room) { r.Nick = ev.Nick }) }
+
+// NickReserved: a room keeps this nick for us, or with "" none.
+type NickReserved struct {
+	Room jid.JID
+	Nick string
+}
+
+func (ev NickReserved) apply(s *State) { s.changeRoom(ev.Room, func(r *Room) { r.Reserved = ev.Nick }) }
 
 // SubjectChanged: a room has another subject now.
 type SubjectChanged struct {

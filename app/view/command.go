@@ -104,6 +104,9 @@ const (
 	doPresence           Command = "presence"
 	doQuote              Command = "quote"
 	doProfile            Command = "profile"
+	doRegister           Command = "register"
+	doSetRegister        Command = "set-register"
+	doUnregister         Command = "unregister"
 	doReact              Command = "react"
 	doReconnect          Command = "reconnect"
 	doRejoin             Command = "rejoin"
@@ -281,6 +284,9 @@ func init() {
 		doSetSubject:       (*desk).setSubject,
 		doNick:             inside("nick"),
 		doSetNick:          (*desk).setNick,
+		doRegister:         (*desk).askRegister,
+		doSetRegister:      (*desk).setRegister,
+		doUnregister:       func(d *desk, sig Signal) { d.want(state.Registration, state.RegisterNick{Room: sig.JID}) },
 		doInvite:           inside("guest"),
 		doGuest:            (*desk).guest,
 		doGuestText:        func(d *desk, sig Signal) { d.dialog.typed = sig.Text; d.rev++ },

@@ -248,6 +248,8 @@ func (m *modal) Render() app.UI {
 		return m.frame(deedNamed(d.dialog.text).item+": "+memberName(d.dialog.nick), m.deed())
 	case "invite":
 		return m.frame("Invite people", m.invite())
+	case string(doRegister):
+		return m.frame("Register a nickname", m.register())
 	case string(doPeople):
 		return m.frame("People of this room", m.people())
 	case string(doGroup):

@@ -148,3 +148,42 @@ func (d *desk) setNick(sig Signal) {
 		d.want(state.NewNick, state.ChangeNick{Room: sig.JID, Nick: nick})
 	}
 }
+
+// askRegister puts the dialog in front that has a room keep a nick.
+func (d *desk) askRegister(sig Signal) {
+	d.askInside(doRegister, sig.JID, "nick")
+	if d.dialog.kind == string(doRegister) {
+		d.model.Do(state.ReadNick{Room: sig.JID})
+	}
+}
+
+// register is the dialog that has a room keep a nick.
+func (m *modal) register() app.UI {
+	r := m.Desk.s.Room(m.Desk.dialog.peer)
+	if r == nil {
+		return app.Div()
+	}
+	body := []app.UI{
+		app.P().Class("dialog-lead").Text("The room keeps it for you, so that nobody else here has it, also while you are away. In some rooms you become a member by that."),
+		app.Label().Class("field-label").For("nick").Text("Nickname"),
+		app.Input().Type("text").ID("nick").Class("field-input").Name("text").AutoComplete(false).MaxLength(100).Attr("value", r.Nick).Dir("auto"),
+	}
+	if kept := plain(r.Reserved); kept != "" {
+		body = append(body, app.P().Class("details-hint").Body(app.Text("Kept for you now: "), app.Elem("bdi").Text(kept), app.Text(". ")),
+			app.Button().Type("button").Class("button-quiet button-small").DataSet("do", string(doUnregister)).DataSet("jid", string(r.JID)).
+				Disabled(m.Desk.dialog.wish != "").Text("Give it up"))
+	}
+	return m.answerable(doSetRegister, "Register", "button-primary", body...)
+}
+
+// setRegister has a room keep a nick.
+func (d *desk) setRegister(sig Signal) {
+	nick := strings.TrimSpace(sig.Text)
+	if nick == "" {
+		d.dialog.fault = "Enter a nickname."
+		d.settling.Focus = "nick"
+		d.rev++
+		return
+	}
+	d.want(state.Registration, state.RegisterNick{Room: sig.JID, Nick: nick})
+}

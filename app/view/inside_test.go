@@ -109,6 +109,37 @@ func TestNick(t *testing.T) {
 	}
 }
 
+// Where a room keeps nicks one is registered and given up, and is proposed first where another one is taken.
+func TestRegister(t *testing.T) {
+	b := in(t, state.Occupant{Role: state.Participant})
+	b.saysNot(t, "Register a nickname")
+	b.play(state.RoomDescribed{Room: lounge, Info: state.RoomInfo{Registers: true}})
+	b.says(t, "Register a nickname")
+	b.sig("register", lounge, "")
+	b.saysNot(t, "Give it up")
+	b.sig("set-register", lounge, " ")
+	b.says(t, "Enter a nickname.")
+	b.sig("set-register", lounge, " countess ")
+	b.wants(t, "ReadNick{Room:lounge@rooms.example}", "RegisterNick{Room:lounge@rooms.example Nick:countess}")
+	b.play(notDone(state.Registration))
+	b.says(t, "It was not done. Nobody may.")
+	b.sig("set-register", lounge, "countess")
+	b.play(state.NickReserved{Room: lounge, Nick: "countess"}, state.RoomAnswered{Room: lounge, To: state.Registration})
+	b.did = nil
+	if b.dialog.kind != "" {
+		t.Errorf("%+v", b.dialog)
+	}
+	b.sig("register", lounge, "")
+	b.says(t, "Give it up")
+	b.sig("unregister", lounge, "")
+	b.wants(t, "ReadNick{Room:lounge@rooms.example}", "RegisterNick{Room:lounge@rooms.example Nick:}")
+	b.play(state.RoomAnswered{Room: lounge, To: state.Registration}, closed("nick-taken", "nick"))
+	b.sig("answer-room", lounge, "")
+	b.says(t, `value="countess"`)
+	b.play(state.NickReserved{Room: lounge})
+	b.says(t, `value="ada2"`)
+}
+
 // The commands of rooms are none elsewhere, and say what is missing where the person is not in the room.
 func TestInside_Commands(t *testing.T) {
 	b := in(t, state.Occupant{Role: state.Moderator})

@@ -155,13 +155,22 @@ func (m *modal) joinRoom() app.UI {
 		case "nick":
 			body = append(body, app.Label().Class("field-label field-next").For("join-also").Text("Nickname"),
 				app.Input().Type("text").ID("join-also").Class("field-input").Name("also").AutoComplete(false).MaxLength(100).
-					Attr("value", state.FreeNick(room.Nick)).Dir("auto"))
+					Attr("value", nextNick(room)).Dir("auto"))
 		}
 	}
 	body = append(body, alert, doing, otherwise(), app.Div().Class("listed-frame").Body(m.listed()), app.Div().Class("dialog-actions").Body(append(
 		append([]app.UI{app.Button().Type("button").Class("button-quiet").DataSet("do", string(doClose)).Text("Cancel")}, more...),
 		app.Button().Type("submit").Class("button-primary").Text("Join"))...))
 	return app.Form().DataSet("form", string(doJoin)).Attr("novalidate", "true").Body(body...)
+}
+
+// nextNick is the nick to join with where another one was refused: the one that the room keeps for us, or one
+// like that.
+func nextNick(r *state.Room) string {
+	if r.Reserved != "" && r.Reserved != r.Nick {
+		return r.Reserved
+	}
+	return state.FreeNick(r.Nick)
 }
 
 // wayOut are the buttons that answer what stands in the way into a room.
@@ -286,7 +295,8 @@ func (p *details) room(r *state.Room) app.UI {
 	body = append(body, app.Div().Class("details-part").Body(notifyChoices(r)), app.Div().Class("details-part").Body(
 		app.Span().Class("details-label").Text("Your nickname"),
 		app.P().Class("details-hint").Body(app.Elem("bdi").Text(plain(r.Nick))),
-		app.If(r.In(), func() app.UI { return insideButton(r, doNick, "Change nickname") })))
+		app.If(r.In(), func() app.UI { return insideButton(r, doNick, "Change nickname") }),
+		app.If(r.In() && r.Registers, func() app.UI { return insideButton(r, doRegister, "Register a nickname") })))
 	if r.ShowsAddresses {
 		body = append(body, app.P().Class("details-part details-hint").Text("Everybody in this room sees your address."))
 	}

@@ -1,4 +1,5 @@
-// Package nicks changes the nick of the person in rooms (XEP-0045 §7.6). Package rooms reads the nicks.
+// Package nicks changes the nick of the person in rooms (XEP-0045 §7.6), and registers one in rooms that keep
+// nicks (§7.10). Package rooms reads the nicks.
 //
 // A room sends the new nick to all, or an error to us. Until then the old nick is shown.
 package nicks
@@ -23,7 +24,7 @@ const (
 func New() *feature.Feature {
 	n := nicks{}
 	return &feature.Feature{
-		Name:      "changing the nick (XEP-0045)",
+		Name:      "nicks in rooms (XEP-0045)",
 		Presences: map[framing.Name]feature.Handler{{Space: framing.NSClient, Local: "error"}: n.refused},
 		Observe: func(c feature.Client, ev state.Event) {
 			if ev, ok := ev.(state.NickChanged); ok {
@@ -43,6 +44,10 @@ type change struct {
 }
 
 func (n nicks) do(c feature.Client, in state.Intent) bool {
+	if want, ok := in.(state.RegisterNick); ok {
+		register(c, c.State().Room(want.Room), want.Nick)
+		return true
+	}
 	want, ok := in.(state.ChangeNick)
 	if !ok {
 		return false

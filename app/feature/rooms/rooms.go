@@ -30,6 +30,7 @@ const (
 	nsArchive = "urn:xmpp:mam:2"
 	nsSID     = "urn:xmpp:sid:0"
 	nsHats    = "urn:xmpp:hats:0"
+	nsReg     = "jabber:iq:register"
 )
 
 const (
@@ -167,6 +168,10 @@ func (r *rooms) do(c feature.Client, in state.Intent) bool {
 		if room := c.State().Room(in.Room); room != nil && room.Group != nil && !room.In() {
 			r.join(c, room, state.JoinRoom{Room: room.JID, Create: true, Seen: true})
 		}
+	case state.ReadNick:
+		if room := c.State().Room(in.Room); room.In() && room.Registers {
+			r.reserved(c, room.JID, func() {})
+		}
 	case state.LeaveRoom:
 		c.Emit(state.RoomLeft(in))
 	case state.SetNotify:
@@ -206,8 +211,71 @@ func (r *rooms) join(c feature.Client, room *state.Room, in state.JoinRoom) {
 			r.close(c, room.JID, &state.Problem{Kind: "shows-addresses", Text: "Everybody in this room sees your address.", Advice: "Join anyway?"}, "")
 			return
 		}
-		r.enter(c, room.JID, v)
+		if in.Nick != "" || now.Kept || !now.Registers {
+			r.enter(c, room.JID, v)
+			return
+		}
+		r.reserved(c, room.JID, func() {
+			now := c.State().Room(room.JID)
+			if r.visits[room.JID] != v || now == nil {
+				return
+			}
+			if now.Reserved != "" {
+				v.nick = now.Reserved
+				c.Emit(state.RoomWanted{Room: room.JID, Nick: v.nick})
+			}
+			r.enter(c, room.JID, v)
+		})
 	})
+}
+
+// reserved asks a room which nick it keeps for us, by its name for that (XEP-0045 §7.12) or, where it has none,
+// by what it says to those who register (§7.10). One that we could not have there is none.
+func (r *rooms) reserved(c feature.Client, room jid.JID, done func()) {
+	ask := func(query *framing.Element, then func(query *framing.Element, err error)) {
+		iq := framing.New(framing.NSClient, "iq").Set("type", "get").Set("to", string(room)).Add(query)
+		c.Request(iq, func(reply *framing.Element, err error) {
+			if !errors.Is(err, stream.ErrDisconnected) { // else the next stream enters the room again
+				then(reply.Child(query.Name.Space, "query"), err)
+			}
+		})
+	}
+	tell := func(nick string) {
+		at, err := jid.Parse(string(room) + "/" + nick)
+		if now := c.State().Room(room); now != nil && len(nick) <= longestNick && (nick == "" || err == nil) && now.Reserved != at.Resource() {
+			c.Emit(state.NickReserved{Room: room, Nick: strings.Clone(at.Resource())})
+		}
+		done()
+	}
+	ask(framing.New(nsInfo, "query").Set("node", "x-roomuser-item"), func(query *framing.Element, err error) {
+		if err != nil {
+			ask(framing.New(nsReg, "query"), func(query *framing.Element, err error) {
+				switch {
+				case err != nil:
+					done()
+				case query.Child(nsReg, "registered") == nil:
+					tell("")
+				default:
+					tell(registeredNick(query))
+				}
+			})
+			return
+		}
+		tell(query.Child(nsInfo, "identity").Attr("name"))
+	})
+}
+
+// registeredNick is the nick that a room says it keeps, or is in the form that it sends with that.
+func registeredNick(query *framing.Element) string {
+	if nick := query.Child(nsReg, "username").Text(); nick != "" {
+		return nick
+	}
+	for _, field := range query.Child(nsForm, "x").Elements() {
+		if field.Attr("var") == "muc#register_roomnick" {
+			return field.Child(nsForm, "value").Text()
+		}
+	}
+	return ""
 }
 
 // describe asks a room what it is.
@@ -233,6 +301,8 @@ func info(query *framing.Element) (i state.RoomInfo) {
 		case !el.Is(nsInfo, "feature"):
 		case v == nsArchive:
 			i.Archive = true
+		case v == nsReg:
+			i.Registers = true
 		case v == nsID:
 			i.OccupantIDs = true
 		case v == nsSID:

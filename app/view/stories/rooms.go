@@ -110,6 +110,12 @@ func browsing(now time.Time) *state.State {
 	return typical(now).With(state.DirectoryRead{Directory: list})
 }
 
+// registered is a room that keeps a nick for the person.
+func registered(now time.Time) *state.State {
+	return play(room(now), state.RoomDescribed{Room: lounge, Info: state.RoomInfo{Name: "The Lounge", Archive: true, OccupantIDs: true, Registers: true}},
+		state.NickReserved{Room: lounge, Nick: "countess"})
+}
+
 // peopled is the room of an owner with many who are banned, or none because of a problem.
 func peopled(problem *state.Problem) func(now time.Time) *state.State {
 	return func(now time.Time) *state.State {

@@ -1,0 +1,83 @@
+package nicks
+
+import (
+	"natter/app/feature"
+	"natter/app/jid"
+	"natter/app/state"
+	"natter/framing"
+)
+
+// Namespaces of XEP-0077, XEP-0004 and XEP-0045 §15.5.
+const (
+	nsRegister = "jabber:iq:register"
+	nsForm     = "jabber:x:data"
+	formType   = "http://jabber.org/protocol/muc#register"
+	roomNick   = "muc#register_roomnick"
+)
+
+// registerWhy has the stanza errors that a room answers to registering with.
+var registerWhy = map[string]string{
+	"conflict":                "It is kept for somebody else. Choose another one.",
+	"registration-required":   "Only members of this room can register one. Ask one of its admins to make you a member.",
+	"not-allowed":             "This room does not let you register.",
+	"forbidden":               "This room does not let you register.",
+	"not-acceptable":          "This room does not keep this nickname.",
+	"bad-request":             "This room wants to know more than a nickname.",
+	"jid-malformed":           "Nobody can be called that in a room. Choose another one.",
+	"service-unavailable":     "This room does not keep nicknames.",
+	"feature-not-implemented": "This room does not keep nicknames.",
+}
+
+// register has a room keep a nick for us, or with "" none any more (XEP-0045 §7.10).
+func register(c feature.Client, room *state.Room, nick string) {
+	if !room.In() {
+		return
+	}
+	done := func(err error) {
+		if err == nil {
+			c.Emit(state.NickReserved{Room: room.JID, Nick: nick})
+		}
+		what := "The nickname was not registered."
+		if nick == "" {
+			what = "The nickname is still kept for you."
+		}
+		feature.AnswerRoom(c, room.JID, state.Registration, err, what, registerWhy)
+	}
+	query := func(typ string, payload ...*framing.Element) *framing.Element {
+		return framing.New(framing.NSClient, "iq").Set("type", typ).Set("to", string(room.JID)).Add(framing.New(nsRegister, "query").Add(payload...))
+	}
+	if nick == "" {
+		c.Request(query("set", framing.New(nsRegister, "remove")), func(_ *framing.Element, err error) { done(err) })
+		return
+	}
+	to, err := jid.Parse(string(room.JID) + "/" + nick)
+	if err != nil || len(nick) > longest {
+		done(&framing.StanzaError{Condition: "jid-malformed"})
+		return
+	}
+	nick = to.Resource()
+	c.Request(query("get"), func(reply *framing.Element, err error) {
+		switch {
+		case err != nil:
+			done(err)
+		case wantsMore(reply.Child(nsRegister, "query").Child(nsForm, "x")):
+			done(&framing.StanzaError{Condition: "bad-request"})
+		default:
+			x := framing.New(nsForm, "x").Set("type", "submit")
+			for _, f := range [][2]string{{"FORM_TYPE", formType}, {roomNick, nick}} {
+				x.Add(framing.New(nsForm, "field").Set("var", f[0]).Add(framing.New(nsForm, "value").AddText(f[1])))
+			}
+			c.Request(query("set", x), func(_ *framing.Element, err error) { done(err) })
+		}
+	})
+}
+
+// wantsMore reports whether a form needs something else than a nick.
+func wantsMore(x *framing.Element) bool {
+	for _, el := range x.Elements() {
+		if v := el.Attr("var"); el.Is(nsForm, "field") && el.Child(nsForm, "required") != nil && v != roomNick && v != "FORM_TYPE" {
+			return true
+		}
+	}
+	return false
+}
