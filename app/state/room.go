@@ -53,8 +53,9 @@ type Stay struct {
 	Problem *Problem `json:"problem,omitempty"` // why we are not in it, nil if nothing went wrong
 	Moved   jid.JID  `json:"moved,omitempty"`   // where the room is now
 	Outcome Outcome  `json:"outcome,omitzero"`
-	Form    *Form    `json:"form,omitempty"`   // how it can be configured, nil if that is not known
-	People  *People  `json:"people,omitempty"` // those of one affiliation, nil if nobody has asked
+	Form    *Form    `json:"form,omitempty"`    // how it can be configured, nil if that is not known
+	People  *People  `json:"people,omitempty"`  // those of one affiliation, nil if nobody has asked
+	Readers *Readers `json:"readers,omitempty"` // nil if nobody has said what they have read
 }
 
 // Step is a step on the way into a room.
@@ -445,6 +446,7 @@ func (ev OccupantLeft) apply(s *State) {
 	s.changeRoom(ev.Room, func(r *Room) {
 		if _, there := r.Occupants.Get(ev.Nick); there {
 			r.Occupants = r.Occupants.Delete(ev.Nick)
+			r.unread(ev.Nick)
 		}
 	})
 }

@@ -117,7 +117,7 @@ func (c *chat) rows(name string) *rows {
 		day = now
 		out.add(label, &keyed{Class: "day", Rows: func() *rows { return now }})
 	}
-	label, other := "", stranger{}
+	label, other, readers := "", stranger{}, d.readers(shown)
 	gaps := gapRows{gaps: c.Gaps}
 	if above := c.Chat.Timeline.Before(shown[0].Key, 1); len(above) > 0 {
 		gaps.next(above[0])
@@ -155,6 +155,9 @@ func (c *chat) rows(name string) *rows {
 			r.Tail = !d.together(m, shown[i+1])
 		}
 		day.add(keyText(m.Key), r)
+		if names := readers[m.Key]; len(names) > 0 {
+			day.add("read "+keyText(m.Key), readBy(names))
+		}
 	}
 	if end {
 		for _, g := range gaps.end() {

@@ -249,6 +249,9 @@ func (d *desk) seenOf(r *state.Room) string {
 	if r.Problem != nil {
 		seen += "\x00" + r.Problem.Text
 	}
+	if r.Readers != nil {
+		seen += "\x00" + strconv.Itoa(r.Readers.N)
+	}
 	return seen
 }
 

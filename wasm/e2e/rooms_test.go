@@ -183,6 +183,9 @@ func TestRoom_Group(t *testing.T) {
 	ada.reads("grace", "thank you")
 	ada.press("Details")
 	ada.until(`() => document.querySelector("[aria-label=Members]").textContent.includes("member")`)
+	ada.say("green or black?")
+	grace.reads("ada", "green or black?")
+	ada.until(`() => [...document.querySelectorAll(".read-by")].some((e) => e.textContent === "Read by grace")`)
 
 	t.Log("who is no member any more leaves, and can be made one again")
 	ada.press("Members, admins and bans")

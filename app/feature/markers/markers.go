@@ -2,6 +2,9 @@
 package markers
 
 import (
+	"slices"
+	"strings"
+
 	"natter/app/feature"
 	"natter/app/jid"
 	"natter/app/state"
@@ -44,6 +47,10 @@ func New() *feature.Feature {
 // contact. It counts only for the conversation with that contact, and also if it comes from the archive.
 func displayed(c feature.Client, st *feature.Stanza) {
 	id := st.Only(NS, "displayed").Attr("id")
+	if st.Conv.Kind() == state.Groupchat {
+		inRoom(c, st, id)
+		return
+	}
 	if id == "" || st.Conv.Kind() != state.Direct || st.Type == "error" {
 		return
 	}
@@ -52,6 +59,16 @@ func displayed(c feature.Client, st *feature.Stanza) {
 		author = st.Conv.JID()
 	}
 	st.Then(func() { c.Emit(st.Says(state.ReadMark, author, id, "")) })
+}
+
+// inRoom notes how far an occupant of a small room has read, by the room's own id of a message
+// (XEP-0333 §4.3). It counts live, for who they are now.
+func inRoom(c feature.Client, st *feature.Stanza, id string) {
+	room := c.State().Room(st.Conv.JID())
+	if id == "" || st.Type != "groupchat" || st.Source != feature.Live || st.Earlier || st.By.Mine || st.By.Nick == "" || room == nil || !room.TellsReaders() {
+		return
+	}
+	c.Emit(state.RoomReadTo{Room: room.JID, Nick: strings.Clone(st.By.Nick), By: jid.JID(strings.Clone(string(st.By.JID))), ID: id})
 }
 
 // markable notes that the author of a message has requested a read mark.
@@ -73,6 +90,10 @@ type reader struct{ told map[state.ConvID]string }
 func (r *reader) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
 	case state.ChatRead:
+		if ev.Conv.Kind() == state.Groupchat {
+			r.tellRoom(c, ev.Conv)
+			return
+		}
 		peer := ev.Conv.JID()
 		m := lastMarkable(c.State().Chat(ev.Conv))
 		if m == nil || m.ID == "" || r.told[ev.Conv] == m.ID || c.State().Discreet || !c.State().Contact(peer).SeesUs() {
@@ -90,6 +111,34 @@ func (r *reader) observe(c feature.Client, ev state.Event) {
 			r.told = map[state.ConvID]string{}
 		}
 		r.told[ev.Conv] = m.ID
+	}
+}
+
+// tellRoom tells a small room how far the person has read in it, once for each message, by the room's own id
+// (XEP-0333 §4.3). Only who may speak there can.
+func (r *reader) tellRoom(c feature.Client, conv state.ConvID) {
+	room, chat := c.State().Room(conv.JID()), c.State().Chat(conv)
+	if room == nil || chat == nil || c.State().Discreet || !room.TellsReaders() {
+		return
+	}
+	if me := room.Myself(); me == nil || me.Role < state.Participant {
+		return
+	}
+	for _, m := range slices.Backward(chat.Timeline.Newest(50)) {
+		if m.Mine {
+			return // whoever has written has read
+		}
+		if m.ArchiveID == "" {
+			continue
+		}
+		if r.told[conv] == m.ArchiveID || c.Send(feature.About(c, conv, framing.New(NS, "displayed").Set("id", m.ArchiveID))) != nil {
+			return
+		}
+		if r.told == nil {
+			r.told = map[state.ConvID]string{}
+		}
+		r.told[conv] = m.ArchiveID
+		return
 	}
 }
 

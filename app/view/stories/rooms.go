@@ -110,6 +110,21 @@ func browsing(now time.Time) *state.State {
 	return typical(now).With(state.DirectoryRead{Directory: list})
 }
 
+// readers is a room in which each says what they have read.
+func readers(now time.Time) *state.State {
+	s := room(now).With(state.RoomDescribed{Room: lounge, Info: state.RoomInfo{Name: "The Lounge", Archive: true, OccupantIDs: true, ShowsAddresses: true}})
+	say := func(ago time.Duration, id string, m state.Message) {
+		m.ID, m.ArchiveID, m.At = id, id, now.Add(-ago)
+		s = s.With(state.MessageAdded{Conv: lounge + "/", Message: m})
+	}
+	say(3*minute, "q1", state.Message{Author: me, Mine: true, Delivery: state.OnServer, Body: "Half past three, so that the water boils at four?"})
+	say(2*minute, "q2", state.Message{Author: lounge + "/\x01g1", Nick: "Grace", Body: "Half past three it is."})
+	for nick, of := range map[string][2]string{"Emmy": {"e1", "q1"}, "محمد": {"m1", "q2"}, "a visitor with a long name, who only listens to what others say": {"v1", "q2"}} {
+		s = s.With(state.RoomReadTo{Room: lounge, Nick: nick, By: lounge + "/\x01" + jid.JID(of[0]), ID: of[1]})
+	}
+	return s.With(state.ChatRead{Conv: lounge + "/"})
+}
+
 // registered is a room that keeps a nick for the person.
 func registered(now time.Time) *state.State {
 	return play(room(now), state.RoomDescribed{Room: lounge, Info: state.RoomInfo{Name: "The Lounge", Archive: true, OccupantIDs: true, Registers: true}},

@@ -94,6 +94,7 @@ var All = []Story{
 	{"room-subject", moderated, []view.Signal{open(lounge + "/"), {Do: "details"}, {Do: "subject", JID: lounge}}},
 	{"room-nick", moderated, []view.Signal{open(lounge + "/"), {Do: "nick", JID: lounge}, {Do: "set-nick", JID: lounge}}},
 	{"room-invite", moderated, []view.Signal{open(lounge + "/"), {Do: "invite", JID: lounge}, {Do: "guest", JID: emmy}}},
+	{"room-readers", readers, []view.Signal{open(lounge + "/")}},
 	{"room-register", registered, []view.Signal{open(lounge + "/"), {Do: "details"}, {Do: "register", JID: lounge}, {Do: "set-register", JID: lounge}}},
 	{"room-people", peopled(nil), []view.Signal{open(lounge + "/"), {Do: "people", JID: lounge}, {Do: "read-people", Text: "3"}, {Do: "add-person", JID: lounge}}},
 	{"room-people-refused", peopled(&state.Problem{Text: "The room does not tell who they are.", Advice: "You may not do that in this room."}), []view.Signal{open(lounge + "/"), {Do: "people", JID: lounge}, {Do: "read-people", Text: "3"}}},
