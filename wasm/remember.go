@@ -15,9 +15,8 @@ import (
 	"natter/wasm/browser"
 )
 
-// remembered is what a page that starts has to know before it can open anything: whose
-// messages to show, and to what their credential is bound. It is no secret, but it says
-// an address: it is there only if the person wanted to be remembered.
+// remembered is what a page needs at its start, before it can open anything: the account, and to what the credential is
+// bound. It is no secret, but it contains an address, so it is stored only if the person wanted to be remembered.
 type remembered struct {
 	Account   jid.JID `json:"account"`
 	UserAgent string  `json:"userAgent"`
@@ -25,8 +24,8 @@ type remembered struct {
 	Out       bool    `json:"out,omitempty"` // the person has signed out, see client.Keeper
 }
 
-// keeper is the client.Keeper of this browser: IndexedDB for the tables, the vault for
-// the credential and for a note of each account of which there is anything.
+// keeper is the client.Keeper of this browser. The tables are in IndexedDB. The vault has the credential, and a note for
+// each account of which something is kept.
 type keeper struct {
 	storage   browser.Storage
 	tab       browser.Storage
@@ -96,7 +95,7 @@ func (r remembered) binding() []byte {
 	return connect.Credential{Account: r.Account, UserAgent: r.UserAgent, Mechanism: r.Mechanism}.Binding()
 }
 
-// Meet implements client.Keeper. The name is that of the database, and says no address.
+// Meet implements client.Keeper. The tabs use the name of the database, which does not contain the address.
 func (k keeper) Meet(account jid.JID, hear func(string)) client.Link {
 	return browser.Meet(store.Name(account), hear)
 }
@@ -118,7 +117,7 @@ func (k keeper) Renew(ctx context.Context, request *connect.Request) error {
 	raw, err := k.vault.Load(ctx, store.Name(r.Account), r.binding())
 	switch {
 	case errors.Is(err, browser.ErrNoSecret), errors.Is(err, browser.ErrSealed):
-		return nil // nothing that will ever open
+		return nil // this credential can never be read again
 	case err != nil:
 		return err
 	}
@@ -159,7 +158,7 @@ func (k keeper) Drop(ctx context.Context, account jid.JID) {
 	}
 }
 
-// Knows implements client.Keeper. Where that cannot be found out there may be something.
+// Knows implements client.Keeper. It returns true if it cannot find out.
 func (k keeper) Knows(ctx context.Context, account jid.JID) bool {
 	r, err := k.note(ctx, account)
 	if err != nil || r.Account != "" {

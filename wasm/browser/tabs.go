@@ -9,9 +9,9 @@ import (
 	"natter/app/client"
 )
 
-// Meet joins the tabs of this origin that use the same name: they hear each other by
-// BroadcastChannel, and a Web Lock of that name says which one leads. hear is called on
-// one goroutine. It returns nil where the browser lacks either, as on plain http.
+// Meet connects the tabs of this origin that use the same name (doc/tabs.md). A BroadcastChannel carries their
+// messages, and the tab that holds the Web Lock of that name leads. hear is called on one goroutine. Meet returns nil if
+// the browser does not have both, for example over plain http.
 func Meet(name string, hear func(message string)) client.Link {
 	locks := global.Get("navigator").Get("locks")
 	channel, err := try(func() js.Value { return global.Get("BroadcastChannel").New(name) })
@@ -38,17 +38,17 @@ type tabs struct {
 	heard   js.Func
 
 	mu     sync.Mutex
-	todo   []func() // calls to make, in order; a callback of the browser must not wait
+	todo   []func() // the calls that run must make, in order; a callback of the browser must not wait
 	ready  chan struct{}
-	bid    *bid // the last one
+	bid    *bid // the last request for the lock
 	closed bool
 }
 
 // bid is one request for the lock.
 type bid struct {
-	abort js.Value // gives up waiting for it
-	free  js.Value // gives it back, undefined while it is not held
-	over  bool
+	abort js.Value // its abort method ends the wait for the lock
+	free  js.Value // a function that releases the lock, undefined while the lock is not held
+	over  bool     // the request was given up, or the lock was released or taken away
 }
 
 func (t *tabs) run() {
@@ -85,12 +85,12 @@ func (t *tabs) Send(message string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.closed {
-		_, _ = try(func() js.Value { return t.channel.Call("postMessage", message) }) // then nobody hears it
+		_, _ = try(func() js.Value { return t.channel.Call("postMessage", message) }) // if it fails, the message is lost
 	}
 }
 
-// Lead implements client.Link. The lock is held for as long as the promise that its
-// callback returns is open: until it is given back, or the tab is gone.
+// Lead implements client.Link. The browser holds the lock for this tab until the promise that hold returns is resolved,
+// or the tab is gone.
 func (t *tabs) Lead(when client.When, won func(bool), lost func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -120,7 +120,7 @@ func (t *tabs) Lead(when client.When, won func(bool), lost func()) {
 			return nil
 		}
 		if b.over {
-			return nil // given back at once
+			return nil // this releases the lock at once
 		}
 		t.todo = append(t.todo, func() { won(true) })
 		t.wake()
@@ -128,7 +128,7 @@ func (t *tabs) Lead(when client.When, won func(bool), lost func()) {
 			b.free = args[0]
 			return nil
 		})
-		defer keep.Release() // a promise calls it before New returns
+		defer keep.Release() // the constructor of the promise has called it before New returns
 		return global.Get("Promise").New(keep)
 	})
 	var ended, broken js.Func
@@ -141,8 +141,7 @@ func (t *tabs) Lead(when client.When, won func(bool), lost func()) {
 		release()
 		return nil
 	})
-	// A browser that gives no lock to anybody keeps nothing either that tabs could share:
-	// then each of them leads.
+	// A browser that gives a lock to no tab stores nothing that tabs could share either. Then each tab leads.
 	alone := func() { t.todo = append(t.todo, func() { won(true) }) }
 	broken = js.FuncOf(func(_ js.Value, args []js.Value) any {
 		release()
@@ -170,7 +169,7 @@ func (t *tabs) Lead(when client.When, won func(bool), lost func()) {
 	asked.Call("then", ended, broken)
 }
 
-// abandon takes back what was asked for, or is held. It is called with mu.
+// abandon releases the lock, or ends the wait for it. The caller holds mu.
 func (t *tabs) abandon() {
 	b := t.bid
 	if b == nil || b.over {
