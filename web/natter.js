@@ -368,6 +368,7 @@ window.natterPage = (() => {
   // ---- The menu of a message. ----
 
   let pointed = null; // where it was asked for with a pointer
+  let goBack = () => {}; // puts the focus where it was before the menu
 
   function openMenu(menu) {
     const { at: key, by } = menu.dataset;
@@ -375,10 +376,14 @@ window.natterPage = (() => {
     const button = by ? $(by) : row && row.querySelector(".msg-more");
     if (!button) return;
     const from = document.activeElement;
-    menu.addEventListener("toggle", ({ newState }) => {
-      if (newState !== "closed") return;
+    goBack = () => {
       if (menu.contains(document.activeElement) || document.activeElement === document.body)
         (from && from.isConnected && from !== document.body ? from : button).focus({ preventScroll: true });
+    };
+    const back = goBack;
+    menu.addEventListener("toggle", ({ newState }) => {
+      if (newState !== "closed") return;
+      back();
       tell("menu-closed", { text: menu.dataset.at });
     });
     menu.showPopover();
@@ -559,7 +564,10 @@ window.natterPage = (() => {
     const target = event.target.closest("[data-do]");
     if (!target) return;
     const menu = target.closest("[popover]");
-    if (menu && !target.classList.contains("choice")) menu.hidePopover();
+    if (menu && !target.classList.contains("choice")) {
+      menu.hidePopover();
+      if (menu.dataset.at) goBack(); // at once: a dialog goes back to what has the focus when it opens
+    }
     if (target.dataset.do === "send-button") send();
     else if (target.dataset.do === "send-text") send("text");
     else if (target.dataset.do === "reload") location.reload();
@@ -644,7 +652,7 @@ window.natterPage = (() => {
     } else if (event.altKey && !command && (key === "ArrowDown" || key === "ArrowUp")) {
       take("key", { text: key === "ArrowDown" ? "next" : "previous" });
     } else if (key === "Escape" && !document.querySelector("[popover]:popover-open")) {
-      tell("key", { text: "escape", also: target.closest(".list") ? "list" : "" });
+      tell("key", { text: "escape", also: target.closest(".list, .details")?.classList[0] || "" });
     } else if (key === "/" && !typing(target) && !command && !event.altKey && $("filter")) {
       event.preventDefault();
       $("filter").focus();

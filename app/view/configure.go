@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,7 +19,7 @@ func (d *desk) askConfigure(sig Signal) {
 		return
 	}
 	d.ask(dialog{kind: string(doConfigure), peer: r.JID})
-	d.dialog.since = r.Outcome.N
+	d.dialog.since, d.dialog.stale = r.Outcome.N, r.Form
 	d.model.Do(state.ReadRoomForm{Room: r.JID})
 }
 
@@ -47,6 +48,15 @@ func (m *modal) configure() app.UI {
 		body = append(body, app.P().Class("details-hint").Text(count(r.Form.More)+" more settings are not shown, and stay as they are."))
 	}
 	return m.answerable(doSetConfiguration, "Save", "button-primary", app.Div().Class("form-fields").Body(body...))
+}
+
+// firstField is the id of the first field of a form that can be filled in, "" if there is none.
+func firstField(f *state.Form) string {
+	i := slices.IndexFunc(f.Fields, func(f state.Field) bool { return f.Type != "hidden" && f.Type != "fixed" && f.Type != "list-multi" })
+	if i < 0 {
+		return ""
+	}
+	return "f" + strconv.Itoa(i)
 }
 
 // field draws a field of a form. Its name is where it stands: those of the form are a stranger's.

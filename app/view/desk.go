@@ -127,11 +127,21 @@ func (d *desk) refresh() {
 	d.arrive()
 	d.grouped()
 	d.heed()
-	if o := d.s.Original; o != nil && o != old.Original && o.XML != "" && d.dialog.kind == "about" {
-		d.settling.Focus = "original-xml" // the button that asked for it is gone
-	}
+	d.answeredIn(old)
 	d.read()
 	d.looks()
+}
+
+// answeredIn puts the focus on what a dialog has waited for, once it has come: what had the focus is gone, or
+// was the only thing there.
+func (d *desk) answeredIn(old *state.State) {
+	switch o, r := d.s.Original, d.s.Room(d.dialog.peer); {
+	case d.dialog.kind == "about" && o != nil && o != old.Original && o.XML != "":
+		d.settling.Focus = "original-xml"
+	case d.dialog.kind == string(doConfigure) && !d.dialog.filled && r != nil && r.Form != nil && r.Form != d.dialog.stale:
+		d.dialog.filled = true
+		d.settling.Focus = firstField(r.Form)
+	}
 }
 
 // forget drops everything of an account that has signed out.
@@ -418,6 +428,7 @@ func (d *desk) showNewest(Signal) {
 func (d *desk) leavePane(Signal) {
 	if d.details {
 		d.details = false
+		d.settling.Focus = "chat-who"
 		d.rev++
 		return
 	}
@@ -478,6 +489,9 @@ func (d *desk) key(name, where string) {
 			d.unaim(Signal{})
 		case d.details:
 			d.details = false
+			if where == "details" {
+				d.settling.Focus = "chat-who"
+			}
 		case d.open != "":
 			d.platform.Back()
 		}

@@ -30,6 +30,9 @@ type dialog struct {
 	done  int // how many wishes the room has fulfilled
 	// Who is to be invited.
 	guests []jid.JID
+	// The form of an earlier time, which is asked for once more, and whether the new one has come.
+	stale  *state.Form
+	filled bool
 	// What is wrong with the fields of a form, by their vars.
 	faults map[string]string
 	// The nick of whom it is about.

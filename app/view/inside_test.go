@@ -322,6 +322,9 @@ func TestConfigure(t *testing.T) {
 		{Var: "about", Type: "text-multi", Values: []string{"one", "two"}},
 		{Var: "owners", Type: "jid-multi"},
 	}}})
+	if b.settling.Focus != "f2" {
+		t.Errorf("the focus is on %q", b.settling.Focus)
+	}
 	for _, want := range []string{"About it", `value="Tea"`, "800 more settings", `name="f3"`, "<select", "<fieldset", `value="one`} {
 		b.says(t, want)
 	}
@@ -336,6 +339,26 @@ func TestConfigure(t *testing.T) {
 	b.play(state.RoomFormRead{Room: lounge}, state.RoomAnswered{Room: lounge, To: state.NewConfiguration})
 	if b.dialog.kind != "" {
 		t.Errorf("%+v", b.dialog)
+	}
+}
+
+// Who closes the details goes on where they were opened.
+func TestDetails_Closed(t *testing.T) {
+	b := in(t, state.Occupant{Role: state.Participant})
+	b.happened(Signal{Do: doKey, Text: "escape", Also: "details"})
+	if b.details || b.settling.Focus != "chat-who" {
+		t.Errorf("%v, the focus is on %q", b.details, b.settling.Focus)
+	}
+	b.sig("details", "", "")
+	b.settling = Settling{}
+	b.happened(Signal{Do: doKey, Text: "escape"}) // in the composer
+	if b.details || b.settling.Focus != "" {
+		t.Errorf("%v, the focus is on %q", b.details, b.settling.Focus)
+	}
+	b.sig("details", "", "")
+	b.sig("leave", "", "")
+	if b.details || b.settling.Focus != "chat-who" {
+		t.Errorf("%v, the focus is on %q", b.details, b.settling.Focus)
 	}
 }
 

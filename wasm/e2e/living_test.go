@@ -117,6 +117,7 @@ func TestLiving(t *testing.T) {
 	grace.until(`() => document.getElementById("original-xml")?.textContent.includes("<body>Shall we begin?</body>")`)
 	grace.keys(escape)
 	grace.gone("dialog", "")
+	grace.until(`() => document.activeElement.closest("#log [data-key]")`) // where the menu was opened
 
 	t.Log("reactions, and back")
 	grace.menu("Shall we begin?")
