@@ -159,3 +159,29 @@ func TestJ38_Register(t *testing.T) {
 		registers("")
 	})
 }
+
+// J39: in a group each sees who has read what was said last.
+func TestJ39_Readers(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		accounts := []jid.JID{p.account(t), p.account(t)}
+		ada, grace := p.device(t, accounts[0]).here(), p.device(t, accounts[1]).here()
+		room := jid.JID("readers@rooms." + p.domain)
+		if p.server != nil {
+			room = jid.JID("readers@" + p.server.Rooms)
+		}
+		conv := state.Groupchat.With(room)
+		ada.Do(state.MakeGroup{Room: room, Name: "Readers", Who: accounts[1:]})
+		ada.until("a group", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Group == nil && r.ShowsAddresses })
+		grace.until("an invitation", func(s *state.State) bool { return s.Invitation(room) != nil })
+		grace.Do(state.JoinRoom{Room: room, Seen: true})
+		grace.until("in the group", func(s *state.State) bool { r := s.Room(room); return r != nil && r.Step == state.Inside })
+		ada.until("grace in the group", func(s *state.State) bool { return s.Room(room).Occupants.Len() == 2 })
+		ada.Do(state.SendMessage{Conv: conv, Body: "have you read this?"})
+		grace.until("the message", func(s *state.State) bool { return s.Chat(conv) != nil && s.Chat(conv).Unread > 0 })
+		grace.Do(state.ReadChat{Conv: conv})
+		now := ada.until("grace has read", func(s *state.State) bool { all := s.Room(room).Readers; return all != nil && len(all.All) == 1 })
+		if by := now.Room(room).Readers.All[0]; by.To != now.Chat(conv).Timeline.Last().Key || by.Nick != accounts[1].Local() {
+			t.Errorf("who has read is %+v", by)
+		}
+	})
+}

@@ -119,8 +119,8 @@ func readers(now time.Time) *state.State {
 	}
 	say(3*minute, "q1", state.Message{Author: me, Mine: true, Delivery: state.OnServer, Body: "Half past three, so that the water boils at four?"})
 	say(2*minute, "q2", state.Message{Author: lounge + "/\x01g1", Nick: "Grace", Body: "Half past three it is."})
-	for nick, of := range map[string][2]string{"Emmy": {"e1", "q1"}, "محمد": {"m1", "q2"}, "a visitor with a long name, who only listens to what others say": {"v1", "q2"}} {
-		s = s.With(state.RoomReadTo{Room: lounge, Nick: nick, By: lounge + "/\x01" + jid.JID(of[0]), ID: of[1]})
+	for _, by := range [][3]string{{"Emmy", "e1", "q1"}, {"محمد", "m1", "q2"}, {"a visitor with a long name, who only listens to what others say", "v1", "q2"}} {
+		s = s.With(state.RoomReadTo{Room: lounge, Nick: by[0], By: lounge + "/\x01" + jid.JID(by[1]), ID: by[2]})
 	}
 	return s.With(state.ChatRead{Conv: lounge + "/"})
 }
