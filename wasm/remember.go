@@ -34,8 +34,8 @@ type keeper struct {
 	connector *connect.Connector
 }
 
-// all are those who are remembered here, and those who have signed out and are not
-// forgotten yet. Whoever was here last comes first.
+// all returns the notes of the accounts that are remembered, and of those that are signed out but not forgotten yet. The
+// account that was used last comes first.
 func (k keeper) all(ctx context.Context) (all []remembered, err error) {
 	notes, err := k.vault.Notes(ctx)
 	for _, note := range notes {
@@ -47,7 +47,7 @@ func (k keeper) all(ctx context.Context) (all []remembered, err error) {
 	return all, err
 }
 
-// note is what is known of one of them, the zero value if nothing is.
+// note returns the note of an account, the zero value if there is none.
 func (k keeper) note(ctx context.Context, account jid.JID) (remembered, error) {
 	all, err := k.all(ctx)
 	for _, r := range all {
@@ -58,9 +58,9 @@ func (k keeper) note(ctx context.Context, account jid.JID) (remembered, error) {
 	return remembered{}, err
 }
 
-// who is the one this page is for: whose the tab was before, or who was here last. Somebody
-// who has signed out is it only if there is nobody else; out are all who have. Before this
-// program is up web/start.js knows by the same rule of whom to show a sketch.
+// who returns the account for this page: that of the tab before, else the one that was used last. An account that is
+// signed out comes only if there is no other; out has all of these. web/start.js uses the same rule for the sketch that
+// it shows before this program runs.
 func (k keeper) who(ctx context.Context) (who remembered, out []remembered) {
 	all, err := k.all(ctx)
 	if err != nil {
@@ -158,7 +158,7 @@ func (k keeper) Drop(ctx context.Context, account jid.JID) {
 	}
 }
 
-// Knows implements client.Keeper. It returns true if it cannot find out.
+// Knows implements client.Keeper. It returns true if it cannot find out, unless this browser keeps nothing.
 func (k keeper) Knows(ctx context.Context, account jid.JID) bool {
 	r, err := k.note(ctx, account)
 	if err != nil || r.Account != "" {
