@@ -113,8 +113,8 @@ func TestJ37_People(t *testing.T) {
 	})
 }
 
-// J38: a nick that a room keeps is the one under which the person comes in the next time, and nobody else has it
-// meanwhile; once it is given up somebody else may.
+// J38: after the person has registered a nick in a room, they enter under it the next time, and nobody else can have it
+// until the registration ends.
 func TestJ38_Register(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		accounts := []jid.JID{p.account(t), p.account(t), p.account(t)}
@@ -133,7 +133,7 @@ func TestJ38_Register(t *testing.T) {
 			return
 		}
 		n := ada.State().Room(room).Outcome.N
-		ada.Do(state.ChangeAffiliation{Room: room, Who: accounts[1], Affiliation: state.Member}) // as Prosody wants it
+		ada.Do(state.ChangeAffiliation{Room: room, Who: accounts[1], Affiliation: state.Member}) // Prosody registers nicks of members only
 		ada.until("an answer", func(s *state.State) bool { return s.Room(room).Outcome.N > n })
 		registers := func(nick string) {
 			t.Helper()
@@ -160,7 +160,7 @@ func TestJ38_Register(t *testing.T) {
 	})
 }
 
-// J39: in a group each sees who has read what was said last.
+// J39: in a group each member sees who has read the last message.
 func TestJ39_Readers(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		accounts := []jid.JID{p.account(t), p.account(t)}

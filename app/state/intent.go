@@ -287,10 +287,10 @@ type ChangeAffiliation struct {
 	Reason      string
 }
 
-// ReadNick asks a room which nick it keeps for the person: Room.Reserved.
+// ReadNick requests the nick that is registered for the person in a room, which becomes Room.Reserved.
 type ReadNick struct{ Room jid.JID }
 
-// RegisterNick has a room keep a nick for the person, or with "" none any more.
+// RegisterNick registers a nick for the person in a room; with "" it ends the registration.
 type RegisterNick struct {
 	Room jid.JID
 	Nick string

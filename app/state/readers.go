@@ -6,29 +6,29 @@ import (
 	"natter/app/jid"
 )
 
-// Readers are the occupants of a small room who have said how far they have read. It does not change.
+// Readers are the occupants of a small room who have sent read marks. A Readers never changes.
 type Readers struct {
-	N   int      `json:"n"` // another one for other readers
+	N   int      `json:"n"` // counts the changes, so that two Readers of a room differ
 	All []Reader `json:"all,omitempty"`
 }
 
 // Reader is one of the Readers.
 type Reader struct {
 	Nick string  `json:"nick"`
-	By   jid.JID `json:"by"` // as messages of theirs have it as their Author
+	By   jid.JID `json:"by"` // Message.Author of their messages
 	To   Key     `json:"to"` // the newest message that they have read
 }
 
-// mostReaders is how many people are in a room at most in which they tell each other what they have read.
+// mostReaders is how many occupants a room may have in which read marks are sent.
 const mostReaders = 20
 
-// TellsReaders reports whether those in a room tell each other what they have read: they are few, and know
-// each other (XEP-0333 §4.3, §7).
+// TellsReaders reports whether the occupants of a room send each other read marks: they are few, and the room shows
+// their addresses (XEP-0333 §4.3, §7).
 func (r *Room) TellsReaders() bool {
 	return r.In() && r.ShowsAddresses && r.Occupants.Len() <= mostReaders
 }
 
-// RoomReadTo: an occupant of a room has read up to the message with this id of the room.
+// RoomReadTo: an occupant of a room has read up to the message with this archive id.
 type RoomReadTo struct {
 	Room jid.JID
 	Nick string
@@ -53,7 +53,7 @@ func (ev RoomReadTo) apply(s *State) {
 		at := slices.IndexFunc(now.All, func(o Reader) bool { return o.Nick == ev.Nick })
 		switch {
 		case at >= 0 && now.All[at].By == ev.By && !now.All[at].To.Before(m.Key):
-			return // it only goes forward
+			return // a read mark never goes back
 		case at < 0 && len(now.All) >= mostReaders:
 			return
 		case at < 0:
@@ -67,7 +67,7 @@ func (ev RoomReadTo) apply(s *State) {
 	})
 }
 
-// unread takes away what a nick has read: somebody else may have it next.
+// unread removes the read mark of a nick, because somebody else may have the nick next.
 func (r *Room) unread(nick string) {
 	if r.Readers == nil {
 		return

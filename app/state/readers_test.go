@@ -7,7 +7,7 @@ import (
 	"natter/app/jid"
 )
 
-// What occupants have read only goes forward, is of messages that are there, and goes with who has the nick.
+// The read mark of an occupant never goes back, counts only for known messages, and is removed with the occupant.
 func TestRoomReadTo(t *testing.T) {
 	const room = jid.JID("tea@rooms.example")
 	s := New().With(RoomWanted{Room: room}).With(RoomDescribed{Room: room, Info: RoomInfo{ShowsAddresses: true}}).

@@ -26,7 +26,7 @@ type Room struct {
 	Notify   Notify  `json:"notify,omitempty"`   // what the person has chosen, "" if nothing
 	Synced   Notify  `json:"synced,omitempty"`   // Notify in its bookmark
 	Group    *Group  `json:"group,omitempty"`    // what it will be when it is configured, nil if it is
-	Reserved string  `json:"reserved,omitempty"` // the nick that it keeps for us, "" if none is known
+	Reserved string  `json:"reserved,omitempty"` // the nick that is registered for us there, "" if none is known
 	RoomInfo
 	Stay      `json:"-"`                   // see the table stays
 	Occupants *tree.Map[string, *Occupant] `json:"-"` // by nick; see the table occupants
@@ -44,7 +44,7 @@ type RoomInfo struct {
 	OpenSubject    bool   `json:"openSubject,omitempty"` // participants may change the subject
 	Hats           bool   `json:"hats,omitempty"`        // its hats can be trusted (XEP-0317)
 	OpenInvites    bool   `json:"openInvites,omitempty"` // members may invite others, even with MembersOnly
-	Registers      bool   `json:"registers,omitempty"`   // it keeps nicks for those who register them (XEP-0045 §7.10)
+	Registers      bool   `json:"registers,omitempty"`   // nicks can be registered there (XEP-0045 §7.10)
 }
 
 // Stay says how far we are in a room, and what has happened there since.
@@ -55,7 +55,7 @@ type Stay struct {
 	Outcome Outcome  `json:"outcome,omitzero"`
 	Form    *Form    `json:"form,omitempty"`    // how it can be configured, nil if that is not known
 	People  *People  `json:"people,omitempty"`  // those of one affiliation, nil if nobody has asked
-	Readers *Readers `json:"readers,omitempty"` // nil if nobody has said what they have read
+	Readers *Readers `json:"readers,omitempty"` // nil if nobody has sent a read mark
 }
 
 // Step is a step on the way into a room.
@@ -268,7 +268,7 @@ func (s *State) changeRoom(j jid.JID, change func(*Room)) {
 
 func newOccupants() *tree.Map[string, *Occupant] { return occupants(nil) }
 
-// occupants returns those who are in a room, each with another nick and in the order of these.
+// occupants returns the map of these occupants, which are sorted by nick and all have different nicks.
 func occupants(sorted []*Occupant) *tree.Map[string, *Occupant] {
 	return tree.Of(strings.Compare, sorted, func(o *Occupant) string { return o.Nick })
 }
@@ -459,7 +459,7 @@ type NickChanged struct {
 
 func (ev NickChanged) apply(s *State) { s.changeRoom(ev.Room, func(r *Room) { r.Nick = ev.Nick }) }
 
-// NickReserved: a room keeps this nick for us, or with "" none.
+// NickReserved: this nick is registered for us in a room, none if it is "".
 type NickReserved struct {
 	Room jid.JID
 	Nick string
@@ -542,8 +542,8 @@ func changedStays(d *difference, put, _ func(Value)) {
 // thousand may come at once.
 type seating struct {
 	Room jid.JID    `json:"room"`
-	Here []Occupant `json:"here,omitempty"` // who came or changed, by nick
-	Gone []string   `json:"gone,omitempty"` // the nicks of those who left
+	Here []Occupant `json:"here,omitempty"` // the occupants who have come or changed, by nick
+	Gone []string   `json:"gone,omitempty"` // the nicks of those who have left
 }
 
 func (o *seating) Where() (table, key string) { return "occupants", string(o.Room) }
@@ -571,7 +571,7 @@ func (o *seating) put(s *State) {
 func changedOccupants(d *difference, put, _ func(Value)) {
 	d.eachRoom(func(was, is *Room) {
 		if is == nil {
-			return // they go with it
+			return // its occupants are gone with it
 		}
 		row := &seating{Room: is.JID}
 		tree.Diff(was.Occupants, is.Occupants, func(nick string, _, o *Occupant) {

@@ -61,8 +61,8 @@ func displayed(c feature.Client, st *feature.Stanza) {
 	st.Then(func() { c.Emit(st.Says(state.ReadMark, author, id, "")) })
 }
 
-// inRoom notes how far an occupant of a small room has read, by the room's own id of a message
-// (XEP-0333 §4.3). It counts live, for who they are now.
+// inRoom notes the read mark of an occupant of a small room. It names a message by its archive id (XEP-0333 §4.3). Only a
+// live one counts, because the nick belongs to somebody now.
 func inRoom(c feature.Client, st *feature.Stanza, id string) {
 	room := c.State().Room(st.Conv.JID())
 	if id == "" || st.Type != "groupchat" || st.Source != feature.Live || st.Earlier || st.By.Mine || st.By.Nick == "" || room == nil || !room.TellsReaders() {
@@ -114,8 +114,8 @@ func (r *reader) observe(c feature.Client, ev state.Event) {
 	}
 }
 
-// tellRoom tells a small room how far the person has read in it, once for each message, by the room's own id
-// (XEP-0333 §4.3). Only who may speak there can.
+// tellRoom sends a read mark to a small room, once for each message, with the archive id of the message (XEP-0333 §4.3).
+// An occupant without voice sends none.
 func (r *reader) tellRoom(c feature.Client, conv state.ConvID) {
 	room, chat := c.State().Room(conv.JID()), c.State().Chat(conv)
 	if room == nil || chat == nil || c.State().Discreet || !room.TellsReaders() {
@@ -126,7 +126,7 @@ func (r *reader) tellRoom(c feature.Client, conv state.ConvID) {
 	}
 	for _, m := range slices.Backward(chat.Timeline.Newest(50)) {
 		if m.Mine {
-			return // whoever has written has read
+			return // the person has written after all messages of others
 		}
 		if m.ArchiveID == "" {
 			continue

@@ -15,7 +15,7 @@ const (
 	roomNick   = "muc#register_roomnick"
 )
 
-// registerWhy has the stanza errors that a room answers to registering with.
+// registerWhy has the sentences for the stanza errors with which a room answers a registration.
 var registerWhy = map[string]string{
 	"conflict":                "It is kept for somebody else. Choose another one.",
 	"registration-required":   "Only members of this room can register one. Ask one of its admins to make you a member.",
@@ -28,7 +28,7 @@ var registerWhy = map[string]string{
 	"feature-not-implemented": "This room does not keep nicknames.",
 }
 
-// register has a room keep a nick for us, or with "" none any more (XEP-0045 §7.10).
+// register registers a nick in a room; with "" it ends the registration (XEP-0045 §7.10).
 func register(c feature.Client, room *state.Room, nick string) {
 	if !room.In() {
 		return
@@ -72,7 +72,7 @@ func register(c feature.Client, room *state.Room, nick string) {
 	})
 }
 
-// wantsMore reports whether a form needs something else than a nick.
+// wantsMore reports whether a form has a required field other than the nick.
 func wantsMore(x *framing.Element) bool {
 	for _, el := range x.Elements() {
 		if v := el.Attr("var"); el.Is(nsForm, "field") && el.Child(nsForm, "required") != nil && v != roomNick && v != "FORM_TYPE" {
