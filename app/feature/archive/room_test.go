@@ -22,6 +22,7 @@ import (
 	"natter/app/feature"
 	"natter/app/feature/archive"
 	"natter/app/feature/chat"
+	"natter/app/feature/creation"
 	"natter/app/feature/presence"
 	"natter/app/feature/rooms"
 	"natter/app/feature/roster"
@@ -103,7 +104,7 @@ func enter(t *testing.T, account jid.JID, endpoint string, room jid.JID) *occupa
 			StepTimeout: patience, // a busy machine must not fail the test
 		},
 		Features: func() []*feature.Feature {
-			return []*feature.Feature{roster.New(), chat.New(), presence.New(), rooms.New(), archive.New(), listener}
+			return []*feature.Feature{roster.New(), chat.New(), presence.New(), rooms.New(), creation.New(), archive.New(), listener}
 		},
 		Random: func() float64 { return 0.05 },
 		Log:    func(format string, args ...any) { t.Errorf(format, args...) },
@@ -304,6 +305,36 @@ func TestS20_Sought(t *testing.T) {
 		now = seek(state.Seek{Conv: with, Of: state.Target{Conv: with, Author: friend, ID: early}})
 		if m := now.About(state.Target{Conv: with, Author: friend, ID: early}); m == nil || m.Body != "early" {
 			t.Errorf("found is %+v, %+v", m, now.Sought)
+		}
+
+		// The XML of a message: by its archive id, and by its own while the archive id is not known.
+		mine := rand.Text()
+		ada.Do(state.SendMessage{Conv: with, ID: mine, Body: "of mine", At: time.Now()})
+		ada.until("the server has it", func(s *state.State) bool {
+			m := s.About(state.Target{Conv: with, Author: account, ID: mine})
+			return m != nil && m.Delivery >= state.OnServer
+		})
+		first := now.About(state.Target{Conv: with, Author: friend, ID: early})
+		for in, want := range map[state.ReadOriginal]string{
+			{Conv: lounge, ID: "any", ArchiveID: id}:                               "<body>" + words(20) + "</body>",
+			{Conv: with, Author: friend, ID: early, ArchiveID: first.ArchiveID}:    "<body>early</body>",
+			{Conv: with, Author: account, ID: mine}:                                "<body>of mine</body>",
+			{Conv: with, Author: friend, ID: early, ArchiveID: "1234567890123456"}: "",
+		} {
+			for late := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) { // a busy ejabberd files it later
+				ada.Do(in)
+				s := ada.until("an answer", func(s *state.State) bool {
+					return s.Original != nil && s.Original.ReadOriginal == in && !s.Original.Loading
+				})
+				o := s.Original
+				if strings.Contains(o.XML, want) && (want == "") == (o.Problem != "") {
+					break
+				}
+				if time.Now().After(late) {
+					t.Errorf("of %+v there is %q, %q", in, o.XML, o.Problem)
+					break
+				}
+			}
 		}
 	})
 }
