@@ -108,6 +108,7 @@ type visit struct {
 	heard time.Time        // when a stanza came from the room last
 	// pinged is true while the answer to a ping is awaited.
 	pinged bool
+	asking bool // the room is asked what it is, because its configuration has changed
 	// former are, by nick, the occupants who have left a room without occupant-ids during the visit.
 	former map[string]state.Occupant
 }
@@ -526,7 +527,20 @@ func (r *rooms) refused(c feature.Client, st *feature.Stanza) {
 func (r *rooms) message(c feature.Client, st *feature.Stanza) {
 	if v := r.visits[st.From.Bare()]; v != nil && st.Source == feature.Live {
 		v.heard = c.Now()
+		if st.From.IsBare() && !v.asking && slices.ContainsFunc(statuses(st.Only(NSUser, "x")), changed) {
+			v.asking = true
+			r.describe(c, st.From, func(error) { v.asking = false })
+		}
 	}
+}
+
+// changed reports whether a status code says that a room is configured otherwise now (XEP-0045 §10.2.1).
+func changed(code string) bool {
+	switch code {
+	case "104", "170", "171", "172", "173":
+		return true
+	}
+	return false
 }
 
 // subject handles the subject of a room. After we have entered, it comes after the messages from before
