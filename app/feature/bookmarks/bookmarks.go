@@ -197,9 +197,12 @@ func (b *bookmarks) gone(c feature.Client, room jid.JID) {
 func (b *bookmarks) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
 	case state.RoomEntered:
-		if r := c.State().Room(ev.Room); r != nil && !r.Saved {
+		// A room that we have just created is locked until RoomMade: our other clients could not enter it.
+		if r := c.State().Room(ev.Room); r != nil && !r.Saved && r.Group == nil && !ev.Made {
 			b.publish(c, r)
 		}
+	case state.RoomMade:
+		b.publish(c, c.State().Room(ev.Room))
 	case state.NickChanged:
 		b.publish(c, c.State().Room(ev.Room))
 	case state.NotifyChanged:
