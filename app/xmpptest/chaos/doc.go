@@ -78,7 +78,7 @@
 // are written to, and 50 times while a newer build changes their schema: Sec59 and Sec57.
 //
 // P-1, P-2 and P-17 are shown in a room too, with an archive and two occupants who come back to it after
-// each loss.
+// each loss, and P-6 with the archive of a room.
 //
 // A server that is killed between two writes has a message in one archive and not in the other. ejabberd keeps its
 // archive in memory for seconds and loses them when it is killed, although it has

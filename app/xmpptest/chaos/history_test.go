@@ -30,7 +30,8 @@ import (
 type library struct {
 	t       testing.TB
 	account jid.JID
-	peers   []jid.JID
+	room    jid.JID   // whose archive it is, "" if it is the account's
+	peers   []jid.JID // with whom conversations are: the room alone, if it is a room's
 
 	mu      sync.Mutex
 	random  *rand.Rand
@@ -70,6 +71,30 @@ func newLibrary(t testing.TB, seed uint64) *library {
 	return l
 }
 
+// newRoomLibrary is newLibrary with the archive of a room, in which ada and five others are.
+func newRoomLibrary(t testing.TB, seed uint64) *library {
+	l := newLibrary(t, seed)
+	l.room = "lounge@rooms.library.test"
+	l.peers = []jid.JID{l.room}
+	return l
+}
+
+// part is the archive.
+func (l *library) part() state.Part {
+	if l.room != "" {
+		return state.Part{Archive: l.room}
+	}
+	return state.Part{Archive: l.account}
+}
+
+// conv is the conversation with one of the peers.
+func (l *library) conv(peer jid.JID) state.ConvID {
+	if peer == l.room {
+		return state.Groupchat.With(peer)
+	}
+	return state.Direct.With(peer)
+}
+
 // Now is the time everywhere: that of the test, and what was skipped while nobody was there.
 func (l *library) Now() time.Time {
 	l.mu.Lock()
@@ -101,15 +126,25 @@ func (l *library) archive(n int) (filed []record) {
 		if l.random.IntN(4) == 0 {
 			from, to = string(l.account)+"/desk", string(r.peer)
 		}
-		if l.random.IntN(10) == 0 {
+		switch silent := l.random.IntN(10) == 0; {
+		case l.room != "":
+			r.message = l.spoken(k, fmt.Sprintf("p%d", l.random.IntN(5)), "<body>"+r.text+"</body>")
+			if strings.HasPrefix(from, string(l.account)) {
+				r.message = l.spoken(k, "ada", "<body>"+r.text+"</body>")
+			}
+			if silent {
+				r.text = ""
+				r.message = l.spoken(k, "p0", fmt.Sprintf("<displayed xmlns='urn:xmpp:chat-markers:0' id='%016d'/>", k-1))
+			}
+		case silent:
 			r.text = ""
 			r.message = fmt.Sprintf(`<message xmlns='jabber:client' type='chat' id='%016d' from='%s' to='%s'><received xmlns='urn:xmpp:receipts' id='%016d'/>`, k, from, to, k-1)
-		} else {
+		default:
 			r.message = fmt.Sprintf(`<message xmlns='jabber:client' type='chat' id='%016d' from='%s' to='%s'><body>%s</body>`, k, from, to, r.text)
 		}
 		l.file(r)
 		filed = append(filed, r)
-		if r.text != "" && l.random.IntN(20) == 0 {
+		if r.text != "" && l.room == "" && l.random.IntN(20) == 0 {
 			again := r
 			n, _ := strconv.Atoi(r.id)
 			again.id, again.again = strconv.Itoa(n+1), true
@@ -117,6 +152,11 @@ func (l *library) archive(n int) (filed []record) {
 		}
 	}
 	return filed
+}
+
+// spoken is what an occupant says to all in the room, without its end.
+func (l *library) spoken(id int, nick, payload string) string {
+	return fmt.Sprintf(`<message xmlns='jabber:client' type='groupchat' id='%016d' from='%s/%s'>%s<occupant-id xmlns='urn:xmpp:occupant-id:0' id='id of %s'/>`, id, l.room, nick, payload, nick)
 }
 
 func (l *library) file(r record) {
@@ -186,17 +226,17 @@ func (l *library) network(open bool) {
 func (l *library) live(send func(string), n int) {
 	l.skipped += time.Second
 	for _, r := range l.archive(n) {
-		m := r.message + fmt.Sprintf(`<stanza-id xmlns='urn:xmpp:sid:0' by='%s' id='%s'/>`, l.account, r.id)
+		m := r.message + fmt.Sprintf(`<stanza-id xmlns='urn:xmpp:sid:0' by='%s' id='%s'/>`, l.part().Archive, r.id)
 		if l.random.IntN(3) == 0 && len(l.entries) > 0 {
 			l.faults["forged id beside the real one"]++
-			m += fmt.Sprintf(`<stanza-id xmlns='urn:xmpp:sid:0' by='%s' id='%s'/>`, l.account, l.entries[l.random.IntN(len(l.entries))].id)
+			m += fmt.Sprintf(`<stanza-id xmlns='urn:xmpp:sid:0' by='%s' id='%s'/>`, l.part().Archive, l.entries[l.random.IntN(len(l.entries))].id)
 		}
 		if strings.Contains(r.message, "from='"+string(l.account)) {
 			continue // from another client of ours, before carbons were on
 		}
 		send(m + `</message>`)
 	}
-	if l.random.IntN(2) == 0 {
+	if l.room == "" && l.random.IntN(2) == 0 { // a room has what is said in it in its archive, and takes forged ids out
 		l.faults["forged id"]++
 		l.forged++
 		send(fmt.Sprintf(`<message xmlns='jabber:client' type='chat' id='f%d' from='mallory@library.test/x' to='%s'><body>forged %d</body><no-store xmlns='urn:xmpp:hints'/><stanza-id xmlns='urn:xmpp:sid:0' by='%s' id='%s'/></message>`,
@@ -204,10 +244,27 @@ func (l *library) live(send func(string), n int) {
 	}
 }
 
+// enter is what who comes into the room is told.
+func (l *library) enter(id string, send func(string)) {
+	const user = "http://jabber.org/protocol/muc#user"
+	for _, nick := range []string{"p0", "p1", "p2", "p3", "p4", "ada"} {
+		self := ""
+		if nick == "ada" {
+			self = `<status code='110'/>`
+		}
+		send(fmt.Sprintf(`<presence xmlns='jabber:client' from='%s/%s' id='%s'><x xmlns='%s'><item affiliation='none' role='participant'/>%s</x><occupant-id xmlns='urn:xmpp:occupant-id:0' id='id of %[2]s'/></presence>`,
+			l.room, nick, id, user, self))
+	}
+	send(fmt.Sprintf(`<message xmlns='jabber:client' type='groupchat' from='%s'><subject/></message>`, l.room))
+}
+
+const roomInfo = `<iq xmlns='jabber:client' type='result' id='%s' from='%s'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='conference' type='text'/>` +
+	`<feature var='http://jabber.org/protocol/muc'/><feature var='urn:xmpp:mam:2'/><feature var='urn:xmpp:sid:0'/><feature var='urn:xmpp:occupant-id:0'/></query></iq>`
+
 func (l *library) serve(socket framing.Socket) {
 	ctx := context.Background()
 	send := func(doc string) { _ = socket.Write(ctx, doc) }
-	handled, asked := 0, false
+	handled, asked, entered := 0, false, l.room == ""
 	for {
 		doc, err := socket.Read(ctx)
 		if err != nil {
@@ -226,9 +283,26 @@ func (l *library) serve(socket framing.Socket) {
 		case el.Is(framing.NSFraming, "close"):
 			send(`<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>`)
 		case el.Name.Space != framing.NSClient:
+		case query != nil && l.room != "" && jid.JID(el.Attr("to")) != l.room:
+			handled++ // the account has nothing in its own archive
+			send(fmt.Sprintf(`<iq xmlns='jabber:client' type='result' id='%s'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'/></fin></iq>`, el.Attr("id")))
+		case l.room != "" && el.Name.Local == "presence" && jid.JID(el.Attr("to")).Bare() == l.room:
+			handled++
+			entered = true
+			l.enter(el.Attr("id"), send)
+		case l.room != "" && jid.JID(el.Attr("to")) == l.room && el.Child("http://jabber.org/protocol/disco#info", "query") != nil:
+			handled++
+			send(fmt.Sprintf(roomInfo, el.Attr("id"), l.room))
+		case l.room != "" && jid.JID(el.Attr("to")) == l.account && el.Child("http://jabber.org/protocol/disco#info", "query") != nil:
+			handled++
+			send(fmt.Sprintf(`<iq xmlns='jabber:client' type='result' id='%s'><query xmlns='http://jabber.org/protocol/disco#info'><feature var='urn:xmpp:bookmarks:1#compat'/></query></iq>`, el.Attr("id")))
+		case l.room != "" && el.Child("http://jabber.org/protocol/pubsub", "pubsub").Child("http://jabber.org/protocol/pubsub", "items").Attr("node") == "urn:xmpp:bookmarks:1":
+			handled++
+			send(fmt.Sprintf(`<iq xmlns='jabber:client' type='result' id='%s'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:bookmarks:1'>`+
+				`<item id='%s'><conference xmlns='urn:xmpp:bookmarks:1' autojoin='true'><nick>ada</nick></conference></item></items></pubsub></iq>`, el.Attr("id"), l.room))
 		case query != nil:
 			handled++
-			if !asked {
+			if entered && !asked { // a gap may be asked for before we are in the room
 				asked, l.then = true, len(l.entries)
 			}
 			if !l.answer(el.Attr("id"), query, send) {
@@ -274,8 +348,12 @@ func (l *library) answer(id string, query *framing.Element, send func(string)) b
 			"no set", "no complete", "said again", "forged results", "live messages", "live messages", "live messages",
 		}[l.random.IntN(21)]
 	}
+	by := "" // whose answer it is
+	if l.room != "" {
+		by = fmt.Sprintf(" from='%s'", l.room)
+	}
 	refuse := func(condition string) bool {
-		send(fmt.Sprintf(`<iq xmlns='jabber:client' type='error' id='%s'><error type='cancel'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>`, id, condition))
+		send(fmt.Sprintf(`<iq xmlns='jabber:client' type='error'%s id='%s'><error type='cancel'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>`, by, id, condition))
 		return true
 	}
 	if fault == "forgotten" && after == "" && before.Text() == "" {
@@ -291,7 +369,7 @@ func (l *library) answer(id string, query *framing.Element, send func(string)) b
 		return refuse("internal-server-error")
 	case "forgotten":
 		if l.silent {
-			send(fmt.Sprintf(`<iq xmlns='jabber:client' type='result' id='%s'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'/></fin></iq>`, id))
+			send(fmt.Sprintf(`<iq xmlns='jabber:client' type='result'%s id='%s'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'/></fin></iq>`, by, id))
 			return true
 		}
 		return refuse("item-not-found")
@@ -300,7 +378,7 @@ func (l *library) answer(id string, query *framing.Element, send func(string)) b
 	low, high := l.expired, len(l.entries)
 	for _, bound := range []string{after, before.Text()} {
 		if k, ok := l.index[bound]; l.silent && bound != "" && (!ok || k < l.expired || with != "" && l.entries[k].peer != with) {
-			send(fmt.Sprintf(`<iq xmlns='jabber:client' type='result' id='%s'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'/></fin></iq>`, id))
+			send(fmt.Sprintf(`<iq xmlns='jabber:client' type='result'%s id='%s'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'/></fin></iq>`, by, id))
 			return true
 		}
 		if k, ok := l.index[bound]; bound != "" && (!ok || k < l.expired || with != "" && l.entries[k].peer != with) {
@@ -361,18 +439,25 @@ func (l *library) answer(id string, query *framing.Element, send func(string)) b
 	}
 	lie := func(from, queryid string) {
 		l.forged++
-		result(from, queryid, fmt.Sprintf("f%d", l.forged),
-			fmt.Sprintf(`<message xmlns='jabber:client' type='chat' id='f%d' from='%s/x' to='%s'><body>forged %d</body>`, l.forged, l.peers[0], l.account, l.forged), l.stamp())
+		m := fmt.Sprintf(`<message xmlns='jabber:client' type='chat' id='f%d' from='%s/x' to='%s'><body>forged %d</body>`, l.forged, l.peers[0], l.account, l.forged)
+		if l.room != "" {
+			m = l.spoken(1e9+l.forged, "p0", fmt.Sprintf("<body>forged %d</body>", l.forged))
+		}
+		result(from, queryid, fmt.Sprintf("f%d", l.forged), m, l.stamp())
 	}
 	for _, k := range page {
 		if fault == "forged results" && l.random.IntN(10) == 0 {
 			lie(" from='mallory@library.test/x'", queryid)
-			lie("", "another")
+			lie(by, "another")
+			if l.room != "" {
+				lie("", queryid) // our own archive was not asked
+				lie(fmt.Sprintf(" from='%s/mallory'", l.room), queryid)
+			}
 		}
 		if fault == "live messages" && l.random.IntN(10) == 0 {
 			l.live(send, 1+l.random.IntN(3))
 		}
-		result("", queryid, l.entries[k].id, l.entries[k].message, l.entries[k].at)
+		result(by, queryid, l.entries[k].id, l.entries[k].message, l.entries[k].at)
 	}
 	if fault == "page cut" {
 		return false
@@ -388,9 +473,9 @@ func (l *library) answer(id string, query *framing.Element, send func(string)) b
 	case first != "":
 		body = fmt.Sprintf(`<set xmlns='http://jabber.org/protocol/rsm'><first>%s</first><last>%s</last></set>`, first, last)
 	}
-	send(fmt.Sprintf(`<iq xmlns='jabber:client' type='result' id='%s'><fin xmlns='urn:xmpp:mam:2'%s>%s</fin></iq>`, id, complete, body))
+	send(fmt.Sprintf(`<iq xmlns='jabber:client' type='result'%s id='%s'><fin xmlns='urn:xmpp:mam:2'%s>%s</fin></iq>`, by, id, complete, body))
 	if fault == "forged results" {
-		lie("", queryid)
+		lie(by, queryid)
 	}
 	return true
 }
@@ -457,7 +542,7 @@ func (a *reader) until(what string, ok func(*state.State) bool) *state.State {
 		case <-a.changed:
 			late.Stop()
 		case <-late.C:
-			a.t.Fatalf("nothing happens any more while waiting for %s: %+v, caught up %v, %+v", what, s.Connection, s.CaughtUp, s.Coverage(state.Part{Archive: s.Account()}))
+			a.t.Fatalf("nothing happens any more while waiting for %s: %+v, caught up %v, %+v, room %+v", what, s.Connection, s.CaughtUp, s.Coverage(a.library.part()), s.Room(a.library.room))
 		}
 	}
 }
@@ -507,7 +592,7 @@ func (a *reader) here(s *state.State, peer jid.JID) (texts []string) {
 		a.t.Fatal(err)
 	}
 	defer disk.Close()
-	rows, err := disk.Messages(context.Background(), state.Direct.With(peer), state.Key{}, 1_000_000)
+	rows, err := disk.Messages(context.Background(), a.library.conv(peer), state.Key{}, 1_000_000)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -515,7 +600,7 @@ func (a *reader) here(s *state.State, peer jid.JID) (texts []string) {
 	for _, r := range rows {
 		places[r.Message.Key] = r.Body
 	}
-	if c := s.Chat(state.Direct.With(peer)); c != nil {
+	if c := s.Chat(a.library.conv(peer)); c != nil {
 		for m := range c.Timeline.All {
 			places[m.Key] = m.Body
 		}
@@ -572,7 +657,7 @@ func (a *reader) judge(s *state.State) (v verdict) {
 			seen[text] = true
 		}
 		v.here += len(seen)
-		gaps := s.Gaps(state.Direct.With(peer))
+		gaps := s.Gaps(l.conv(peer))
 		v.gaps += len(gaps)
 		for k := l.expired; k < a.then; k++ {
 			r := &l.entries[k]
@@ -592,7 +677,7 @@ func (a *reader) judge(s *state.State) (v verdict) {
 				v.hidden++
 				if v.hidden == 1 {
 					a.t.Errorf("%s: %q (%d, %s) is neither here nor in a gap\n%+v\ngaps %+v\nof all %+v\nown %+v", peer, r.text, k, r.id, s.CaughtUp, gaps,
-						s.Coverage(state.Part{Archive: l.account}), s.Coverage(state.Part{Archive: l.account, With: peer}))
+						s.Coverage(l.part()), s.Coverage(state.Part{Archive: l.part().Archive, With: peer}))
 				}
 			}
 		}
@@ -618,11 +703,15 @@ func (a *reader) recall(s *state.State) {
 	l := a.library
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := s.Coverage(state.Part{Archive: l.account})
+	c := s.Coverage(l.part())
 	if n := len(c.Ranges); n == 0 {
 		a.then = 0
 	} else if c.Open.IsZero() {
-		a.then = min(a.then, l.index[c.Ranges[n-1].To.ID]+1)
+		if last, known := l.index[c.Ranges[n-1].To.ID]; known {
+			a.then = min(a.then, last+1)
+		} else {
+			a.then = 0 // there was nothing then
+		}
 	}
 }
 
@@ -630,13 +719,25 @@ func (a *reader) recall(s *state.State) {
 // the connection over it.
 func (a *reader) reconnected() *state.State {
 	return a.until("the archive", func(s *state.State) bool {
-		return s.Connection.Phase == state.Waiting || s.Connection.Phase == state.Online && s.CaughtUp && !s.Coverage(state.Part{Archive: s.Account()}).Fill.Loading
+		return s.Connection.Phase == state.Waiting || a.caughtUp(s)
 	})
+}
+
+// caughtUp reports whether the page is online, and has what it missed or knows where it is missing.
+func (a *reader) caughtUp(s *state.State) bool {
+	room := a.library.room
+	return s.Connection.Phase == state.Online && s.CaughtUp && !s.Coverage(a.library.part()).Fill.Loading &&
+		(room == "" || s.Room(room) != nil && s.Room(room).Step == state.Inside)
 }
 
 // P-6: whatever an archive does, in the end all of it is here, and until then the person
 // is told where something is missing.
-func TestPromise6_HistoryWithoutHoles(t *testing.T) {
+func TestPromise6_HistoryWithoutHoles(t *testing.T) { promise6(t, "P-6", newLibrary) }
+
+// The same of the archive of a room.
+func TestPromise6_Room(t *testing.T) { promise6(t, "P-6, in a room", newRoomLibrary) }
+
+func promise6(t *testing.T, what string, library func(testing.TB, uint64) *library) {
 	seed := rand.Uint64()
 	if s := os.Getenv("NATTER_SEED"); s != "" {
 		seed, _ = strconv.ParseUint(s, 10, 64)
@@ -647,14 +748,13 @@ func TestPromise6_HistoryWithoutHoles(t *testing.T) {
 		}
 	})
 	began, line := time.Now(), ""
-	synctest.Test(t, func(t *testing.T) { line = history(t, seed) })
-	t.Logf("P-6: %s in %s", line, time.Since(began).Round(10*time.Millisecond))
+	synctest.Test(t, func(t *testing.T) { line = history(t, library(t, seed), seed) })
+	t.Logf("%s: %s in %s", what, line, time.Since(began).Round(10*time.Millisecond))
 }
 
 // history is P-6 in a time of its own, in which everything that has begun is over before
 // anything else happens.
-func history(t *testing.T, seed uint64) string {
-	l := newLibrary(t, seed)
+func history(t *testing.T, l *library, seed uint64) string {
 	l.silent = seed%2 == 0
 	a := &reader{t: t, library: l, changed: make(chan struct{}, 1)}
 	random := rand.New(rand.NewPCG(seed, 7))
@@ -665,6 +765,9 @@ func history(t *testing.T, seed uint64) string {
 	l.network(true)
 	a.Do(state.SignIn{Address: string(l.account), Password: password, Remember: true})
 	a.until("signed in", func(s *state.State) bool { return s.Connection.Phase == state.Online && s.CaughtUp })
+	if l.room != "" {
+		a.until("in the room", a.caughtUp)
+	}
 	for i := range periods {
 		look := !full || i%10 == 0 // at all there is
 		l.network(false)
@@ -705,12 +808,12 @@ func history(t *testing.T, seed uint64) string {
 			a.until("another try", func(s *state.State) bool { return s.Connection.Phase == state.Online })
 		}
 		peer := l.peers[random.IntN(len(l.peers))]
-		if gaps := a.State().Gaps(state.Direct.With(peer)); len(gaps) > 0 {
+		if gaps := a.State().Gaps(l.conv(peer)); len(gaps) > 0 {
 			g := gaps[random.IntN(len(gaps))]
 			if g.After.ID != "" {
-				a.Do(state.LoadMissing{Conv: state.Direct.With(peer), After: g.After.ID})
+				a.Do(state.LoadMissing{Conv: l.conv(peer), After: g.After.ID})
 			} else {
-				a.Do(state.LoadOlder{Conv: state.Direct.With(peer)})
+				a.Do(state.LoadOlder{Conv: l.conv(peer)})
 			}
 		}
 		if random.IntN(2) == 0 {
@@ -733,21 +836,19 @@ func history(t *testing.T, seed uint64) string {
 			l.network(false)
 			a.until("no network", func(s *state.State) bool { return s.Connection.Phase != state.Online })
 			l.network(true)
-			s := a.until("the archive", func(s *state.State) bool {
-				return s.Connection.Phase == state.Online && s.CaughtUp && !s.Coverage(state.Part{Archive: s.Account()}).Fill.Loading
-			})
-			if c := s.Coverage(state.Part{Archive: l.account}); len(c.Ranges) <= 1 && c.Open.IsZero() {
+			s := a.until("the archive", a.caughtUp)
+			if c := s.Coverage(l.part()); len(c.Ranges) <= 1 && c.Open.IsZero() {
 				return
 			}
 		}
 	}
 	settle()
 	for _, peer := range l.peers {
-		for !a.State().Whole(state.Direct.With(peer)) {
+		for !a.State().Whole(l.conv(peer)) {
 			before := a.State()
-			a.Do(state.LoadOlder{Conv: state.Direct.With(peer)})
+			a.Do(state.LoadOlder{Conv: l.conv(peer)})
 			a.until("older messages of "+string(peer), func(s *state.State) bool {
-				g := s.Older(state.Direct.With(peer))
+				g := s.Older(l.conv(peer))
 				return s.Rev > before.Rev && (g == nil || !g.Fill.Loading)
 			})
 		}
