@@ -554,6 +554,28 @@ window.natterPage = (() => {
 
   // ---- What the person does. ----
 
+  // A picture that is chosen for a room becomes a small square one before it leaves this page.
+  const edge = 96; // px
+  document.addEventListener("change", async (/** @type {At<Event>} */ { target }) => {
+    const [file] = (target.id === "picture" && target.files) || [];
+    if (!file) return;
+    let text = "-"; // no picture, which is refused in words
+    try {
+      const whole = await createImageBitmap(file);
+      const side = Math.min(whole.width, whole.height);
+      const canvas = document.createElement("canvas");
+      canvas.width = canvas.height = edge;
+      canvas
+        .getContext("2d")
+        .drawImage(whole, (whole.width - side) / 2, (whole.height - side) / 2, side, side, 0, 0, edge, edge);
+      text = canvas.toDataURL("image/png");
+    } catch {
+      // The browser knows no such picture.
+    }
+    tell("picture", { jid: target.dataset.jid, text });
+    target.value = "";
+  });
+
   document.addEventListener("click", (/** @type {At<MouseEvent>} */ event) => {
     const picked = selecting() && event.target.closest("#log [data-key]");
     if (picked) {

@@ -10,7 +10,7 @@
   // look makes of an element what start.js makes an element of. What is true of this moment
   // only is left out: nobody is connected before the connection is there.
   function look(element) {
-    if (element.matches(".spacer, .sr, [popover], [data-storage], #me .dot")) return [];
+    if (element.matches(".spacer, .sr, .avatar-picture, [popover], [data-storage], #me .dot")) return [];
     const attributes = {};
     for (const { name, value } of element.attributes) attributes[name] = value;
     if (!element.matches(".status"))

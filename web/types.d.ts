@@ -100,6 +100,7 @@ type Command =
   | "remove"
   | "removing"
   | "rename"
+  | "picture"
   | "reply"
   | "requests"
   | "retract"

@@ -3,6 +3,7 @@ package client
 import (
 	"natter/app/feature"
 	"natter/app/feature/archive"
+	"natter/app/feature/avatars"
 	"natter/app/feature/bookmarks"
 	"natter/app/feature/bounces"
 	"natter/app/feature/carbons"
@@ -60,6 +61,7 @@ func All() []*feature.Feature {
 		configuration.New(),
 		bookmarks.New(),
 		displayed.New(),
+		avatars.New(),
 		directory.New(),
 		invitations.New(),
 		archive.New(),

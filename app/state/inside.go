@@ -23,6 +23,7 @@ const (
 	Destruction      Wish = "destruction"
 	NewGroup         Wish = "group"
 	Registration     Wish = "registration"
+	NewPicture       Wish = "picture"
 )
 
 // RoomAnswered: a room has done what the person wanted, or has not. Problem says why not, nil if it has.

@@ -47,7 +47,7 @@ var intents = func() map[string]reflect.Type {
 		StartChat{}, SendMessage{}, KeepDraft{}, KeepAim{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
 		React{}, Correct{}, Retract{}, LetBe{}, Seek{}, ReadOriginal{},
 		JoinRoom{}, LeaveRoom{}, SetNotify{}, BrowseRooms{}, DeclineInvitations{},
-		ChangeSubject{}, ChangeNick{}, Invite{}, ChangeRole{}, ChangeAffiliation{},
+		ChangeSubject{}, ChangePicture{}, ChangeNick{}, Invite{}, ChangeRole{}, ChangeAffiliation{},
 		ReadNick{}, RegisterNick{}, MakeGroup{}, ReadPeople{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
@@ -257,6 +257,12 @@ type ChangeSubject struct {
 	Subject string
 }
 
+// ChangePicture sets the picture of a room, or removes it.
+type ChangePicture struct {
+	Room jid.JID
+	URL  string // a data: URL of a PNG or JPEG, "" to remove the picture
+}
+
 // ChangeNick gives the person another nick in a room.
 type ChangeNick struct {
 	Room jid.JID
@@ -383,6 +389,7 @@ func (SetNotify) traits() Trait          { return Told }
 func (BrowseRooms) traits() Trait        { return Fleeting }
 func (DeclineInvitations) traits() Trait { return Told }
 func (ChangeSubject) traits() Trait      { return Told }
+func (ChangePicture) traits() Trait      { return Told }
 func (ChangeNick) traits() Trait         { return Told }
 func (Invite) traits() Trait             { return Told }
 func (ChangeRole) traits() Trait         { return Fleeting }

@@ -27,6 +27,7 @@ type Room struct {
 	Synced   Notify  `json:"synced,omitempty"`   // Notify in its bookmark
 	Group    *Group  `json:"group,omitempty"`    // what it will be when it is configured, nil if it is
 	Reserved string  `json:"reserved,omitempty"` // the nick that is registered for us there, "" if none is known
+	Picture  Picture `json:"picture,omitzero"`
 	RoomInfo
 	Stay      `json:"-"`                   // see the table stays
 	Occupants *tree.Map[string, *Occupant] `json:"-"` // by nick; see the table occupants
@@ -43,8 +44,16 @@ type RoomInfo struct {
 	MembersOnly    bool   `json:"membersOnly,omitempty"` // only members may enter
 	OpenSubject    bool   `json:"openSubject,omitempty"` // participants may change the subject
 	Hats           bool   `json:"hats,omitempty"`        // its hats can be trusted (XEP-0317)
+	Pictures       string `json:"pictures,omitempty"`    // the hashes of its picture, with spaces between, one for each format (XEP-0486)
 	OpenInvites    bool   `json:"openInvites,omitempty"` // members may invite others, even with MembersOnly
 	Registers      bool   `json:"registers,omitempty"`   // nicks can be registered there (XEP-0045 §7.10)
+}
+
+// Picture is the picture of a room (XEP-0486).
+type Picture struct {
+	Hash string `json:"hash,omitempty"` // SHA-1 in hex, of the picture that the room had when it was asked for
+	URL  string `json:"url,omitempty"`  // the picture, as data:, "" if it may not be drawn
+	Told bool   `json:"told,omitempty"` // the room tells the hash in a presence, and not with what it is
 }
 
 // Stay says how far we are in a room, and what has happened there since.
@@ -309,6 +318,16 @@ type RoomDescribed struct {
 
 func (ev RoomDescribed) apply(s *State) {
 	s.changeRoom(ev.Room, func(r *Room) { r.RoomInfo = ev.Info })
+}
+
+// RoomPictured: a room has another picture now, or none.
+type RoomPictured struct {
+	Room    jid.JID
+	Picture Picture
+}
+
+func (ev RoomPictured) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) { r.Picture = ev.Picture })
 }
 
 // RoomEntered: we are in a room under this nick, with these occupants.

@@ -85,7 +85,7 @@ func (c *chat) head(name string) app.UI {
 		// A screen reader hears a heading and a button only if the button is inside the heading.
 		app.H1().Class("chat-title").Body(
 			app.Button().Type("button").ID("chat-who").Class("chat-who").DataSet("do", string(doDetails)).Aria("expanded", strconv.FormatBool(d.details)).Body(
-				avatar(string(c.Conv.JID()), name, size(c.Conv, "avatar-m"), dot(show)),
+				pictured(d.picture(c.Conv), string(c.Conv.JID()), name, size(c.Conv, "avatar-m"), dot(show)),
 				app.Span().Class("chat-names").Body(
 					app.Span().Class("chat-name").Body(app.Elem("bdi").Text(name)),
 					now,

@@ -139,6 +139,7 @@ const (
 	doSignOut            Command = "sign-out"
 	doSomebodyElse       Command = "somebody-else"
 	doStart              Command = "start"
+	doPicture            Command = "picture"
 	doSubject            Command = "subject"
 	doSwitch             Command = "switch"
 	doSwitchMove         Command = "switch-move"
@@ -280,6 +281,7 @@ func init() {
 		doDeclineStrangers: (*desk).declineStrangers,
 		doMember:           func(d *desk, sig Signal) { d.members.look(sig.Text); d.rev++ },
 		doMemberRows:       func(d *desk, sig Signal) { d.members.first = sig.Number; d.rev++ },
+		doPicture:          func(d *desk, sig Signal) { d.model.Do(state.ChangePicture{Room: sig.JID, URL: sig.Text}) },
 		doSubject:          inside("subject"),
 		doSetSubject:       (*desk).setSubject,
 		doNick:             inside("nick"),

@@ -183,5 +183,9 @@ func ownership(r *state.Room) app.UI {
 	return app.Div().Class("details-part").Body(
 		app.Span().Class("details-label").Text("You own this room"),
 		insideButton(r, doConfigure, "Room settings"),
+		app.Div().Body(app.Label().Class("button-quiet button-small file").Body(
+			app.Input().Type("file").ID("picture").Class("sr").Accept("image/*").DataSet("jid", string(r.JID)),
+			app.Text("Change picture"))),
+		app.If(r.Picture.URL != "", func() app.UI { return insideButton(r, doPicture, "Remove picture") }),
 		insideButton(r, doDestroy, "Destroy room"))
 }

@@ -394,7 +394,7 @@ func (m *modal) switcher() []app.UI {
 	for i, it := range found {
 		rows = append(rows, app.Div().ID("switch-"+strconv.Itoa(i)).Class("switcher-row").Attr("role", "option").
 			Aria("selected", strconv.FormatBool(i == d.dialog.chosen)).DataSet("do", string(doOpen)).DataSet("conv", string(it.conv)).Body(
-			avatar(string(it.jid()), it.name, size(it.conv, "avatar-m"), dot(d.showOf(contact(d.s, it.conv)))),
+			pictured(d.picture(it.conv), string(it.jid()), it.name, size(it.conv, "avatar-m"), dot(d.showOf(contact(d.s, it.conv)))),
 			app.Span().Class("switcher-name").Body(app.Elem("bdi").Text(it.name)),
 			app.Span().Class("switcher-address").Body(app.Elem("bdi").Text(it.jid().Shown()))))
 	}

@@ -50,12 +50,30 @@ func iconButton(name, label string, do Command) app.HTMLButton {
 
 // avatar is a coloured disc with the first letter of a name; dot adds presence.
 func avatar(identity, name string, size string, dot app.UI) app.UI {
-	disc := app.Span().Class("avatar-disc " + hueClass(identity)).Text(initial(name))
-	a := app.Span().Class("avatar "+size).Aria("hidden", "true")
-	if dot == nil {
-		return a.Body(disc)
+	return pictured("", identity, name, size, dot)
+}
+
+// pictured is an avatar with a picture over the letter, unless url is "".
+func pictured(url, identity, name string, size string, dot app.UI) app.UI {
+	body := []app.UI{app.Span().Class("avatar-disc " + hueClass(identity)).Text(initial(name))}
+	if url != "" {
+		body = append(body, app.Img().Class("avatar-picture").Src(url).Alt(""))
 	}
-	return a.Body(disc, dot)
+	if dot != nil {
+		body = append(body, dot)
+	}
+	return app.Span().Class("avatar "+size).Aria("hidden", "true").Body(body...)
+}
+
+// picture is the picture of whom a conversation is with, as a data: URL, "" if there is none.
+func (d *desk) picture(conv state.ConvID) string {
+	if conv.Kind() != state.Groupchat {
+		return ""
+	}
+	if r := d.s.Room(conv.JID()); r != nil {
+		return r.Picture.URL
+	}
+	return ""
 }
 
 // size is the class of an avatar: that of a room is a square.

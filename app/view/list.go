@@ -182,7 +182,7 @@ func (l *list) row(it item, index, count int) app.UI {
 	d := l.Desk
 	chat, contact := d.s.Chat(it.conv), contact(d.s, it.conv)
 	r := &row{
-		Name: it.name, Conv: it.conv, Show: d.showIn(it.conv), Open: it.conv == d.open,
+		Name: it.name, Picture: d.picture(it.conv), Conv: it.conv, Show: d.showIn(it.conv), Open: it.conv == d.open,
 		Index: index, Count: count, Pending: d.pending(contact),
 	}
 	if chat == nil {
@@ -232,16 +232,17 @@ func you(said wording) []app.UI {
 type row struct {
 	app.Compo
 
-	Name   string
-	Conv   state.ConvID
-	Show   state.Show
-	Line   string
-	Last   wording // what was said last, if Line is empty
-	By     string  // in a room: who has said it
-	Kind   string  // of Line: "typing", "draft", "mine" or ""
-	Mark   string  // how far that one has come: a key of marks
-	When   string
-	Unread int
+	Name    string
+	Picture string // a data: URL, "" for the first letter of Name
+	Conv    state.ConvID
+	Show    state.Show
+	Line    string
+	Last    wording // what was said last, if Line is empty
+	By      string  // in a room: who has said it
+	Kind    string  // of Line: "typing", "draft", "mine" or ""
+	Mark    string  // how far that one has come: a key of marks
+	When    string
+	Unread  int
 	// Counted is how many of the unread ones the person wants to be told of, and Muted is set if they
 	// want to be told of none of this room.
 	Counted int
@@ -302,7 +303,7 @@ func (r *row) Render() app.UI {
 	return app.Div().Class("row-item").Attr("role", "listitem").
 		Attr("aria-posinset", strconv.Itoa(r.Index+1)).Attr("aria-setsize", strconv.Itoa(r.Count)).
 		Body(b.Body(
-			avatar(string(r.Conv.JID()), r.Name, size(r.Conv, "avatar-l"), dot(r.Show)),
+			pictured(r.Picture, string(r.Conv.JID()), r.Name, size(r.Conv, "avatar-l"), dot(r.Show)),
 			app.Span().Class("row-text").Body(
 				app.Span().Class("row-pair").Body(
 					app.Span().Class("row-name").Body(app.Elem("bdi").Text(r.Name), app.Span().Class("sr").Text(", "+r.what()+". "),

@@ -245,7 +245,7 @@ func (d *desk) seenOf(r *state.Room) string {
 	if r == nil {
 		return ""
 	}
-	seen := d.roomNow(r) + "\x00" + strconv.Itoa(int(r.Step)) + "\x00" + strconv.Itoa(r.Outcome.N)
+	seen := d.roomNow(r) + "\x00" + r.Picture.Hash + "\x00" + strconv.Itoa(int(r.Step)) + "\x00" + strconv.Itoa(r.Outcome.N)
 	if r.Problem != nil {
 		seen += "\x00" + r.Problem.Text
 	}
@@ -265,7 +265,7 @@ func (p *details) room(r *state.Room) app.UI {
 			iconButton("close", "Close details", doLeave),
 		),
 		app.Div().Class("details-who").Body(
-			avatar(string(r.JID), name, "avatar-xl avatar-room", nil),
+			pictured(r.Picture.URL, string(r.JID), name, "avatar-xl avatar-room", nil),
 			app.P().Class("details-name").Body(app.Elem("bdi").Text(name)),
 			app.P().Class("details-now").Text(people(r)),
 		),

@@ -50,5 +50,6 @@ const (
 	nsFasten      = "urn:xmpp:fasten:0"                         // XEP-0422
 	nsValidate    = "http://jabber.org/protocol/xdata-validate" // XEP-0122
 	nsRegister    = "jabber:iq:register"                        // XEP-0077
+	nsCard        = "vcard-temp"                                // XEP-0054
 	nsHats        = "urn:xmpp:hats:0"                           // XEP-0317
 )

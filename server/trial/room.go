@@ -23,6 +23,7 @@ type room struct {
 	nicks        map[string]jid.JID      // whom they are reserved for, in the room or not
 	invited      map[jid.JID]jid.JID     // by whom, until they have answered
 	subject      *framing.Element        // its latest change, nil if there was none
+	card         *framing.Element        // its vCard, nil if none was set
 	archive      archive
 	locked       bool // its owner has not said yet how it shall be
 }
@@ -99,13 +100,21 @@ func (r *room) title() string {
 
 // facts are the details of a room that everybody may know (XEP-0045 §6.4).
 func (r *room) facts() *framing.Element {
-	return form("result", nsRoomInfo,
+	f := form("result", nsRoomInfo,
 		field("muc#roominfo_description", "text-single", r.description),
 		field("muc#roominfo_occupants", "text-single", strconv.Itoa(len(r.occupants))),
 		field("muc#roomconfig_roomname", "text-single", r.name),
 		flag("muc#roomconfig_changesubject", r.openSubject),
 		flag("muc#roomconfig_allowinvites", !r.membersOnly || r.openInvites),
 	)
+	if hashes := r.pictureHashes(); len(hashes) > 0 {
+		pictures := framing.New(nsForm, "field").Set("var", "muc#roominfo_avatarhash").Set("type", "text-multi")
+		for _, hash := range hashes {
+			pictures.Add(framing.New(nsForm, "value").AddText(hash))
+		}
+		f.Add(pictures)
+	}
+	return f
 }
 
 // occupantID is the name of a person in this room that stays when the nick changes,

@@ -140,17 +140,22 @@ func (s *Server) configure(r *room, c settings) {
 	if old.archived != c.archived {
 		codes = append(codes, map[bool]string{true: "170", false: "171"}[c.archived])
 	}
+	s.tellChanged(r, codes...)
+	for _, o := range r.occupants {
+		if r.membersOnly && r.affiliation(o.person) < member {
+			s.putOut(r, o, change{codes: []string{"322"}})
+		}
+	}
+}
+
+// tellChanged tells all that the room is another one, by these status codes.
+func (s *Server) tellChanged(r *room, codes ...string) {
 	x := framing.New(nsUser, "x")
 	for _, code := range codes {
 		x.Add(framing.New(nsUser, "status").Set("code", code))
 	}
 	s.tellAll(r, framing.New(framing.NSClient, "message").Set("type", "groupchat").
 		Set("id", s.o.NewID()).Set("from", r.jid.String()).Add(x))
-	for _, o := range r.occupants {
-		if r.membersOnly && r.affiliation(o.person) < member {
-			s.putOut(r, o, change{codes: []string{"322"}})
-		}
-	}
 }
 
 // grave is what is left of a room that has moved.

@@ -84,6 +84,7 @@ var ofRoom = requests{
 	{Space: nsRegister, Local: "query"}:    {"get": nickForm, "set": registerNick},
 	{Space: nsAdmin, Local: "query"}:       {"get": adminQuery, "set": adminQuery},
 	{Space: nsOwner, Local: "query"}:       {"get": ownerQuery, "set": ownerQuery},
+	{Space: nsCard, Local: "vCard"}:        {"get": roomCard, "set": setRoomCard},
 }
 
 // ofOccupant are requests to an occupant, which the room answers.
@@ -206,7 +207,7 @@ func roomInfo(_ *Server, r *room, iq, q *framing.Element) (*framing.Element, str
 		return nil, "item-not-found"
 	}
 	answer := described("conference", "text", r.title(), nsInfo, nsItems, nsPing, nsMUC, nsStanzaID, nsOccupant, nsSelfPing,
-		nsModerate, nsModerateOld, nsRegister, nsMUC+"#stable_id", nsVoice)
+		nsModerate, nsModerateOld, nsRegister, nsMUC+"#stable_id", nsVoice, nsCard)
 	for _, kind := range []struct {
 		is       bool
 		yes, not string

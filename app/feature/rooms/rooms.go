@@ -44,6 +44,8 @@ const (
 	longestSubject, longestNick, longestID = 4096, 1023, 256
 	// mostHats is how many hats of an occupant are kept, and longestHat how many bytes of each.
 	mostHats, longestHat = 5, 64
+	// mostHashes is how many hashes of a room's picture are kept.
+	mostHashes = 4
 )
 
 // pauses are the waits before a room is entered again that has closed or does not answer, if the reason may be gone
@@ -109,6 +111,7 @@ type visit struct {
 	// pinged is true while the answer to a ping is awaited.
 	pinged bool
 	asking bool // the room is asked what it is, because its configuration has changed
+	stale  bool // it has changed again since it was asked
 	// former are, by nick, the occupants who have left a room without occupant-ids during the visit.
 	former map[string]state.Occupant
 }
@@ -325,12 +328,27 @@ func info(query *framing.Element) (i state.RoomInfo) {
 		switch field.Attr("var") {
 		case "muc#roominfo_subjectmod", "muc#roominfo_changesubject", "muc#roomconfig_changesubject":
 			i.OpenSubject = on
+		case "muc#roominfo_avatarhash":
+			i.Pictures = hashes(field)
 		case "muc#roomconfig_allowinvites", "{http://prosody.im/protocol/muc}roomconfig_allowmemberinvites":
 			i.OpenInvites = on
 		}
 	}
 	return i
 }
+
+// hashes reads the hashes of a room's picture (XEP-0486 §3.3).
+func hashes(field *framing.Element) string {
+	var all []string
+	for _, value := range field.Elements() {
+		if hash := strings.ToLower(value.Text()); value.Is(nsForm, "value") && sha1Hex(hash) && len(all) < mostHashes {
+			all = append(all, hash)
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+func sha1Hex(s string) bool { return len(s) == 40 && strings.Trim(s, "0123456789abcdef") == "" }
 
 // enter sends our presence to the room, which lets us in or answers with an error (XEP-0045 §7.2).
 func (r *rooms) enter(c feature.Client, j jid.JID, v *visit) {
@@ -527,11 +545,25 @@ func (r *rooms) refused(c feature.Client, st *feature.Stanza) {
 func (r *rooms) message(c feature.Client, st *feature.Stanza) {
 	if v := r.visits[st.From.Bare()]; v != nil && st.Source == feature.Live {
 		v.heard = c.Now()
-		if st.From.IsBare() && !v.asking && slices.ContainsFunc(statuses(st.Only(NSUser, "x")), changed) {
-			v.asking = true
-			r.describe(c, st.From, func(error) { v.asking = false })
+		switch {
+		case !st.From.IsBare() || !slices.ContainsFunc(statuses(st.Only(NSUser, "x")), changed):
+		case v.asking:
+			v.stale = true
+		default:
+			r.describeAgain(c, st.From, v)
 		}
 	}
+}
+
+// describeAgain asks a room what it is, until it has not changed while it was asked.
+func (r *rooms) describeAgain(c feature.Client, room jid.JID, v *visit) {
+	v.asking = true
+	r.describe(c, room, func(error) {
+		if v.asking = v.stale; v.stale {
+			v.stale = false
+			r.describeAgain(c, room, v)
+		}
+	})
 }
 
 // changed reports whether a status code says that a room is configured otherwise now (XEP-0045 §10.2.1).
