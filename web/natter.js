@@ -565,9 +565,8 @@ window.natterPage = (() => {
       const side = Math.min(whole.width, whole.height);
       const canvas = document.createElement("canvas");
       canvas.width = canvas.height = edge;
-      canvas
-        .getContext("2d")
-        .drawImage(whole, (whole.width - side) / 2, (whole.height - side) / 2, side, side, 0, 0, edge, edge);
+      const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+      pen.drawImage(whole, (whole.width - side) / 2, (whole.height - side) / 2, side, side, 0, 0, edge, edge);
       text = canvas.toDataURL("image/png");
     } catch {
       // The browser knows no such picture.
