@@ -200,3 +200,36 @@ func TestRoom_Group(t *testing.T) {
 	ada.say("welcome back")
 	grace.reads("ada", "welcome back")
 }
+
+// An owner chooses a picture for a room: a file becomes a small square, which everybody there sees, and which
+// is there after a reload. A file that is no picture is refused in words.
+func TestRoom_Picture(t *testing.T) {
+	t.Parallel()
+	ada, grace := bothIn(t, natter(t), true)
+	ada.joins("garden@rooms.localhost")
+	ada.press("Create room")
+	ada.find("log", "garden")
+	ada.say("welcome")
+	grace.joins("garden@rooms.localhost")
+	grace.find("log", "garden")
+	ada.press("Details")
+	file, err := ada.page.Timeout(patience).Element("#picture")
+	ada.must(err)
+	ada.must(file.SetFiles([]string{"rooms_test.go"}))
+	ada.find("alert", "The picture was not changed.…")
+	ada.must(file.SetFiles([]string{"../../web/icons/icon-192.png"}))
+	const pictured = `(n) => {
+		const all = [...document.querySelectorAll(".avatar-picture")];
+		return all.length === n && all.every((p) => p.complete && p.naturalWidth === 96 && p.naturalHeight === 96);
+	}`
+	ada.until(pictured, 3) // in the list, the head and the details
+	grace.until(pictured, 2)
+	ada.until(`() => document.documentElement.scrollHeight === innerHeight`) // the page itself never scrolls
+	ada.shot("trial", "room-picture")
+	ada.reload()
+	ada.find("log", "garden")
+	ada.until(pictured, 2)
+	ada.press("Details")
+	ada.press("Remove picture")
+	grace.until(pictured, 0)
+}
