@@ -45,6 +45,8 @@ type RoomInfo struct {
 	OpenSubject    bool   `json:"openSubject,omitempty"` // participants may change the subject
 	Hats           bool   `json:"hats,omitempty"`        // its hats can be trusted (XEP-0317)
 	Pictures       string `json:"pictures,omitempty"`    // the hashes of its picture, with spaces between, one for each format (XEP-0486)
+	Reactions      string `json:"reactions,omitempty"`   // the emoji with which alone one may react, with spaces between, "" for all (XEP-0444)
+	MostReactions  int    `json:"most,omitempty"`        // with how many one may react to a message, 0 if the room does not say
 	OpenInvites    bool   `json:"openInvites,omitempty"` // members may invite others, even with MembersOnly
 	Registers      bool   `json:"registers,omitempty"`   // nicks can be registered there (XEP-0045 §7.10)
 }

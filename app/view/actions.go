@@ -148,6 +148,9 @@ func (d *desk) toggle(sig Signal) {
 	} else {
 		own = append(own, emoji)
 	}
+	if r := d.s.Room(d.open.JID()); r != nil && r.MostReactions > 0 {
+		own = own[max(0, len(own)-r.MostReactions):] // the one that was chosen now takes the place of the first
+	}
 	d.model.Do(state.React{Of: c.Of(m), Emoji: strings.Join(own, " ")})
 }
 

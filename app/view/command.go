@@ -257,12 +257,15 @@ func init() {
 		doRename:  func(d *desk, sig Signal) { d.model.Do(state.RenameContact{JID: sig.JID, Name: sig.Text}) },
 
 		// Rooms.
-		doJoinRoom:         func(d *desk, _ Signal) { d.askRoom("") },
-		doAnswerRoom:       func(d *desk, sig Signal) { d.askRoom(string(sig.JID)); d.dialog.peer = sig.JID },
-		doJoin:             func(d *desk, sig Signal) { d.join(sig); d.rev++ },
-		doRejoin:           func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID}) },
-		doCreateRoom:       func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Create: true, Seen: true}) },
-		doJoinSeen:         func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Seen: true}) },
+		doJoinRoom:   func(d *desk, _ Signal) { d.askRoom("") },
+		doAnswerRoom: func(d *desk, sig Signal) { d.askRoom(string(sig.JID)); d.dialog.peer = sig.JID },
+		doJoin:       func(d *desk, sig Signal) { d.join(sig); d.rev++ },
+		doRejoin:     func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID}) },
+		doCreateRoom: func(d *desk, sig Signal) { d.enter(state.JoinRoom{Room: sig.JID, Create: true, Seen: true}) },
+		doJoinSeen: func(d *desk, sig Signal) {
+			d.dialog.seen = sig.JID
+			d.enter(state.JoinRoom{Room: sig.JID, Seen: true})
+		},
 		doLeaveRoom:        (*desk).leaveRoom,
 		doJoinText:         func(d *desk, sig Signal) { d.dialog.typed, d.dialog.first = sig.Text, 0; d.rev++ },
 		doListedRows:       func(d *desk, sig Signal) { d.dialog.first = sig.Number; d.rev++ },

@@ -16,6 +16,8 @@ import (
 type dialog struct {
 	kind string // "", "new", "join-room", "switch", "keys", "leaving", "removing", "requests", "declining", "somebody-else", "password"
 	peer jid.JID
+	// seen is the room that the person wants to join although it shows addresses: Join is not asked twice.
+	seen jid.JID
 	// message is the data-key of the one that it is about.
 	message string
 	text    string // what was typed in the switcher, or to find an emoji

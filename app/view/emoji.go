@@ -207,6 +207,12 @@ const mostFound = 120
 func (m *modal) emoji() app.UI {
 	d := m.Desk
 	p := readPicks(d.platform.Picks())
+	if r := d.s.Room(d.open.JID()); d.dialog.message != "" && r != nil && r.Reactions != "" {
+		return app.Form().Class("emoji-picker").DataSet("form", string(doEmojiEnter)).Attr("novalidate", "true").Body(
+			app.Div().Class("emoji-scroll").Body(
+				app.P().Class("emoji-says").Attr("role", "status").Text("This room takes these reactions."),
+				d.grid("Reactions", d.emojis.named(strings.Fields(r.Reactions)), 0)))
+	}
 	typed := strings.TrimSpace(d.dialog.text)
 	body := []app.UI{
 		app.Div().Class("search").Body(icon("search"),

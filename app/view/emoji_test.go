@@ -212,3 +212,33 @@ func TestEmoji_ForgottenWithTheAccount(t *testing.T) {
 		t.Errorf("kept %q", b.picks)
 	}
 }
+
+// In a room that says with which emoji one may react, these are all that are offered, and one more than it
+// allows takes the place of the first.
+func TestEmoji_RestrictedReactions(t *testing.T) {
+	b := sit(t)
+	b.play(state.RoomWanted{Room: lounge}, entered(), state.RoomSettled{Room: lounge},
+		state.RoomDescribed{Room: lounge, Info: state.RoomInfo{StanzaIDs: true, Reactions: "💘 💜", MostReactions: 1}})
+	conv := state.Groupchat.With(lounge)
+	b.play(state.MessageAdded{Conv: conv, Message: state.Message{ID: "m1", ArchiveID: "s1", Author: lounge + "/grace", Nick: "grace", Body: "hearts", At: b.clock}})
+	b.happened(Signal{Do: "open", Conv: conv})
+	key := keyText(b.State().Chat(conv).Timeline.Last().Key)
+	b.happened(Signal{Do: doReact, Text: key})
+	html := b.html()
+	for emoji, offered := range map[string]bool{"💘": true, "💜": true, "👍": false} {
+		if strings.Contains(html, `data-text="`+emoji) != offered && strings.Contains(html, emoji) != offered {
+			t.Errorf("%s is offered: %v", emoji, !offered)
+		}
+	}
+	if !strings.Contains(html, "This room takes these reactions.") || strings.Contains(html, "Search emoji") {
+		t.Error(html)
+	}
+	b.did = nil
+	b.happened(Signal{Do: doPick, Text: "💘"})
+	b.play(state.Shown(state.React{Of: state.Target{Conv: conv, ID: "s1"}, Emoji: "💘", At: b.clock}, b.State())...)
+	b.happened(Signal{Do: doReact, Text: key})
+	b.happened(Signal{Do: doPick, Text: "💜"})
+	if len(b.did) != 2 || !strings.Contains(b.did[1], "💜") || strings.Contains(b.did[1], "💘") {
+		t.Errorf("%q", b.did)
+	}
+}

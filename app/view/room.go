@@ -59,7 +59,7 @@ func (d *desk) join(sig Signal) {
 		return
 	}
 	room := to.Peer.Bare()
-	in := state.JoinRoom{Room: room, Nick: to.Peer.Resource()}
+	in := state.JoinRoom{Room: room, Nick: to.Peer.Resource(), Seen: d.dialog.seen == room}
 	if r := d.s.Room(room); r != nil && r.Problem != nil && sig.Also != "" {
 		switch r.Problem.Field {
 		case "password":

@@ -65,6 +65,18 @@ func TestJoinRoom(t *testing.T) {
 	}
 	b.says(t, "2 people")
 
+	t.Run("who joins anyway is not asked again", func(t *testing.T) {
+		b := sit(t)
+		b.sig("join-room", "", "")
+		b.sig("join", "", lounge)
+		b.play(state.RoomWanted{Room: lounge}, closed("shows-addresses", ""))
+		b.did = nil
+		b.sig("join-seen", lounge, "")
+		b.sig("join", "", lounge) // the button is where the other one was
+		b.wants(t, "JoinRoom{Room:lounge@rooms.example Nick: Password: Create:false Seen:true}",
+			"JoinRoom{Room:lounge@rooms.example Nick: Password: Create:false Seen:true}")
+	})
+
 	t.Run("who gives up does not want it any more", func(t *testing.T) {
 		b := sit(t)
 		b.sig("join-room", "", "")

@@ -8,12 +8,14 @@ package rooms
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"natter/app/feature"
 	"natter/app/jid"
+	"natter/app/legible"
 	"natter/app/state"
 	"natter/app/stream"
 	"natter/framing"
@@ -30,7 +32,9 @@ const (
 	nsArchive = "urn:xmpp:mam:2"
 	nsSID     = "urn:xmpp:sid:0"
 	nsHats    = "urn:xmpp:hats:0"
-	nsReg     = "jabber:iq:register"
+
+	nsRestrictions = "urn:xmpp:reactions:0:restrictions"
+	nsReg          = "jabber:iq:register"
 )
 
 const (
@@ -44,6 +48,9 @@ const (
 	longestSubject, longestNick, longestID = 4096, 1023, 256
 	// mostHats is how many hats of an occupant are kept, and longestHat how many bytes of each.
 	mostHats, longestHat = 5, 64
+	// mostAllowed is how many of the emoji are kept with which one may react, and mostReactions how many
+	// of them one may use at most.
+	mostAllowed, mostReactions = 64, 20
 	// mostHashes is how many hashes of a room's picture are kept.
 	mostHashes = 4
 )
@@ -321,7 +328,7 @@ func info(query *framing.Element) (i state.RoomInfo) {
 			i.MembersOnly = true
 		}
 	}
-	for _, field := range query.Child(nsForm, "x").Elements() {
+	for _, field := range about(query, NS+"#roominfo").Elements() {
 		value := field.Child(nsForm, "value").Text()
 		on := value == "1" || value == "true"
 		// A room has one of these names (XEP-0045 §15.5; ejabberd and Prosody use names of their own).
@@ -334,7 +341,49 @@ func info(query *framing.Element) (i state.RoomInfo) {
 			i.OpenInvites = on
 		}
 	}
+	for _, field := range about(query, nsRestrictions).Elements() {
+		switch field.Attr("var") {
+		case "allowlist":
+			i.Reactions = emoji(field)
+		case "max_reactions_per_user":
+			n, err := strconv.Atoi(field.Child(nsForm, "value").Text())
+			if err == nil && n > 0 {
+				i.MostReactions = min(n, mostReactions)
+			}
+		}
+	}
 	return i
+}
+
+// about returns the form of an answer that is about something (XEP-0128 §3), nil if there is none. A form that
+// does not say what it is about is about the room.
+func about(query *framing.Element, what string) *framing.Element {
+	for _, form := range query.Elements() {
+		if !form.Is(nsForm, "x") {
+			continue
+		}
+		is := NS + "#roominfo"
+		for _, field := range form.Elements() {
+			if field.Attr("var") == "FORM_TYPE" {
+				is = field.Child(nsForm, "value").Text()
+			}
+		}
+		if is == what {
+			return form
+		}
+	}
+	return nil
+}
+
+// emoji reads the emoji with which alone one may react in a room (XEP-0444 §2.2).
+func emoji(field *framing.Element) string {
+	var all []string
+	for _, value := range field.Elements() {
+		if one := value.Text(); value.Is(nsForm, "value") && legible.Emoji(one) && len(all) < mostAllowed {
+			all = append(all, one)
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // hashes reads the hashes of a room's picture (XEP-0486 §3.3).
