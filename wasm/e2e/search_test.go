@@ -72,7 +72,7 @@ func TestSearchInTheAir(t *testing.T) {
 	inSight := `() => { const l = document.querySelector("[role=log]").getBoundingClientRect(), m = document.getElementById("found").getBoundingClientRect(); return m.top >= l.top && m.bottom <= l.bottom }`
 	p.until(inSight)
 	bodies := p.bodies()
-	if len(bodies) < 60 || bodies[0] != body(33-25) {
+	if len(bodies) < 65 || bodies[0] != body(33-25) {
 		t.Errorf("the page has %q", bodies)
 	}
 	for i, b := range bodies {
