@@ -584,6 +584,8 @@ window.natterPage = (() => {
     }
     const target = event.target.closest("[data-do]");
     if (!target) return;
+    // A redraw while this event goes on may make the button into one that submits the form.
+    if (target.type === "button") event.preventDefault();
     const menu = target.closest("[popover]");
     if (menu && !target.classList.contains("choice")) {
       menu.hidePopover();

@@ -19,7 +19,19 @@ func TestRoom(t *testing.T) {
 	ada, grace := bothIn(t, natter(t), true)
 	ada.joins("nowhere@rooms.localhost")
 	ada.find("alert", "There is no room at this address. Check the address, or create the room.")
-	ada.press("Cancel")
+	t.Log("a redraw may make a button another one while it is clicked")
+	ada.eval(`() => {
+		addEventListener("click", (event) => { event.target.closest("button").type = "submit" }, { once: true });
+		document.addEventListener("submit", () => { window.submitted = true }, true);
+	}`)
+	ada.press("Create room")
+	ada.find("log", "nowhere")
+	if ada.eval(`() => window.submitted === true`).Bool() {
+		t.Error("a click on Create room has also submitted the form: the room is joined once more, and not created")
+	}
+	ada.press("Details")
+	ada.press("Leave room")
+	ada.gone("button", "nowhere, Room.…")
 	t.Log("both have the lounge among their bookmarks")
 	ada.chat("Lounge")
 	grace.joins("lounge@rooms.localhost")
