@@ -29,4 +29,6 @@ func (ev GroupPlanned) apply(s *State) {
 // RoomMade: a room that we have created is configured, and others may enter.
 type RoomMade struct{ Room jid.JID }
 
-func (ev RoomMade) apply(s *State) { s.changeRoom(ev.Room, func(r *Room) { r.Group = nil }) }
+func (ev RoomMade) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) { r.Group, r.Locked = nil, false })
+}

@@ -24,6 +24,7 @@ type Room struct {
 	Notify   Notify  `json:"notify,omitempty"`   // what the person has chosen, "" if nothing
 	Synced   Notify  `json:"synced,omitempty"`   // Notify in its bookmark
 	Group    *Group  `json:"group,omitempty"`    // what it will be when it is configured, nil if it is
+	Locked   bool    `json:"locked,omitempty"`   // we have created it, and nobody else may enter until it is configured (XEP-0045 §10.1)
 	Reserved string  `json:"reserved,omitempty"` // the nick that is registered for us there, "" if none is known
 	Picture  Picture `json:"picture,omitzero"`
 	RoomInfo

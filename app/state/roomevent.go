@@ -79,7 +79,7 @@ func (ev RoomEntered) apply(s *State) {
 	}
 	all := occupants(sorted[:min(len(sorted), mostOccupants)])
 	s.changeRoom(ev.Room, func(r *Room) {
-		r.Nick, r.Self, r.Kept, r.Occupants = ev.Nick, ev.Self, true, all
+		r.Nick, r.Self, r.Kept, r.Locked, r.Occupants = ev.Nick, ev.Self, true, r.Locked || ev.Made, all
 		r.Stay = Stay{Step: Arriving, Outcome: r.Outcome}
 	})
 	ChatStarted{Groupchat.With(ev.Room)}.apply(s)

@@ -198,7 +198,7 @@ func (b *bookmarks) observe(c feature.Client, ev state.Event) {
 	switch ev := ev.(type) {
 	case state.RoomEntered:
 		// A room that we have just created is locked until RoomMade: our other clients could not enter it.
-		if r := c.State().Room(ev.Room); r != nil && !r.Saved && r.Group == nil && !ev.Made {
+		if r := c.State().Room(ev.Room); r != nil && !r.Saved && r.Group == nil && !r.Locked {
 			b.publish(c, r)
 		}
 	case state.RoomMade:

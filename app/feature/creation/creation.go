@@ -57,7 +57,7 @@ func New() *feature.Feature {
 				switch room := c.State().Room(ev.Room); {
 				case room.Group != nil:
 					m.group(c, room)
-				case ev.Made:
+				case room.Locked:
 					open(c, room.JID)
 				}
 			case state.RoomLeft:
