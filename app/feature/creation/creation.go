@@ -5,8 +5,9 @@
 // left it. A room for all stays too. Fields that the form of a server does not have are left out. Only the field that
 // keeps others out of a group must be there: without it no group is made.
 //
-// State.Room(…).Group is set until the group is made, and is kept on the disk. So a page that enters the room as its owner
-// goes on, from the beginning. Each step may be done twice without harm.
+// State.Room(…).Group is set until the group is made, and Locked until a room for all is configured; both are kept on the
+// disk. So the next stream or page that enters the room goes on, from the beginning: a room of ejabberd that was not
+// configured is gone, with its archive, when all are out for a moment. Each step may be done twice without harm.
 package creation
 
 import (

@@ -19,7 +19,6 @@ import (
 	"natter/app/state"
 	"natter/app/stream"
 	"natter/app/xmpptest"
-	"natter/framing"
 	"natter/server/trial"
 )
 
@@ -167,26 +166,10 @@ func (q *pair) join() {
 		if !until(q.t, q.people, func() bool { return here(p) }) {
 			q.t.FailNow()
 		}
-		if i == 0 {
-			p.Send(configuration(room))
-			if !until(q.t, q.people, func() bool { return p.State().Room(room).Archive }) {
-				q.t.FailNow()
-			}
+		if i == 0 && !until(q.t, q.people, func() bool { r := p.State().Room(room); return !r.Locked && r.Archive }) {
+			q.t.FailNow()
 		}
 	}
-}
-
-func configuration(room jid.JID) *framing.Element {
-	const nsOwner, nsForm = "http://jabber.org/protocol/muc#owner", "jabber:x:data"
-	form := framing.New(nsForm, "x").Set("type", "submit")
-	for _, f := range [][2]string{
-		{"FORM_TYPE", "http://jabber.org/protocol/muc#roomconfig"}, {"muc#roomconfig_persistentroom", "1"},
-		{"muc#roomconfig_enablearchiving", "1"}, {"mam", "1"},
-	} {
-		form.Add(framing.New(nsForm, "field").Set("var", f[0]).Add(framing.New(nsForm, "value").AddText(f[1])))
-	}
-	return framing.New(framing.NSClient, "iq").Set("type", "set").Set("to", string(room)).Set("id", "configuration").
-		Add(framing.New(nsOwner, "query").Add(form))
 }
 
 func here(p *person) bool {
