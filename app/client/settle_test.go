@@ -29,7 +29,7 @@ func doubting(t *testing.T, f *feature.Feature) (l *loop, retried, lost *[]strin
 			t.Error(*lines)
 		}
 	})
-	l.stream, l.doubtful = stream.New(stream.Config{Hold: true}), map[string]bool{}
+	l.stream, l.doubtful = stream.New(stream.Config{Hold: true, Clock: new(stopped)}), map[string]bool{}
 	for _, id := range []string{"m0", "m1", "m2"} {
 		if err := l.Send(framing.New(framing.NSClient, "message").Set("id", id)); err != nil {
 			t.Fatal(err)

@@ -140,6 +140,7 @@ type Stream struct {
 
 	mu     sync.Mutex
 	number uint64    // of the stanza of ours that was queued last
+	last   time.Time // the last moment
 	now    committed // what publish prepared after the last step of the loop
 }
 
@@ -253,7 +254,7 @@ func (s *Stream) Request(iq *framing.Element, done func(reply *framing.Element, 
 
 // entry prepares a stanza for the queue.
 func (s *Stream) entry(st *framing.Element) (entry, error) {
-	en := entry{st: st, doc: st.String(), since: s.config.Clock.Now(), kept: !Fleeting(st)}
+	en := entry{st: st, doc: st.String(), since: s.moment(), kept: !Fleeting(st)}
 	limit := int(s.limit.Load())
 	switch {
 	case s.closed.Load():
@@ -264,6 +265,20 @@ func (s *Stream) entry(st *framing.Element) (entry, error) {
 		return en, &TooLargeError{Size: len(en.doc), Max: limit}
 	}
 	return en, nil
+}
+
+// moment returns the time now. It is at least a microsecond later than the moment before, so that an outbox, which is sorted
+// by it, keeps the order of stanzas that are queued in one tick of the clock. A clock that was set back by a minute
+// or more is believed.
+func (s *Stream) moment() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.config.Clock.Now()
+	if next := s.last.Add(time.Microsecond); now.Before(next) && next.Sub(now) < time.Minute {
+		now = next
+	}
+	s.last = now
+	return now
 }
 
 // Wake checks whether the connection is alive, or connects now if there is none. At most
