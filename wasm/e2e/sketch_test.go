@@ -38,6 +38,7 @@ func TestSketch(t *testing.T) {
 	other.say("ada@localhost", "the last thing said")
 	p.until(`() => e2e.bodies().includes("the last thing said")`)
 	p.until(`async (text) => (`+sketches+`)(text).then((found) => found === "1 true")`, "the last thing said")
+	p.until(`async () => (await e2e.rows("secrets")).every(({ look }) => !look || !look.includes("row-unread"))`) // it was seen
 
 	const place = `(root) => JSON.stringify([...document.querySelectorAll(root + " .list > :not([popover]) :is(.me, .list-title, .status-dot, .row, .avatar, .row-when, .row bdi)")].map((e) => {
 		const { left, top, width, height } = e.getBoundingClientRect();
