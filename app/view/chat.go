@@ -223,15 +223,11 @@ func (c *chat) empty(name string) app.UI {
 	if older := c.older(); older != nil && c.Chat != nil {
 		return app.Div().Class("log-top").Body(older...)
 	}
-	text := "Nothing has been said yet. Write the first message."
-	if r := c.Desk.s.Room(c.Conv.JID()); r != nil && r.Locked {
-		text = "Nobody else can enter this room yet."
-	}
 	return app.Div().Class("log-empty").Body(
 		avatar(string(c.Conv.JID()), name, size(c.Conv, "avatar-xl"), nil),
 		app.P().Class("log-empty-name").Body(app.Elem("bdi").Text(name)),
 		app.P().Class("log-empty-address").Body(app.Elem("bdi").Text(c.Conv.JID().Shown())),
-		app.P().Class("log-empty-text").Text(text),
+		app.P().Class("log-empty-text").Text("Nothing has been said yet. Write the first message."),
 	)
 }
 

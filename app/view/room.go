@@ -232,6 +232,8 @@ func (d *desk) roomNow(r *state.Room) string {
 	switch about := oneLine(r.Subject); {
 	case !r.In():
 		return r.JID.Shown()
+	case r.Locked:
+		return "Nobody else can enter yet"
 	case about != "":
 		return people(r) + " · " + about
 	default:

@@ -71,7 +71,7 @@ func tour(t *testing.T, server string, one, two *person, first, second jid.JID, 
 	one.shot(server, "1-no-room")
 	one.press("Create room")
 	one.find("log", name)
-	one.until(`() => document.querySelector("[role=log]").textContent.includes("Nothing has been said yet")`) // until then the room is locked
+	one.until(`() => document.querySelector(".chat-now").textContent === "1 person"`) // until then the room is locked
 	two.joins(room)
 	two.find("log", name)
 	one.press("Details")
