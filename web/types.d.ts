@@ -75,6 +75,8 @@ type Command =
   | "menu"
   | "menu-closed"
   | "message"
+  | "moderate"
+  | "moderating"
   | "more-hits"
   | "name-group"
   | "new"

@@ -185,3 +185,74 @@ func TestJ39_Readers(t *testing.T) {
 		}
 	})
 }
+
+// L18: a moderator has the room remove a message of somebody else, in the words of the version that the room knows. All see
+// that it is gone, and who comes later does not read it. The room refuses that to others.
+func TestL18_Remove(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		ada, grace, alan := p.person(t).here(), p.person(t).here(), p.person(t).here()
+		room := jid.JID("remove@rooms." + p.domain)
+		if p.server != nil {
+			room = jid.JID("remove@" + p.server.Rooms)
+		}
+		conv := state.Groupchat.With(room)
+		ada.Do(state.JoinRoom{Room: room, Create: true})
+		ada.until("a room", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Archive })
+		grace.Do(state.JoinRoom{Room: room, Seen: true})
+		grace.until("in the room", func(s *state.State) bool { r := s.Room(room); return r != nil && r.Step == state.Inside })
+		if ada.State().Room(room).Moderates == "" {
+			t.Log("rooms of this server remove no messages, and do not say so")
+			return
+		}
+		grace.Do(state.SendMessage{Conv: conv, Body: "buy my potions"})
+		grace.Do(state.SendMessage{Conv: conv, Body: "good day"})
+		find := func(s *state.State, body string) *state.Message {
+			if s.Chat(conv) != nil {
+				for m := range s.Chat(conv).Timeline.All {
+					if m.Words() == body {
+						return m
+					}
+				}
+			}
+			return nil
+		}
+		ada.until("both messages", func(s *state.State) bool { return find(s, "buy my potions") != nil && find(s, "good day") != nil })
+		of := func(body string) state.Target { return ada.State().Chat(conv).Of(find(ada.State(), body)) }
+		asks := func(who *person, body, reason string) *state.Problem {
+			t.Helper()
+			n := who.State().Room(room).Outcome.N
+			who.Do(state.Moderate{Of: of(body), Reason: reason})
+			return who.until("an answer", func(s *state.State) bool { return s.Room(room).Outcome.N > n }).Room(room).Outcome.Problem
+		}
+		if problem := asks(grace, "good day", ""); problem == nil {
+			t.Error("somebody who is no moderator removes a message")
+		}
+		if !ada.State().Room(room).MayRemove() || grace.State().Room(room).MayRemove() {
+			t.Error("it is not offered to moderators alone")
+		}
+		if problem := asks(ada, "buy my potions", "no magic"); problem != nil {
+			t.Fatalf("the message is not removed: %+v", problem)
+		}
+		for _, who := range []*person{ada, grace} {
+			s := who.until("it is gone", func(s *state.State) bool { return find(s, "buy my potions") == nil })
+			gone := 0
+			for m := range s.Chat(conv).Timeline.All {
+				if f, is := m.Gone(); is {
+					gone++
+					if f.Kind != state.Moderated || f.Text != "no magic" {
+						t.Errorf("%s reads %+v", who.account, f)
+					}
+				}
+			}
+			if gone != 1 || find(s, "good day") == nil {
+				t.Errorf("%s has lost %d messages", who.account, gone)
+			}
+		}
+		alan.Do(state.JoinRoom{Room: room, Seen: true})
+		s := alan.until("what was said before", func(s *state.State) bool { return find(s, "good day") != nil })
+		if find(s, "buy my potions") != nil {
+			t.Error("who comes later reads what was removed")
+		}
+		t.Logf("who comes later sees %d messages", s.Chat(conv).Timeline.Len())
+	})
+}

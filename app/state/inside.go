@@ -24,6 +24,7 @@ const (
 	NewGroup         Wish = "group"
 	Registration     Wish = "registration"
 	NewPicture       Wish = "picture"
+	Removal          Wish = "removal" // of a message
 )
 
 // RoomAnswered: a room has done what the person wanted, or has not. Problem says why not, nil if it has.
@@ -50,6 +51,12 @@ func (r *Room) Myself() *Occupant {
 func (r *Room) MayChangeSubject() bool {
 	me := r.Myself()
 	return me != nil && (me.Role == Moderator || me.Role == Participant && r.OpenSubject)
+}
+
+// MayRemove reports whether the person may have the room remove messages of others (XEP-0425 §3).
+func (r *Room) MayRemove() bool {
+	me := r.Myself()
+	return me != nil && me.Role == Moderator && r.Moderates != ""
 }
 
 // MayInvite reports whether people whom the person invites may enter the room (XEP-0045 §7.8.2).

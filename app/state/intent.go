@@ -45,7 +45,7 @@ var intents = func() map[string]reflect.Type {
 	for _, in := range []Intent{
 		SignIn{}, Return{}, GivePassword{}, SignInAgain{}, SignOut{}, Reconnect{},
 		StartChat{}, SendMessage{}, KeepDraft{}, KeepAim{}, RetryMessage{}, DeleteMessage{}, Typing{}, ReadChat{}, LoadOlder{}, Look{}, LoadMissing{},
-		React{}, Correct{}, Retract{}, LetBe{}, Seek{}, ReadOriginal{},
+		React{}, Correct{}, Retract{}, Moderate{}, LetBe{}, Seek{}, ReadOriginal{},
 		JoinRoom{}, LeaveRoom{}, SetNotify{}, BrowseRooms{}, DeclineInvitations{},
 		ChangeSubject{}, ChangePicture{}, ChangeNick{}, Invite{}, ChangeRole{}, ChangeAffiliation{},
 		ReadNick{}, RegisterNick{}, MakeGroup{}, ReadPeople{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
@@ -179,6 +179,12 @@ type Retract struct {
 	Of Target
 	ID string // of the retraction; chosen by the client
 	At time.Time
+}
+
+// Moderate has a room remove a message of somebody else for all. The answer is Room.Outcome.
+type Moderate struct {
+	Of     Target
+	Reason string
 }
 
 // LetBe dismisses a Refusal: the person has read it.
@@ -374,6 +380,7 @@ func (DeleteMessage) traits() Trait      { return Told }
 func (React) traits() Trait              { return Told }
 func (Correct) traits() Trait            { return Told }
 func (Retract) traits() Trait            { return Told }
+func (Moderate) traits() Trait           { return Told }
 func (LetBe) traits() Trait              { return Told }
 func (Typing) traits() Trait             { return Fleeting }
 func (SetDiscreet) traits() Trait        { return Told }

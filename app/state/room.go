@@ -47,6 +47,7 @@ type RoomInfo struct {
 	Reactions      string `json:"reactions,omitempty"`   // the emoji with which alone one may react, with spaces between, "" for all (XEP-0444)
 	MostReactions  int    `json:"most,omitempty"`        // with how many one may react to a message, 0 if the room does not say
 	OpenInvites    bool   `json:"openInvites,omitempty"` // members may invite others, even with MembersOnly
+	Moderates      string `json:"moderates,omitempty"`   // the namespace in which moderators remove messages, "" if the room removes none (XEP-0425)
 	Registers      bool   `json:"registers,omitempty"`   // nicks can be registered there (XEP-0045 §7.10)
 }
 

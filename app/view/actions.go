@@ -13,7 +13,7 @@ import (
 )
 
 // can is what the person may do with a message.
-type can struct{ reply, react, edit, retract, copy bool }
+type can struct{ reply, react, edit, retract, remove, copy bool }
 
 func (d *desk) can(m *state.Message) (c can) {
 	chat := d.s.Chat(d.open)
@@ -24,6 +24,7 @@ func (d *desk) can(m *state.Message) (c can) {
 	known := !gone && m.Delivery != state.Failed && chat.Of(m).ID != "" && !d.s.Connection.Elsewhere()
 	c.reply, c.react = known, known
 	c.retract = known && m.Mine
+	c.remove = known && !m.Mine && d.room() != nil && d.room().MayRemove()
 	c.edit = known && m.Mine && m.ID != "" && !m.Notice
 	c.copy = m.Words() != ""
 	return c
@@ -109,6 +110,7 @@ func (a *actionMenu) Render() app.UI {
 		{can.edit, doEdit, "new", "Edit"},
 		{can.copy, doCopyMessage, "copy", "Copy"},
 		{can.retract, doRetracting, "remove", "Retract"},
+		{can.remove, doModerating, "remove", "Remove"},
 		{can.copy, doSelect, "check", "Select"},
 		{true, doAbout, "panel", "Details"},
 	} {
@@ -270,6 +272,31 @@ func (d *desk) retract(m *state.Message) {
 		d.model.Do(state.Retract{Of: d.s.Chat(d.open).Of(m)})
 		d.answered()
 	}
+}
+
+// askModerate asks whether the room is to remove a message of somebody else, and why.
+func (d *desk) askModerate(m *state.Message) {
+	if d.can(m).remove {
+		d.ask(dialog{kind: string(doModerating), peer: d.open.JID(), message: keyText(m.Key)})
+		d.settling.Focus = "why"
+	}
+}
+
+// moderating is the dialog that has the room remove a message.
+func (m *modal) moderating() app.UI {
+	return m.answerable(doModerate, "Remove", "button-danger-solid",
+		app.P().Class("dialog-lead").Text("It is taken off this room for all. Some may have read it already, and some apps go on showing it."), whyField())
+}
+
+// moderate has the room remove the message of the dialog.
+func (d *desk) moderate(sig Signal) {
+	m := d.at(d.dialog.message)
+	if m == nil || d.open.JID() != d.dialog.peer || !d.can(m).remove {
+		d.dialog.fault = "This is no longer possible."
+		d.rev++
+		return
+	}
+	d.want(state.Removal, state.Moderate{Of: d.s.Chat(d.open).Of(m), Reason: strings.TrimSpace(sig.Text)})
 }
 
 // refused says of each kind of what is said about a message that it has not got through.

@@ -89,6 +89,66 @@ func TestMenu_WhatOneMayDo(t *testing.T) {
 	b.wants(t)
 }
 
+// A moderator has the room remove a message of somebody else, where the room can; nobody else is offered that.
+func TestRemove(t *testing.T) {
+	said := func(b *bench, id string, mine bool) {
+		author := jid.JID(lounge).WithResource("\x01g1")
+		if mine {
+			author = ada
+		}
+		b.play(state.MessageAdded{Conv: lounge + "/", Message: state.Message{ID: id, ArchiveID: "s-" + id, Author: author, Mine: mine, Nick: "grace", Body: id, At: b.clock}})
+	}
+	able := state.RoomDescribed{Room: lounge, Info: state.RoomInfo{Moderates: "urn:xmpp:message-moderate:1"}}
+	for name, tc := range map[string]struct {
+		me      state.Role
+		events  []state.Event
+		offered bool
+	}{
+		"a moderator":                       {state.Moderator, []state.Event{able}, true},
+		"a participant":                     {state.Participant, []state.Event{able}, false},
+		"in a room that does not do it":     {state.Moderator, nil, false},
+		"a moderator who has left the room": {state.Moderator, []state.Event{able, closed("kicked", "")}, false},
+	} {
+		b := in(t, state.Occupant{Role: tc.me})
+		said(b, "spam", false)
+		said(b, "of ours", true)
+		b.play(tc.events...)
+		if got := strings.Contains(b.offers(b.key("spam")), "Remove"); got != tc.offered {
+			t.Errorf("%s: offered is %v", name, got)
+		}
+		if strings.Contains(b.offers(b.key("of ours")), "Remove") {
+			t.Errorf("%s: one's own is retracted", name)
+		}
+		b.sig(doModerating, "", b.key("spam"))
+		if asked := b.dialog.kind == "moderating"; asked != tc.offered {
+			t.Errorf("%s: asked is %v", name, asked)
+		}
+	}
+	b := in(t, state.Occupant{Role: state.Moderator})
+	said(b, "spam", false)
+	b.play(able)
+	b.did = nil
+	key := b.key("spam")
+	b.sig(doModerating, "", key)
+	b.says(t, "Remove this message for everyone?")
+	b.sig(doModerate, lounge, " off topic ")
+	b.sig(doModerate, lounge, " off topic ")
+	b.wants(t, "Moderate{Of:{Conv:lounge@rooms.example/ Author: ID:s-spam} Reason:off topic}")
+	b.play(notDone(state.Removal))
+	b.says(t, "It was not done. Nobody may.")
+	b.sig(doModerate, lounge, "")
+	b.play(state.Filed{Target: state.Target{Conv: lounge + "/", ID: "s-spam"}, Fact: state.Fact{Kind: state.Moderated, By: lounge, At: 1, Text: "off topic"}},
+		state.RoomAnswered{Room: lounge, To: state.Removal})
+	if b.dialog.kind != "" {
+		t.Errorf("%+v", b.dialog)
+	}
+	b.says(t, "Message removed by a moderator: off topic")
+	b.did = nil
+	b.sig(doModerating, "", key)
+	b.sig(doModerate, lounge, "")
+	b.wants(t)
+}
+
 func TestReactions(t *testing.T) {
 	b := talking(t)
 	key := b.key("of hers")

@@ -90,6 +90,8 @@ const (
 	doMenuClosed         Command = "menu-closed"
 	doMember             Command = "member"
 	doMemberRows         Command = "member-rows"
+	doModerate           Command = "moderate"
+	doModerating         Command = "moderating"
 	doMessage            Command = "message" // the text in the composer changed
 	doMoreHits           Command = "more-hits"
 	doNew                Command = "new"
@@ -201,6 +203,8 @@ func init() {
 		doUnaim:        (*desk).unaim,
 		doRetracting:   on((*desk).askRetract),
 		doRetract:      on((*desk).retract),
+		doModerating:   on((*desk).askModerate),
+		doModerate:     (*desk).moderate,
 
 		// Several messages.
 		doSelect:             on((*desk).selectMessage),
@@ -302,7 +306,7 @@ func init() {
 		doSetDeed:          (*desk).setDeed,
 		doConfigure:        (*desk).askConfigure,
 		doSetConfiguration: (*desk).setConfiguration,
-		doDestroy:          inside("destroy-why"),
+		doDestroy:          inside("why"),
 		doSetDestroy: func(d *desk, sig Signal) {
 			d.want(state.Destruction, state.DestroyRoom{Room: sig.JID, Reason: strings.TrimSpace(sig.Text)})
 		},

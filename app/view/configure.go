@@ -170,9 +170,7 @@ func (d *desk) setConfiguration(sig Signal) {
 // destroy is the dialog that ends a room.
 func (m *modal) destroy() app.UI {
 	return m.answerable(doSetDestroy, "Destroy for everybody", "button-danger-solid",
-		app.P().Class("dialog-lead").Text("Everybody has to leave, and what was said in this room is lost on its server. This cannot be undone."),
-		app.Label().Class("field-label field-next").For("destroy-why").Text("Reason (optional)"),
-		app.Input().Type("text").ID("destroy-why").Class("field-input").Name("text").AutoComplete(false).MaxLength(300).Dir("auto"))
+		app.P().Class("dialog-lead").Text("Everybody has to leave, and what was said in this room is lost on its server. This cannot be undone."), whyField())
 }
 
 // ownership are the buttons of the details that only owners of a room have.

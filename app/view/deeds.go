@@ -147,7 +147,7 @@ func (d *desk) askDeed(sig Signal) {
 	}
 	if o, there := r.Occupants.Get(sig.JID.Resource()); there && f.may(r, o) {
 		d.ask(dialog{kind: string(doDeed), peer: r.JID, text: f.name, nick: o.Nick})
-		d.settling.Focus = "deed-why"
+		d.settling.Focus = "why"
 	}
 }
 
@@ -160,9 +160,7 @@ func (m *modal) deed() app.UI {
 		class = "button-danger-solid"
 	}
 	return m.answerable(doSetDeed, f.item, class,
-		app.P().Class("dialog-lead").Text(f.means),
-		app.Label().Class("field-label field-next").For("deed-why").Text("Reason (optional)"),
-		app.Input().Type("text").ID("deed-why").Class("field-input").Name("text").AutoComplete(false).MaxLength(300).Dir("auto"))
+		app.P().Class("dialog-lead").Text(f.means), whyField())
 }
 
 // setDeed does it.

@@ -243,6 +243,8 @@ func (m *modal) Render() app.UI {
 		return m.frame("Go to a day", m.date())
 	case "about":
 		return m.frame("About this message", m.about())
+	case string(doModerating):
+		return m.frame("Remove this message for everyone?", m.moderating())
 	case "subject":
 		return m.frame("Change the subject", m.subject())
 	case "configure":

@@ -97,6 +97,12 @@ func (m *modal) answerable(do Command, action, class string, body ...app.UI) app
 			app.Button().Type("submit").Class(class).Disabled(d.dialog.wish != "").Text(action)))...)
 }
 
+// whyField is where a reason is typed that others read.
+func whyField() app.UI {
+	return app.Div().Body(app.Label().Class("field-label field-next").For("why").Text("Reason (optional)"),
+		app.Input().Type("text").ID("why").Class("field-input").Name("text").AutoComplete(false).MaxLength(300).Dir("auto"))
+}
+
 // subject is the dialog that changes what a room is about.
 func (m *modal) subject() app.UI {
 	r := m.Desk.s.Room(m.Desk.dialog.peer)

@@ -156,6 +156,26 @@ func TestRoom_Inside(t *testing.T) {
 	ada.press("Change")
 	grace.until(`() => document.querySelector(".chat-now").textContent.includes("Green or black?")`)
 
+	t.Log("what a moderator removes is gone for both")
+	grace.say("buy my potions")
+	grace.say("good day")
+	ada.reads("grace", "good day")
+	ada.menu("buy my potions")
+	ada.click("menuitem", "Remove")
+	ada.find("dialog", "Remove this message for everyone?")
+	ada.fill("Reason (optional)", "no magic")
+	ada.shot("trial", "room-remove")
+	ada.press("Remove")
+	for _, p := range []*person{ada, grace} {
+		p.until(`() => { const all = document.querySelector("#log").textContent; return all.includes("Message removed by a moderator: no magic") && !all.includes("potions") }`)
+	}
+	ada.shot("trial", "room-removed")
+	ada.say("welcome")
+	grace.menu("welcome")
+	same(t, "who is no moderator is offered", grace.offers(), []string{"Reply", "React", "Copy", "Select", "Details"})
+	grace.keys(escape)
+	grace.gone("menu", "")
+
 	grace.command("/nick ada")
 	grace.find("alert", "Your nickname was not changed.…")
 	grace.press("Dismiss")

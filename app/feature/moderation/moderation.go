@@ -1,5 +1,6 @@
 // Package moderation changes what people may do in rooms (XEP-0045 §8 and §9): roles, which occupants have while they are
-// in the room, and affiliations, which people keep. Package rooms reads both.
+// in the room, and affiliations, which people keep. Package rooms reads both. It also has rooms remove messages
+// (XEP-0425); package retractions reads which are removed.
 //
 // A room makes a change and sends it to all, or answers with an error; then nothing has changed.
 package moderation
@@ -18,9 +19,17 @@ import (
 
 const ns = "http://jabber.org/protocol/muc#admin"
 
+// Namespaces of XEP-0425 and XEP-0424, and of their earlier versions with XEP-0422, which many rooms know alone.
+const (
+	nsModerate = "urn:xmpp:message-moderate:1"
+	nsRetract  = "urn:xmpp:message-retract:1"
+	nsFasten   = "urn:xmpp:fasten:0"
+	nsRetract0 = "urn:xmpp:message-retract:0"
+)
+
 // New returns the feature.
 func New() *feature.Feature {
-	return &feature.Feature{Name: "moderation of rooms (XEP-0045)", Do: do}
+	return &feature.Feature{Name: "moderation of rooms (XEP-0045, XEP-0425)", Do: do}
 }
 
 var roles = map[state.Role]string{
@@ -50,6 +59,8 @@ func do(c feature.Client, in state.Intent) bool {
 				in.Who = in.Who.Bare()
 				c.Emit(state.AffiliationGiven(in))
 			})
+	case state.Moderate:
+		remove(c, c.State().Room(in.Of.Conv.JID()), in)
 	case state.ReadPeople:
 		list(c, c.State().Room(in.Room), in.Of)
 	default:
@@ -63,11 +74,8 @@ func change(c feature.Client, room *state.Room, to state.Wish, what, reason stri
 	if !room.In() {
 		return
 	}
-	if reason != "" {
-		item.Add(framing.New(ns, "reason").AddText(reason))
-	}
-	iq := framing.New(framing.NSClient, "iq").Set("type", "set").Set("to", string(room.JID)).Add(framing.New(ns, "query").Add(item))
-	c.Request(iq, func(_ *framing.Element, err error) {
+	because(item, reason)
+	c.Request(set(room, framing.New(ns, "query").Add(item)), func(_ *framing.Element, err error) {
 		if err == nil {
 			done()
 		}
@@ -76,6 +84,39 @@ func change(c feature.Client, room *state.Room, to state.Wish, what, reason stri
 			"conflict":       "You cannot do that to yourself.",
 			"item-not-found": "They are not in the room any more.",
 			"not-acceptable": "They are not in the room any more.",
+		})
+	})
+}
+
+// because adds a reason to what is requested, if there is one.
+func because(el *framing.Element, reason string) {
+	if reason != "" {
+		el.Add(framing.New(el.Name.Space, "reason").AddText(reason))
+	}
+}
+
+func set(room *state.Room, payload *framing.Element) *framing.Element {
+	return framing.New(framing.NSClient, "iq").Set("type", "set").Set("to", string(room.JID)).Add(payload)
+}
+
+// remove has a room remove a message, in the words of the version that it knows (XEP-0425 §3).
+func remove(c feature.Client, room *state.Room, in state.Moderate) {
+	if !room.In() || room.Moderates == "" || in.Of.ID == "" {
+		return
+	}
+	moderate := framing.New(room.Moderates, "moderate")
+	payload := moderate
+	if room.Moderates == nsModerate {
+		moderate.Set("id", in.Of.ID).Add(framing.New(nsRetract, "retract"))
+	} else {
+		moderate.Add(framing.New(nsRetract0, "retract"))
+		payload = framing.New(nsFasten, "apply-to").Set("id", in.Of.ID).Add(moderate)
+	}
+	because(moderate, in.Reason)
+	c.Request(set(room, payload), func(_ *framing.Element, err error) {
+		feature.AnswerRoom(c, room.JID, state.Removal, err, "The message was not removed.", map[string]string{
+			"forbidden":      "Only moderators may do that in this room.",
+			"item-not-found": "The room does not have it any more.",
 		})
 	})
 }

@@ -40,6 +40,8 @@ func New() *feature.Feature {
 			{Space: NS, Local: "retract"}:        retracted,
 			{Space: nsFasten, Local: "apply-to"}: retracted,
 			{Space: NS, Local: "retracted"}:      tombstone,
+
+			{Space: nsModerate0, Local: "moderated"}: tombstone,
 		},
 		Messages: map[framing.Name]feature.Handler{{Space: framing.NSClient, Local: "error"}: said.Bounced},
 		Do: func(c feature.Client, in state.Intent) bool {
@@ -59,7 +61,7 @@ func New() *feature.Feature {
 func retracted(c feature.Client, st *feature.Stanza) bool {
 	r := st.Only(NS, "retract")
 	moderated := r.Child(nsModerate, "moderated")
-	why := r.Child(NS, "reason").Text()
+	why := r.Child(NS, "reason").Text() + r.Child(nsModerate, "reason").Text() // the latter is ejabberd's
 	if apply := st.Only(nsFasten, "apply-to"); r == nil && apply != nil {
 		r, moderated = apply, apply.Child(nsModerate0, "moderated")
 		if moderated == nil && apply.Child(nsOld, "retract") == nil {
@@ -88,14 +90,16 @@ func retracted(c feature.Client, st *feature.Stanza) bool {
 	return true
 }
 
-// tombstone handles the element that an archive has instead of a message that was taken back.
+// tombstone handles the element that an archive has instead of a message that was taken back. A reason is not read from
+// it, because an occupant may have sent an element like it; the room says it in retracted.
 func tombstone(c feature.Client, st *feature.Stanza) bool {
-	t := st.Only(NS, "retracted")
-	if t == nil || st.Page == nil || st.Child(framing.NSClient, "body") != nil {
+	t, old := st.Only(NS, "retracted"), st.Only(nsModerate0, "moderated")
+	gone := t != nil || old.Child(nsOld, "retracted") != nil
+	if !gone || st.Page == nil || st.Child(framing.NSClient, "body") != nil {
 		return false
 	}
 	f := st.Says(state.Retracted, st.By.JID, st.ID, "").Fact
-	if t.Child(nsModerate, "moderated") != nil && st.Conv.Kind() == state.Groupchat {
+	if moderated := t == nil || t.Child(nsModerate, "moderated") != nil; moderated && st.Conv.Kind() == state.Groupchat {
 		f.Kind, f.By = state.Moderated, st.Conv.JID()
 	}
 	m := state.Message{

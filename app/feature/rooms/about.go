@@ -22,6 +22,8 @@ const (
 	nsSID          = "urn:xmpp:sid:0"
 	nsHats         = "urn:xmpp:hats:0"
 	nsReg          = "jabber:iq:register"
+	nsModerate     = "urn:xmpp:message-moderate:1"
+	nsModerate0    = "urn:xmpp:message-moderate:0"
 	nsRestrictions = "urn:xmpp:reactions:0:restrictions"
 )
 
@@ -66,6 +68,10 @@ func info(query *framing.Element) (i state.RoomInfo) {
 			i.StanzaIDs = true
 		case v == nsHats:
 			i.Hats = true
+		case v == nsModerate:
+			i.Moderates = nsModerate
+		case v == nsModerate0 && i.Moderates == "":
+			i.Moderates = nsModerate0
 		case v == NS+"#stable_id":
 			i.StableIDs = true
 		case v == "muc_nonanonymous":
