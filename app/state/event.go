@@ -376,6 +376,7 @@ type ArchivePage struct {
 	// Apart is true if there may be more messages between After and the page. With Older there always
 	// may be. Without Older, Apart and After, the page begins where the coverage ends.
 	Apart  bool
+	Last   bool // the archive has nothing after the page
 	Unread bool // new messages on it count as unread; with Older, only those later than ReadTo
 }
 
@@ -391,8 +392,12 @@ func (ev ArchivePage) apply(s *State) {
 	if ev.Older {
 		read = c.ReadTo
 	}
+	var final heard
+	if ev.Last {
+		final = s.sockets
+	}
 	var unseen, named int
-	c.Timeline, unseen, named = c.Timeline.insert(ev.Messages, after, before, ev.Older, apart, read, s.Rev)
+	c.Timeline, unseen, named = c.Timeline.insert(ev.Messages, after, before, ev.Older, apart, final, read, s.Rev)
 	if ev.Unread {
 		c.Unread, c.Named = c.Unread+unseen, c.Named+named
 		c.readBy(answer)

@@ -572,7 +572,7 @@ func (p *Plan) deliver(s *State, page Page, older, whole bool) (events []Event) 
 		for i := range messages {
 			news = news || chat == nil || chat.Timeline.Find(&messages[i]) == nil
 		}
-		ev := ArchivePage{Conv: id, Messages: messages, Older: older, Unread: !p.Past}
+		ev := ArchivePage{Conv: id, Messages: messages, Older: older, Last: p.step == newest, Unread: !p.Past}
 		switch {
 		case older && whole:
 			ev.After, ev.Before = cmp.Or(p.tails[id], p.gap), p.heads[id]

@@ -252,9 +252,10 @@ func (t Timeline) append(m Message) Timeline {
 // got their place when they were written, before an archive had them.
 //
 // after and before are the places of the messages that the archive has before the page and after it,
-// zero if unknown. With apart there may be more between after and the page. insert returns how many
-// messages are new, not ours, and later than read, and how many of these name the person.
-func (t Timeline) insert(page []Message, after, before Key, older, apart bool, read Key, rev uint64) (_ Timeline, unseen, named int) {
+// zero if unknown. With apart there may be more between after and the page. final is the connection over which
+// the page came if the archive has nothing after it, else 0. insert returns how many messages are new, not
+// ours, and later than read, and how many of these name the person.
+func (t Timeline) insert(page []Message, after, before Key, older, apart bool, final heard, read Key, rev uint64) (_ Timeline, unseen, named int) {
 	known, firm := make([]*Message, len(page)), make([]bool, len(page))
 	on := map[Key]bool{}
 	for i := range page {
@@ -292,37 +293,57 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, r
 		slack := lag
 		if to == Highest {
 			earliest := last
-			if slack = 0; !right && !older {
+			if !right && !older {
 				earliest = last.Add(time.Microsecond)
 			}
-			to = t.below(after, earliest, on)
+			if final == 0 {
+				slack = 0
+			}
+			to = t.below(after, earliest, on, final)
 		}
+		floors := make([]Key, end-i)
 		switch {
 		case !right:
-			if above := t.above(to, last.Add(slack), on); after.Before(above) || !after.Before(to) {
-				after = above
+			floors = t.floors(to, page[i:end], last.Add(slack), on)
+			if !after.Before(to) {
+				after = floors[0]
 			}
 		case !after.Before(to):
 			to = t.next(after) // the message at after was delivered late, and stands behind later ones
 		}
-		var keys []Key
-		t, keys = t.between(after, to, page[i:end], older)
-		for n, key := range keys {
-			m := page[i+n]
-			if old := t.Find(&m); old != nil { // it is on the page twice
-				t = t.merge(old, &m, true, rev)
-				continue
+		for i < end {
+			n, upto := 1, to // messages with the same floor get their places together
+			for i+n < end && floors[n] == floors[0] {
+				n++
 			}
-			m.Key, m.Rev = key, rev
-			if !m.Mine && read.Before(key) {
-				unseen++
-				if m.Named {
-					named++
+			if after.Before(floors[0]) {
+				after = floors[0]
+			}
+			if i+n < end {
+				if next := t.below(after, time.Time{}, on, 0); next.Before(to) {
+					upto = next
 				}
 			}
-			t, after = t.put(&m), key
+			var keys []Key
+			t, keys = t.between(after, upto, page[i:i+n], older)
+			for n, key := range keys {
+				m := page[i+n]
+				if old := t.Find(&m); old != nil { // it is on the page twice
+					t = t.merge(old, &m, true, rev)
+					continue
+				}
+				m.Key, m.Rev = key, rev
+				if !m.Mine && read.Before(key) {
+					unseen++
+					if m.Named {
+						named++
+					}
+				}
+				t, after = t.put(&m), key
+			}
+			i, floors = i+n, floors[n:]
 		}
-		i, begins = end, false
+		begins = false
 	}
 	return t, unseen, named
 }
@@ -331,8 +352,10 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, r
 const lag = time.Minute
 
 // below returns the place of the first message of others that comes after a place, is not in on, and is
-// not earlier than a time. It returns Highest if there is none near.
-func (t Timeline) below(after Key, earliest time.Time, on map[Key]bool) Key {
+// not earlier than a time. It returns Highest if there is none near. If final is not 0, a message that did not
+// come over this connection must be later by lag: it came before the last page of the archive and is not
+// on it, so the archive has it further up.
+func (t Timeline) below(after Key, earliest time.Time, on map[Key]bool, final heard) Key {
 	from := Key{earliest.UnixMicro(), math.MinInt64}
 	if from.Before(after) {
 		from = Key{after.Time, after.Seq + 1}
@@ -344,11 +367,33 @@ func (t Timeline) below(after Key, earliest time.Time, on map[Key]bool) Key {
 		if !ok {
 			break
 		}
-		if !m.Mine && !on[k] && !m.At.Before(earliest) {
+		by := earliest
+		if final > 0 && m.heard.connection() != final {
+			by = by.Add(lag)
+		}
+		if !m.Mine && !on[k] && !m.At.Before(by) {
 			return k
 		}
 	}
 	return Highest
+}
+
+// floors returns, for each message of a part of a page that comes before a place, the place of the last message
+// of others that stands before it. That one is not in on, not later than latest, and later than the message
+// of the page by lag at most: a live message that the archive does not have must not push messages of other
+// days behind it.
+func (t Timeline) floors(to Key, page []Message, latest time.Time, on map[Key]bool) []Key {
+	all, floor := make([]Key, len(page)), to
+	for i := len(page) - 1; i >= 0; i-- {
+		if by := page[i].At.Add(lag); by.Before(latest) {
+			latest = by
+		}
+		if m := t.Get(floor); floor == to || m != nil && m.At.After(latest) {
+			floor = t.above(floor, latest, on)
+		}
+		all[i] = floor
+	}
+	return all
 }
 
 // above returns the place of the last message of others that comes before a place, is not in on, and is

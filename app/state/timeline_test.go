@@ -1,0 +1,62 @@
+package state
+
+import (
+	"testing"
+	"time"
+)
+
+// Wherever a page of the archive begins and ends, its messages do not stand behind what came later by more
+// than a client may receive a message late.
+func TestPromise6_OrderOfLiveMessagesAndPages(t *testing.T) {
+	online := func(s *State) *State {
+		return s.With(ConnectionChanged{Connection{Phase: Waiting}}).With(ConnectionChanged{Connection{Phase: Online}})
+	}
+	live := func(s *State, id string, at time.Duration) *State {
+		return s.With(MessageAdded{Conv: grace, Message: archived(from(id, id, at), "id of "+id)})
+	}
+	in := func(id string, at time.Duration) Message { return archived(from(id, id, at), "id of "+id) }
+	t.Run("the newest page has what was lost behind messages that came late", func(t *testing.T) {
+		s := online(live(live(online(signedIn()), "3", 33*time.Second), "4", 33*time.Second)).
+			With(ArchivePage{Conv: grace, Apart: true, Last: true, Messages: []Message{in("5", 22*time.Second), in("6", 32*time.Second)}}).
+			With(ArchivePage{Conv: grace, Older: true, Before: "id of 5", Messages: []Message{in("1", -48*time.Hour), in("2", time.Second), in("3", 2*time.Second), in("4", 3*time.Second)}})
+		expect(t, s, "1", "2", "3", "4", "5", "6")
+	})
+	t.Run("the newest page, broken, has them", func(t *testing.T) {
+		s := online(live(online(signedIn()), "1", 33*time.Second)).
+			With(ArchivePage{Conv: grace, Older: true, Last: true, Messages: []Message{in("2", 22*time.Second), in("3", 32*time.Second)}})
+		expect(t, s, "1", "2", "3")
+	})
+	t.Run("what has come since stays behind the newest page", func(t *testing.T) {
+		s := live(online(live(online(signedIn()), "1", 33*time.Second)), "4", 34*time.Second).
+			With(ArchivePage{Conv: grace, Apart: true, Last: true, Messages: []Message{in("2", 22*time.Second), in("3", 32*time.Second)}})
+		expect(t, s, "1", "2", "3", "4")
+	})
+	t.Run("a page goes on where another one ended, although live messages came between", func(t *testing.T) {
+		s := online(live(online(signedIn()), "2", 2*time.Hour)).
+			With(ArchivePage{Conv: grace, Apart: true, Last: true, Messages: []Message{in("3", 3*time.Hour), in("4", 4*time.Hour)}})
+		expect(t, s, "2", "3", "4")
+	})
+	t.Run("a live message that no archive has does not push older ones behind it", func(t *testing.T) {
+		s := online(live(online(signedIn()), "3", 0)).
+			With(ArchivePage{Conv: grace, Apart: true, Last: true, Messages: []Message{in("5", 2*time.Hour)}}).
+			With(ArchivePage{Conv: grace, Older: true, Before: "id of 5", Messages: []Message{
+				in("1", -48*time.Hour), in("2", -24*time.Hour), in("4", time.Hour),
+			}})
+		expect(t, s, "1", "2", "3", "4", "5")
+	})
+	t.Run("a live message that no archive has does not push messages of the newest page behind it", func(t *testing.T) {
+		s := online(live(online(signedIn()), "3", 0)).
+			With(ArchivePage{Conv: grace, Apart: true, Last: true, Messages: []Message{
+				in("1", -48*time.Hour), in("2", -24*time.Hour), in("4", time.Hour),
+			}})
+		expect(t, s, "1", "2", "3", "4")
+	})
+	t.Run("messages of one time on both sides of it stay in order", func(t *testing.T) {
+		s := online(live(online(signedIn()), "4", 0)).
+			With(ArchivePage{Conv: grace, Apart: true, Last: true, Messages: []Message{
+				in("1", -48*time.Hour), in("2", -48*time.Hour), in("3", -48*time.Hour), in("5", time.Hour), in("6", time.Hour),
+			}}).
+			With(ArchivePage{Conv: grace, Older: true, Before: "id of 1", Messages: []Message{in("-1", -48*time.Hour), in("0", -48*time.Hour)}})
+		expect(t, s, "-1", "0", "1", "2", "3", "4", "5", "6")
+	})
+}
