@@ -213,7 +213,7 @@ type Stream struct {
 var (
 	// ErrQuota: the device is full, or the browser gives us no more capacity. Nothing of the batch was
 	// written. The same batch can be committed when there is more.
-	ErrQuota = errors.New("no room left")
+	ErrQuota = errors.New("no space left")
 	// ErrClosed: the store was closed, or is Gone.
 	ErrClosed = errors.New("closed")
 	// ErrTaken: another tab leads now. It is an ErrClosed.
@@ -240,7 +240,7 @@ func Explain(err error) state.Problem {
 	switch {
 	case errors.Is(err, ErrQuota):
 		p.Kind = "storage-full"
-		p.Text = "This device has no room left to save your messages."
+		p.Text = "This device has no space left to save your messages."
 		p.Advice = "The oldest ones are being removed from it; your server keeps them. If this stays, free some space. Until then keep this page open: what you write is sent, but not saved."
 	case errors.Is(err, ErrClosed):
 		p.Kind = "storage-closed"

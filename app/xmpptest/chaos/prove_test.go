@@ -459,7 +459,7 @@ func TestPromise13_DiskFull(t *testing.T) {
 		a, b := q.people[0], q.people[1]
 		q.talk(20, 2, 0, nil)
 		q.rest()
-		full := errors.New("no room left")
+		full := errors.New("no space left")
 		b.disk.Fail(full)
 		for range 20 {
 			a.write(q.ledger, b.account)
