@@ -20,7 +20,8 @@ type Coverage struct {
 	Part
 	Ranges Ranges `json:"-"` // CoverageRow has this and the other fields as JSON
 	// Open is when the first catch-up after the last complete one began, by our clock. While it is
-	// set, there is a gap after the last range. A complete catch-up sets it to zero.
+	// set, there is a gap after the last range, of all of the archive or of the conversation. A complete
+	// catch-up sets it to zero.
 	Open time.Time `json:"-"`
 	// Settled is the last settled message, never after the end of the last range.
 	Settled Edge `json:"-"`
@@ -354,7 +355,7 @@ type CatchUpStarted struct {
 
 func (ev CatchUpStarted) apply(s *State) {
 	c := s.Coverage(ev.Part)
-	if c.Open.IsZero() && len(c.Ranges) > 0 {
+	if c.Open.IsZero() {
 		c.Open = ev.At
 	}
 	c.Fill = Fill{}

@@ -186,6 +186,7 @@ func TestGaps(t *testing.T) {
 		{"one that was cut", append(slices.Clone(hole), ConnectionChanged{Connection{Phase: Online}}, CatchUpStarted{whole, noon}, ConnectionChanged{Connection{Phase: Waiting}}), "-b c-m o-?"},
 		{"the next one", append(slices.Clone(hole), CatchUpStarted{whole, noon}, CaughtUp{}, ArchiveRead{whole, end(asked("o", "", "p"))}), "-b c-m"},
 		{"the first one", []Event{CatchUpStarted{whole, noon}, CaughtUp{}}, "-"},
+		{"the first one, and what was loaded since", append([]Event{CatchUpStarted{whole, noon}, CaughtUp{}}, read(part, page("e", "f"))...), "-e! f-?"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := signedIn()
