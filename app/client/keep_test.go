@@ -237,9 +237,10 @@ func TestSec61_Promise5_TheOutboxOutlivesThePage(t *testing.T) {
 			ada.says(grace, all[i])
 			ada.onDisk(all[i])
 		}
-		if s := ada.State(); len(ada.bodies(grace.account)) != n || last(s, grace.account).Delivery != state.Queued {
-			t.Fatalf("in the outbox: %s", ada.describe())
-		}
+		ada.until("all in the outbox", func(s *state.State) bool {
+			c := s.Chat(grace.conv())
+			return c != nil && c.Timeline.Len() == n && last(s, grace.account).Delivery == state.Queued
+		})
 		d.network.mend()
 		ada.Do(state.Reconnect{})
 		ada.sees(grace.account, all[n-1], state.OnServer)
