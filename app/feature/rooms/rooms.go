@@ -1,8 +1,10 @@
 // Package rooms enters rooms and stays in them (XEP-0045): it joins, keeps the occupants and the subject, and
 // leaves. Package chat sends and receives the messages.
 //
-// Stanzas of a room count only while we are in it: before that, and after we have left, they change nothing. A room
-// sends the presences of all occupants before our own one; all become part of the state together with ours.
+// Stanzas of a room count only while we are in it: before that, and after we have left, they change nothing. So a message
+// that a server delivers late, before we are in again, is taken from the archive of the room, or from what the room
+// sends of before we came. A room sends the presences of all occupants before our own one; all become part of the state
+// together with ours.
 package rooms
 
 import (
