@@ -34,6 +34,8 @@ const (
 type committing struct {
 	kept        *state.State // the state that the store holds
 	server      string       // the endpoint typed by the person, as the store holds it
+	onces       string       // the ids of the newest intents that were carried out (state.Once), with spaces between
+	noted       string       // onces as the store holds it
 	under       *commit      // the commit under way, nil if there is none
 	began       time.Time    // when the last commit began
 	urgent      bool         // the next commit must not wait for pace
@@ -50,6 +52,7 @@ type commit struct {
 	stream   *stream.Stream
 	state    *state.State // what the store will hold
 	server   string
+	onces    string
 	snapshot *stream.Snapshot // nil if the stream has not changed
 	received uint64           // the number of the last received stanza in the snapshot
 	requests granted
@@ -128,8 +131,12 @@ func (l *loop) batch() *store.Batch {
 	if l.state != l.kept {
 		b = store.Changes(l.kept, l.state)
 	}
+	b.Settings = map[string]string{}
 	if l.request.Server != l.server {
-		b.Settings = map[string]string{serverSetting: l.request.Server}
+		b.Settings[serverSetting] = l.request.Server
+	}
+	if l.onces != l.noted {
+		b.Settings[onceSetting] = l.onces
 	}
 	return b
 }
@@ -137,7 +144,7 @@ func (l *loop) batch() *store.Batch {
 // start begins a commit.
 func (l *loop) start(b *store.Batch) {
 	c := &commit{
-		store: l.store, stream: l.stream, state: l.state, server: l.request.Server,
+		store: l.store, stream: l.stream, state: l.state, server: l.request.Server, onces: l.onces,
 		requests: l.granted(), sends: l.urgent, done: make(chan error, 1),
 	}
 	if c.sends {
@@ -170,7 +177,7 @@ func (l *loop) committed(c *commit) {
 	l.under = nil
 	switch {
 	case err == nil:
-		l.kept, l.server = c.state, c.server
+		l.kept, l.server, l.noted = c.state, c.server, c.onces
 		l.releaseAll()
 		if p := l.state.Storage; p != nil && p.Kind != notRemembered.Kind {
 			l.Emit(state.StorageChanged{})

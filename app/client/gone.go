@@ -57,7 +57,7 @@ func (l *loop) rescue(s store.Store) {
 			l.Emit(ev)
 		}
 	}
-	l.store, l.kept, l.server, l.streamDirty = s, nil, "", true
+	l.store, l.kept, l.server, l.noted, l.streamDirty = s, nil, "", "", true
 	l.watch(s)
 }
 

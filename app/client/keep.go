@@ -66,6 +66,9 @@ type keeping struct {
 // serverSetting is the name of the setting that keeps the endpoint typed by the person.
 const serverSetting = "server"
 
+// onceSetting is the name of the setting that keeps onces.
+const onceSetting = "once"
+
 // window bounds what a start reads: the newest conversations, and the last messages of each, both more
 // than fit on a screen. The conversation on screen is read first. The others are read after the list
 // is drawn, because the list needs only the copy of the last message in each ChatRow. Messages in the
@@ -114,7 +117,8 @@ func (l *loop) load() *store.Snapshot {
 		l.lose(err)
 		return nil
 	}
-	l.server = snapshot.Settings[serverSetting]
+	l.server, l.noted = snapshot.Settings[serverSetting], snapshot.Settings[onceSetting]
+	l.onces = l.noted
 	if snapshot.Empty() {
 		return snapshot
 	}

@@ -140,6 +140,7 @@ func (l *loop) do(in state.Intent) {
 
 // perform carries out an intent of this tab or, in the leader, of a mirror.
 func (l *loop) perform(in state.Intent) {
+	l.note(in)
 	switch in := in.(type) {
 	case state.SignIn:
 		l.signIn(in)

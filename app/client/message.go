@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"natter/app/state"
@@ -203,8 +204,12 @@ func (l *loop) grant(m *mirror, requests []request, carryOut func(state.Intent))
 }
 
 // again carries out an intent that a leader may have carried out before it died. A message that is on
-// the disk was sent by that leader. Other intents can be carried out twice without harm.
+// the disk was sent by that leader, or leaves from the outbox; so did, or does, what an intent sends that has
+// its id in onces. Other intents can be carried out twice without harm.
 func (l *loop) again(in state.Intent) {
+	if id := state.Once(in); id != "" && slices.Contains(strings.Fields(l.onces), id) {
+		return
+	}
 	if m, ok := in.(state.SendMessage); ok && l.store != nil {
 		rows, err := l.store.Find(context.Background(), m.Conv, []store.Wanted{{Author: l.state.Account(), ID: m.ID}})
 		if err == nil && len(rows) > 0 {
@@ -212,6 +217,17 @@ func (l *loop) again(in state.Intent) {
 		}
 	}
 	l.perform(in)
+}
+
+// mostOnces is how many ids are in onces. A request that is not confirmed is among the newest.
+const mostOnces = 32
+
+// note adds an intent that is carried out to onces. The commit that has what it sends has its id too.
+func (l *loop) note(in state.Intent) {
+	if id := state.Once(in); id != "" && l.link != nil {
+		ids := append(strings.Fields(l.onces), id)
+		l.onces = strings.Join(ids[max(0, len(ids)-mostOnces):], " ")
+	}
 }
 
 // granted says which requests were carried out, by the number of the last one of each tab.

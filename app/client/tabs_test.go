@@ -278,6 +278,72 @@ func TestPromise16_M09_TakesOverInDoubtWithoutTheDisk(t *testing.T) {
 	})
 }
 
+// If the leader dies before it has confirmed an invitation and the change of a subject, each leaves once: the next leader
+// sends what is in the outbox, or carries out the request itself.
+func TestPromise16_J22_J24_OnceForAll(t *testing.T) {
+	for name, when := range map[string]moment{"before the commit": beforeIt, "after the commit": afterIt} {
+		t.Run(name, func(t *testing.T) {
+			everywhere(t, func(t *testing.T, p *place) {
+				d, ada := p.remembering(t)
+				grace, alan := p.person(t).here(), p.person(t).here()
+				service := "rooms." + p.domain
+				if p.server != nil {
+					service = p.server.Rooms
+				}
+				room := jid.JID(d.account.Local() + "@" + service)
+				in := func(s *state.State) bool { r := s.Room(room); return r != nil && r.Step == state.Inside && !r.Locked }
+				ada.Do(state.JoinRoom{Room: room, Nick: "ada", Create: true})
+				ada.until("in the room", in)
+				alan.Do(state.JoinRoom{Room: room, Nick: "alan", Seen: true})
+				alan.until("in the room", in)
+				mirror := d.tab()
+				mirror.until("the room", in)
+				for _, wanted := range []struct {
+					in   state.Intent
+					sent string
+				}{
+					{state.ChangeSubject{Room: room, Subject: "Tea"}, "<subject>Tea</subject>"},
+					{state.Invite{Room: room, Who: []jid.JID{grace.account}}, "jabber:x:conference"},
+				} {
+					leader := d.bus.leader()
+					leader.mu.Lock()
+					leader.cut = func(b *store.Batch) moment {
+						for _, o := range storetest.Of[*state.Outgoing](b.Rows) {
+							if strings.Contains(o.XML, wanted.sent) {
+								return when
+							}
+						}
+						return never
+					}
+					leader.mu.Unlock()
+					mirror.Do(wanted.in)
+					<-leader.gone
+					d.network.mend()
+					mirror.Do(state.Reconnect{})
+					mirror.until("in the room", in)
+					mirror = d.tab()
+					mirror.until("the room", in)
+				}
+				alan.until("the subject", func(s *state.State) bool { return s.Room(room).Subject == "Tea" })
+				grace.until("the invitation", func(s *state.State) bool { return s.Invitation(room) != nil })
+				mirror.says(grace, "the last")
+				grace.hears(mirror.person, "the last")
+				if n := count(grace.wire.received(0), "jabber:x:conference"); n != 1 {
+					t.Errorf("%d invitations have come", n)
+				}
+				mirror.Do(state.SendMessage{Conv: state.Groupchat.With(room), Body: "the last"})
+				alan.until("the last", func(s *state.State) bool {
+					m := s.Chat(state.Groupchat.With(room)).Timeline.Last()
+					return m != nil && m.Body == "the last"
+				})
+				if n := count(alan.wire.received(0), "<subject>Tea</subject>"); n != 1 {
+					t.Errorf("the subject has come %d times", n)
+				}
+			})
+		})
+	}
+}
+
 // A tab that opens while the leader hangs shows what is kept, and takes over after some asks without an answer.
 // The tab that hung becomes a mirror.
 func TestPromise16_ASuspendedLeader(t *testing.T) {

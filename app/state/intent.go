@@ -19,7 +19,7 @@ type Trait uint8
 
 const (
 	// Told intents are sent to the tab that leads, until it has confirmed them. They may be carried out
-	// twice, so a second time must change nothing.
+	// twice, so a second time must change nothing, unless Once or the client knows them by their ID.
 	Told Trait = iota
 	// Fleeting intents are sent to the leader once, because a second later they mean nothing.
 	Fleeting
@@ -29,6 +29,19 @@ const (
 
 // Is reports whether an intent has a trait.
 func Is(in Intent, t Trait) bool { return in.traits() == t }
+
+// Once returns the ID of an intent that others would see if it were carried out twice, "" for any other intent.
+// The client notes it together with what the intent sends, and the next leader leaves it out. SendMessage is not
+// among them, because its message is on the disk.
+func Once(in Intent) string {
+	switch in := in.(type) {
+	case ChangeSubject:
+		return in.ID
+	case Invite:
+		return in.ID
+	}
+	return ""
+}
 
 // Shown returns the events of an intent that follow from the state alone. A mirror applies them at once,
 // before the leader has carried out the intent.
@@ -261,6 +274,7 @@ type BrowseRooms struct{}
 type ChangeSubject struct {
 	Room    jid.JID
 	Subject string
+	ID      string // of the stanza; chosen by the client
 }
 
 // ChangePicture sets the picture of a room, or removes it.
@@ -280,6 +294,7 @@ type Invite struct {
 	Room   jid.JID
 	Who    []jid.JID
 	Reason string
+	ID     string // see Once; chosen by the client
 }
 
 // ChangeRole gives an occupant of a room another role; NoRole kicks them. It is Fleeting, because later
@@ -505,6 +520,16 @@ func (in Retract) stamped(id string, at time.Time) Intent {
 
 func (in LetBe) shown(s *State) []Event {
 	return inStanza(s.said(in.Of, Refused, in.At, ""), in.Stanza)
+}
+
+func (in ChangeSubject) stamped(id string, _ time.Time) Intent {
+	in.ID = id
+	return in
+}
+
+func (in Invite) stamped(id string, _ time.Time) Intent {
+	in.ID = id
+	return in
 }
 
 func (in LetBe) stamped(_ string, at time.Time) Intent {

@@ -18,8 +18,8 @@ func (i inviting) invite(c feature.Client, in state.Intent) bool {
 	if !ok {
 		return false
 	}
-	room := c.State().Room(want.Room)
-	if !room.In() {
+	room := c.State().Room(want.Room) // after a take-over we may not be in it yet
+	if room == nil {
 		return true
 	}
 	for _, who := range want.Who[:min(len(want.Who), most)] {

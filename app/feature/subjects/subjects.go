@@ -50,7 +50,7 @@ func (s subjects) do(c feature.Client, in state.Intent) bool {
 	if old := s[room.JID]; old != nil {
 		old.stop()
 	}
-	now := &change{id: c.NewID()}
+	now := &change{id: want.ID}
 	s[room.JID] = now
 	now.stop = c.After(patience, func() { s.end(c, room.JID, feature.ErrSilent) })
 	_ = c.Send(framing.New(framing.NSClient, "message").Set("type", "groupchat").Set("to", string(room.JID)).Set("id", now.id).
