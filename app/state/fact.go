@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -288,7 +289,7 @@ func (m *Message) Reactions() (all []Reaction) {
 			reacted = append(reacted, f)
 		}
 	}
-	slices.SortStableFunc(reacted, func(a, b Fact) int { return cmp.Compare(a.At, b.At) })
+	sort.SliceStable(reacted, func(i, j int) bool { return reacted[i].At < reacted[j].At })
 	place := map[string]int{}
 	for _, f := range reacted {
 		for _, emoji := range strings.Fields(f.Text) {
@@ -397,8 +398,9 @@ func (fs *Facts) with(f Fact) *Facts {
 	default:
 		return fs
 	}
-	slices.SortFunc(next, func(a, b Fact) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.By, b.By), cmp.Compare(a.At, b.At), cmp.Compare(a.Text, b.Text))
+	sort.Slice(next, func(i, j int) bool {
+		a, b := &next[i], &next[j]
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.By, b.By), cmp.Compare(a.At, b.At), cmp.Compare(a.Text, b.Text)) < 0
 	})
 	if f.Kind == Corrected || f.Kind == Refused {
 		next = next.limit(mostVersions, func(o Fact) bool { return o.Kind == f.Kind && o.By == f.By })

@@ -2,6 +2,7 @@ package state
 
 import (
 	"slices"
+	"sort"
 
 	"natter/app/jid"
 )
@@ -62,7 +63,7 @@ func (ev AffiliationGiven) apply(s *State) {
 
 // Sorted sorts people by address, as People.Persons. Of several with one address it keeps the first.
 func Sorted(all []Person) []Person {
-	slices.SortStableFunc(all, func(a, b Person) int { return order(a.JID, b.JID) })
+	sort.SliceStable(all, func(i, j int) bool { return order(all[i].JID, all[j].JID) < 0 })
 	return slices.CompactFunc(all, func(a, b Person) bool { return a.JID == b.JID })
 }
 

@@ -2,7 +2,7 @@ package state
 
 import (
 	"cmp"
-	"slices"
+	"sort"
 	"strings"
 
 	"natter/app/jid"
@@ -70,7 +70,10 @@ func (ev RoomEntered) apply(s *State) {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(strings.Compare(nick(a), nick(b)), a-b) })
+	sort.Slice(order, func(i, j int) bool {
+		a, b := order[i], order[j]
+		return cmp.Or(strings.Compare(nick(a), nick(b)), a-b) < 0
+	})
 	sorted := make([]*Occupant, 0, len(order))
 	for i, at := range order {
 		if i+1 == len(order) || nick(order[i+1]) != nick(at) { // of two with one nick the last one counts

@@ -3,6 +3,7 @@ package view
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -45,7 +46,7 @@ func (m *members) of(r *state.Room) []member {
 		for o := range r.All {
 			m.all = append(m.all, memberOf(o))
 		}
-		slices.SortFunc(m.all, member.order)
+		sort.Slice(m.all, func(i, j int) bool { return m.all[i].order(m.all[j]) < 0 })
 	}
 	m.room = r
 	if m.wanted == "" {

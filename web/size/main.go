@@ -30,7 +30,7 @@ import (
 //	mellium.im/xmpp/jid and what it needs, in 200 lines (app/jid)           ~95   done
 //	github.com/benbjohnson/immutable, in 200 lines (app/state/tree)         ~45   done
 //	a table that only counts, counted at the start (web/build/counting.go)   15   done; 2.6 MB raw
-//	sort.Slice instead of slices.SortFunc of structs, four times             ~6   done
+//	sort.Slice instead of slices.SortFunc of structs, ten times              15   done
 //	go-app without its server, and so without net/http (web/build/slim.go)  265   done
 //	no inlining, except where that costs time (web/build/main.go)           160   done
 //	no inlining in the runtime either                                       ~45   no: a message takes half as long again

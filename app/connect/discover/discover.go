@@ -11,12 +11,12 @@
 package discover
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
 	"net/url"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -352,7 +352,7 @@ func (f *Finder) order(endpoints []Endpoint) []Endpoint {
 		draw = rand.IntN
 	}
 	rest := slices.Clone(endpoints)
-	slices.SortStableFunc(rest, func(a, b Endpoint) int { return cmp.Compare(a.Priority, b.Priority) })
+	sort.SliceStable(rest, func(i, j int) bool { return rest[i].Priority < rest[j].Priority })
 	var ordered []Endpoint
 	for len(rest) > 0 {
 		same, total := 0, 0
