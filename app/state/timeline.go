@@ -339,7 +339,7 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, f
 						named++
 					}
 				}
-				t, after = t.put(&m), key
+				t, after = t.yield(m.ArchiveID, key, rev).put(&m), key
 			}
 			i, floors = i+n, floors[n:]
 		}
@@ -501,6 +501,9 @@ func (t Timeline) Archived(id string) *Message {
 // merge adds to a known message (old) what a second copy of it (m) says. archived is true if the copy
 // comes from an archive.
 func (t Timeline) merge(old, m *Message, archived bool, rev uint64) Timeline {
+	if archived {
+		t = t.yield(m.ArchiveID, old.Key, rev)
+	}
 	learned := *old
 	if learned.ArchiveID == "" {
 		learned.ArchiveID = m.ArchiveID
@@ -527,11 +530,28 @@ func (t Timeline) put(m *Message) Timeline {
 	// The tables outlive the WebSocket message whose memory these strings share.
 	m.ID, m.ArchiveID = strings.Clone(m.ID), strings.Clone(m.ArchiveID)
 	m.Subject, m.Body = strings.Clone(m.Subject), strings.Clone(m.Body)
+	if other := t.Archived(m.ArchiveID); other != nil && other.Key != m.Key {
+		m.ArchiveID = "" // it came live, and its sender has put the id of another message into it (XEP-0359 §5)
+	}
 	return t.place(m)
 }
 
+// yield takes an archive id away from a live message that has claimed it, because the archive says that
+// the message at a place has this id.
+func (t Timeline) yield(id string, at Key, rev uint64) Timeline {
+	other := t.Archived(id)
+	if other == nil || other.Key == at {
+		return t
+	}
+	honest := *other
+	honest.ArchiveID, honest.Rev = "", rev
+	t.ids = t.ids.Delete(archiveKey(id))
+	return t.put(&honest)
+}
+
 // place adds the message under its key and its ids. If an author has used an id for several messages, the
-// id leads to the last of them.
+// id leads to the last of them. If several claim one archive id, it leads to the first: who forges an id
+// has seen it before.
 func (t Timeline) place(m *Message) Timeline {
 	t.rows = t.rows.Set(m.Key, m)
 	if t.Holes() {
@@ -546,7 +566,7 @@ func (t Timeline) place(m *Message) Timeline {
 			t.ids = t.ids.Set(idKey(m.Author, m.ID), m)
 		}
 	}
-	if m.ArchiveID != "" {
+	if other := t.Archived(m.ArchiveID); m.ArchiveID != "" && (other == nil || !other.Key.Before(m.Key)) {
 		t.ids = t.ids.Set(archiveKey(m.ArchiveID), m)
 	}
 	return t

@@ -60,3 +60,58 @@ func TestPromise6_OrderOfLiveMessagesAndPages(t *testing.T) {
 		expect(t, s, "-1", "0", "1", "2", "3", "4", "5", "6")
 	})
 }
+
+// A stanza-id that a room relays although an occupant has put it into their message (XEP-0359 §5) leads to the
+// message whose id it is, whichever of the two comes first, and moves none.
+func TestSec11_ForgedArchiveIDMovesNothing(t *testing.T) {
+	const mallory, ours = "mallory@localhost", "id of 3"
+	forged := func(at time.Duration) Event {
+		m := archived(from("f", "forged", at), ours)
+		m.Author = mallory
+		return MessageAdded{Conv: grace, Message: m}
+	}
+	page := func(older bool, after string, all ...Message) Event {
+		return ArchivePage{Conv: grace, Messages: all, Older: older, After: after}
+	}
+	in := func(id string, at time.Duration) Message { return archived(from(id, id, at), "id of "+id) }
+	third := MessageAdded{Conv: grace, Message: in("3", 3*time.Hour)}
+	unknown := MessageAdded{Conv: grace, Message: from("3", "3", 3*time.Hour)}
+	fourth := page(false, ours, in("4", 4*time.Hour))
+	for name, tc := range map[string]struct {
+		events []Event
+		want   []string
+	}{
+		"the honest one alone":                           {[]Event{third, fourth}, []string{"3", "4"}},
+		"the honest one live, and then from the archive": {[]Event{unknown, page(false, "", in("3", 3*time.Hour)), fourth}, []string{"3", "4"}},
+		"after a live message":                           {[]Event{third, forged(5 * time.Hour), fourth}, []string{"3", "4", "forged"}},
+		"after one of the archive":                       {[]Event{page(false, "", in("3", 3*time.Hour)), forged(5 * time.Hour), fourth}, []string{"3", "4", "forged"}},
+		"before it comes from the archive":               {[]Event{forged(5 * time.Hour), page(true, "", in("3", 3*time.Hour)), fourth}, []string{"3", "4", "forged"}},
+		"before a live message whose id is not known":    {[]Event{forged(2 * time.Hour), unknown, page(false, "", in("3", 3*time.Hour)), fourth}, []string{"forged", "3", "4"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := signedIn()
+			for _, ev := range tc.events {
+				s = s.With(ev)
+			}
+			expect(t, s, tc.want...)
+			if m := s.Chat(grace).Timeline.Archived(ours); m == nil || m.Body != "3" {
+				t.Errorf("the id leads to %+v", m)
+			}
+			for m := range s.Chat(grace).Timeline.All {
+				if m.Body == "forged" && m.ArchiveID != "" {
+					t.Errorf("the forged message keeps the id %s", m.ArchiveID)
+				}
+			}
+		})
+	}
+	t.Run("on a disk that has both", func(t *testing.T) {
+		honest, copied := in("3", 3*time.Hour), archived(from("f", "forged", 5*time.Hour), ours)
+		honest.Key, copied.Key, copied.Author = Key{Time: honest.At.UnixMicro()}, Key{Time: copied.At.UnixMicro()}, mallory
+		for _, read := range [][]Message{{honest, copied}, {copied, honest}} {
+			s := signedIn().With(HistoryRead{Conv: grace, Messages: read[:1], Alone: true}).With(HistoryRead{Conv: grace, Messages: read[1:], Alone: true})
+			if m := s.Chat(grace).Timeline.Archived(ours); m == nil || m.Body != "3" {
+				t.Errorf("the id leads to %+v", m)
+			}
+		}
+	})
+}
