@@ -9,6 +9,7 @@ type Command =
   | "add"
   | "add-person"
   | "answer-room"
+  | "ask-membership"
   | "attention"
   | "away"
   | "back"

@@ -256,3 +256,33 @@ func TestL18_Remove(t *testing.T) {
 		t.Logf("who comes later sees %d messages", s.Chat(conv).Timeline.Len())
 	})
 }
+
+// J41: whom a room keeps out because only members may enter asks it to become one. They read that they have asked, or
+// that the room or its server takes no such requests; then an owner makes them a member.
+func TestJ41_AskMembership(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		ada, grace := p.person(t).here(), p.person(t).here()
+		room := jid.JID("ask@rooms." + p.domain)
+		if p.server != nil {
+			room = jid.JID("ask@" + p.server.Rooms)
+		}
+		ada.Do(state.MakeGroup{Room: room, Name: "Members"})
+		ada.until("a group", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Group == nil && r.MembersOnly })
+		kind := func(s *state.State) string {
+			if r := s.Room(room); r != nil && r.Problem != nil {
+				return r.Problem.Kind
+			}
+			return ""
+		}
+		grace.Do(state.JoinRoom{Room: room, Seen: true})
+		grace.until("kept out", func(s *state.State) bool { return kind(s) == state.MembersOnly })
+		grace.Do(state.AskMembership{Room: room})
+		s := grace.until("an answer", func(s *state.State) bool { return kind(s) == "asked" || kind(s) == "not-asked" })
+		t.Logf("the room says: %+v", s.Room(room).Problem)
+		n := ada.State().Room(room).Outcome.N
+		ada.Do(state.ChangeAffiliation{Room: room, Who: grace.account, Affiliation: state.Member})
+		ada.until("an answer", func(s *state.State) bool { return s.Room(room).Outcome.N > n })
+		grace.Do(state.JoinRoom{Room: room, Seen: true})
+		grace.until("in the group", func(s *state.State) bool { return s.Room(room).In() })
+	})
+}

@@ -61,7 +61,7 @@ var intents = func() map[string]reflect.Type {
 		React{}, Correct{}, Retract{}, Moderate{}, LetBe{}, Seek{}, ReadOriginal{},
 		JoinRoom{}, LeaveRoom{}, SetNotify{}, BrowseRooms{}, DeclineInvitations{},
 		ChangeSubject{}, ChangePicture{}, ChangeNick{}, Invite{}, ChangeRole{}, ChangeAffiliation{},
-		ReadNick{}, RegisterNick{}, MakeGroup{}, ReadPeople{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
+		ReadNick{}, RegisterNick{}, AskMembership{}, MakeGroup{}, ReadPeople{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -323,6 +323,9 @@ type RegisterNick struct {
 	Nick string
 }
 
+// AskMembership asks to become a member of a room whose Problem is MembersOnly. The answer is another Problem.
+type AskMembership struct{ Room jid.JID }
+
 // ReadPeople requests the list of those who have an affiliation with a room, which becomes Room.People.
 type ReadPeople struct {
 	Room jid.JID
@@ -419,6 +422,7 @@ func (ChangeAffiliation) traits() Trait  { return Told }
 func (MakeGroup) traits() Trait          { return Told }
 func (ReadNick) traits() Trait           { return Fleeting }
 func (RegisterNick) traits() Trait       { return Told }
+func (AskMembership) traits() Trait      { return Told }
 func (ReadPeople) traits() Trait         { return Fleeting }
 func (ReadRoomForm) traits() Trait       { return Fleeting }
 func (ConfigureRoom) traits() Trait      { return Fleeting }

@@ -69,6 +69,9 @@ type Stay struct {
 	Readers *Readers `json:"readers,omitempty"` // nil if nobody has sent a read mark
 }
 
+// MembersOnly is the Problem.Kind of a room that only members may enter, and the person is none.
+const MembersOnly = "members-only"
+
 // Step is a step on the way into a room.
 type Step int
 

@@ -17,6 +17,7 @@ const (
 	doAbout              Command = "about"
 	doAccept             Command = "accept"
 	doAdd                Command = "add"
+	doAskMembership      Command = "ask-membership"
 	doAttention          Command = "attention" // the page got the focus or became visible
 	doAway               Command = "away"      // the page was hidden or left
 	doBack               Command = "back"      // the browser's Back
@@ -270,6 +271,7 @@ func init() {
 			d.dialog.seen = sig.JID
 			d.enter(state.JoinRoom{Room: sig.JID, Seen: true})
 		},
+		doAskMembership:    func(d *desk, sig Signal) { d.model.Do(state.AskMembership{Room: sig.JID}); d.rev++ },
 		doLeaveRoom:        (*desk).leaveRoom,
 		doJoinText:         func(d *desk, sig Signal) { d.dialog.typed, d.dialog.first = sig.Text, 0; d.rev++ },
 		doListedRows:       func(d *desk, sig Signal) { d.dialog.first = sig.Number; d.rev++ },

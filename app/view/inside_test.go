@@ -392,6 +392,12 @@ func TestRoomIsDrawnAnew(t *testing.T) {
 			t.Errorf("%s is not drawn", name)
 		}
 	}
+	b.play(state.RoomClosed{Room: lounge, Problem: &state.Problem{Text: "Only members may enter.", Advice: "Asking…"}})
+	asking := seen()
+	if b.play(state.RoomClosed{Room: lounge, Problem: &state.Problem{Text: "Only members may enter.", Advice: "It takes no requests."}}); seen() == asking {
+		t.Error("what becomes of a request is not drawn")
+	}
+	b = in(t, state.Occupant{Role: state.Participant})
 	before := seen()
 	if b.play(state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "ada", Role: state.Participant, Show: state.Away}}); seen() != before {
 		t.Error("a presence is drawn")

@@ -185,6 +185,8 @@ func (d *desk) wayOut(r *state.Room) []app.UI {
 		return button(doCreateRoom, r.JID, "Create room")
 	case r.Problem.Kind == "shows-addresses":
 		return button(doJoinSeen, r.JID, "Join anyway")
+	case r.Problem.Kind == state.MembersOnly:
+		return button(doAskMembership, r.JID, "Ask to become a member")
 	}
 	return nil
 }
@@ -208,10 +210,16 @@ func roomStatus(d *desk) app.UI {
 	case r.Problem.Kind == "no-room":
 		do, word = doCreateRoom, "Create room"
 	}
-	body := []app.UI{icon("alert"), app.Span().Class("status-text").Text(r.Problem.Text),
-		app.Button().Type("button").Class("status-retry").DataSet("do", string(do)).DataSet("jid", string(to)).Text(word)}
+	body := []app.UI{icon("alert"), app.Span().Class("status-text").Text(r.Problem.Text)}
+	button := func(do Command, to jid.JID, word string) {
+		body = append(body, app.Button().Type("button").Class("status-retry").DataSet("do", string(do)).DataSet("jid", string(to)).Text(word))
+	}
+	button(do, to, word)
 	if r.Problem.Advice != "" {
 		body = append(body, app.Span().Class("status-why").Text(r.Problem.Advice))
+	}
+	if r.Problem.Kind == state.MembersOnly {
+		button(doAskMembership, r.JID, "Ask to become a member")
 	}
 	if why := legible.Short(r.Problem.Detail, 300); why != "" {
 		body = append(body, app.Details().Class("status-details").Body(app.Summary().Text("Details"), app.P().Text(why)))
@@ -249,7 +257,7 @@ func (d *desk) seenOf(r *state.Room) string {
 	}
 	seen := d.roomNow(r) + "\x00" + r.Picture.Hash + "\x00" + strconv.Itoa(int(r.Step)) + "\x00" + strconv.Itoa(r.Outcome.N)
 	if r.Problem != nil {
-		seen += "\x00" + r.Problem.Text
+		seen += "\x00" + r.Problem.Text + r.Problem.Advice
 	}
 	if r.Readers != nil {
 		seen += "\x00" + strconv.Itoa(r.Readers.N)

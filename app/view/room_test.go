@@ -350,3 +350,25 @@ func TestMemberWords_Hats(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// Whom a room keeps out because only members may enter may ask to become one, once, in the dialog and above the
+// messages, and may still join.
+func TestAskMembership(t *testing.T) {
+	b := sit(t)
+	b.play(state.RoomWanted{Room: lounge}, closed(state.MembersOnly, ""))
+	b.sig("answer-room", lounge, "")
+	b.says(t, "Ask to become a member")
+	b.sig("ask-membership", lounge, "")
+	b.wants(t, "BrowseRooms{}", "AskMembership{Room:lounge@rooms.example}")
+	b.play(closed("asked", ""))
+	b.saysNot(t, "Ask to become a member")
+	b.says(t, "It is so. Do that.")
+
+	b = in(t, state.Occupant{})
+	b.play(closed(state.MembersOnly, ""))
+	b.says(t, "Ask to become a member")
+	b.says(t, "Join again")
+	b.play(closed("asked", ""))
+	b.saysNot(t, "Ask to become a member")
+	b.says(t, "Join again")
+}

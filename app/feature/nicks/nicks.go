@@ -1,5 +1,5 @@
 // Package nicks changes the nick of the person in rooms (XEP-0045 §7.6), and registers one in rooms that keep
-// nicks (§7.10). Package rooms reads the nicks.
+// nicks, which is also how one asks to become a member (§7.10). Package rooms reads the nicks.
 //
 // A room sends the new nick to all, or an error to us. Until then the old nick is shown.
 package nicks
@@ -44,8 +44,12 @@ type change struct {
 }
 
 func (n nicks) do(c feature.Client, in state.Intent) bool {
-	if want, ok := in.(state.RegisterNick); ok {
+	switch want := in.(type) {
+	case state.RegisterNick:
 		register(c, c.State().Room(want.Room), want.Nick)
+		return true
+	case state.AskMembership:
+		askMembership(c, c.State().Room(want.Room))
 		return true
 	}
 	want, ok := in.(state.ChangeNick)

@@ -43,11 +43,8 @@ func register(c feature.Client, room *state.Room, nick string) {
 		}
 		feature.AnswerRoom(c, room.JID, state.Registration, err, what, registerWhy)
 	}
-	query := func(typ string, payload ...*framing.Element) *framing.Element {
-		return framing.New(framing.NSClient, "iq").Set("type", typ).Set("to", string(room.JID)).Add(framing.New(nsRegister, "query").Add(payload...))
-	}
 	if nick == "" {
-		c.Request(query("set", framing.New(nsRegister, "remove")), func(_ *framing.Element, err error) { done(err) })
+		c.Request(query(room.JID, "set", framing.New(nsRegister, "remove")), func(_ *framing.Element, err error) { done(err) })
 		return
 	}
 	to, err := jid.Parse(string(room.JID) + "/" + nick)
@@ -56,18 +53,30 @@ func register(c feature.Client, room *state.Room, nick string) {
 		return
 	}
 	nick = to.Resource()
-	c.Request(query("get"), func(reply *framing.Element, err error) {
+	fill(c, room.JID, nick, func(bool) bool { return true }, done)
+}
+
+func query(room jid.JID, typ string, payload ...*framing.Element) *framing.Element {
+	return framing.New(framing.NSClient, "iq").Set("type", typ).Set("to", string(room)).Add(framing.New(nsRegister, "query").Add(payload...))
+}
+
+// fill requests the form of a room, and sends it back with a nick if goOn returns true, which hears whether the
+// person is registered there.
+func fill(c feature.Client, room jid.JID, nick string, goOn func(registered bool) bool, done func(error)) {
+	c.Request(query(room, "get"), func(reply *framing.Element, err error) {
+		asked := reply.Child(nsRegister, "query")
 		switch {
 		case err != nil:
 			done(err)
-		case wantsMore(reply.Child(nsRegister, "query").Child(nsForm, "x")):
+		case !goOn(asked.Child(nsRegister, "registered") != nil):
+		case wantsMore(asked.Child(nsForm, "x")):
 			done(&framing.StanzaError{Condition: "bad-request"})
 		default:
 			x := framing.New(nsForm, "x").Set("type", "submit")
 			for _, f := range [][2]string{{"FORM_TYPE", formType}, {roomNick, nick}} {
 				x.Add(framing.New(nsForm, "field").Set("var", f[0]).Add(framing.New(nsForm, "value").AddText(f[1])))
 			}
-			c.Request(query("set", x), func(_ *framing.Element, err error) { done(err) })
+			c.Request(query(room, "set", x), func(_ *framing.Element, err error) { done(err) })
 		}
 	})
 }

@@ -26,7 +26,7 @@ func explain(err *framing.StanzaError, to string, room *state.Room) (p *state.Pr
 		p.Kind, p.Field = "nick-locked", "nick"
 		p.Text, p.Advice = "This room does not let you have this nickname.", "Join under another one."
 	case "registration-required":
-		p.Kind = "members-only"
+		p.Kind = state.MembersOnly
 		p.Text, p.Advice = "Only members may enter this room.", "Ask one of its admins to make you a member."
 	case "forbidden":
 		p.Kind = "banned"
@@ -87,7 +87,7 @@ func parted(x *framing.Element, codes []string) (p *state.Problem, moved jid.JID
 	case has("307"):
 		p.Kind, p.Text, p.Advice = "kicked", "You were removed from this room.", "You can join it again."
 	case has("321"), has("322"):
-		p.Kind, p.Text, p.Advice = "members-only", "Only members may be in this room now.", "Ask one of its admins to make you a member."
+		p.Kind, p.Text, p.Advice = state.MembersOnly, "Only members may be in this room now.", "Ask one of its admins to make you a member."
 	case has("332"):
 		p.Kind, p.Text, p.Advice = "shut-down", "The room's server is being shut down.", again
 	default:
