@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"natter/app/jid"
+	"natter/app/state/tree"
 )
 
 // Readers are the occupants of a small room who have sent read marks. A Readers never changes.
@@ -15,8 +16,9 @@ type Readers struct {
 // Reader is one of the Readers.
 type Reader struct {
 	Nick string  `json:"nick"`
-	By   jid.JID `json:"by"` // Message.Author of their messages
-	To   Key     `json:"to"` // the newest message that they have read
+	By   jid.JID `json:"by"`  // Message.Author of their messages
+	JID  jid.JID `json:"jid"` // their real address
+	To   Key     `json:"to"`  // the newest message that they have read
 }
 
 // mostReaders is how many occupants a room may have in which read marks are sent.
@@ -38,7 +40,11 @@ type RoomReadTo struct {
 
 func (ev RoomReadTo) apply(s *State) {
 	c, room := s.Chat(Groupchat.With(ev.Room)), s.Room(ev.Room)
-	if c == nil || !room.In() || room.occupant(ev.Nick) == nil {
+	if c == nil || !room.In() {
+		return
+	}
+	o := room.occupant(ev.Nick)
+	if o == nil {
 		return
 	}
 	m := c.Timeline.Archived(ev.ID)
@@ -57,14 +63,26 @@ func (ev RoomReadTo) apply(s *State) {
 		case at < 0 && len(now.All) >= mostReaders:
 			return
 		case at < 0:
-			now.All = append(slices.Clone(now.All), Reader{ev.Nick, ev.By, m.Key})
+			now.All = append(slices.Clone(now.All), Reader{ev.Nick, ev.By, o.JID, m.Key})
 		default:
 			now.All = slices.Clone(now.All)
-			now.All[at] = Reader{ev.Nick, ev.By, m.Key}
+			now.All[at] = Reader{ev.Nick, ev.By, o.JID, m.Key}
 		}
 		now.N++
 		r.Readers = &now
 	})
+}
+
+// still returns the read marks of those who are among these occupants, under the same nick and with the same real
+// address: after a loss, others may have these nicks.
+func (all *Readers) still(now *tree.Map[string, *Occupant]) *Readers {
+	if all == nil {
+		return nil
+	}
+	return &Readers{all.N + 1, slices.DeleteFunc(slices.Clone(all.All), func(o Reader) bool {
+		is, _ := now.Get(o.Nick)
+		return is == nil || o.JID == "" || is.JID != o.JID
+	})}
 }
 
 // unread removes the read mark of a nick, because somebody else may have the nick next.

@@ -45,3 +45,29 @@ func TestRoomReadTo(t *testing.T) {
 		t.Error("only few who know each other tell what they have read")
 	}
 }
+
+// After a loss the room has the read marks of those who are still there. Whoever has their nick but another address has
+// read nothing.
+func TestRoomReadToAfterALoss(t *testing.T) {
+	const room = jid.JID("tea@rooms.example")
+	enter := func(s *State, grace, alan jid.JID) *State {
+		return s.With(RoomEntered{Room: room, Nick: "ada", Occupants: []Occupant{{Nick: "ada"}, {Nick: "grace", JID: grace}, {Nick: "alan", JID: alan}}})
+	}
+	s := enter(New().With(RoomWanted{Room: room}).With(RoomDescribed{Room: room, Info: RoomInfo{ShowsAddresses: true}}), "grace@example", "")
+	s = s.With(MessageAdded{Conv: Groupchat.With(room), Message: Message{ID: "s1", ArchiveID: "s1", Author: room.WithResource("ada"), Body: "hello", At: time.Unix(1, 0)}})
+	for _, nick := range []string{"grace", "alan"} {
+		s = s.With(RoomReadTo{Room: room, Nick: nick, By: room.WithResource(nick), ID: "s1"})
+	}
+	before := s.Room(room).Readers
+	s = s.With(SessionStarted{Me: "ada@example/tab"})
+	if s.Room(room).TellsReaders() {
+		t.Error("the read marks of a room in which we are not are shown")
+	}
+	again := enter(s, "grace@example", "").Room(room).Readers
+	if len(again.All) != 1 || again.All[0] != before.All[0] || again.N == before.N {
+		t.Errorf("after the loss %+v have read, before it %+v", again, before)
+	}
+	if all := enter(s, "mallory@example", "alan@example").Room(room).Readers; len(all.All) != 0 {
+		t.Errorf("those who have the nicks now have read %+v", all)
+	}
+}
