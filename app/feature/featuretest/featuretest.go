@@ -198,6 +198,7 @@ func newStage(t *testing.T, features func() []*feature.Feature, log func(format 
 	s.client.Do(state.SignIn{Address: "ada@localhost", Password: "analytical"})
 	<-online
 	stop()
+	s.settle() // the requests of a start have left before the story answers them
 	return s
 }
 
