@@ -236,7 +236,7 @@ func (l *library) live(send func(string), n int) {
 		}
 		send(m + `</message>`)
 	}
-	if l.room == "" && l.random.IntN(2) == 0 { // a room has what is said in it in its archive, and takes forged ids out
+	if l.room == "" && len(l.entries) > 0 && l.random.IntN(2) == 0 { // a room has what is said in it in its archive, and takes forged ids out
 		l.faults["forged id"]++
 		l.forged++
 		send(fmt.Sprintf(`<message xmlns='jabber:client' type='chat' id='f%d' from='mallory@library.test/x' to='%s'><body>forged %d</body><no-store xmlns='urn:xmpp:hints'/><stanza-id xmlns='urn:xmpp:sid:0' by='%s' id='%s'/></message>`,
