@@ -45,6 +45,8 @@ type Fact struct {
 	// Stanza is the id of the stanza that said it. A Corrected that comes twice is recognised by it,
 	// and a Refused names by it the fact that was refused.
 	Stanza string `json:"stanza,omitempty"`
+	// Archive is the id that a room gave to the stanza of a Corrected, "" if it is unknown.
+	Archive string `json:"archive,omitempty"`
 }
 
 // Target names the message that a fact is about, as the stanza of the fact names it.
@@ -80,6 +82,9 @@ func (ev Filed) apply(s *State) {
 	}
 	if ev.Kind == Moderated && (ev.Conv.Kind() != Groupchat || ev.By != ev.Conv.JID()) {
 		return // only the room itself says it
+	}
+	if c := s.Chat(ev.Conv); c != nil && ev.Kind == Reacted {
+		ev.Target = c.original(ev.Target, s.Account())
 	}
 	if ev.ID != "" && (ev.By == s.Account() || ev.By.Bare() == ev.Conv.JID().Bare()) {
 		if ev.Author == "" && ev.Conv.Kind() != Groupchat {
@@ -145,6 +150,22 @@ func (c *Chat) about(t Target, me jid.JID) *Message {
 		return ours
 	}
 	return theirs
+}
+
+// original returns the Target of the message whose correction t names (XEP-0444 §4), or t itself if it names none.
+func (c *Chat) original(t Target, me jid.JID) Target {
+	if c.about(t, me) == nil {
+		keys := []string{idKey(c.Conv.JID(), t.ID), idKey(c.Conv.JID().WithResource(idMark+c.With), t.ID), idKey(me, t.ID)}
+		if c.Conv.Kind() == Groupchat {
+			keys = []string{archiveKey(t.ID)}
+		}
+		for _, key := range keys {
+			if m, _ := c.Timeline.ids.Get(version + key); m != nil {
+				return c.Of(m)
+			}
+		}
+	}
+	return t
 }
 
 // With returns the message with one more fact applied. It returns m itself if the fact changes nothing,
@@ -391,9 +412,14 @@ func (fs *Facts) with(f Fact) *Facts {
 	switch {
 	case at < 0:
 		next = append(next, f)
-	case f.Kind == Corrected && f.At < next[at].At: // a copy, with the time at which it was really sent
-		next[at] = f
-	case f.Kind != Corrected && (next[at].At < f.At || next[at].At == f.At && next[at].Text < f.Text):
+	case f.Kind == Corrected: // a copy, perhaps with the time at which it was really sent, or the id that the room gave to it
+		whole := next[at]
+		whole.At, whole.Archive = min(whole.At, f.At), max(whole.Archive, f.Archive)
+		if whole == next[at] {
+			return fs
+		}
+		next[at] = whole
+	case next[at].At < f.At || next[at].At == f.At && next[at].Text < f.Text:
 		next[at] = f
 	default:
 		return fs
@@ -514,6 +540,28 @@ func (s *State) bring(c *Chat, messages ...Message) {
 		} else {
 			s.bringTo(c, Target{c.Conv, "", m.ID})
 		}
+		if m := c.Timeline.ByID(m.Author, m.ID); m != nil {
+			s.bringVersions(c, m.Key)
+		}
+	}
+}
+
+// bringVersions applies the reactions that wait to a message whose corrections they name.
+func (s *State) bringVersions(c *Chat, at Key) {
+	for _, v := range c.Timeline.Get(at).Versions() {
+		under := Target{c.Conv, "", v.Stanza}
+		if c.Conv.Kind() == Groupchat {
+			under.ID = v.Archive
+		}
+		for f := range s.filedFrom(under.key()) {
+			if f.Target != under {
+				break
+			}
+			if f.Kind == Reacted {
+				c.fold(c.Timeline.Get(at), f.Fact, s.Rev)
+				f.drop(s)
+			}
+		}
 	}
 }
 
@@ -553,6 +601,9 @@ func (f *Filed) put(s *State) {
 	if c := s.Chat(f.Conv); c != nil {
 		if m := c.about(f.Target, s.Account()); m != nil {
 			if c = s.chat(f.Conv); c.fold(m, f.Fact, s.Rev) {
+				if f.Kind == Corrected {
+					s.bringVersions(c, m.Key)
+				}
 				s.setChat(c)
 			}
 			return

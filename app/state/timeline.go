@@ -553,6 +553,7 @@ func (t Timeline) yield(id string, at Key, rev uint64) Timeline {
 // id leads to the last of them. If several claim one archive id, it leads to the first: who forges an id
 // has seen it before.
 func (t Timeline) place(m *Message) Timeline {
+	was, _ := t.rows.Get(m.Key)
 	t.rows = t.rows.Set(m.Key, m)
 	if t.Holes() {
 		t = t.filled(m.Key, m.Key)
@@ -568,6 +569,14 @@ func (t Timeline) place(m *Message) Timeline {
 	}
 	if other := t.Archived(m.ArchiveID); m.ArchiveID != "" && (other == nil || !other.Key.Before(m.Key)) {
 		t.ids = t.ids.Set(archiveKey(m.ArchiveID), m)
+	}
+	if was != nil {
+		for _, id := range was.versionKeys() {
+			t.ids = t.ids.Delete(id)
+		}
+	}
+	for _, id := range m.versionKeys() {
+		t.ids = t.ids.Set(id, m)
 	}
 	return t
 }
@@ -592,7 +601,7 @@ func (t Timeline) wasRemoved(k Key) bool {
 // displace undoes place.
 func (t Timeline) displace(m *Message) Timeline {
 	t.rows = t.rows.Delete(m.Key)
-	for _, id := range []string{idKey(m.Author, m.ID), archiveKey(m.ArchiveID)} {
+	for _, id := range append(m.versionKeys(), idKey(m.Author, m.ID), archiveKey(m.ArchiveID)) {
 		if at, ok := t.ids.Get(id); ok && at.Key == m.Key {
 			t.ids = t.ids.Delete(id)
 		}
@@ -620,6 +629,22 @@ func idKey(author jid.JID, id string) string { return "i" + string(author) + "\x
 
 func reusedKey(author jid.JID, id string) string {
 	return string(reused) + string(author) + "\x00" + id
+}
+
+// version begins the keys of ids that corrections have. The ids of messages come before those.
+const version = "v"
+
+// versionKeys returns the keys of the ids that the corrections of a message have.
+func (m *Message) versionKeys() (keys []string) {
+	for _, f := range m.Versions() {
+		if f.Stanza != "" {
+			keys = append(keys, version+idKey(m.Author, f.Stanza))
+		}
+		if f.Archive != "" {
+			keys = append(keys, version+archiveKey(f.Archive))
+		}
+	}
+	return keys
 }
 
 func archiveKey(id string) string { return "a" + id }

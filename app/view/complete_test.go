@@ -90,6 +90,10 @@ func TestComplete_Slash(t *testing.T) {
 			t.Errorf("for %s %s is offered", typed, got)
 		}
 	}
+	b.play(state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "ada", Role: state.Moderator}})
+	if got := offered("/"); !strings.Contains(got, "/kick") || strings.Contains(got, "/ban") {
+		t.Errorf("a moderator who is no admin is offered %s", got)
+	}
 	b.play(state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "ada", Role: state.Moderator, Affiliation: state.Admin}})
 	if got := offered("/"); got != "/me /topic /nick /invite /kick /ban /join /leave" {
 		t.Errorf("offered %s", got)

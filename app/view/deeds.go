@@ -120,13 +120,14 @@ func (m *deedMenu) CompoID() string { return m.Occupant.Nick }
 // Render implements app.Composer.
 func (m *deedMenu) Render() app.UI {
 	o := m.Occupant
-	item := func(name, text string, do Command, conv state.ConvID) app.UI {
+	item := func(name string, text app.UI, do Command, conv state.ConvID) app.UI {
 		return app.Button().Type("button").Class("menu-item").Attr("role", "menuitem").TabIndex(-1).
-			DataSet("do", string(do)).DataSet("conv", string(conv)).Body(icon(name), app.Text(text))
+			DataSet("do", string(do)).DataSet("conv", string(conv)).Body(icon(name), text)
 	}
-	items := []app.UI{item("chat", "Write to "+memberName(o.Nick)+" alone", doOpen, state.Private.With(m.Room.JID.WithResource(o.Nick)))}
+	alone := app.Span().Body(app.Text("Write to "), app.Elem("bdi").Text(memberName(o.Nick)), app.Text(" alone"))
+	items := []app.UI{item("chat", alone, doOpen, state.Private.With(m.Room.JID.WithResource(o.Nick)))}
 	if o.JID != "" {
-		items = append(items, item("person", "Profile", doProfile, state.Direct.With(o.JID)))
+		items = append(items, item("person", app.Text("Profile"), doProfile, state.Direct.With(o.JID)))
 	}
 	for _, f := range deedsOf(m.Room, m.Occupant) {
 		items = append(items, app.Button().Type("button").Class("menu-item").Attr("role", "menuitem").TabIndex(-1).

@@ -235,10 +235,10 @@ func TestMemberMenu(t *testing.T) {
 		more := strings.Contains(b.html(), `data-do="member-menu"`)
 		b.sig("member-menu", "", bob.Nick)
 		var items []string
-		for _, m := range regexp.MustCompile(`(?s)role="menuitem".*?</svg>\s*([^<]*?)\s*</button>`).FindAllStringSubmatch(b.html(), -1) {
-			items = append(items, m[1])
+		for _, m := range regexp.MustCompile(`(?s)role="menuitem".*?</svg>\s*(.*?)\s*</button>`).FindAllStringSubmatch(b.html(), -1) {
+			items = append(items, regexp.MustCompile(`\s*\n\s*`).ReplaceAllString(m[1], ""))
 		}
-		if want := strings.TrimSuffix(`Write to bob &#34;x&#34; alone|`+tc.want, "|"); strings.Join(items, "|") != want || !more {
+		if want := strings.TrimSuffix(`<span>Write to<bdi>bob &#34;x&#34;</bdi>alone</span>|`+tc.want, "|"); strings.Join(items, "|") != want || !more {
 			t.Errorf("%+v to %+v: %q, want %q", tc.me, tc.other, items, want)
 		}
 	}

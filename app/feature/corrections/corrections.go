@@ -54,6 +54,9 @@ func corrected(c feature.Client, st *feature.Stanza) bool {
 	}
 	f := st.Says(state.Corrected, st.By.JID, id, body)
 	f.Stanza = strings.Clone(st.ID)
+	if st.Conv.Kind() == state.Groupchat {
+		f.Archive = strings.Clone(st.ArchiveID)
+	}
 	st.Then(func() { c.Emit(f) })
 	return true
 }

@@ -103,6 +103,7 @@ var All = []Story{
 	{"group-offline", groupOffline, []view.Signal{{Do: "group"}, {Do: "name-group", Text: "Thursday tea"}, {Do: "guest", JID: grace}, {Do: "make-group"}}},
 	{"new-chat", typical, []view.Signal{{Do: "new"}}},
 	{"room-member", moderated, []view.Signal{open(lounge + "/"), {Do: "details"}, {Do: "member-menu", Text: "Emmy"}}},
+	{"room-member-rtl", moderated, []view.Signal{open(lounge + "/"), {Do: "details"}, {Do: "member-menu", Text: "محمد"}}},
 	{"room-ban", moderated, []view.Signal{open(lounge + "/"), {Do: "details"}, {Do: "deed", JID: lounge + "/Emmy", Text: "ban"}}},
 	{"room-settings", configuring, []view.Signal{open(lounge + "/"), {Do: "configure", JID: lounge}, {Do: "set-configuration", JID: lounge, Text: "[]"}}},
 	{"room-destroy", moderated, []view.Signal{open(lounge + "/"), {Do: "destroy", JID: lounge}}},
