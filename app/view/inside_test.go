@@ -48,7 +48,7 @@ func TestSubject(t *testing.T) {
 	b.play(state.RoomDescribed{Room: lounge, Info: state.RoomInfo{OpenSubject: true}})
 	b.says(t, "Change subject")
 	b.say("/topic Cake")
-	b.wants(t, "ChangeSubject{Room:lounge@rooms.example Subject:Cake}")
+	b.wants(t, "ChangeSubject{Room:lounge@rooms.example Subject:Cake ID:}")
 	b.play(notDone(state.NewSubject))
 	b.says(t, "It was not done.")
 	b.sig("heeded", lounge, "")
@@ -59,7 +59,7 @@ func TestSubject(t *testing.T) {
 	b.says(t, `value="Tea"`)
 	b.sig("set-subject", lounge, " Milk ")
 	b.sig("set-subject", lounge, " Milk ") // the second time it waits already
-	b.wants(t, "ChangeSubject{Room:lounge@rooms.example Subject:Milk}")
+	b.wants(t, "ChangeSubject{Room:lounge@rooms.example Subject:Milk ID:}")
 	b.says(t, "Waiting for the room…")
 	b.play(notDone(state.NewNick)) // is about something else
 	b.says(t, "Waiting for the room…")
@@ -69,7 +69,7 @@ func TestSubject(t *testing.T) {
 	}
 	b.sig("set-subject", lounge, "Milk")
 	b.play(state.RoomAnswered{Room: lounge, To: state.NewSubject})
-	b.wants(t, "ChangeSubject{Room:lounge@rooms.example Subject:Milk}")
+	b.wants(t, "ChangeSubject{Room:lounge@rooms.example Subject:Milk ID:}")
 	if b.dialog.kind != "" {
 		t.Errorf("%+v", b.dialog)
 	}
@@ -188,14 +188,14 @@ func TestInvite(t *testing.T) {
 	b.sig("guest", "hedy@example.org", "")
 	b.says(t, "Send invitation")
 	b.happened(Signal{Do: doSetGuests, JID: lounge, Also: " tea "})
-	b.wants(t, "Invite{Room:lounge@rooms.example Who:[alan@example.org] Reason:tea}")
+	b.wants(t, "Invite{Room:lounge@rooms.example Who:[alan@example.org] Reason:tea ID:}")
 	b.play(state.RoomAnswered{Room: lounge, To: state.NewMember})
 	if b.dialog.kind != "" {
 		t.Errorf("%+v", b.dialog)
 	}
 	b.say("/invite alan")
 	b.say("/invite hedy@example.org for tea")
-	b.wants(t, "Invite{Room:lounge@rooms.example Who:[alan@example.org] Reason:}", "Invite{Room:lounge@rooms.example Who:[hedy@example.org] Reason:for tea}")
+	b.wants(t, "Invite{Room:lounge@rooms.example Who:[alan@example.org] Reason: ID:}", "Invite{Room:lounge@rooms.example Who:[hedy@example.org] Reason:for tea ID:}")
 	b.say("/invite nobody at all")
 	b.says(t, "Say whom")
 	b.play(state.RoomDescribed{Room: lounge, Info: state.RoomInfo{MembersOnly: true}})
