@@ -78,7 +78,9 @@
 // are written to, and 50 times while a newer build changes their schema: Sec59 and Sec57.
 //
 // P-1, P-2 and P-17 are shown in a room too, with an archive and two occupants who come back to it after
-// each loss, and P-6 with the archive of a room.
+// each loss, and P-6 with the archive of a room. The room is configured before they begin: ejabberd ends a
+// room that is not, together with its archive, when both are out for a moment, and then what it delivers to
+// somebody who is not yet in again is nowhere.
 //
 // A server that is killed between two writes has a message in one archive and not in the other. ejabberd keeps its
 // archive in memory for seconds and loses them when it is killed, although it has

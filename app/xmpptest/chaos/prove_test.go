@@ -156,7 +156,7 @@ func meet(t testing.TB, where *place, change ...func(*person)) *pair {
 }
 
 // join has the two write to each other in a room from now on. It outlives its occupants, and has an
-// archive.
+// archive, from when it is configured.
 func (q *pair) join() {
 	q.t.Helper()
 	room := jid.JID(q.people[0].account.Local() + "@" + q.place.rooms)
