@@ -58,7 +58,7 @@ func main() {
 	go comeBack(c, config, keep, form)
 	runtime.Gosched()
 
-	view.Run(model{c}, view.Page{})
+	view.Run(model{c}, view.Page{}, browser.Yield)
 }
 
 // comeBack goes on with whoever is remembered here, and sees to those who have signed out.

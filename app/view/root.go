@@ -16,6 +16,7 @@ type Root struct {
 	app.Compo
 
 	desk     *desk
+	yield    func() // see Run
 	ctx      app.Context
 	stops    []func()
 	settling bool
@@ -66,7 +67,10 @@ func (r *Root) OnMount(ctx app.Context) {
 				})
 			}
 			if wait := time.Until(r.rested); wait > 0 && wait <= noticed {
-				time.AfterFunc(wait, draw)
+				time.AfterFunc(wait, func() {
+					r.yield() // the program may find that the time has come in the middle of a long task
+					draw()
+				})
 				return
 			}
 			draw()

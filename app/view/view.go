@@ -41,9 +41,11 @@ type Model interface {
 // screen a frame later, and what is dispatched is no more often than a frame anyway.
 // The engine is the one go-app offers for tests, and the same. What it listens to in the
 // page is for links and paths between its own pages; here there is one.
-func Run(model Model, platform Platform) {
+//
+// yield blocks until the browser has begun another task.
+func Run(model Model, platform Platform, yield func()) {
 	engine := app.NewTestEngine()
-	if err := engine.Load(New(model, platform)); err != nil {
+	if err := engine.Load(&Root{desk: newDesk(model, platform), yield: yield}); err != nil {
 		panic(err)
 	}
 	for _, handler := range []string{"onclick", "onpopstate", "onresize"} {
@@ -52,9 +54,4 @@ func Run(model Model, platform Platform) {
 	for {
 		engine.ConsumeNext()
 	}
-}
-
-// New returns the root of the page.
-func New(model Model, platform Platform) app.Composer {
-	return &Root{desk: newDesk(model, platform)}
 }

@@ -151,5 +151,5 @@ func main() {
 		m.fill("grace@example.org", args[0].Int(), args[1].Bool())
 		return nil
 	}))
-	view.Run(m, page{do: story.Do})
+	view.Run(m, page{do: story.Do}, func() {})
 }
