@@ -25,16 +25,18 @@ type mam struct {
 	loose  bool               // the server delivers in any order
 	newest map[jid.JID]string // the newest message of each author that the client has
 	online bool               // messages are delivered live too
+	dead   bool               // the connection is lost, and nobody has noticed
 	missed []Message          // messages that were not delivered; the server may do so at the next sign-in
 	clock  time.Duration      // how far our clock is ahead of the archive's
 	places map[string]Key     // the places that messages have had
 	apart  time.Duration      // the least time between two messages
+	order  time.Duration      // how near in time messages may stand in another order than the archive's
 }
 
 func newMam(seed uint64) *mam {
 	return &mam{
 		random: rand.New(rand.NewPCG(seed, 9)), now: noon, s: signedIn(),
-		newest: map[jid.JID]string{}, places: map[string]Key{},
+		newest: map[jid.JID]string{}, places: map[string]Key{}, order: time.Second,
 	}
 }
 
@@ -53,12 +55,17 @@ func (m *mam) come(n int) {
 			continue
 		}
 		m.filed = append(m.filed, said)
-		if !m.online {
+		if m.dead = m.dead || m.random.IntN(20) == 0; !m.online || m.dead {
 			m.missed = append(m.missed, said)
 			continue
 		}
 		said.At = said.At.Add(m.clock + time.Duration(m.random.IntN(100))*time.Millisecond)
 		m.deliver(said)
+		if m.random.IntN(10) == 0 { // no archive has this one
+			said.ID, said.ArchiveID = "unfiled, "+id, ""
+			said.Body += "u"
+			m.deliver(said)
+		}
 	}
 }
 
@@ -84,7 +91,7 @@ func (m *mam) add(said Message) { m.newest[said.Author] = max(m.newest[said.Auth
 // signIn begins a new stream, over which the server may deliver the missed messages with their old times.
 func (m *mam) signIn() {
 	m.s = m.s.With(ConnectionChanged{Connection{Phase: Waiting}}).With(ConnectionChanged{Connection{Phase: Online}})
-	m.online = m.random.IntN(4) > 0
+	m.online, m.dead = m.random.IntN(4) > 0, false
 	if m.random.IntN(3) == 0 {
 		for _, said := range m.missed {
 			m.deliver(said)
@@ -94,7 +101,7 @@ func (m *mam) signIn() {
 }
 
 // check fails the test if a message is not in the order of the archive, is there twice, has gone or has moved.
-// The order of messages in one second may differ.
+// The order of messages in one second may differ, or in a minute if our clock is wrong.
 func (m *mam) check(t *testing.T) {
 	t.Helper()
 	n := 0
@@ -102,7 +109,7 @@ func (m *mam) check(t *testing.T) {
 		var last *Message
 		for said := range c.Timeline.All {
 			n++
-			if last != nil && said.Body < last.Body && !m.loose && apart(said.At, last.At) > time.Second {
+			if last != nil && said.Body < last.Body && !m.loose && apart(said.At, last.At) > m.order {
 				for said := range c.Timeline.All {
 					t.Log(said.Body, said.Key, said.At.UnixMicro(), said.ArchiveID)
 				}
@@ -204,7 +211,7 @@ func (m *mam) carry(t *testing.T, p *Plan, calm bool) (over bool) {
 		if !more {
 			return true
 		}
-		if !calm && m.random.IntN(12) == 0 {
+		if !calm && (m.dead || m.random.IntN(12) == 0) {
 			return false
 		}
 		events, whole := p.Learn(m.s, k, m.answer(p.Part, k))
@@ -267,8 +274,12 @@ func live(t *testing.T, seed uint64, sessions int) {
 	m := newMam(seed)
 	m.silent, m.loose, m.apart = seed%2 == 0, seed%5 == 4, time.Duration(seed%3*2)*time.Second
 	m.clock = time.Duration(seed/2%3-1) * 300 * time.Millisecond
-	if m.loose {
+	switch {
+	case m.loose:
 		m.clock *= 10_000
+	case seed%7 == 3:
+		m.clock *= 60
+		m.order = lag
 	}
 	defer func() {
 		if t.Failed() {
