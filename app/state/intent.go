@@ -19,7 +19,7 @@ type Trait uint8
 
 const (
 	// Told intents are sent to the tab that leads, until it has confirmed them. They may be carried out
-	// twice, so a second time must change nothing, unless Once or the client knows them by their ID.
+	// twice, so a second time must change nothing; the client leaves it out for SendMessage and those of Once.
 	Told Trait = iota
 	// Fleeting intents are sent to the leader once, because a second later they mean nothing.
 	Fleeting
