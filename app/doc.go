@@ -161,6 +161,7 @@
 // One word, one meaning:
 //
 //	acknowledge   to tell the server that we have handled its stanzas; or it tells us (XEP-0198)
+//	appeal        what somebody asks of a room, and the person is to decide
 //	archive       the messages that a server or a room stores (XEP-0313)
 //	carbon        a copy of a message of another client of the account (XEP-0280)
 //	catch-up      reading an archive from where we were to its end

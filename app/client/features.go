@@ -2,6 +2,7 @@ package client
 
 import (
 	"natter/app/feature"
+	"natter/app/feature/approvals"
 	"natter/app/feature/archive"
 	"natter/app/feature/avatars"
 	"natter/app/feature/bookmarks"
@@ -57,6 +58,7 @@ func All() []*feature.Feature {
 		subjects.New(),
 		nicks.New(),
 		moderation.New(),
+		approvals.New(),
 		creation.New(),
 		configuration.New(),
 		bookmarks.New(),

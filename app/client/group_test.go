@@ -286,3 +286,33 @@ func TestJ41_AskMembership(t *testing.T) {
 		grace.until("in the group", func(s *state.State) bool { return s.Room(room).In() })
 	})
 }
+
+// J43: who can only listen asks to speak; a moderator is asked, agrees, and then they may speak.
+func TestJ43_Voice(t *testing.T) {
+	everywhere(t, func(t *testing.T, p *place) {
+		ada, grace := p.person(t).here(), p.person(t).here()
+		room := jid.JID("voice@rooms." + p.domain)
+		if p.server != nil {
+			room = jid.JID("voice@" + p.server.Rooms)
+		}
+		ada.Do(state.JoinRoom{Room: room, Create: true})
+		ada.until("a room", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Archive })
+		grace.Do(state.JoinRoom{Room: room, Seen: true})
+		grace.until("in the room", func(s *state.State) bool { return s.Room(room).In() })
+		nick := grace.State().Room(room).Nick
+		ada.until("grace in the room", func(s *state.State) bool { return s.Room(room).Occupants.Len() == 2 })
+		role := func(is state.Role) func(*state.State) bool {
+			return func(s *state.State) bool { return s.Room(room).Myself().Role == is }
+		}
+		ada.Do(state.ChangeRole{Room: room, Nick: nick, Role: state.Visitor})
+		grace.until("silent", role(state.Visitor))
+		grace.Do(state.AskVoice{Room: room})
+		all := ada.until("asked", func(s *state.State) bool { return len(s.Room(room).OpenAppeals()) == 1 }).Room(room).OpenAppeals()
+		if all[0].Nick != nick || all[0].Type != state.VoiceAppeal || all[0].JID != grace.account {
+			t.Errorf("ada is asked %+v", all[0])
+		}
+		ada.Do(state.AnswerAppeal{Room: room, Type: all[0].Type, Nick: nick, Allow: true})
+		grace.until("may speak", role(state.Participant))
+		ada.until("nothing to decide", func(s *state.State) bool { return len(s.Room(room).OpenAppeals()) == 0 })
+	})
+}

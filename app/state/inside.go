@@ -24,6 +24,7 @@ const (
 	NewGroup         Wish = "group"
 	Registration     Wish = "registration"
 	NewPicture       Wish = "picture"
+	Voice            Wish = "voice"
 	Removal          Wish = "removal" // of a message
 )
 
@@ -35,7 +36,10 @@ type RoomAnswered struct {
 }
 
 func (ev RoomAnswered) apply(s *State) {
-	s.changeRoom(ev.Room, func(r *Room) { r.Outcome = Outcome{r.Outcome.N + 1, ev.To, ev.Problem} })
+	s.changeRoom(ev.Room, func(r *Room) {
+		r.Outcome = Outcome{r.Outcome.N + 1, ev.To, ev.Problem}
+		r.VoiceAsked = r.VoiceAsked && ev.To != Voice
+	})
 }
 
 // Myself returns the person's own occupant in the room, nil if they are not in it.

@@ -61,7 +61,7 @@ var intents = func() map[string]reflect.Type {
 		React{}, Correct{}, Retract{}, Moderate{}, LetBe{}, Seek{}, ReadOriginal{},
 		JoinRoom{}, LeaveRoom{}, SetNotify{}, BrowseRooms{}, DeclineInvitations{},
 		ChangeSubject{}, ChangePicture{}, ChangeNick{}, Invite{}, ChangeRole{}, ChangeAffiliation{},
-		ReadNick{}, RegisterNick{}, AskMembership{}, MakeGroup{}, ReadPeople{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
+		ReadNick{}, RegisterNick{}, AskMembership{}, AskVoice{}, AnswerAppeal{}, MakeGroup{}, ReadPeople{}, ReadRoomForm{}, ConfigureRoom{}, DestroyRoom{},
 		AddContact{}, RenameContact{}, RemoveContact{}, AcceptContact{}, DeclineContacts{}, DismissRefusal{}, SetPresence{}, SetDiscreet{},
 	} {
 		types[reflect.TypeOf(in).Name()] = reflect.TypeOf(in)
@@ -326,6 +326,16 @@ type RegisterNick struct {
 // AskMembership asks to become a member of a room whose Problem is MembersOnly. The answer is another Problem.
 type AskMembership struct{ Room jid.JID }
 
+// AskVoice asks to speak in a room in which the person can only listen.
+type AskVoice struct{ Room jid.JID }
+
+// AnswerAppeal decides about an Appeal.
+type AnswerAppeal struct {
+	Room       jid.JID
+	Type, Nick string // of the Appeal
+	Allow      bool
+}
+
 // ReadPeople requests the list of those who have an affiliation with a room, which becomes Room.People.
 type ReadPeople struct {
 	Room jid.JID
@@ -423,6 +433,8 @@ func (MakeGroup) traits() Trait          { return Told }
 func (ReadNick) traits() Trait           { return Fleeting }
 func (RegisterNick) traits() Trait       { return Told }
 func (AskMembership) traits() Trait      { return Told }
+func (AskVoice) traits() Trait           { return Fleeting }
+func (AnswerAppeal) traits() Trait       { return Told }
 func (ReadPeople) traits() Trait         { return Fleeting }
 func (ReadRoomForm) traits() Trait       { return Fleeting }
 func (ConfigureRoom) traits() Trait      { return Fleeting }

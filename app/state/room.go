@@ -60,13 +60,15 @@ type Picture struct {
 
 // Stay says how far we are in a room, and what has happened there since.
 type Stay struct {
-	Step    Step     `json:"step,omitempty"`
-	Problem *Problem `json:"problem,omitempty"` // why we are not in it, nil if nothing went wrong
-	Moved   jid.JID  `json:"moved,omitempty"`   // where the room is now
-	Outcome Outcome  `json:"outcome,omitzero"`
-	Form    *Form    `json:"form,omitempty"`    // how it can be configured, nil if that is not known
-	People  *People  `json:"people,omitempty"`  // those of one affiliation, nil if nobody has asked
-	Readers *Readers `json:"readers,omitempty"` // nil if nobody has sent a read mark
+	Step       Step     `json:"step,omitempty"`
+	Problem    *Problem `json:"problem,omitempty"` // why we are not in it, nil if nothing went wrong
+	Moved      jid.JID  `json:"moved,omitempty"`   // where the room is now
+	Outcome    Outcome  `json:"outcome,omitzero"`
+	Form       *Form    `json:"form,omitempty"`       // how it can be configured, nil if that is not known
+	People     *People  `json:"people,omitempty"`     // those of one affiliation, nil if nobody has asked
+	Appeals    *Appeals `json:"appeals,omitempty"`    // nil if nobody has asked for anything
+	VoiceAsked bool     `json:"voiceAsked,omitempty"` // the person has asked to speak
+	Readers    *Readers `json:"readers,omitempty"`    // nil if nobody has sent a read mark
 }
 
 // MembersOnly is the Problem.Kind of a room that only members may enter, and the person is none.

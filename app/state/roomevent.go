@@ -180,6 +180,10 @@ func (ev OccupantChanged) apply(s *State) {
 	s.changeRoom(ev.Room, func(r *Room) {
 		if _, known := r.Occupants.Get(ev.Occupant.Nick); r.In() && (known || r.Occupants.Len() < mostOccupants) {
 			r.Occupants = r.Occupants.Set(ev.Occupant.Nick, &ev.Occupant)
+			if ev.Occupant.Role > Visitor {
+				r.answered(VoiceAppeal, ev.Occupant.Nick)
+				r.VoiceAsked = r.VoiceAsked && !r.Me(ev.Occupant.Nick)
+			}
 		}
 	})
 }
@@ -194,6 +198,7 @@ func (ev OccupantLeft) apply(s *State) {
 	s.changeRoom(ev.Room, func(r *Room) {
 		if _, there := r.Occupants.Get(ev.Nick); there {
 			r.Occupants = r.Occupants.Delete(ev.Nick)
+			r.answered(VoiceAppeal, ev.Nick)
 			r.unread(ev.Nick)
 		}
 	})

@@ -42,6 +42,7 @@ func (c *chat) Render() app.UI {
 		status(d).Class("status-chat"),
 		roomStatus(d),
 		d.outcome(),
+		d.asks(),
 		app.Div().Class("log-frame").Body(
 			app.Div().Class("log").ID("log").Attr("role", "log").Aria("label", name).Aria("live", "off").TabIndex(0).
 				DataSet("conv", string(c.Conv)).Body(&keyed{Class: "log-body", Rows: func() *rows { return c.rows(name) }}),

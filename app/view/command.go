@@ -17,6 +17,9 @@ const (
 	doAbout              Command = "about"
 	doAccept             Command = "accept"
 	doAdd                Command = "add"
+	doApprove            Command = "approve"
+	doDeny               Command = "deny"
+	doAskVoice           Command = "ask-voice"
 	doAskMembership      Command = "ask-membership"
 	doAttention          Command = "attention" // the page got the focus or became visible
 	doAway               Command = "away"      // the page was hidden or left
@@ -271,6 +274,9 @@ func init() {
 			d.dialog.seen = sig.JID
 			d.enter(state.JoinRoom{Room: sig.JID, Seen: true})
 		},
+		doApprove:          answerAppeal(true),
+		doDeny:             answerAppeal(false),
+		doAskVoice:         func(d *desk, sig Signal) { d.model.Do(state.AskVoice{Room: sig.JID}); d.rev++ },
 		doAskMembership:    func(d *desk, sig Signal) { d.model.Do(state.AskMembership{Room: sig.JID}); d.rev++ },
 		doLeaveRoom:        (*desk).leaveRoom,
 		doJoinText:         func(d *desk, sig Signal) { d.dialog.typed, d.dialog.first = sig.Text, 0; d.rev++ },

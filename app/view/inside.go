@@ -1,6 +1,7 @@
 package view
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
@@ -81,6 +82,47 @@ func (d *desk) outcome() app.UI {
 		icon("alert"), app.Span().Class("status-text").Text(r.Outcome.Problem.Text),
 		app.Button().Type("button").Class("status-retry").DataSet("do", string(doHeeded)).DataSet("jid", string(r.JID)).Text("Dismiss"),
 		app.Span().Class("status-why").Text(r.Outcome.Problem.Advice))
+}
+
+// asks says above the messages what others ask of the open room, one at a time, or that the person can only listen.
+func (d *desk) asks() app.UI {
+	r := d.room()
+	all, me := r.OpenAppeals(), r.Myself()
+	line := app.Div().Class("status room-status").DataSet("phase", "waiting").Attr("role", "status")
+	button := func(do Command, word, text string) app.UI {
+		return app.Button().Type("button").Class("status-retry").DataSet("do", string(do)).DataSet("jid", string(r.JID)).DataSet("text", text).Text(word)
+	}
+	switch {
+	case len(all) > 0:
+		ask := all[0]
+		what := " asks to speak here."
+		if ask.Type == state.MemberAppeal {
+			what = " asks to become a member."
+		}
+		body := []app.UI{icon("person"), app.Span().Class("status-text").Body(app.Elem("bdi").Text(memberName(ask.Nick)), app.Text(what)),
+			button(doApprove, "Approve", ask.Type+" "+ask.Nick), button(doDeny, "Deny", ask.Type+" "+ask.Nick)}
+		if ask.JID != "" {
+			body = append(body, app.Span().Class("status-why").Body(app.Elem("bdi").Text(ask.JID.Shown())))
+		}
+		if n := len(all) - 1; n > 0 {
+			body = append(body, app.Span().Class("status-why").Text(strconv.Itoa(n)+" more after this."))
+		}
+		return line.Body(body...)
+	case me != nil && me.Role == state.Visitor && r.VoiceAsked:
+		return line.Body(icon("person"), app.Span().Class("status-text").Text("You have asked to speak here."))
+	case me != nil && me.Role == state.Visitor:
+		return line.Body(icon("person"), app.Span().Class("status-text").Text("You can only listen in this room."), button(doAskVoice, "Ask to speak", ""))
+	}
+	return app.Div().Attr("hidden", "true")
+}
+
+// answerAppeal decides about what somebody asks of a room.
+func answerAppeal(allow bool) func(*desk, Signal) {
+	return func(d *desk, sig Signal) {
+		typ, nick, _ := strings.Cut(sig.Text, " ")
+		d.model.Do(state.AnswerAppeal{Room: sig.JID, Type: typ, Nick: nick, Allow: allow})
+		d.rev++
+	}
 }
 
 // answerable is the form of a dialog that waits for the answer of a room.

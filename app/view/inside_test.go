@@ -403,3 +403,41 @@ func TestRoomIsDrawnAnew(t *testing.T) {
 		t.Error("a presence is drawn")
 	}
 }
+
+// What others ask of a room is decided one at a time; who can only listen asks to speak, once.
+func TestAppeals(t *testing.T) {
+	b := in(t, state.Occupant{Role: state.Moderator}, state.Occupant{Nick: "bob", Role: state.Visitor})
+	b.saysNot(t, "Approve")
+	b.play(state.Appealed{Room: lounge, Appeal: state.Appeal{Type: state.VoiceAppeal, Nick: "bob", JID: "bob@example.org"}},
+		state.Appealed{Room: lounge, Appeal: state.Appeal{Type: state.MemberAppeal, Nick: "al x"}})
+	for _, want := range []string{" asks to speak here.", "bob@example.org", "1 more after this."} {
+		b.says(t, want)
+	}
+	b.sig("approve", lounge, state.VoiceAppeal+" bob")
+	b.play(state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "bob", Role: state.Participant}}) // that is an answer too
+	b.says(t, " asks to become a member.")
+	b.saysNot(t, "more after this")
+	b.sig("deny", lounge, state.MemberAppeal+" al x")
+	b.wants(t, "AnswerAppeal{Room:lounge@rooms.example Type:"+state.VoiceAppeal+" Nick:bob Allow:true}",
+		"AnswerAppeal{Room:lounge@rooms.example Type:"+state.MemberAppeal+" Nick:al x Allow:false}")
+	b.play(state.AppealAnswered{Room: lounge, Type: state.MemberAppeal, Nick: "al x"})
+	b.saysNot(t, "Approve")
+
+	b = in(t, state.Occupant{Role: state.Visitor})
+	b.says(t, "You can only listen in this room.")
+	b.sig("ask-voice", lounge, "")
+	b.wants(t, "AskVoice{Room:lounge@rooms.example}")
+	before := (&Root{desk: b.desk}).stage(0).(*chat).Room
+	b.play(state.VoiceAsked{Room: lounge})
+	b.says(t, "You have asked to speak here.")
+	b.saysNot(t, "Ask to speak")
+	if (&Root{desk: b.desk}).stage(0).(*chat).Room == before {
+		t.Error("it is not drawn")
+	}
+	b.play(notDone(state.Voice))
+	b.says(t, "Ask to speak")
+	b.play(state.VoiceAsked{Room: lounge}, state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "ada", Role: state.Participant}})
+	b.saysNot(t, "You have asked")
+	b.play(state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "ada", Role: state.Visitor}})
+	b.says(t, "Ask to speak")
+}

@@ -259,6 +259,12 @@ func (d *desk) seenOf(r *state.Room) string {
 	if r.Problem != nil {
 		seen += "\x00" + r.Problem.Text + r.Problem.Advice
 	}
+	if r.Appeals != nil {
+		seen += "\x00appeals" + strconv.Itoa(r.Appeals.N)
+	}
+	if me := r.Myself(); me != nil && me.Role == state.Visitor {
+		seen += "\x00listens" + strconv.FormatBool(r.VoiceAsked)
+	}
 	if r.Readers != nil {
 		seen += "\x00" + strconv.Itoa(r.Readers.N)
 	}

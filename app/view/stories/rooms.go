@@ -162,6 +162,17 @@ func invited(now time.Time) *state.State {
 	return s
 }
 
+// appealed is the room with what others ask of it.
+func appealed(now time.Time) *state.State {
+	return moderated(now).With(state.Appealed{Room: lounge, Appeal: state.Appeal{Type: state.VoiceAppeal, Nick: "محمد", JID: rtl}}).
+		With(state.Appealed{Room: lounge, Appeal: state.Appeal{Type: state.MemberAppeal, Nick: "Hedy"}})
+}
+
+// listening is the room with the person as somebody who can only listen.
+func listening(now time.Time) *state.State {
+	return room(now).With(state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "ada", ID: "a1", Role: state.Visitor, Show: state.Available}})
+}
+
 // moderated is the room with the person as its owner.
 func moderated(now time.Time) *state.State {
 	return room(now).With(state.OccupantChanged{Room: lounge, Occupant: state.Occupant{Nick: "ada", ID: "a1", Role: state.Moderator, Affiliation: state.Owner, Show: state.Available}})

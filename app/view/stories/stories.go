@@ -117,6 +117,8 @@ var All = []Story{
 	{"room-join-nick", joining(&state.Problem{Kind: "nick-taken", Text: "Somebody in this room has this nickname.", Advice: "Join under another one.", Field: "nick"}), []view.Signal{{Do: "answer-room", JID: lounge}}},
 	{"room-join-password", joining(&state.Problem{Kind: "password", Text: "This room asks for a password.", Advice: "Ask somebody who is in it.", Field: "password"}), []view.Signal{{Do: "answer-room", JID: lounge}}},
 	{"room-join-members", joining(&state.Problem{Kind: state.MembersOnly, Text: "Only members may enter this room.", Advice: "Ask one of its admins to make you a member."}), []view.Signal{{Do: "answer-room", JID: lounge}}},
+	{"room-appeals", appealed, []view.Signal{open(lounge + "/")}},
+	{"room-listening", listening, []view.Signal{open(lounge + "/")}},
 	{"room-join-none", joining(&state.Problem{Kind: "no-room", Text: "There is no room at this address.", Advice: "Check the address, or create the room."}), []view.Signal{{Do: "answer-room", JID: lounge}}},
 }
 
