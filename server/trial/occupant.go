@@ -187,6 +187,11 @@ func (s *Server) join(r *room, p *framing.Element, to jid.JID, wanted *framing.E
 	}
 	s.update(r, o, p, codes...)
 	s.recent(r, from, wanted.Child(nsMUC, "history"))
+	if r.affiliation(from) >= admin {
+		for nick := range r.requests {
+			s.tellOf(r, nick, from)
+		}
+	}
 }
 
 // admission returns the condition that keeps a client out of a room, "" if it may

@@ -21,6 +21,7 @@ type room struct {
 	occupants    map[string]*occupant    // by nick
 	clients      map[jid.JID]*occupant   // by the full address of each client
 	nicks        map[string]jid.JID      // whom they are reserved for, in the room or not
+	requests     map[string]jid.JID      // who asks to become a member, by nick
 	invited      map[jid.JID]jid.JID     // by whom, until they have answered
 	subject      *framing.Element        // its latest change, nil if there was none
 	card         *framing.Element        // its vCard, nil if none was set
@@ -56,6 +57,7 @@ func (s *Server) newRoom(address, first jid.JID) *room {
 		occupants:    make(map[string]*occupant),
 		clients:      make(map[jid.JID]*occupant),
 		nicks:        make(map[string]jid.JID),
+		requests:     make(map[string]jid.JID),
 		invited:      make(map[jid.JID]jid.JID),
 	}
 	s.rooms[address] = r

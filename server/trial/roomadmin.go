@@ -162,6 +162,7 @@ func (s *Server) setAffiliation(r *room, person jid.JID, to affiliation, why cha
 	if r.affiliation(person) == to {
 		return
 	}
+	r.forgetRequest(person)
 	r.affiliations[person] = to
 	if to == none {
 		delete(r.affiliations, person)

@@ -575,3 +575,63 @@ func TestRoomVoice(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// XEP-0045 §7.10, §9.9: whom a room keeps out because only members may enter asks to become one, and an admin decides.
+func TestRoomRequests(t *testing.T) {
+	ask := func(nick string) string {
+		return `<iq xmlns='jabber:client' type='set' id='r' to='` + tea + `'><query xmlns='jabber:iq:register'><x xmlns='jabber:x:data' type='submit'>` +
+			`<field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field>` + filter("muc#register_roomnick", nick) + `</x></query></iq>`
+	}
+	answer := func(nick, allow string) string {
+		return `<message xmlns='jabber:client' to='` + tea + `'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field>` +
+			filter("muc#register_roomnick", nick) + filter("muc#register_allow", allow) + `</x></message>`
+	}
+	f, ada, grace, bob := tearoom(t, "")
+	f.do(func() {
+		r := f.rooms[tea]
+		r.membersOnly, r.affiliations["grace@localhost"] = true, member
+		f.setAffiliation(r, "bob@localhost", member, change{})
+		f.setAffiliation(r, "bob@localhost", none, change{})
+	})
+	ada.all()
+	grace.all()
+	bob.all()
+
+	bob.send(ask("ada2"))
+	bob.send(ask("bobby"))
+	bob.all()
+	if got := ada.all(); len(got) != 2 || got[1].Attr("from") != tea || !has(got[1], "<value>bobby</value>") || !has(got[1], "<value>bob@localhost</value>") {
+		t.Errorf("ada, who owns the room, got %q", got)
+	}
+	if got := grace.all(); len(got) != 0 {
+		t.Errorf("grace, who is no admin, got %q", got)
+	}
+	grace.send(answer("bobby", "1"))
+	if got := inTea(grace.all()); !slices.Equal(got, []string{"forbidden"}) {
+		t.Errorf("grace decides: %q", got)
+	}
+	ada.send(answer("ada2", "1")) // bob has asked anew since
+	ada.send(answer("bobby", "perhaps"))
+	if got := inTea(ada.all()); !slices.Equal(got, []string{"item-not-found", "bad-request"}) {
+		t.Errorf("ada got %q", got)
+	}
+	ada.send(answer("bobby", "0"))
+	ada.all()
+	bob.send(entering(tea, "bobby", ""))
+	if got := inTea(bob.all()); !slices.Equal(got, []string{"registration-required"}) {
+		t.Errorf("after a refusal: %q", got)
+	}
+	bob.send(ask("bobby"))
+	bob.all()
+	ada.all()
+	ada.send(answer("bobby", "1"))
+	ada.all()
+	bob.send(entering(tea, "bobby", ""))
+	if got := inTea(bob.all()); !slices.Contains(got, "bobby member participant 110 170") {
+		t.Errorf("after the approval: %q", got)
+	}
+	ada.send(answer("bobby", "1"))
+	if got := inTea(ada.all()); len(got) == 0 || got[len(got)-1] != "item-not-found" {
+		t.Errorf("a second time: %q", got)
+	}
+}

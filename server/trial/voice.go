@@ -7,12 +7,15 @@ import (
 )
 
 // voice handles the form with which a visitor asks for voice, and the one with which a
-// moderator answers (XEP-0045 §7.13, §8.6). It returns the condition to refuse it with.
+// moderator answers (XEP-0045 §7.13, §8.6), and the one with which an admin lets somebody become a
+// member (§9.9). It returns the condition to refuse it with.
 func (s *Server) voice(r *room, o *occupant, x *framing.Element) string {
 	fields := readForm(x)
 	switch {
 	case o == nil:
 		return "not-acceptable"
+	case slices.Equal(fields["FORM_TYPE"], []string{nsMUC + "#register"}):
+		return s.decide(r, o, fields["muc#register_roomnick"], fields["muc#register_allow"])
 	case !slices.Equal(fields["FORM_TYPE"], []string{nsVoice}):
 		return "bad-request"
 	}
