@@ -36,7 +36,7 @@ type loop struct {
 	// received is the number of the last stanza that was handled, and stored that of the last one
 	// that may be acknowledged.
 	received, stored uint64
-	doubtful         map[string]bool // ids in the outbox of messages that the server may have or not, see settle
+	doubtful         map[string]bool // ids in the outbox of messages that the server may have or not, see decide
 	session          *connect.Session
 	hidden           bool
 	// redelivers is true after a resume, because the server delivers again what it had sent to the
@@ -288,7 +288,7 @@ func (l *loop) Emit(ev state.Event) {
 			}
 		}
 		if ev, ok := ev.(state.CaughtUp); ok {
-			l.settle(ev)
+			l.decide(ev)
 		}
 	}
 }
@@ -355,9 +355,9 @@ func (l *loop) unqueue(st *framing.Element) {
 	}
 }
 
-// settle decides about the doubtful messages when the archive has been read: a feature sends them
+// decide says what becomes of the doubtful messages when the archive has been read: a feature sends them
 // again (Retry), or they leave the outbox. If the reading failed and will be tried again, it waits.
-func (l *loop) settle(ev state.CaughtUp) {
+func (l *loop) decide(ev state.CaughtUp) {
 	if l.stream == nil || ev.Failed && !ev.GaveUp && len(l.doubtful) > 0 {
 		return
 	}
@@ -378,7 +378,7 @@ func (l *loop) settle(ev state.CaughtUp) {
 	}
 	clear(l.doubtful)
 	l.streamDirty, l.meant = true, true
-	for _, q := range l.stream.Settle(l.loss, again) {
+	for _, q := range l.stream.Decide(l.loss, again) {
 		l.queued(q)
 	}
 }

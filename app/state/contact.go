@@ -103,8 +103,8 @@ func (c *Contact) stays() bool {
 	return c.InRoster || c.AsksUs || c.Pending != (Pending{}) || c.Refused != ""
 }
 
-// settle removes the pending changes that the server has.
-func (c *Contact) settle() {
+// confirm removes the pending changes that the server has.
+func (c *Contact) confirm() {
 	p := &c.Pending
 	switch {
 	case c.InRoster && (p.Edit == Add && p.Name == "" || p.Edit != Remove && p.Name == c.Name):
@@ -184,7 +184,7 @@ func (ev RosterLoaded) apply(s *State) {
 			Rev: s.Rev, JID: c.JID, Subscription: SubscriptionNone,
 			AsksUs: c.AsksUs, AskText: c.AskText, Pending: c.Pending, Refused: c.Refused,
 		}
-		if left.settle(); left.stays() {
+		if left.confirm(); left.stays() {
 			all = all.Set(c.JID, left)
 		}
 	}
@@ -215,7 +215,7 @@ func (item RosterItem) fill(c *Contact) {
 	c.InRoster = true
 	c.Name, c.Groups = item.Name, item.Groups
 	c.Subscription, c.Asked = item.Subscription, item.Asked
-	c.settle()
+	c.confirm()
 }
 
 // ContactChanged: the roster has a new or different item.
@@ -236,7 +236,7 @@ func (ev ContactRemoved) apply(s *State) {
 			JID: old.JID, Subscription: SubscriptionNone,
 			AsksUs: old.AsksUs, AskText: old.AskText, Pending: old.Pending, Refused: old.Refused,
 		}
-		c.settle()
+		c.confirm()
 		s.setContact(c)
 	}
 }
@@ -264,7 +264,7 @@ type ContactSaved struct {
 func (ev ContactSaved) apply(s *State) {
 	c := s.contact(ev.JID)
 	c.InRoster, c.Name = true, ev.Name
-	c.settle()
+	c.confirm()
 	s.setContact(c)
 }
 

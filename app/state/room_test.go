@@ -73,7 +73,7 @@ func TestRoom_Mirrored(t *testing.T) {
 	}
 	same(before)
 	grace.Show = Available
-	after := before.With(OccupantChanged{lounge, grace}).With(OccupantLeft{lounge, "zoe"}).With(RoomSettled{lounge})
+	after := before.With(OccupantChanged{lounge, grace}).With(OccupantLeft{lounge, "zoe"}).With(RoomInside{lounge})
 	if n := len(after.Changes(before)); n > 0 {
 		t.Errorf("who is in a room is written to the disk: %d rows", n)
 	}

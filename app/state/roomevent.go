@@ -88,10 +88,10 @@ func (ev RoomEntered) apply(s *State) {
 	ChatStarted{Groupchat.With(ev.Room)}.apply(s)
 }
 
-// RoomSettled: the messages of a room from before we came have arrived, or could not be read.
-type RoomSettled struct{ Room jid.JID }
+// RoomInside: the messages of a room from before we came have arrived, or could not be read.
+type RoomInside struct{ Room jid.JID }
 
-func (ev RoomSettled) apply(s *State) {
+func (ev RoomInside) apply(s *State) {
 	s.changeRoom(ev.Room, func(r *Room) {
 		if r.Step == Arriving {
 			r.Step = Inside

@@ -47,15 +47,15 @@ type Acknowledged struct{ Stanzas []*framing.Element }
 
 // Unsent reports messages and presences of a stream that could not be resumed: nobody knows whether the
 // server has them. Messages to rooms are among them even if they were not written, because a new stream is
-// in no room. The owner decides with Settle which of them to retry. Until then no later message leaves,
+// in no room. The owner decides with Decide which of them to retry. Until then no later message leaves,
 // to keep the order.
 //
-// With Err they can never be sent, and nothing waits for Settle. Err is a *TooLargeError
+// With Err they can never be sent, and nothing waits for Decide. Err is a *TooLargeError
 // (with an estimated Max, if the stanza has ended two connections), the
 // *framing.StreamError that has ended two connections, or ErrStale.
 type Unsent struct {
 	Stanzas []*framing.Element
-	Loss    int // for Settle
+	Loss    int // for Decide
 	Err     error
 }
 

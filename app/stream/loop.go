@@ -61,7 +61,7 @@ type loop struct {
 	ackOwed    bool   // the server asked for our count while not all was committed
 	suspects   map[string]bool
 	losses     int  // Unsent events so far
-	unsettled  bool // the owner has not called Settle for the last of them
+	undecided  bool // the owner has not called Decide for the last of them
 
 	control     []*framing.Element // elements of the stream itself, which leave before the queue
 	bufferTimer timer              // runs while the socket is full

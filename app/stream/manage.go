@@ -289,7 +289,7 @@ func (l *loop) startNewStream() (lost []*framing.Element) {
 			lost = append(lost, en.st)
 		}
 		if en.st.Name.Local == "message" {
-			l.unsettled = true
+			l.undecided = true
 		}
 	}
 	for _, r := range l.pendingRequests() {
@@ -320,22 +320,22 @@ func (l *loop) emitUnsent(lost []*framing.Element) {
 	}
 }
 
-// settle queues the stanzas to retry before everything that waited for this decision. If
+// decide queues the stanzas to retry before everything that waited for this decision. If
 // there has been another loss since, the wait goes on.
-func (l *loop) settle(loss int, again []entry) {
+func (l *loop) decide(loss int, again []entry) {
 	l.queue = slices.Insert(l.queue, l.sent, again...)
 	l.reordered()
 	if loss == l.losses {
-		l.unsettled = false
+		l.undecided = false
 	}
 }
 
 // ready returns the next stanza to write, if any: as it is in the queue, and as it leaves.
-// It moves the stanza to the front of the unsent ones. Messages wait until Settle has
+// It moves the stanza to the front of the unsent ones. Messages wait until Decide has
 // decided about older ones.
 func (l *loop) ready() (queued *framing.Element, leaves string, ok bool) {
 	i := l.sent
-	if l.unsettled && l.phase != closing {
+	if l.undecided && l.phase != closing {
 		for i < len(l.queue) && l.queue[i].st.Name.Local == "message" {
 			i++
 		}

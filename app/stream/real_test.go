@@ -193,7 +193,7 @@ func (p *person) own(ctx context.Context) {
 					p.s.Commit(p.s.Snapshot(ev.N))
 				}
 			case Unsent:
-				p.s.Settle(ev.Loss, nil)
+				p.s.Decide(ev.Loss, nil)
 			}
 			p.mu.Lock()
 			if ids, ok := strings.CutPrefix(word, "acknowledged"); ok {

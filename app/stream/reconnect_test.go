@@ -60,7 +60,7 @@ func TestB04_Conflict(t *testing.T) {
 		w.s.Request(get("q2", "example.org"), func(*framing.Element, error) {})
 		w.happened("replied  " + ErrDisconnected.Error())
 		w.send("m2")
-		w.s.Settle(1, nil)
+		w.s.Decide(1, nil)
 		w.pass(24 * time.Hour)
 		w.noTry()
 		w.s.Wake(Manual)
@@ -358,7 +358,7 @@ func TestSec64_TooLarge(t *testing.T) {
 			sv.fails("policy-violation")
 			w.happened("acknowledged good", "offline policy-violation for good", "unsent bad after")
 			// The owner sends them once more, the person tries again.
-			w.settle(1, message("other"), message("bad"), message("after"))
+			w.decide(1, message("other"), message("bad"), message("after"))
 			w.s.Wake(Manual)
 			sv = w.next().fresh(featuresSM)
 			sv.read()
@@ -404,7 +404,7 @@ func TestSec64_TooLarge(t *testing.T) {
 		"resumed": func(c *try) (*server, int) { return c.resumed(1), 0 },
 		"not resumed": func(c *try) (*server, int) {
 			sv := c.fresh(featuresSM)
-			c.w.settle(1, message("small"), large(50_000), message("after"))
+			c.w.decide(1, message("small"), large(50_000), message("after"))
 			sv.say(enabled)
 			return sv, 1
 		},
@@ -427,7 +427,7 @@ func TestSec64_TooLarge(t *testing.T) {
 				w.pass(longWait)
 				sv = w.next().fresh(featuresSM)
 				sv.say(enabled)
-				w.settle(losses+1, message("small"), message("after"))
+				w.decide(losses+1, message("small"), message("after"))
 				sv.got(enable, written("small"), written("after"))
 				sv.say(a(2))
 				w.happened("trying", "online", "acknowledged small after")
@@ -438,7 +438,7 @@ func TestSec64_TooLarge(t *testing.T) {
 		bubble(t, Config{}, func(t *testing.T, w *world) {
 			sv := w.managed()
 			for i := range 5 {
-				w.settle(i, message("m1"))
+				w.decide(i, message("m1"))
 				sv.read()
 				sv.fails("undefined-condition")
 				w.happened("offline undefined-condition", "unsent m1")
@@ -659,7 +659,7 @@ func TestSnapshot_Restore(t *testing.T) {
 			sv := w.next().fresh(featuresSM)
 			sv.got(enable)
 			w.happened("trying", "online", "unsent m2 m3")
-			w.settle(1, message("m2"), message("m3"))
+			w.decide(1, message("m2"), message("m3"))
 			sv.got(written("m2"), written("m3"))
 		})
 	})

@@ -311,9 +311,9 @@ func TestM08_ResumeFails(t *testing.T) {
 				// A message that was sent later must not leave before them; other stanzas may.
 				w.sendAll(get("q1", "example.org"))
 				sv.got(enable, get("q1", "example.org").String())
-				w.s.Settle(0, nil)
+				w.s.Decide(0, nil)
 				sv.got()
-				w.settle(1, message("m2"))
+				w.decide(1, message("m2"))
 				sv.got(written("m2"), written("m3"))
 				sv.say(strings.Replace(enabled, "stream1", "stream2", 1), r)
 				sv.got(a(0))
@@ -755,7 +755,7 @@ func TestSec63_NothingOldGoesOutUnasked(t *testing.T) {
 				w.sendAll(said("m1"))
 				w.asleep.Add(int64(age))
 				w.forget()
-				w.s.Settle(1, nil)
+				w.s.Decide(1, nil)
 				return sv
 			},
 			"sent again on a resumed stream": func(w *world) *server {
@@ -788,7 +788,7 @@ func TestSec63_NothingOldGoesOutUnasked(t *testing.T) {
 				sv.say(strings.Replace(enabled, "300", "10000", 1))
 				w.asleep.Add(int64(age / 2))
 				sv.cut()
-				w.s.Settle(0, []Again{{said("m1"), time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)}})
+				w.s.Decide(0, []Again{{said("m1"), time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)}})
 				w.pass(0)
 				w.asleep.Add(int64(age - age/2))
 				w.s.Wake(Manual)

@@ -205,11 +205,11 @@ type Again struct {
 	Since  time.Time // when it was first queued
 }
 
-// Settle retries stanzas of the Unsent event with this Loss, in the given order and before
+// Decide retries stanzas of the Unsent event with this Loss, in the given order and before
 // everything queued since, and ends the wait of the messages after them. It returns those that
 // are in the queue again. Stanzas that can never be sent come back as Unsent with an Err. The
 // wait goes on if there has been another loss since.
-func (s *Stream) Settle(loss int, again []Again) (queued []Queued) {
+func (s *Stream) Decide(loss int, again []Again) (queued []Queued) {
 	var entries []entry
 	for _, a := range again {
 		en, err := s.entry(a.Stanza)
@@ -220,7 +220,7 @@ func (s *Stream) Settle(loss int, again []Again) (queued []Queued) {
 		en.since = a.Since
 		queued = append(queued, s.post(en, func(_ *loop, en entry) { entries = append(entries, en) }))
 	}
-	s.box.post(func(l *loop) { l.settle(loss, entries) })
+	s.box.post(func(l *loop) { l.decide(loss, entries) })
 	return queued
 }
 

@@ -268,13 +268,13 @@ func (w *world) pass(d time.Duration) {
 
 func (w *world) send(id string) { w.t.Helper(); w.sendAll(message(id)) }
 
-// settle calls Settle with stanzas that were sent just now.
-func (w *world) settle(loss int, stanzas ...*framing.Element) {
+// decide calls Decide with stanzas that were sent just now.
+func (w *world) decide(loss int, stanzas ...*framing.Element) {
 	var again []Again
 	for _, st := range stanzas {
 		again = append(again, Again{st, w.s.config.Clock.Now()})
 	}
-	w.stored = append(w.stored, w.s.Settle(loss, again)...)
+	w.stored = append(w.stored, w.s.Decide(loss, again)...)
 }
 
 func (w *world) sendAll(stanzas ...*framing.Element) {

@@ -278,7 +278,7 @@ func TestAim(t *testing.T) {
 // What the room has not sent back cannot be edited yet, and no older message is taken for it.
 func TestEditLast_Waiting(t *testing.T) {
 	b := sit(t)
-	b.play(state.RoomWanted{Room: lounge}, entered(), state.RoomSettled{Room: lounge})
+	b.play(state.RoomWanted{Room: lounge}, entered(), state.RoomInside{Room: lounge})
 	conv := state.Groupchat.With(lounge)
 	own := state.Message{ID: "m1", Author: ada, Mine: true, Body: "before", At: b.clock, Delivery: state.OnServer, ArchiveID: "s1"}
 	b.play(state.MessageAdded{Conv: conv, Message: own})

@@ -217,7 +217,7 @@ func TestEmoji_ForgottenWithTheAccount(t *testing.T) {
 // allows takes the place of the first.
 func TestEmoji_RestrictedReactions(t *testing.T) {
 	b := sit(t)
-	b.play(state.RoomWanted{Room: lounge}, entered(), state.RoomSettled{Room: lounge},
+	b.play(state.RoomWanted{Room: lounge}, entered(), state.RoomInside{Room: lounge},
 		state.RoomDescribed{Room: lounge, Info: state.RoomInfo{StanzaIDs: true, Reactions: "💘 💜", MostReactions: 1}})
 	conv := state.Groupchat.With(lounge)
 	b.play(state.MessageAdded{Conv: conv, Message: state.Message{ID: "m1", ArchiveID: "s1", Author: lounge + "/grace", Nick: "grace", Body: "hearts", At: b.clock}})

@@ -13,7 +13,7 @@ import (
 func in(t *testing.T, me state.Occupant, others ...state.Occupant) *bench {
 	b := sit(t)
 	me.Nick = "ada"
-	b.play(state.RoomWanted{Room: lounge}, state.RoomEntered{Room: lounge, Nick: "ada", Occupants: append(others, me)}, state.RoomSettled{Room: lounge})
+	b.play(state.RoomWanted{Room: lounge}, state.RoomEntered{Room: lounge, Nick: "ada", Occupants: append(others, me)}, state.RoomInside{Room: lounge})
 	b.happened(Signal{Do: "open", Conv: lounge + "/"})
 	b.sig("details", "", "")
 	b.did = nil

@@ -19,7 +19,7 @@ func whisper(id, body string) state.Event {
 // who sees it, and is none with the owner of a real address; nobody is offered as a contact.
 func TestPrivate(t *testing.T) {
 	b := sit(t)
-	b.play(state.RoomWanted{Room: lounge}, state.RoomDescribed{Room: lounge, Info: state.RoomInfo{Name: "The Lounge", OccupantIDs: true}}, entered(), state.RoomSettled{Room: lounge})
+	b.play(state.RoomWanted{Room: lounge}, state.RoomDescribed{Room: lounge, Info: state.RoomInfo{Name: "The Lounge", OccupantIDs: true}}, entered(), state.RoomInside{Room: lounge})
 	b.happened(Signal{Do: "open", Conv: lounge + "/"})
 	b.sig("details", "", "")
 	b.says(t, "More about grace")
@@ -50,7 +50,7 @@ func TestPrivate(t *testing.T) {
 // nothing is written to who is not there.
 func TestPrivate_SomebodyElse(t *testing.T) {
 	b := sit(t)
-	b.play(state.RoomWanted{Room: lounge}, state.RoomDescribed{Room: lounge, Info: state.RoomInfo{OccupantIDs: true}}, entered(), state.RoomSettled{Room: lounge},
+	b.play(state.RoomWanted{Room: lounge}, state.RoomDescribed{Room: lounge, Info: state.RoomInfo{OccupantIDs: true}}, entered(), state.RoomInside{Room: lounge},
 		whisper("g1", "good day"), whisper("g1", "are you there?"))
 	b.happened(Signal{Do: "open", Conv: aside})
 	const line = "From here on somebody else is called grace."

@@ -90,7 +90,7 @@ func TestSlash_Join(t *testing.T) {
 	if got := b.draft(grace); got != "" {
 		t.Errorf("%q stays behind", got)
 	}
-	b.play(state.RoomWanted{Room: lounge}, state.RoomEntered{Room: lounge, Nick: "countess"}, state.RoomSettled{Room: lounge})
+	b.play(state.RoomWanted{Room: lounge}, state.RoomEntered{Room: lounge, Nick: "countess"}, state.RoomInside{Room: lounge})
 	if b.open != lounge+"/" || b.dialog.kind != "" {
 		t.Errorf("%s is open, with %+v", b.open, b.dialog)
 	}

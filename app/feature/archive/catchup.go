@@ -107,7 +107,7 @@ func (a *archive) tryRoom(c feature.Client, before *reading, failed int) {
 func (a *archive) read(c feature.Client, room jid.JID) {
 	delete(a.reading, room)
 	if now := c.State().Room(room); now != nil && now.Step == state.Arriving {
-		c.Emit(state.RoomSettled{Room: room})
+		c.Emit(state.RoomInside{Room: room})
 	}
 	a.nextRooms(c)
 }

@@ -47,7 +47,7 @@ func New() *feature.Feature {
 			markDelivery(c, st, state.Acked, "")
 		},
 		Observe: func(c feature.Client, ev state.Event) {
-			if ev, ok := ev.(state.RoomSettled); ok {
+			if ev, ok := ev.(state.RoomInside); ok {
 				sendWaiting(c, state.Groupchat.With(ev.Room))
 				for _, conv := range c.State().Privates(ev.Room) {
 					sendWaiting(c, conv)

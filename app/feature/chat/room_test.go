@@ -30,8 +30,8 @@ func TestSendsWhatWaitsBehindAHole(t *testing.T) {
 		t.Fatalf("%d messages in memory, holes: %v, sent: %v", timeline.Len(), timeline.Holes(), c.sent)
 	}
 	c.Emit(state.RoomEntered{Room: lounge, Nick: "ada"})
-	c.Emit(state.RoomSettled{Room: lounge})
-	f.Observe(c, state.RoomSettled{Room: lounge})
+	c.Emit(state.RoomInside{Room: lounge})
+	f.Observe(c, state.RoomInside{Room: lounge})
 	if len(c.sent) != 1 || c.sent[0].Attr("id") != "waits" {
 		t.Errorf("sent: %v", c.sent)
 	}

@@ -146,7 +146,7 @@ func (d *displayed) observe(c feature.Client, ev state.Event) {
 		}
 	case state.ArchivePage:
 		d.read(c, ev.Conv)
-	case state.RoomSettled, state.CaughtUp:
+	case state.RoomInside, state.CaughtUp:
 		d.publishAll(c)
 	}
 }

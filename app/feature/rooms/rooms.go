@@ -376,7 +376,7 @@ func (r *rooms) entered(c feature.Client, room *state.Room, v *visit, self state
 		came[i].Tenure = v.tenure(c, room, &came[i], nil)
 	}
 	c.Emit(state.RoomEntered{Room: room.JID, Nick: self.Nick, Self: self.ID, Occupants: came, Made: slices.Contains(codes, "201")})
-	v.stop = c.After(patience, func() { settled(c, room.JID) }) // some rooms have no subject
+	v.stop = c.After(patience, func() { inside(c, room.JID) }) // some rooms have no subject
 }
 
 // gone handles an occupant who leaves or changes their nick, or that we do, or that the room has removed us.
@@ -438,14 +438,14 @@ func (r *rooms) subject(c feature.Client, st *feature.Stanza) {
 		c.Emit(state.SubjectChanged{Room: room.JID, Subject: s})
 	}
 	if !room.Archive {
-		settled(c, room.JID)
+		inside(c, room.JID)
 	}
 }
 
-// settled notes that the messages of a room from before we came have arrived.
-func settled(c feature.Client, room jid.JID) {
+// inside notes that the messages of a room from before we came have arrived.
+func inside(c feature.Client, room jid.JID) {
 	if now := c.State().Room(room); now != nil && now.Step == state.Arriving {
-		c.Emit(state.RoomSettled{Room: room})
+		c.Emit(state.RoomInside{Room: room})
 	}
 }
 

@@ -29,7 +29,7 @@ func room(now time.Time) *state.State {
 			{Nick: "a visitor with a long name, who only listens to what others say", ID: "v1", Role: state.Visitor, Show: state.Available},
 		}},
 		state.SubjectChanged{Room: lounge, Subject: "Engines, and what to drink beside them. Thursday at four: moths."},
-		state.RoomSettled{Room: lounge},
+		state.RoomInside{Room: lounge},
 		heard(now, 50*minute, "g1", "Grace", "Who brings the tea on Thursday?"),
 		heard(now, 49*minute, "e1", "Emmy", "I can. Green or black?"),
 		heard(now, 48*minute, "e1", "Emmy", "Or both, by symmetry."),
