@@ -147,8 +147,8 @@
 //	what stanzas say          one folder in app/feature and a line in client/features.go
 //	what they say of messages the same, and a kind of fact in state/fact.go
 //	… and a person sees it    a word in state and a drawing in view as well
-//	what a person wants       a type in state with its trait and its line in intents (intent.go),
-//	                          and Do in the folder
+//	what a person wants       a type in state with its trait (intent.go, roomintent.go) and its line in
+//	                          intents, and Do in the folder
 //	what is kept              a struct in state with its line in kept (row.go), and a step in web/store.js
 //	… that older builds miss  generation in state/coverage.go goes up: archives are read again
 //	how we log in             app/connect
