@@ -23,7 +23,8 @@ type Coverage struct {
 	// set, there is a gap after the last range, of all of the archive or of the conversation. A complete
 	// catch-up sets it to zero.
 	Open time.Time `json:"-"`
-	// Settled is the last settled message, never after the end of the last range.
+	// Settled is the last settled message, never after the end of the last range. It has no ID if only its
+	// time is known.
 	Settled Edge `json:"-"`
 	// Cut is set for one conversation if this device has pruned the messages before it. Before
 	// Cut only these Ranges count, and not those of the whole archive.

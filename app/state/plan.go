@@ -152,7 +152,11 @@ func NewReview(s *State, part Part) *Plan {
 	}
 	p := newPlan(part)
 	p.step, p.from, p.brief = review, cover.Settled.ID, true
-	if first := cover.Ranges[0]; p.from == "" && !first.Start {
+	switch first := cover.Ranges[0]; {
+	case p.from != "":
+	case !cover.Settled.At.IsZero():
+		p.since = cover.Settled.At.Add(-overlap)
+	case !first.Start:
 		p.since = first.From.At
 	}
 	return p
@@ -359,15 +363,16 @@ func (p *Plan) last(s *State, page Page) []Event {
 			n = max(n, i+1)
 		}
 	}
-	if first && !page.Complete {
-		settled = n // older messages are read later than this page, when they are settled
-	}
 	read := reading(page.Results[:n], page.owners(nil))
 	read.Start, read.End = page.Complete, true
 	events := p.add(s, page, read, first)
-	// If no message of this page is settled, those before it may not be either.
-	if p.sure && settled > 0 {
+	// If no message of this page is settled, those before it may not be either. Of the first page it is
+	// known how old these must be.
+	switch {
+	case p.sure && settled > 0:
 		events = append(events, ArchiveSettled{p.Part, page.Results[settled-1]})
+	case first && !page.Complete:
+		events = append(events, ArchiveSettled{p.Part, Edge{At: newestOf(page.Results).Add(-settling)}})
 	}
 	p.step, p.Past = closing, false
 	return events
@@ -460,6 +465,9 @@ func (p *Plan) over(s *State, page Page) []Event {
 	n := len(page.Results)
 	end := page.Results[n-1].ID
 	p.from = end
+	if first := ranges[0].From; p.pages == mostPages && page.Results[n-1].At.Before(first.At) {
+		p.from = first.ID // what comes before it may be much that nobody has asked for
+	}
 	for i, o := range ranges {
 		if at := slices.IndexFunc(page.Results, func(e Edge) bool { return e.ID == o.To.ID }); at >= 0 {
 			n, p.from = at+1, o.To.ID
@@ -492,8 +500,12 @@ func settled(all []Edge) int {
 	if len(all) == 0 {
 		return 0
 	}
-	newest := slices.MaxFunc(all, func(a, b Edge) int { return a.At.Compare(b.At) }).At
+	newest := newestOf(all)
 	return slices.IndexFunc(all, func(e Edge) bool { return e.At.Add(settling).After(newest) })
+}
+
+func newestOf(all []Edge) time.Time {
+	return slices.MaxFunc(all, func(a, b Edge) int { return a.At.Compare(b.At) }).At
 }
 
 // reading returns the Reading of results that follow each other in the archive.

@@ -297,8 +297,7 @@ func live(t *testing.T, seed uint64, sessions int) {
 		case 1, 2: // somebody scrolls back, or has a gap filled
 			conv := []ConvID{mia, "leo@localhost"}[m.random.IntN(2)]
 			if gaps := m.s.Gaps(conv); len(gaps) > 0 {
-				// Nobody scrolls back beyond the first page while that is not settled.
-				if g := gaps[m.random.IntN(len(gaps))]; !g.Open && m.now.Sub(g.Before.At) > settling && !g.Before.At.IsZero() {
+				if g := gaps[m.random.IntN(len(gaps))]; !g.Open {
 					m.carry(t, NewFill(m.s, conv, g.After.ID, 1+m.random.IntN(3)), false)
 				}
 			}
@@ -386,6 +385,34 @@ func TestReview_OfVeryMany(t *testing.T) {
 	}
 	if lost := m.missing(); lost != nil {
 		t.Errorf("not found: %q", lost)
+	}
+}
+
+// A review on a new device reads what is before the first page too, if it is not settled: the person may have
+// scrolled back to it. It does not read all of a flood.
+func TestReview_BeforeTheFirstPage(t *testing.T) {
+	for _, n := range []int{40, 2000} {
+		m := newMam(1)
+		for i := range n {
+			id := fmt.Sprintf("a%06d", i)
+			said := Message{ID: "a message, " + id, ArchiveID: id, Author: mia, At: noon.Add(time.Duration(i) * time.Millisecond), Body: id}
+			if i == 20 {
+				m.late = append(m.late, said)
+			} else {
+				m.filed = append(m.filed, said)
+			}
+		}
+		if !m.catchUp(t, true) || !m.carry(t, NewFill(m.s, mia, "", 1000), true) {
+			t.Fatal("the archive cannot be read")
+		}
+		m.file(func(Message) bool { return true })
+		m.asks = 0
+		if lost := m.missing(); len(lost) != 1 || !m.carry(t, NewReview(m.s, Part{Archive: ada}), true) || m.missing() != nil {
+			t.Errorf("%d messages: not found: %q", n, m.missing())
+		}
+		if m.asks > mostPages+5 {
+			t.Errorf("%d messages: a review asks for %d pages", n, m.asks)
+		}
 	}
 }
 

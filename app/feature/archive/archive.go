@@ -47,7 +47,7 @@ func (a *archive) feature() *feature.Feature {
 			case state.ConnectionChanged:
 				a.wait()
 				if ev.Connection.Phase == state.Online {
-					a.wait = c.After(soon, func() { a.again(c, lasted-soon) })
+					a.reviews(c)
 				}
 			case state.RoomEntered:
 				a.enter(c, ev.Room)

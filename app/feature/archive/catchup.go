@@ -54,11 +54,10 @@ func (a *archive) try(c feature.Client, part state.Part, failed int) {
 		}
 		ev := state.CaughtUp{Failed: err != nil && !none(err)}
 		ev.GaveUp = ev.Failed && failed == len(pauses)
-		switch {
-		case ev.Failed && !ev.GaveUp:
+		if ev.Failed && !ev.GaveUp {
 			a.later(c, part, failed)
-		case failed > 0:
-			a.wait = c.After(soon, func() { a.again(c, lasted-soon) })
+		} else if !ev.Failed {
+			a.reviews(c)
 		}
 		c.Emit(ev)
 	}
@@ -128,7 +127,6 @@ func (a *archive) later(c feature.Client, part state.Part, failed int) {
 			a.later(c, part, failed)
 			return
 		}
-		a.wait()
 		a.try(c, part, failed+1)
 	})
 }
@@ -146,13 +144,20 @@ func none(err error) bool {
 	return false
 }
 
+// reviews sets the timer of the first review of our archive. The last one follows when the connection has lasted.
+// They run after a resume too, because ejabberd 23 files the messages that it had sent to the lost socket, but
+// does not deliver them.
+func (a *archive) reviews(c feature.Client) {
+	a.wait()
+	a.wait = c.After(soon, func() { a.again(c, lasted-soon, 0) })
+}
+
 // again reviews our archive: it reads the messages again that were not settled, now and, if then is not 0,
-// once more when then has passed. It runs after a resume too, because ejabberd 23 files the messages that it
-// had sent to the lost socket, but does not deliver them.
-func (a *archive) again(c feature.Client, then time.Duration) {
+// once more when then has passed. failed is how many tries before this one have failed.
+func (a *archive) again(c feature.Client, then time.Duration, failed int) {
 	part := state.Part{Archive: c.State().Account()}
 	if a.busy || !c.State().CaughtUp || c.State().Coverage(part).Fill.Loading {
-		a.wait = c.After(soon, func() { a.again(c, then) })
+		a.wait = c.After(soon, func() { a.again(c, then, failed) })
 		return
 	}
 	plan := state.NewReview(c.State(), part)
@@ -162,8 +167,12 @@ func (a *archive) again(c feature.Client, then time.Duration) {
 	r := a.begin(c, plan)
 	r.quiet = true
 	r.over = func(err error) {
-		if err == nil && then > 0 {
-			a.wait = c.After(then, func() { a.again(c, 0) })
+		switch {
+		case errors.Is(err, stream.ErrDisconnected) || none(err): // the next connection begins again
+		case err != nil && failed < len(pauses):
+			a.wait = c.After(pauses[failed], func() { a.again(c, then, failed+1) })
+		case then > 0:
+			a.wait = c.After(then, func() { a.again(c, 0, 0) })
 		}
 	}
 	r.next()
