@@ -364,6 +364,11 @@ func (q *pair) judge(what string) {
 		}
 	}
 	sum := q.verdict(q.t.Errorf)
+	if sum.Lost > 0 {
+		for i := range q.people {
+			q.search(i)
+		}
+	}
 	if sum.Reordered > 0 {
 		for i := range q.people {
 			q.compare(i)
@@ -519,6 +524,32 @@ func (q *pair) compare(i int) {
 				r.Body, r.Key.Time, r.Key.Seq, time.UnixMicro(r.At).UTC().Format(time.RFC3339Nano), r.ArchiveID, there)
 		}
 		return
+	}
+}
+
+// search prints what somebody's archive has around each message that somebody has not, and how
+// far the archive was read.
+func (q *pair) search(i int) {
+	q.t.Helper()
+	p, other := q.people[i], q.people[1-i].account
+	disk := map[string]bool{}
+	for _, r := range p.stored(other, 1_000_000) {
+		disk[r.Body] = true
+	}
+	archive := q.anew(i)
+	for k, m := range archive {
+		near := false
+		for _, o := range archive[max(0, k-3):min(len(archive), k+4)] {
+			near = near || !disk[o.Body]
+		}
+		if near {
+			q.t.Logf("%s: the archive has at %d %.60q %s %s, stored %t", p.account, k, m.Body, m.At.Format(time.RFC3339Nano), m.ArchiveID, disk[m.Body])
+		}
+	}
+	for _, part := range []state.Part{{Archive: p.account.Bare()}, {Archive: p.room}} {
+		if c := p.State().Coverage(part); part.Archive != "" {
+			q.t.Logf("%s: of %s was read %+v; open since %s; settled %+v", p.account, part.Archive, c.Ranges, c.Open, c.Settled)
+		}
 	}
 }
 
