@@ -9,7 +9,6 @@ import (
 // Namespaces of XEP-0030, XEP-0004 and XEP-0060.
 const (
 	nsInfo    = "http://jabber.org/protocol/disco#info"
-	nsForm    = "jabber:x:data"
 	nsPubSub  = "http://jabber.org/protocol/pubsub"
 	nsErrors  = nsPubSub + "#errors"
 	nsOwner   = nsPubSub + "#owner"
@@ -79,16 +78,7 @@ func publish(c Client, node, id string, payload *framing.Element, done func(erro
 // kept returns the form of this type that makes a node keep all its items, and lets nobody else read
 // them (XEP-0223 §4).
 func kept(kind string) *framing.Element {
-	form := framing.New(nsForm, "x").Set("type", "submit")
-	for _, f := range [][2]string{
-		{"FORM_TYPE", kind}, {"pubsub#persist_items", "true"}, {"pubsub#max_items", "max"},
-		{"pubsub#send_last_published_item", "never"}, {"pubsub#access_model", "whitelist"},
-	} {
-		field := framing.New(nsForm, "field").Set("var", f[0]).Add(framing.New(nsForm, "value").AddText(f[1]))
-		if f[0] == "FORM_TYPE" {
-			field.Set("type", "hidden")
-		}
-		form.Add(field)
-	}
-	return form
+	return Submit(
+		Field("FORM_TYPE", kind), Field("pubsub#persist_items", "true"), Field("pubsub#max_items", "max"),
+		Field("pubsub#send_last_published_item", "never"), Field("pubsub#access_model", "whitelist"))
 }

@@ -14,8 +14,6 @@ import (
 	"natter/framing"
 )
 
-const nsForm = "jabber:x:data"
-
 // mostFields and longest bound the fields of a form and the bytes of each of their values.
 const mostFields, longest = 20, 1023
 
@@ -28,7 +26,7 @@ func New() *feature.Feature {
 	return &feature.Feature{
 		Name: "requests in rooms (XEP-0045)",
 		Messages: map[framing.Name]feature.Handler{
-			{Space: nsForm, Local: "x"}:               asked,
+			{Space: feature.NSForm, Local: "x"}:       asked,
 			{Space: framing.NSClient, Local: "error"}: a.refused,
 		},
 		Do: a.do,
@@ -66,28 +64,20 @@ func (a approvals) do(c feature.Client, in state.Intent) bool {
 
 // send sends a filled form to a room.
 func send(c feature.Client, room jid.JID, id string, fields []state.Filled) {
-	x := framing.New(nsForm, "x").Set("type", "submit")
-	for _, f := range fields {
-		field := framing.New(nsForm, "field").Set("var", f.Var)
-		for _, v := range f.Values {
-			field.Add(framing.New(nsForm, "value").AddText(v))
-		}
-		x.Add(field)
-	}
-	_ = c.Send(framing.New(framing.NSClient, "message").Set("to", string(room)).Set("id", id).Add(x)) // without a connection it waits for the next one
+	_ = c.Send(framing.New(framing.NSClient, "message").Set("to", string(room)).Set("id", id).Add(feature.Submit(fields...))) // without a connection it waits for the next one
 }
 
 // asked notes that a room sends a form to decide about a request. Only the room itself does.
 func asked(c feature.Client, st *feature.Stanza) {
-	x := st.Only(nsForm, "x")
+	x := st.Only(feature.NSForm, "x")
 	if room := c.State().Room(st.From); !room.In() || !st.From.IsBare() || st.Source != feature.Live || st.Type == "error" || x.Attr("type") != "form" {
 		return
 	}
 	var ask state.Appeal
 	for _, el := range x.Elements() {
-		name, value := el.Attr("var"), el.Child(nsForm, "value").Text()
+		name, value := el.Attr("var"), el.Child(feature.NSForm, "value").Text()
 		switch {
-		case !el.Is(nsForm, "field") || name == "" || name == "muc#request_allow" || name == "muc#register_allow":
+		case !el.Is(feature.NSForm, "field") || name == "" || name == "muc#request_allow" || name == "muc#register_allow":
 			continue
 		case len(ask.Fields) == mostFields || len(name) > longest || len(value) > longest:
 			return

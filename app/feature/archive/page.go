@@ -14,9 +14,8 @@ import (
 
 // Namespaces of XEP-0313 and those it builds on.
 const (
-	NS     = "urn:xmpp:mam:2"
-	nsRSM  = "http://jabber.org/protocol/rsm"
-	nsForm = "jabber:x:data"
+	NS    = "urn:xmpp:mam:2"
+	nsRSM = "http://jabber.org/protocol/rsm"
 )
 
 // errBroken says that an answer contradicts itself or repeats an earlier page.
@@ -37,19 +36,18 @@ type query struct {
 // element returns the <query/> for a page of a part of an archive (XEP-0313 §4).
 func element(k state.Ask, part state.Part, id string) *framing.Element {
 	q := framing.New(NS, "query").Set("queryid", id)
-	form := framing.New(nsForm, "x").Set("type", "submit").Add(field("FORM_TYPE", NS).Set("type", "hidden"))
-	fields := len(form.Children)
+	fields := []state.Filled{feature.Field("FORM_TYPE", NS)}
 	if part.With != "" {
-		form.Add(field("with", part.With.String()))
+		fields = append(fields, feature.Field("with", part.With.String()))
 	}
 	if !k.Start.IsZero() {
-		form.Add(field("start", stamp(k.Start)))
+		fields = append(fields, feature.Field("start", stamp(k.Start)))
 	}
 	if !k.End.IsZero() {
-		form.Add(field("end", stamp(k.End)))
+		fields = append(fields, feature.Field("end", stamp(k.End)))
 	}
-	if len(form.Children) > fields {
-		q.Add(form)
+	if len(fields) > 1 {
+		q.Add(feature.Submit(fields...))
 	}
 	set := framing.New(nsRSM, "set").Add(framing.New(nsRSM, "max").AddText(strconv.Itoa(k.Max)))
 	switch {
@@ -59,11 +57,6 @@ func element(k state.Ask, part state.Part, id string) *framing.Element {
 		set.Add(framing.New(nsRSM, "after").AddText(k.After))
 	}
 	return q.Add(set)
-}
-
-func field(name, value string) *framing.Element {
-	return framing.New(nsForm, "field").Set("var", name).
-		Add(framing.New(nsForm, "value").AddText(value))
 }
 
 // stamp returns a time in the format of XEP-0082, in whole seconds, because some servers store no more.

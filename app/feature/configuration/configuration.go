@@ -15,10 +15,7 @@ import (
 	"natter/framing"
 )
 
-const (
-	ns     = "http://jabber.org/protocol/muc#owner"
-	nsForm = "jabber:x:data"
-)
+const ns = "http://jabber.org/protocol/muc#owner"
 
 // longest bounds the bytes of a text in a form, most the values and options of a field.
 const longest, most = 2000, 100
@@ -60,7 +57,7 @@ func read(c feature.Client, room *state.Room) {
 	}
 	c.Emit(state.RoomFormRead{Room: room.JID})
 	c.Request(iq(room.JID, "get"), func(reply *framing.Element, err error) {
-		form := form(reply.Child(ns, "query").Child(nsForm, "x"))
+		form := form(reply.Child(ns, "query").Child(feature.NSForm, "x"))
 		switch {
 		case err != nil:
 			feature.AnswerRoom(c, room.JID, state.NewForm, err, "The settings of this room cannot be read.", why)
@@ -77,23 +74,13 @@ func submit(c feature.Client, room *state.Room, fields []state.Filled) {
 	if !room.In() || room.Form == nil {
 		return
 	}
-	x := framing.New(nsForm, "x").Set("type", "submit")
-	add := func(name string, values []string) {
-		field := framing.New(nsForm, "field").Set("var", name)
-		for _, v := range values {
-			field.Add(framing.New(nsForm, "value").AddText(v))
-		}
-		x.Add(field)
-	}
+	var hidden []state.Filled
 	for _, f := range room.Form.Fields {
 		if f.Type == "hidden" && f.Var != "" {
-			add(f.Var, f.Values)
+			hidden = append(hidden, state.Filled{Var: f.Var, Values: f.Values})
 		}
 	}
-	for _, f := range fields {
-		add(f.Var, f.Values)
-	}
-	c.Request(iq(room.JID, "set", x), func(_ *framing.Element, err error) {
+	c.Request(iq(room.JID, "set", feature.Submit(append(hidden, fields...)...)), func(_ *framing.Element, err error) {
 		if err == nil {
 			c.Emit(state.RoomFormRead{Room: room.JID})
 		}
@@ -128,9 +115,9 @@ func form(x *framing.Element) *state.Form {
 	if x == nil || x.Attr("type") != "form" {
 		return nil
 	}
-	form := &state.Form{Title: short(x.Child(nsForm, "title").Text()), Instructions: short(x.Child(nsForm, "instructions").Text())}
+	form := &state.Form{Title: short(x.Child(feature.NSForm, "title").Text()), Instructions: short(x.Child(feature.NSForm, "instructions").Text())}
 	for _, el := range x.Elements() {
-		if !el.Is(nsForm, "field") {
+		if !el.Is(feature.NSForm, "field") {
 			continue
 		}
 		if len(form.Fields) == state.MostFields {
@@ -139,7 +126,7 @@ func form(x *framing.Element) *state.Form {
 		}
 		f := state.Field{
 			Var: strings.Clone(el.Attr("var")), Type: strings.Clone(el.Attr("type")), Label: short(el.Attr("label")),
-			About: short(el.Child(nsForm, "desc").Text()), Required: el.Child(nsForm, "required") != nil,
+			About: short(el.Child(feature.NSForm, "desc").Text()), Required: el.Child(feature.NSForm, "required") != nil,
 		}
 		if !types[f.Type] {
 			f.Type = "text-single" // XEP-0004 §3.3
@@ -147,15 +134,15 @@ func form(x *framing.Element) *state.Form {
 		whole := len(f.Var) <= longest
 		for _, child := range el.Elements() {
 			switch {
-			case child.Is(nsForm, "value") && len(f.Values) < most:
+			case child.Is(feature.NSForm, "value") && len(f.Values) < most:
 				v := child.Text()
 				whole = whole && len(v) <= longest
 				f.Values = append(f.Values, strings.Clone(v))
-			case child.Is(nsForm, "option") && len(f.Options) < most:
-				v := child.Child(nsForm, "value").Text()
+			case child.Is(feature.NSForm, "option") && len(f.Options) < most:
+				v := child.Child(feature.NSForm, "value").Text()
 				whole = whole && len(v) <= longest
 				f.Options = append(f.Options, state.Option{Value: strings.Clone(v), Label: short(child.Attr("label"))})
-			case child.Is(nsForm, "value"), child.Is(nsForm, "option"):
+			case child.Is(feature.NSForm, "value"), child.Is(feature.NSForm, "option"):
 				whole = false
 			}
 		}

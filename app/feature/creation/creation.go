@@ -26,7 +26,6 @@ const (
 	nsOwner  = "http://jabber.org/protocol/muc#owner"
 	nsAdmin  = "http://jabber.org/protocol/muc#admin"
 	nsConfig = "http://jabber.org/protocol/muc#roomconfig"
-	nsForm   = "jabber:x:data"
 	nsInvite = "jabber:x:conference"
 )
 
@@ -166,7 +165,7 @@ func open(c feature.Client, room jid.JID) {
 			made(err)
 			return
 		}
-		c.Request(iq(room, "set", submit()), func(_ *framing.Element, err error) { made(err) })
+		c.Request(iq(room, "set", query()), func(_ *framing.Element, err error) { made(err) })
 	})
 }
 
@@ -178,23 +177,23 @@ func configure(c feature.Client, room jid.JID, values map[string]string, needed 
 			done(err)
 			return
 		}
-		var fields []*framing.Element
+		var fields []state.Filled
 		has := needed == ""
-		for _, el := range reply.Child(nsOwner, "query").Child(nsForm, "x").Elements() {
+		for _, el := range reply.Child(nsOwner, "query").Child(feature.NSForm, "x").Elements() {
 			v := el.Attr("var")
 			value, wanted := values[v]
-			if !wanted || !el.Is(nsForm, "field") || !takes(el, value) {
+			if !wanted || !el.Is(feature.NSForm, "field") || !takes(el, value) {
 				continue
 			}
 			delete(values, v) // a field counts once
 			has = has || v == needed
-			fields = append(fields, framing.New(nsForm, "field").Set("var", strings.Clone(v)).Add(framing.New(nsForm, "value").AddText(value)))
+			fields = append(fields, feature.Field(strings.Clone(v), value))
 		}
 		if !has {
 			done(errOpen)
 			return
 		}
-		c.Request(iq(room, "set", submit(fields...)), func(_ *framing.Element, err error) { done(err) })
+		c.Request(iq(room, "set", query(fields...)), func(_ *framing.Element, err error) { done(err) })
 	})
 }
 
@@ -202,8 +201,8 @@ func configure(c feature.Client, room jid.JID, values map[string]string, needed 
 func takes(field *framing.Element, value string) bool {
 	options := 0
 	for _, el := range field.Elements() {
-		if el.Is(nsForm, "option") {
-			if options++; el.Child(nsForm, "value").Text() == value {
+		if el.Is(feature.NSForm, "option") {
+			if options++; el.Child(feature.NSForm, "value").Text() == value {
 				return true
 			}
 		}
@@ -211,13 +210,13 @@ func takes(field *framing.Element, value string) bool {
 	return options == 0
 }
 
-// submit returns a form with these fields. Without fields it accepts the configuration of the server (XEP-0045 §10.1.2).
-func submit(fields ...*framing.Element) *framing.Element {
-	x := framing.New(nsForm, "x").Set("type", "submit")
+// query returns the payload that configures a room. Without fields it accepts the configuration of the server
+// (XEP-0045 §10.1.2).
+func query(fields ...state.Filled) *framing.Element {
 	if len(fields) > 0 {
-		x.Add(framing.New(nsForm, "field").Set("var", "FORM_TYPE").Set("type", "hidden").Add(framing.New(nsForm, "value").AddText(nsConfig)))
+		fields = append([]state.Filled{feature.Field("FORM_TYPE", nsConfig)}, fields...)
 	}
-	return framing.New(nsOwner, "query").Add(x.Add(fields...))
+	return framing.New(nsOwner, "query").Add(feature.Submit(fields...))
 }
 
 func iq(room jid.JID, typ string, payload *framing.Element) *framing.Element {

@@ -10,7 +10,6 @@ import (
 // Namespaces of XEP-0077, XEP-0004 and XEP-0045 §15.5.
 const (
 	nsRegister = "jabber:iq:register"
-	nsForm     = "jabber:x:data"
 	formType   = "http://jabber.org/protocol/muc#register"
 	roomNick   = "muc#register_roomnick"
 )
@@ -69,13 +68,10 @@ func fill(c feature.Client, room jid.JID, nick string, goOn func(registered bool
 		case err != nil:
 			done(err)
 		case !goOn(asked.Child(nsRegister, "registered") != nil):
-		case wantsMore(asked.Child(nsForm, "x")):
+		case wantsMore(asked.Child(feature.NSForm, "x")):
 			done(&framing.StanzaError{Condition: "bad-request"})
 		default:
-			x := framing.New(nsForm, "x").Set("type", "submit")
-			for _, f := range [][2]string{{"FORM_TYPE", formType}, {roomNick, nick}} {
-				x.Add(framing.New(nsForm, "field").Set("var", f[0]).Add(framing.New(nsForm, "value").AddText(f[1])))
-			}
+			x := feature.Submit(feature.Field("FORM_TYPE", formType), feature.Field(roomNick, nick))
 			c.Request(query(room, "set", x), func(_ *framing.Element, err error) { done(err) })
 		}
 	})
@@ -84,7 +80,7 @@ func fill(c feature.Client, room jid.JID, nick string, goOn func(registered bool
 // wantsMore reports whether a form has a required field other than the nick.
 func wantsMore(x *framing.Element) bool {
 	for _, el := range x.Elements() {
-		if v := el.Attr("var"); el.Is(nsForm, "field") && el.Child(nsForm, "required") != nil && v != roomNick && v != "FORM_TYPE" {
+		if v := el.Attr("var"); el.Is(feature.NSForm, "field") && el.Child(feature.NSForm, "required") != nil && v != roomNick && v != "FORM_TYPE" {
 			return true
 		}
 	}

@@ -16,7 +16,6 @@ import (
 // Namespaces of what rooms say of themselves and their occupants.
 const (
 	nsInfo         = "http://jabber.org/protocol/disco#info"
-	nsForm         = "jabber:x:data"
 	nsID           = "urn:xmpp:occupant-id:0"
 	nsArchive      = "urn:xmpp:mam:2"
 	nsSID          = "urn:xmpp:sid:0"
@@ -81,7 +80,7 @@ func info(query *framing.Element) (i state.RoomInfo) {
 		}
 	}
 	for _, field := range about(query, NS+"#roominfo").Elements() {
-		value := field.Child(nsForm, "value").Text()
+		value := field.Child(feature.NSForm, "value").Text()
 		on := value == "1" || value == "true"
 		// A room has one of these names (XEP-0045 §15.5; ejabberd and Prosody use names of their own).
 		switch field.Attr("var") {
@@ -98,7 +97,7 @@ func info(query *framing.Element) (i state.RoomInfo) {
 		case "allowlist":
 			i.Reactions = emoji(field)
 		case "max_reactions_per_user":
-			n, err := strconv.Atoi(field.Child(nsForm, "value").Text())
+			n, err := strconv.Atoi(field.Child(feature.NSForm, "value").Text())
 			if err == nil && n > 0 {
 				i.MostReactions = min(n, mostReactions)
 			}
@@ -111,13 +110,13 @@ func info(query *framing.Element) (i state.RoomInfo) {
 // does not say what it is about is about the room.
 func about(query *framing.Element, what string) *framing.Element {
 	for _, form := range query.Elements() {
-		if !form.Is(nsForm, "x") {
+		if !form.Is(feature.NSForm, "x") {
 			continue
 		}
 		is := NS + "#roominfo"
 		for _, field := range form.Elements() {
 			if field.Attr("var") == "FORM_TYPE" {
-				is = field.Child(nsForm, "value").Text()
+				is = field.Child(feature.NSForm, "value").Text()
 			}
 		}
 		if is == what {
@@ -131,7 +130,7 @@ func about(query *framing.Element, what string) *framing.Element {
 func emoji(field *framing.Element) string {
 	var all []string
 	for _, value := range field.Elements() {
-		if one := value.Text(); value.Is(nsForm, "value") && legible.Emoji(one) && len(all) < mostAllowed {
+		if one := value.Text(); value.Is(feature.NSForm, "value") && legible.Emoji(one) && len(all) < mostAllowed {
 			all = append(all, one)
 		}
 	}
@@ -142,7 +141,7 @@ func emoji(field *framing.Element) string {
 func hashes(field *framing.Element) string {
 	var all []string
 	for _, value := range field.Elements() {
-		if hash := strings.ToLower(value.Text()); value.Is(nsForm, "value") && sha1Hex(hash) && len(all) < mostHashes {
+		if hash := strings.ToLower(value.Text()); value.Is(feature.NSForm, "value") && sha1Hex(hash) && len(all) < mostHashes {
 			all = append(all, hash)
 		}
 	}
@@ -233,9 +232,9 @@ func registeredNick(query *framing.Element) string {
 	if nick := query.Child(nsReg, "username").Text(); nick != "" {
 		return nick
 	}
-	for _, field := range query.Child(nsForm, "x").Elements() {
+	for _, field := range query.Child(feature.NSForm, "x").Elements() {
 		if field.Attr("var") == "muc#register_roomnick" {
-			return field.Child(nsForm, "value").Text()
+			return field.Child(feature.NSForm, "value").Text()
 		}
 	}
 	return ""
