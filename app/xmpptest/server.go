@@ -575,20 +575,34 @@ func FreeAddress(t testing.TB) string {
 
 // freePorts returns ports of 127.0.0.1 that nobody listens on. They are below those that
 // a system gives to connections (RFC 6335 §6: from 49152, Linux from 32768), so that no
-// connection takes one while the server is still starting, or starts again.
+// connection takes one while the server is still starting, or starts again. No other test
+// process is given them while this one runs.
 func freePorts(n int) ([]int, error) {
+	claimed.Lock()
+	defer claimed.Unlock()
 	var ports []int
 	for range 1000 {
-		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)))
+		port := 10000 + rand.IntN(20000)
+		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
 		}
-		defer l.Close() // all are held until the last is found, so they differ
-		if ports = append(ports, l.Addr().(*net.TCPAddr).Port); len(ports) == n {
+		_ = l.Close()
+		claim, err := net.Listen("unix", fmt.Sprintf("@natter, port %d", port)) // its name ends with the process
+		if err != nil {
+			continue
+		}
+		claimed.all = append(claimed.all, claim)
+		if ports = append(ports, port); len(ports) == n {
 			return ports, nil
 		}
 	}
 	return nil, errors.New("no free ports")
+}
+
+var claimed struct {
+	sync.Mutex
+	all []net.Listener
 }
 
 // run executes a program beside the server, in its root, and waits.
