@@ -8,6 +8,7 @@ import (
 
 	"natter/app/jid"
 	"natter/app/state"
+	"natter/app/store/storetest"
 )
 
 // J17, J36: a group is for members only, who see each other's addresses. It has an archive if the server has one for
@@ -163,14 +164,14 @@ func TestJ38_Register(t *testing.T) {
 // J39: in a group each member sees who has read the last message.
 func TestJ39_Readers(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
-		accounts := []jid.JID{p.account(t), p.account(t)}
-		ada, grace := p.device(t, accounts[0]).here(), p.device(t, accounts[1]).here()
+		d, ada := p.remembering(t)
+		grace := p.person(t).here()
 		room := jid.JID("readers@rooms." + p.domain)
 		if p.server != nil {
 			room = jid.JID("readers@" + p.server.Rooms)
 		}
 		conv := state.Groupchat.With(room)
-		ada.Do(state.MakeGroup{Room: room, Name: "Readers", Who: accounts[1:]})
+		ada.Do(state.MakeGroup{Room: room, Name: "Readers", Who: []jid.JID{grace.account}})
 		ada.until("a group", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Group == nil && r.ShowsAddresses })
 		grace.until("an invitation", func(s *state.State) bool { return s.Invitation(room) != nil })
 		grace.Do(state.JoinRoom{Room: room, Seen: true})
@@ -180,9 +181,17 @@ func TestJ39_Readers(t *testing.T) {
 		grace.until("the message", func(s *state.State) bool { return s.Chat(conv) != nil && s.Chat(conv).Unread > 0 })
 		grace.Do(state.ReadChat{Conv: conv})
 		now := ada.until("grace has read", func(s *state.State) bool { all := s.Room(room).Readers; return all != nil && len(all.All) == 1 })
-		if by := now.Room(room).Readers.All[0]; by.To != now.Chat(conv).Timeline.Last().Key || by.Nick != accounts[1].Local() {
+		if by := now.Room(room).Readers.All[0]; by.To != now.Chat(conv).Timeline.Last().Key || by.Nick != grace.account.Local() {
 			t.Errorf("who has read is %+v", by)
 		}
+		eventually(t, "it is on the disk", func() bool {
+			return slices.ContainsFunc(storetest.Of[*state.Room](d.kept().Rows), func(r *state.Room) bool { return r.JID == room && r.Readers != nil })
+		})
+		ada = ada.reload().back()
+		ada.until("grace has still read", func(s *state.State) bool {
+			r := s.Room(room)
+			return r.In() && r.TellsReaders() && r.Readers != nil && len(r.Readers.All) == 1 && r.Readers.All[0] == now.Room(room).Readers.All[0]
+		})
 	})
 }
 

@@ -504,6 +504,7 @@ func settled(all []Edge) int {
 	return slices.IndexFunc(all, func(e Edge) bool { return e.At.Add(settling).After(newest) })
 }
 
+// newestOf returns the time of the newest of these results, of which there is at least one.
 func newestOf(all []Edge) time.Time {
 	return slices.MaxFunc(all, func(a, b Edge) int { return a.At.Compare(b.At) }).At
 }

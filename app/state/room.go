@@ -11,22 +11,23 @@ import (
 
 // Room is a room (XEP-0045) that the person is in or wants to be in.
 type Room struct {
-	Rev      uint64  `json:"-"`
-	JID      jid.JID `json:"jid"`                // bare
-	Nick     string  `json:"nick"`               // ours there, or the one that we request
-	Password string  `json:"password,omitempty"` // of the room
-	Self     string  `json:"self,omitempty"`     // our own occupant-id there (XEP-0421), "" if unknown
-	Kept     bool    `json:"kept,omitempty"`     // it is in the list: we have been in it, or it is bookmarked
-	Saved    bool    `json:"saved,omitempty"`    // its bookmark is on the server (XEP-0402)
-	Left     bool    `json:"left,omitempty"`     // the person has left it, but its bookmark must still be removed
-	Label    string  `json:"label,omitempty"`    // the name that the person has given it
-	Subject  string  `json:"subject,omitempty"`
-	Notify   Notify  `json:"notify,omitempty"`   // what the person has chosen, "" if nothing
-	Synced   Notify  `json:"synced,omitempty"`   // Notify in its bookmark
-	Group    *Group  `json:"group,omitempty"`    // what it will be when it is configured, nil if it is
-	Locked   bool    `json:"locked,omitempty"`   // we have created it, and nobody else may enter until it is configured (XEP-0045 §10.1)
-	Reserved string  `json:"reserved,omitempty"` // the nick that is registered for us there, "" if none is known
-	Picture  Picture `json:"picture,omitzero"`
+	Rev      uint64   `json:"-"`
+	JID      jid.JID  `json:"jid"`                // bare
+	Nick     string   `json:"nick"`               // ours there, or the one that we request
+	Password string   `json:"password,omitempty"` // of the room
+	Self     string   `json:"self,omitempty"`     // our own occupant-id there (XEP-0421), "" if unknown
+	Kept     bool     `json:"kept,omitempty"`     // it is in the list: we have been in it, or it is bookmarked
+	Saved    bool     `json:"saved,omitempty"`    // its bookmark is on the server (XEP-0402)
+	Left     bool     `json:"left,omitempty"`     // the person has left it, but its bookmark must still be removed
+	Label    string   `json:"label,omitempty"`    // the name that the person has given it
+	Subject  string   `json:"subject,omitempty"`
+	Notify   Notify   `json:"notify,omitempty"`   // what the person has chosen, "" if nothing
+	Synced   Notify   `json:"synced,omitempty"`   // Notify in its bookmark
+	Group    *Group   `json:"group,omitempty"`    // what it will be when it is configured, nil if it is
+	Locked   bool     `json:"locked,omitempty"`   // we have created it, and nobody else may enter until it is configured (XEP-0045 §10.1)
+	Reserved string   `json:"reserved,omitempty"` // the nick that is registered for us there, "" if none is known
+	Picture  Picture  `json:"picture,omitzero"`
+	Readers  *Readers `json:"readers,omitempty"` // nil if nobody has sent a read mark
 	RoomInfo
 	Stay      `json:"-"`                   // see the table stays
 	Occupants *tree.Map[string, *Occupant] `json:"-"` // by nick; see the table occupants
@@ -68,7 +69,6 @@ type Stay struct {
 	People     *People  `json:"people,omitempty"`     // those of one affiliation, nil if nobody has asked
 	Appeals    *Appeals `json:"appeals,omitempty"`    // nil if nobody has asked for anything
 	VoiceAsked bool     `json:"voiceAsked,omitempty"` // the person has asked to speak
-	Readers    *Readers `json:"readers,omitempty"`    // nil if nobody has sent a read mark
 }
 
 // MembersOnly is the Problem.Kind of a room that only members may enter, and the person is none.

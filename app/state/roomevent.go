@@ -83,7 +83,8 @@ func (ev RoomEntered) apply(s *State) {
 	all := occupants(sorted[:min(len(sorted), mostOccupants)])
 	s.changeRoom(ev.Room, func(r *Room) {
 		r.Nick, r.Self, r.Kept, r.Locked, r.Occupants = ev.Nick, ev.Self, true, r.Locked || ev.Made, all
-		r.Stay = Stay{Step: Arriving, Outcome: r.Outcome, Readers: r.Readers.still(all)}
+		r.Readers = r.Readers.still(all)
+		r.Stay = Stay{Step: Arriving, Outcome: r.Outcome}
 	})
 	ChatStarted{Groupchat.With(ev.Room)}.apply(s)
 }
@@ -108,7 +109,7 @@ type RoomClosed struct {
 
 func (ev RoomClosed) apply(s *State) {
 	s.changeRoom(ev.Room, func(r *Room) {
-		r.Stay, r.Occupants = Stay{Problem: ev.Problem, Moved: ev.Moved, Outcome: r.Outcome, Readers: r.Readers}, newOccupants()
+		r.Stay, r.Occupants = Stay{Problem: ev.Problem, Moved: ev.Moved, Outcome: r.Outcome}, newOccupants()
 		if ev.Problem != nil && !r.Kept {
 			r.Group = nil // until the person wants it once more
 		}
