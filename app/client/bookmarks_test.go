@@ -5,7 +5,6 @@ package client_test
 import (
 	"testing"
 
-	"natter/app/jid"
 	"natter/app/state"
 )
 
@@ -15,10 +14,7 @@ func TestJ09_J12_J21_RoomsOfAllDevices(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		account := p.account(t)
 		desk, phone := p.device(t, account).here(), p.device(t, account).here()
-		room := jid.JID("bookmarked@rooms." + p.domain)
-		if p.server != nil {
-			room = jid.JID("bookmarked@" + p.server.Rooms)
-		}
+		room := p.room("bookmarked")
 		inside := func(s *state.State) bool { r := s.Room(room); return r.In() && r.Saved }
 		desk.Do(state.JoinRoom{Room: room, Create: true})
 		desk.until("in the room, which is bookmarked", inside)

@@ -10,7 +10,6 @@ import (
 
 	"natter/app/client"
 	"natter/app/connect"
-	"natter/app/jid"
 	"natter/app/state"
 	"natter/framing"
 )
@@ -31,10 +30,7 @@ func (s forging) Write(ctx context.Context, doc string) error {
 func TestSec8_Sec11_J35_ForgedAddressInTheArchiveOfARoom(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada := p.person(t).here()
-		room := jid.JID("forged@rooms." + p.domain)
-		if p.server != nil {
-			room = jid.JID("forged@" + p.server.Rooms)
-		}
+		room := p.room("forged")
 		conv := state.Groupchat.With(room)
 		whose := func(s *state.State, body string) (m *state.Message) {
 			if c := s.Chat(conv); c != nil {

@@ -17,11 +17,7 @@ func TestJ17_J36_Group(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		accounts := []jid.JID{p.account(t), p.account(t), p.account(t)}
 		ada, grace, stranger := p.device(t, accounts[0]).here(), p.device(t, accounts[1]).here(), p.device(t, accounts[2]).here()
-		service := "rooms." + p.domain
-		if p.server != nil {
-			service = p.server.Rooms
-		}
-		made, public := jid.JID("group@"+service), jid.JID("open@"+service)
+		made, public := p.room("group"), p.room("open")
 		ada.Do(state.MakeGroup{Room: made, Name: "Tea", Who: []jid.JID{accounts[1]}})
 		now := ada.until("a group", func(s *state.State) bool {
 			r := s.Room(made)
@@ -57,10 +53,7 @@ func TestJ37_People(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		accounts := []jid.JID{p.account(t), p.account(t)}
 		ada, grace := p.device(t, accounts[0]).here(), p.device(t, accounts[1]).here()
-		room := jid.JID("people@rooms." + p.domain)
-		if p.server != nil {
-			room = jid.JID("people@" + p.server.Rooms)
-		}
+		room := p.room("people")
 		ada.Do(state.JoinRoom{Room: room, Create: true})
 		ada.until("a room", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Archive })
 		makes := func(what state.Affiliation, reason string) {
@@ -120,10 +113,7 @@ func TestJ38_Register(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		accounts := []jid.JID{p.account(t), p.account(t), p.account(t)}
 		ada, grace, alan := p.device(t, accounts[0]).here(), p.device(t, accounts[1]).here(), p.device(t, accounts[2]).here()
-		room := jid.JID("register@rooms." + p.domain)
-		if p.server != nil {
-			room = jid.JID("register@" + p.server.Rooms)
-		}
+		room := p.room("register")
 		inside := func(s *state.State) bool { return s.Room(room).In() }
 		ada.Do(state.JoinRoom{Room: room, Create: true})
 		ada.until("a room", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Archive })
@@ -166,10 +156,7 @@ func TestJ39_Readers(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		d, ada := p.remembering(t)
 		grace := p.person(t).here()
-		room := jid.JID("readers@rooms." + p.domain)
-		if p.server != nil {
-			room = jid.JID("readers@" + p.server.Rooms)
-		}
+		room := p.room("readers")
 		conv := state.Groupchat.With(room)
 		ada.Do(state.MakeGroup{Room: room, Name: "Readers", Who: []jid.JID{grace.account}})
 		ada.until("a group", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Group == nil && r.ShowsAddresses })
@@ -200,10 +187,7 @@ func TestJ39_Readers(t *testing.T) {
 func TestL18_Remove(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada, grace, alan := p.person(t).here(), p.person(t).here(), p.person(t).here()
-		room := jid.JID("remove@rooms." + p.domain)
-		if p.server != nil {
-			room = jid.JID("remove@" + p.server.Rooms)
-		}
+		room := p.room("remove")
 		conv := state.Groupchat.With(room)
 		ada.Do(state.JoinRoom{Room: room, Create: true})
 		ada.until("a room", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Archive })
@@ -271,10 +255,7 @@ func TestL18_Remove(t *testing.T) {
 func TestJ41_AskMembership(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada, grace := p.person(t).here(), p.person(t).here()
-		room := jid.JID("ask@rooms." + p.domain)
-		if p.server != nil {
-			room = jid.JID("ask@" + p.server.Rooms)
-		}
+		room := p.room("ask")
 		ada.Do(state.MakeGroup{Room: room, Name: "Members"})
 		ada.until("a group", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Group == nil && r.MembersOnly })
 		kind := func(s *state.State) string {
@@ -311,10 +292,7 @@ func TestJ41_AskMembership(t *testing.T) {
 func TestJ43_Voice(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada, grace := p.person(t).here(), p.person(t).here()
-		room := jid.JID("voice@rooms." + p.domain)
-		if p.server != nil {
-			room = jid.JID("voice@" + p.server.Rooms)
-		}
+		room := p.room("voice")
 		ada.Do(state.JoinRoom{Room: room, Create: true})
 		ada.until("a room", func(s *state.State) bool { r := s.Room(room); return r.In() && r.Archive })
 		grace.Do(state.JoinRoom{Room: room, Seen: true})

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"natter/app/jid"
 	"natter/app/state"
 )
 
@@ -19,10 +18,7 @@ import (
 func TestJ46_PictureOfARoom(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		ada, grace := p.person(t).here(), p.person(t).here()
-		room := jid.JID("pictured@rooms." + p.domain)
-		if p.server != nil {
-			room = jid.JID("pictured@" + p.server.Rooms)
-		}
+		room := p.room("pictured")
 		in := func(s *state.State) bool { r := s.Room(room); return r.In() && r.Step == state.Inside }
 		ada.Do(state.JoinRoom{Room: room, Create: true, Nick: "ada"})
 		ada.until("in the room", in)

@@ -109,6 +109,9 @@ type place struct {
 	lossless bool             // accounts, rosters and archives survive a restart
 }
 
+// room returns the address of a room of the server.
+func (p *place) room(name string) jid.JID { return jid.JID(name + "@rooms." + p.domain) }
+
 const password = "correct horse"
 
 // everywhere runs f against the trial server and all real ones at the same time, because f mostly waits. No

@@ -286,11 +286,7 @@ func TestPromise16_J22_J24_OnceForAll(t *testing.T) {
 			everywhere(t, func(t *testing.T, p *place) {
 				d, ada := p.remembering(t)
 				grace, alan := p.person(t).here(), p.person(t).here()
-				service := "rooms." + p.domain
-				if p.server != nil {
-					service = p.server.Rooms
-				}
-				room := jid.JID(d.account.Local() + "@" + service)
+				room := p.room(d.account.Local())
 				in := func(s *state.State) bool { r := s.Room(room); return r != nil && r.Step == state.Inside && !r.Locked }
 				ada.Do(state.JoinRoom{Room: room, Nick: "ada", Create: true})
 				ada.until("in the room", in)
