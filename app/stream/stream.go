@@ -267,15 +267,16 @@ func (s *Stream) entry(st *framing.Element) (entry, error) {
 	return en, nil
 }
 
-// moment returns the time now. It is at least a microsecond later than the moment before, so that an outbox, which is sorted
-// by it, keeps the order of stanzas that are queued in one tick of the clock. A clock that was set back by a minute
-// or more is believed.
+// moment returns the time now. By the wall clock it is at least a microsecond later than the moment before, so that an
+// outbox, which is sorted by it, keeps the order of stanzas that are queued in one tick of that clock (a browser's
+// has a tick of a millisecond). A clock that was set back by a minute or more is believed.
 func (s *Stream) moment() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.config.Clock.Now()
-	if next := s.last.Add(time.Microsecond); now.Before(next) && next.Sub(now) < time.Minute {
-		now = next
+	// Round(0) removes the monotonic reading, which would be compared else.
+	if early := s.last.Round(0).Add(time.Microsecond).Sub(now.Round(0)); early > 0 && early < time.Minute {
+		now = now.Add(early)
 	}
 	s.last = now
 	return now
