@@ -93,7 +93,7 @@ func (rs Ranges) With(r Reading) Ranges { return rs.with(r, r.has) }
 // with is With, where has reports whether an id is on the page. For a page of one conversation it
 // reports false, because ranges may end at messages of other conversations.
 func (rs Ranges) with(r Reading, has func(string) bool) Ranges {
-	if len(r.IDs) == 0 && r.After == "" && r.Before == "" {
+	if r.From.ID == "" && r.To.ID == "" {
 		if len(rs) == 0 && r.Start && r.End {
 			return Ranges{{Start: true}}
 		}
@@ -301,12 +301,12 @@ func join(runs []run, o Range, cut bool) []run {
 	switch {
 	case before >= 0 && after >= 0 && after < before:
 		low = after
-		n.From, n.own, n.Start, n.To = runs[after].From, runs[after].own, runs[after].Start, runs[before].To
+		n.From, n.own, n.Start, n.To = runs[after].From, runs[after].own, n.Start || runs[after].Start, runs[before].To
 	case before >= 0:
 		n.To = runs[before].To
 	case after >= 0:
 		low, high = after, after
-		n.From, n.own, n.Start = runs[after].From, runs[after].own, runs[after].Start
+		n.From, n.own, n.Start = runs[after].From, runs[after].own, n.Start || runs[after].Start
 	default:
 		low = 0
 		for low < len(runs) && !n.Start && runs[low].From.At.Before(o.To.At) {
@@ -387,7 +387,17 @@ func (ev ArchiveRead) apply(s *State) {
 	if ev.Part.With == "" {
 		c.Ranges = old.With(ev.Page)
 	} else {
-		c.Ranges = old.with(ev.Page, func(string) bool { return false })
+		page := ev.Page
+		for _, o := range s.Coverage(Part{Archive: ev.Part.Archive}).Ranges {
+			// Two ranges that meet in a range of one message stay two, or join would not see that it is between them.
+			if page.After == o.To.ID && o.From.ID == o.To.ID {
+				page.After = ""
+			}
+			if page.Before == o.From.ID && o.From.ID == o.To.ID {
+				page.Before = ""
+			}
+		}
+		c.Ranges = old.with(page, func(string) bool { return false })
 	}
 	if ev.Page.End {
 		c.Open = time.Time{}

@@ -366,13 +366,19 @@ func (p *Plan) last(s *State, page Page) []Event {
 	read := reading(page.Results[:n], page.owners(nil))
 	read.Start, read.End = page.Complete, true
 	events := p.add(s, page, read, first)
-	// If no message of this page is settled, those before it may not be either. Of the first page it is
-	// known how old these must be.
+	// If no message of this page is settled, those before it may not be either. The person may have scrolled
+	// back to them, and even before the first catch-up came to its end.
 	switch {
 	case p.sure && settled > 0:
 		events = append(events, ArchiveSettled{p.Part, page.Results[settled-1]})
 	case first && !page.Complete:
-		events = append(events, ArchiveSettled{p.Part, Edge{At: newestOf(page.Results).Add(-settling)}})
+		at := newestOf(page.Results)
+		for c := range s.Coverages {
+			if end := c.Ranges.end(); c.Archive == p.Part.Archive && end.ID != "" && end.At.Before(at) {
+				at = end.At
+			}
+		}
+		events = append(events, ArchiveSettled{p.Part, Edge{At: at.Add(-settling)}})
 	}
 	p.step, p.Past = closing, false
 	return events
@@ -465,8 +471,11 @@ func (p *Plan) over(s *State, page Page) []Event {
 	n := len(page.Results)
 	end := page.Results[n-1].ID
 	p.from = end
-	if first := ranges[0].From; p.pages == mostPages && page.Results[n-1].At.Before(first.At) {
-		p.from = first.ID // what comes before it may be much that nobody has asked for
+	if first := ranges[0].From; page.Results[0].At.Before(first.At) {
+		page.Messages = s.outsideGaps(page.Messages)
+		if p.pages == mostPages && page.Results[n-1].At.Before(first.At) {
+			p.from = first.ID
+		}
 	}
 	for i, o := range ranges {
 		if at := slices.IndexFunc(page.Results, func(e Edge) bool { return e.ID == o.To.ID }); at >= 0 {
@@ -480,6 +489,24 @@ func (p *Plan) over(s *State, page Page) []Event {
 		p.step = done // it has forgotten the end of the range
 	}
 	return append(p.deliver(s, page, false, true), p.settle(page.Results[:n])...)
+}
+
+// outsideGaps returns these messages without those that are in a gap of their conversation. Before the first range
+// a stranger may have sent many that nobody has asked for.
+func (s *State) outsideGaps(all map[ConvID][]Message) map[ConvID][]Message {
+	outside := map[ConvID][]Message{}
+	for id, messages := range all {
+		gaps := s.Gaps(id)
+		within := func(m Message) bool {
+			return slices.ContainsFunc(gaps, func(g Gap) bool {
+				return m.At.After(g.After.At) && (m.At.Before(g.Before.At) || g.Before.At.IsZero())
+			})
+		}
+		if kept := slices.DeleteFunc(slices.Clone(messages), within); len(kept) > 0 {
+			outside[id] = kept
+		}
+	}
+	return outside
 }
 
 // settle adds results to p.tail, and returns the event that says how far the archive is settled now.

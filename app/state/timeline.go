@@ -260,7 +260,7 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, f
 	on := map[Key]bool{}
 	for i := range page {
 		if old := t.Find(&page[i]); old != nil {
-			firm[i] = !old.Mine && !copied(old, &page[i])
+			firm[i] = !old.Mine && !copied(old, &page[i]) && (before == (Key{}) || old.Key.Before(before))
 			t = t.merge(old, &page[i], true, rev)
 			known[i], on[old.Key] = t.Get(old.Key), true
 		}
