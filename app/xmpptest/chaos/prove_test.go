@@ -304,7 +304,23 @@ func (q *pair) rest() {
 	}
 	for !wait(q.people, quiet) && time.Now().Before(q.late()) {
 	}
-	until(q.t, q.people, sent)
+	if !until(q.t, q.people, sent) {
+		q.waiting()
+	}
+}
+
+// waiting prints what is not sent.
+func (q *pair) waiting() {
+	q.t.Helper()
+	for i, p := range q.people {
+		s := p.State()
+		q.t.Logf("%s: roster %t, caught up %t, outbox %d", p.account, s.RosterLoaded, s.CaughtUp, s.Unsent())
+		for _, m := range p.shown(q.people[1-i].account, 1000) {
+			if m.Mine && m.Delivery != state.OnServer && m.Delivery != state.Delivered {
+				q.t.Logf("%s: %.60q of %s, %s, is %v: %s", p.account, m.Body, m.At.Format(time.RFC3339Nano), m.ArchiveID, m.Delivery, m.Problem)
+			}
+		}
+	}
 }
 
 // verdict is what became of all messages, wherever one looks; each that is not good is
