@@ -522,13 +522,13 @@ func (q *pair) compare(i int) {
 		place[m.Body] = k
 	}
 	disk := p.stored(other, 1_000_000)
-	newest := -1
+	newest, w := -1, way{other.Bare(), p.account.Bare()}
 	for k, r := range disk {
 		n, ok := read(other, p.account, r.Body)
 		if !ok || p.author(&r.Message) != other {
 			continue
 		}
-		if newest = max(newest, n); n == newest {
+		if newest = max(newest, n); n == newest || q.ledger.wasLate(arrival{w, p.account.Bare(), n + 1}) {
 			continue
 		}
 		for _, r := range disk[max(0, k-30):min(len(disk), k+20)] {
