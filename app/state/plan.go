@@ -491,15 +491,15 @@ func (p *Plan) over(s *State, page Page) []Event {
 	return append(p.deliver(s, page, false, true), p.settle(page.Results[:n])...)
 }
 
-// outsideGaps returns these messages without those that are in a gap of their conversation. Before the first range
-// a stranger may have sent many that nobody has asked for.
+// outsideGaps returns these messages without those that are, or may be, in a gap of their conversation. Before the
+// first range a stranger may have sent many that nobody has asked for.
 func (s *State) outsideGaps(all map[ConvID][]Message) map[ConvID][]Message {
 	outside := map[ConvID][]Message{}
 	for id, messages := range all {
 		gaps := s.Gaps(id)
 		within := func(m Message) bool {
 			return slices.ContainsFunc(gaps, func(g Gap) bool {
-				return m.At.After(g.After.At) && (m.At.Before(g.Before.At) || g.Before.At.IsZero())
+				return !m.At.Before(g.After.At) && (!m.At.After(g.Before.At) || g.Before.At.IsZero())
 			})
 		}
 		if kept := slices.DeleteFunc(slices.Clone(messages), within); len(kept) > 0 {

@@ -416,6 +416,29 @@ func TestReview_BeforeTheFirstPage(t *testing.T) {
 	}
 }
 
+// A review brings nothing into a gap, also if the gap ends in the midst of a second: the messages of that second would not
+// get the places that they have in the archive.
+func TestReview_BringsNothingIntoAGap(t *testing.T) {
+	m := newMam(1)
+	for i := range 40 {
+		id := fmt.Sprintf("a%06d", i)
+		m.filed = append(m.filed, Message{ID: "a message, " + id, ArchiveID: id, Author: mia, At: noon.Add(time.Duration(i/20) * time.Second), Body: id})
+	}
+	over := m.catchUp(t, true) && m.carry(t, NewFill(m.s, mia, "", 1), true)
+	before := m.s.Chat(mia).Timeline.Len()
+	if over = over && m.carry(t, NewReview(m.s, Part{Archive: ada}), true); m.s.Chat(mia).Timeline.Len() != before {
+		t.Errorf("the review has brought %d messages", m.s.Chat(mia).Timeline.Len()-before)
+	}
+	over = over && m.carry(t, NewFill(m.s, mia, "", 100), true)
+	var bodies []string
+	for said := range m.s.Chat(mia).Timeline.All {
+		bodies = append(bodies, said.Body)
+	}
+	if !over || len(bodies) != len(m.filed) || !slices.IsSorted(bodies) {
+		t.Errorf("%v", bodies)
+	}
+}
+
 // Many messages in one second are read backward, at first by time. They are in the order of the archive, wherever
 // a page ends among them.
 func TestFill_ManyInOneSecond(t *testing.T) {

@@ -47,7 +47,7 @@ func (a *archive) feature() *feature.Feature {
 			case state.ConnectionChanged:
 				a.wait()
 				if ev.Connection.Phase == state.Online {
-					a.reviews(c)
+					a.review(c)
 				}
 			case state.RoomEntered:
 				a.enter(c, ev.Room)

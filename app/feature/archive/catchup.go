@@ -16,14 +16,10 @@ import (
 // may wait until the archive shows whether the server has them.
 var pauses = []time.Duration{5 * time.Second, 20 * time.Second, time.Minute}
 
-const (
-	// lasted is how long after a connection began the last review reads: by then the archive has filed all.
-	// ejabberd keeps a dead session for five minutes, in case it is resumed, and then
-	// the one that was to replace it: 13 minutes were seen.
-	lasted = 20 * time.Minute
-	// soon is how long after a connection began the first review reads: most is filed by then.
-	soon = 20 * time.Second
-)
+// reviews are the times, after a connection began, at which our archive is reviewed. Most is filed by the first. ejabberd
+// keeps a dead session for five minutes, in case it is resumed, and then gives what was for it to all others, of
+// which some may be dead too: after a hundred losses in two minutes, messages were filed 20 minutes later.
+var reviews = []time.Duration{20 * time.Second, 20 * time.Minute, 40 * time.Minute}
 
 // catchUp reads what is new since the last catch-up or, the first time, the newest page.
 func (a *archive) catchUp(c feature.Client, part state.Part) { a.try(c, part, 0) }
@@ -57,7 +53,7 @@ func (a *archive) try(c feature.Client, part state.Part, failed int) {
 		if ev.Failed && !ev.GaveUp {
 			a.later(c, part, failed)
 		} else if !ev.Failed {
-			a.reviews(c)
+			a.review(c)
 		}
 		c.Emit(ev)
 	}
@@ -144,20 +140,19 @@ func none(err error) bool {
 	return false
 }
 
-// reviews sets the timer of the first review of our archive. The last one follows when the connection has lasted.
-// They run after a resume too, because ejabberd 23 files the messages that it had sent to the lost socket, but
-// does not deliver them.
-func (a *archive) reviews(c feature.Client) {
+// review sets the timer of the first review of our archive, from which the others follow. They run after a resume
+// too, because ejabberd 23 files the messages that it had sent to the lost socket, but does not deliver them.
+func (a *archive) review(c feature.Client) {
 	a.wait()
-	a.wait = c.After(soon, func() { a.again(c, lasted-soon, 0) })
+	a.wait = c.After(reviews[0], func() { a.again(c, 0, 0) })
 }
 
-// again reviews our archive: it reads the messages again that were not settled, now and, if then is not 0,
-// once more when then has passed. failed is how many tries before this one have failed.
-func (a *archive) again(c feature.Client, then time.Duration, failed int) {
+// again reviews our archive: it reads the messages again that were not settled. nth says which of reviews
+// it is, failed how many tries of this one have failed.
+func (a *archive) again(c feature.Client, nth, failed int) {
 	part := state.Part{Archive: c.State().Account()}
 	if a.busy || !c.State().CaughtUp || c.State().Coverage(part).Fill.Loading {
-		a.wait = c.After(soon, func() { a.again(c, then, failed) })
+		a.wait = c.After(reviews[0], func() { a.again(c, nth, failed) })
 		return
 	}
 	plan := state.NewReview(c.State(), part)
@@ -170,9 +165,9 @@ func (a *archive) again(c feature.Client, then time.Duration, failed int) {
 		switch {
 		case errors.Is(err, stream.ErrDisconnected) || none(err): // the next connection begins again
 		case err != nil && failed < len(pauses):
-			a.wait = c.After(pauses[failed], func() { a.again(c, then, failed+1) })
-		case then > 0:
-			a.wait = c.After(then, func() { a.again(c, 0, 0) })
+			a.wait = c.After(pauses[failed], func() { a.again(c, nth, failed+1) })
+		case nth+1 < len(reviews):
+			a.wait = c.After(reviews[nth+1]-reviews[nth], func() { a.again(c, nth+1, 0) })
 		}
 	}
 	r.next()

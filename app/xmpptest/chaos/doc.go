@@ -30,7 +30,7 @@
 // with its author and with the other one, on the screen (for what fits there after a
 // reload) and in the store.
 //
-//   - lost: written, and not there when everything had come to rest
+//   - lost: written, and not there when everything had come to rest, nor with one more connection after that
 //   - shown twice: there more than once
 //   - order kept: nobody's messages stand in another order than they were written in,
 //     or, where the server has delivered some late, in the order it has delivered them. Late

@@ -374,9 +374,18 @@ func (q *pair) misses() bool {
 // judge prints the line, and fails the test unless it is a good one.
 func (q *pair) judge(what string) {
 	q.t.Helper()
+	more := ""
 	if q.misses() && q.place.server != nil {
 		for i := range q.people {
 			q.audit(i)
+		}
+		// What the server files when a connection has lasted for longer than that is there with the next one.
+		if lost := q.verdict(func(string, ...any) {}).Lost; lost > 0 {
+			for _, p := range q.people {
+				p.proxy.Break(Cut)
+			}
+			wait(q.people, func() bool { return q.verdict(func(string, ...any) {}).Lost == 0 })
+			more = fmt.Sprintf(", %d found with one more connection", lost-q.verdict(func(string, ...any) {}).Lost)
 		}
 	}
 	sum := q.verdict(q.t.Errorf)
@@ -392,9 +401,8 @@ func (q *pair) judge(what string) {
 	}
 	reloads := q.people[0].reloads + q.people[1].reloads
 	n := q.ledger.Written(q.people[0].account, q.people[1].account) + q.ledger.Written(q.people[1].account, q.people[0].account)
-	more := ""
 	if q.kills > 0 {
-		more = fmt.Sprintf(", %d kills", q.kills)
+		more += fmt.Sprintf(", %d kills", q.kills)
 	}
 	if q.asked > 0 {
 		more += fmt.Sprintf(", %d sent again by hand", q.asked)
