@@ -497,16 +497,22 @@ func (s *State) outsideGaps(all map[ConvID][]Message) map[ConvID][]Message {
 	outside := map[ConvID][]Message{}
 	for id, messages := range all {
 		gaps := s.Gaps(id)
-		within := func(m Message) bool {
-			return slices.ContainsFunc(gaps, func(g Gap) bool {
-				return !m.At.Before(g.After.At) && (!m.At.After(g.Before.At) || g.Before.At.IsZero())
-			})
-		}
-		if kept := slices.DeleteFunc(slices.Clone(messages), within); len(kept) > 0 {
-			outside[id] = kept
+		for i := range messages {
+			if !within(gaps, messages[i].At) {
+				outside[id] = append(outside[id], messages[i])
+			}
 		}
 	}
 	return outside
+}
+
+func within(gaps []Gap, at time.Time) bool {
+	for i := range gaps {
+		if g := &gaps[i]; !at.Before(g.After.At) && (!at.After(g.Before.At) || g.Before.At.IsZero()) {
+			return true
+		}
+	}
+	return false
 }
 
 // settle adds results to p.tail, and returns the event that says how far the archive is settled now.
