@@ -14,6 +14,9 @@ func TestJ09_J12_J21_RoomsOfAllDevices(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		account := p.account(t)
 		desk, phone := p.device(t, account).here(), p.device(t, account).here()
+		// Before the server has heard of a device what it wants to be told, it tells it nothing. It has when it has a later stanza.
+		phone.Do(state.SendMessage{Conv: phone.conv(), Body: "a note"})
+		phone.sees(account, "a note", state.OnServer)
 		room := p.room("bookmarked")
 		inside := func(s *state.State) bool { r := s.Room(room); return r.In() && r.Saved }
 		desk.Do(state.JoinRoom{Room: room, Create: true})
