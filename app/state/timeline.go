@@ -260,7 +260,7 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, f
 	on := map[Key]bool{}
 	for i := range page {
 		if old := t.Find(&page[i]); old != nil {
-			firm[i] = !old.Mine && !copied(old, &page[i]) && (before == (Key{}) || old.Key.Before(before))
+			firm[i] = !old.Mine && !copied(old, &page[i])
 			t = t.merge(old, &page[i], true, rev)
 			known[i], on[old.Key] = t.Get(old.Key), true
 		}
@@ -304,7 +304,7 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, f
 		floors := make([]Key, end-i)
 		switch {
 		case !right:
-			floors = t.floors(to, page[i:end], page[0].At.Add(lag), last.Add(slack), on)
+			floors = t.floors(to, page[i:end], last.Add(slack), on)
 			if !after.Before(to) {
 				after = floors[0]
 			}
@@ -381,16 +381,15 @@ func (t Timeline) below(after Key, earliest time.Time, on map[Key]bool, final he
 // floors returns, for each message of a part of a page that comes before a place, the place of the last message
 // of others that stands before it. That one is not in on, not later than latest, and later than the message
 // of the page by lag at most: a live message that the archive does not have must not push messages of other
-// days behind it. One that the archive has stands before all of the page or behind all of it, so one that is later than
-// first is behind.
-func (t Timeline) floors(to Key, page []Message, first, latest time.Time, on map[Key]bool) []Key {
+// days behind it.
+func (t Timeline) floors(to Key, page []Message, latest time.Time, on map[Key]bool) []Key {
 	all, floor := make([]Key, len(page)), to
 	for i := len(page) - 1; i >= 0; i-- {
 		if by := page[i].At.Add(lag); by.Before(latest) {
 			latest = by
 		}
 		if m := t.Get(floor); floor == to || m != nil && m.At.After(latest) {
-			floor = t.above(floor, first, latest, on)
+			floor = t.above(floor, latest, on)
 		}
 		all[i] = floor
 	}
@@ -398,8 +397,8 @@ func (t Timeline) floors(to Key, page []Message, first, latest time.Time, on map
 }
 
 // above returns the place of the last message of others that comes before a place, is not in on, and is
-// not later than latest, or than first if the archive has it. It returns the zero Key if there is none near.
-func (t Timeline) above(to Key, first, latest time.Time, on map[Key]bool) Key {
+// not later than a time. It returns the zero Key if there is none near.
+func (t Timeline) above(to Key, latest time.Time, on map[Key]bool) Key {
 	it := t.rows.Iterator()
 	if it.Seek(to); it.Done() {
 		it.Last()
@@ -409,7 +408,7 @@ func (t Timeline) above(to Key, first, latest time.Time, on map[Key]bool) Key {
 		if !ok {
 			break
 		}
-		if k.Before(to) && !m.Mine && !on[k] && !m.At.After(latest) && (m.ArchiveID == "" || !m.At.After(first)) {
+		if k.Before(to) && !m.Mine && !on[k] && !m.At.After(latest) {
 			return k
 		}
 	}
