@@ -37,10 +37,6 @@ func (d *deliveries) read(p *person, doc string) {
 	case strings.HasPrefix(doc, "<message"):
 		d.n++
 		if el, err := framing.Parse(doc, framing.DefaultLimits); err == nil {
-			result := el.Child("urn:xmpp:mam:2", "result")
-			if result != nil {
-				el = result.Child("urn:xmpp:forward:0", "forwarded").Child(framing.NSClient, "message")
-			}
 			if carbon := el.Child("urn:xmpp:carbons:2", "received"); carbon != nil {
 				el = carbon.Child("urn:xmpp:forward:0", "forwarded").Child(framing.NSClient, "message")
 			}
@@ -50,10 +46,6 @@ func (d *deliveries) read(p *person, doc string) {
 					break // it comes back to who wrote it
 				}
 				from = p.peer
-			}
-			if result != nil {
-				p.ledger.Filed(p.account, from, p.account, body)
-				break
 			}
 			p.ledger.Arrived(p.account, from, p.account, body)
 			d.open = append(d.open, delivery{d.n, from, body})
@@ -141,10 +133,5 @@ func TestDeliveries(t *testing.T) {
 	d.wrote(p, `<a xmlns="urn:xmpp:sm:3" h="3"/>`)
 	if taken() != 2 {
 		t.Errorf("%d are acknowledged, want two", taken())
-	}
-	open := len(d.open)
-	d.read(p, `<message xmlns="jabber:client"><result xmlns="urn:xmpp:mam:2"><forwarded xmlns="urn:xmpp:forward:0">`+live(2)+`</forwarded></result></message>`)
-	if newest := (arrival{way{ada, grace}, grace, 0}); len(d.open) != open || p.ledger.filed[newest] != 3 {
-		t.Errorf("of what the archive gives %d is the newest, %d are open, before %d", p.ledger.filed[newest], len(d.open), open)
 	}
 }

@@ -30,12 +30,11 @@
 // with its author and with the other one, on the screen (for what fits there after a
 // reload) and in the store.
 //
-//   - lost: written, and not there when everything had come to rest, nor with one more connection after that
+//   - lost: written, and not there when everything had come to rest
 //   - shown twice: there more than once
 //   - order kept: nobody's messages stand in another order than they were written in,
-//     or, where the server has delivered some late, in the order it has delivered them. Late
-//     is also what comes after the archive has given newer ones.
-//     What a socket brings is noted before the client reads it, and again if the server
+//     or, where the server has delivered some late, in the order it has delivered them:
+//     what a socket brings is noted before the client reads it, and again if the server
 //     repeats it because no page had acknowledged it. What never came but from the archive
 //     belongs behind the one that it is behind there. ejabberd is late while it resumes a
 //     stream, and when a new session takes the place of one that is still there. What stands

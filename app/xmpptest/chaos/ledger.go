@@ -21,7 +21,6 @@ type Ledger struct {
 	taken   map[arrival]bool
 	newest  map[arrival]int // that has come, with n 0
 	known   map[arrival]int // that was acknowledged
-	filed   map[arrival]int // that an archive has given, with n 0; 1 for each that it has given
 	late    map[arrival]bool
 	gone    map[arrival]bool
 }
@@ -38,7 +37,7 @@ type way struct{ from, to jid.JID }
 // NewLedger returns an empty ledger. The seed decides how long messages are and what
 // is in them.
 func NewLedger(seed uint64) *Ledger {
-	return &Ledger{random: rand.New(rand.NewPCG(seed, 1)), written: map[way]int{}, arrived: map[arrival]bool{}, taken: map[arrival]bool{}, newest: map[arrival]int{}, known: map[arrival]int{}, filed: map[arrival]int{}, late: map[arrival]bool{}, gone: map[arrival]bool{}}
+	return &Ledger{random: rand.New(rand.NewPCG(seed, 1)), written: map[way]int{}, arrived: map[arrival]bool{}, taken: map[arrival]bool{}, newest: map[arrival]int{}, known: map[arrival]int{}, late: map[arrival]bool{}, gone: map[arrival]bool{}}
 }
 
 // Write enters the next message and returns its text.
@@ -84,23 +83,10 @@ func (l *Ledger) Arrived(at, from, to jid.JID, body string) {
 		return
 	}
 	l.arrived[one] = true
-	if n+1 < l.newest[newest] || n+1 < l.filed[newest] && l.filed[one] == 0 {
+	if n+1 < l.newest[newest] {
 		l.late[one] = true
 	}
 	l.newest[newest] = max(l.newest[newest], n+1)
-}
-
-// Filed notes that somebody's archive has given them a message. If the server delivers one after that which is older, and
-// which the archive did not have, it is late.
-func (l *Ledger) Filed(at, from, to jid.JID, body string) {
-	from, to = from.Bare(), to.Bare()
-	if n, ok := read(from, to, body); ok {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		newest := arrival{way{from, to}, at.Bare(), 0}
-		l.filed[newest] = max(l.filed[newest], n+1)
-		l.filed[arrival{way{from, to}, at.Bare(), n + 1}] = 1
-	}
 }
 
 // Taken notes that somebody has acknowledged a message. One that nobody has may have been

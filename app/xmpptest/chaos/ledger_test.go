@@ -136,26 +136,6 @@ func TestLedger_Resumed(t *testing.T) {
 	}
 }
 
-// A message that the server delivers when its archive has already given a newer one is late, unless the archive had given
-// it too.
-func TestLedger_Filed(t *testing.T) {
-	const ada, grace = "ada@test", "grace@test"
-	l := NewLedger(1)
-	var bodies []string
-	for range 4 {
-		bodies = append(bodies, l.Write(ada, grace))
-	}
-	l.Arrived(grace, ada, grace, bodies[0])
-	l.Filed(grace, ada, grace, bodies[1])
-	l.Filed(grace, ada, grace, bodies[3])
-	if l.Arrived(grace, ada, grace, bodies[1]); l.Late() != 0 {
-		t.Error("what the archive had given is late")
-	}
-	if l.Arrived(grace, ada, grace, bodies[2]); l.Late() != 1 {
-		t.Errorf("%d came late, want one", l.Late())
-	}
-}
-
 func TestLedger_Kept(t *testing.T) {
 	const ada, grace = "ada@test", "grace@test"
 	l := NewLedger(1)

@@ -374,25 +374,23 @@ func (q *pair) misses() bool {
 // judge prints the line, and fails the test unless it is a good one.
 func (q *pair) judge(what string) {
 	q.t.Helper()
-	more := ""
 	if q.misses() && q.place.server != nil {
 		for i := range q.people {
 			q.audit(i)
 		}
-		// What the server files when a connection has lasted for longer than that is there with the next one.
-		if lost := q.verdict(func(string, ...any) {}).Lost; lost > 0 {
-			for _, p := range q.people {
-				p.proxy.Break(Cut)
-			}
-			wait(q.people, func() bool { return q.verdict(func(string, ...any) {}).Lost == 0 })
-			more = fmt.Sprintf(", %d found with one more connection", lost-q.verdict(func(string, ...any) {}).Lost)
-		}
 	}
-	sum := q.verdict(q.t.Errorf)
+	more, sum := "", q.verdict(q.t.Errorf)
 	if sum.Lost > 0 {
 		for i := range q.people {
 			q.search(i)
 		}
+		// Was it filed when the connection had lasted for longer than the client looks?
+		for _, p := range q.people {
+			p.proxy.Break(Cut)
+		}
+		left := func() int { return q.verdict(func(string, ...any) {}).Lost }
+		wait(q.people, func() bool { return left() == 0 })
+		more = fmt.Sprintf(", %d found with one more connection", sum.Lost-left())
 	}
 	if sum.Reordered > 0 {
 		for i := range q.people {
