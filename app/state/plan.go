@@ -93,6 +93,8 @@ type Plan struct {
 	tails, heads map[ConvID]string
 	// ends are the archive ids of the last messages of others on the forward pages.
 	ends map[ConvID]string
+	// floored is Chat.Floored of the conversation when the page was asked for.
+	floored uint64
 }
 
 // step says what a Plan reads next.
@@ -171,8 +173,10 @@ func (p *Plan) Gap() string { return p.gap }
 
 // Next returns which page to ask for. It returns false when the plan is done.
 func (p *Plan) Next(s *State) (Ask, bool) {
+	p.floored = p.pruned(s)
 	for {
-		ranges := s.Coverage(p.Part).Ranges
+		cover := s.Coverage(p.Part)
+		ranges := cover.Ranges
 		switch p.step {
 		case forward:
 			last := ranges.end()
@@ -184,7 +188,7 @@ func (p *Plan) Next(s *State) (Ask, bool) {
 		case confirm:
 			return Ask{Backward: true, Max: 1}, true
 		case newest:
-			p.brief, p.Past = false, len(ranges) == 0
+			p.brief, p.Past = false, len(ranges) == 0 && cover.Cut.ID == ""
 			if !p.Past {
 				p.gap = ranges.end().ID
 			}
@@ -274,6 +278,9 @@ func (p *Plan) Learn(s *State, k Ask, page Page) (_ []Event, whole bool) {
 			return p.deliver(s, page, true, false), false
 		}
 	}
+	if p.pruned(s) != p.floored {
+		return p.anew(s, page), true
+	}
 	none := page.Unknown || len(page.Results) == 0
 	switch p.step {
 	case forward:
@@ -323,6 +330,29 @@ func (p *Plan) Learn(s *State, k Ask, page Page) (_ []Event, whole bool) {
 		return nil, true
 	}
 	return p.over(s, page), true
+}
+
+// pruned returns Chat.Floored of the conversation whose coverage a prune (Forgotten) takes away from the plan.
+func (p *Plan) pruned(s *State) uint64 {
+	id := p.conv
+	if id == "" {
+		id = Groupchat.With(p.Part.Archive)
+	}
+	if c := s.Chat(id); c != nil {
+		return c.Floored
+	}
+	return 0
+}
+
+// anew learns from a page that was asked for before a prune took the coverage away, so that it adjoins nothing. A
+// catch-up begins once more, with the newest page; the gap that was being filled is another one now.
+func (p *Plan) anew(s *State, page Page) []Event {
+	events := p.deliver(s, page, true, false)
+	p.step = done
+	if p.conv == "" {
+		p.step, p.sure, p.fresh, p.tail, p.seen = newest, true, nil, nil, map[string]bool{}
+	}
+	return events
 }
 
 // onward learns from a page that comes after the last range.

@@ -463,6 +463,95 @@ func TestFill_ManyInOneSecond(t *testing.T) {
 	}
 }
 
+// A prune of a room takes the coverage away while a page is on its way. What was missed stays in a gap that can be
+// filled, and new messages count as unread.
+func TestPlan_PrunedMeanwhile(t *testing.T) {
+	const room = "room@rooms.example"
+	part, conv := Part{Archive: room}, Groupchat.With(room)
+	for asked := range 8 { // which page is on its way
+		for _, fills := range []bool{false, true} {
+			m := newMam(1)
+			come := func(from, to int) {
+				for i := from; i < to; i++ {
+					id := fmt.Sprintf("a%06d", i)
+					m.filed = append(m.filed, Message{ID: "a message, " + id, ArchiveID: id, Author: room + "/mia", At: noon.Add(time.Duration(i) * 10 * time.Minute), Body: id})
+				}
+			}
+			m.s = m.s.With(RoomWanted{Room: room}).With(RoomDescribed{room, RoomInfo{Archive: true}})
+			answer := func(k Ask) Page {
+				page := m.answer(part, k)
+				page.Messages = map[ConvID][]Message{}
+				for _, said := range m.filed {
+					if slices.ContainsFunc(page.Results, func(e Edge) bool { return e.ID == said.ArchiveID }) {
+						page.Messages[conv] = append(page.Messages[conv], said)
+					}
+				}
+				return page
+			}
+			carry := func(p *Plan, meanwhile func(asked int)) {
+				for i := range 200 {
+					k, more := p.Next(m.s)
+					if !more {
+						return
+					}
+					page := answer(k)
+					meanwhile(i)
+					events, whole := p.Learn(m.s, k, page)
+					if !whole {
+						t.Fatalf("the answer to %+v is not whole", k)
+					}
+					for _, ev := range events {
+						m.s = m.s.With(ev)
+					}
+				}
+				t.Fatal("a plan does not come to an end")
+			}
+			nothing := func(int) {}
+			missing := func() (lost []string) {
+				for _, said := range m.filed {
+					if m.s.Chat(conv).Timeline.Find(&said) == nil && !slices.ContainsFunc(m.s.Gaps(conv), func(g Gap) bool {
+						return said.ArchiveID > g.After.ID && (g.Before.ID == "" || said.ArchiveID < g.Before.ID)
+					}) {
+						lost = append(lost, said.ArchiveID)
+					}
+				}
+				return lost
+			}
+			fill := func() { carry(NewFill(m.s, conv, m.s.Gaps(conv)[0].After.ID, 100), nothing) }
+
+			come(0, 60)
+			carry(NewCatchUp(m.s, part), nothing)
+			plan, unread := NewFill(m.s, conv, "", 100), 0
+			if !fills {
+				fill()
+				come(60, 80)
+				plan, unread = NewCatchUp(m.s, part), 20
+			}
+			carry(plan, func(i int) {
+				if i == asked {
+					here := slices.Collect(m.s.Chat(conv).Timeline.All)
+					first := here[len(here)-1-min(30, len(here)/2)]
+					m.s = m.s.With(Forgotten{Conv: conv, Before: first.Key, ID: first.ArchiveID, At: first.At})
+				}
+			})
+			if lost := missing(); lost != nil {
+				t.Errorf("page %d (fills %v): %q are neither here nor in a gap", asked, fills, lost)
+			}
+			if got := m.s.Chat(conv).Unread; got > unread || unread > 0 && got < 5 {
+				t.Errorf("page %d (fills %v): %d count as unread", asked, fills, got)
+			}
+			for range 3 {
+				if len(m.s.Gaps(conv)) > 0 {
+					fill()
+				}
+			}
+			if lost := missing(); lost != nil || m.s.Gaps(conv) != nil {
+				t.Errorf("page %d (fills %v), filled: not found %q, gaps %+v", asked, fills, lost, m.s.Gaps(conv))
+			}
+		}
+	}
+}
+
 // Messages that were read by a build of an older generation are read once more.
 func TestCoverageOfAnOlderGeneration(t *testing.T) {
 	m := newMam(1)
