@@ -350,7 +350,7 @@ func (p *Plan) anew(s *State, page Page) []Event {
 	events := p.deliver(s, page, true, false)
 	p.step = done
 	if p.conv == "" {
-		p.step, p.sure, p.fresh, p.tail, p.seen = newest, true, nil, nil, map[string]bool{}
+		p.step, p.sure, p.cursor, p.fresh, p.tail, p.seen = newest, true, "", nil, nil, map[string]bool{}
 	}
 	return events
 }
