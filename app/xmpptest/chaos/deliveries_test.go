@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"encoding/xml"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -15,13 +16,14 @@ import (
 )
 
 // deliveries are the messages on a stream, over all its sockets, that the client has not
-// yet acknowledged (XEP-0198 §4).
+// yet acknowledged (XEP-0198 §4). In came is all that has come, for the lines of a red run.
 type deliveries struct {
 	mu     sync.Mutex
 	n      int // stanzas on the stream
 	resume int // what the client says it has, when it resumes
 	open   []delivery
 	pages  int // that archives have brought
+	came   []string
 }
 
 type delivery struct {
@@ -37,6 +39,11 @@ func (d *deliveries) read(p *person, doc string) {
 	case strings.HasPrefix(doc, "<message"):
 		d.n++
 		if el, err := framing.Parse(doc, framing.DefaultLimits); err == nil {
+			if result := el.Child("urn:xmpp:mam:2", "result"); result != nil {
+				message := result.Child("urn:xmpp:forward:0", "forwarded").Child(framing.NSClient, "message")
+				d.came = append(d.came, "from the archive "+message.Child(framing.NSClient, "body").Text())
+				break
+			}
 			if carbon := el.Child("urn:xmpp:carbons:2", "received"); carbon != nil {
 				el = carbon.Child("urn:xmpp:forward:0", "forwarded").Child(framing.NSClient, "message")
 			}
@@ -48,6 +55,7 @@ func (d *deliveries) read(p *person, doc string) {
 				from = p.peer
 			}
 			p.ledger.Arrived(p.account, from, p.account, body)
+			d.came = append(d.came, "delivered "+body)
 			d.open = append(d.open, delivery{d.n, from, body})
 		}
 	case strings.HasPrefix(doc, "<iq"), strings.HasPrefix(doc, "<presence"):
@@ -57,10 +65,29 @@ func (d *deliveries) read(p *person, doc string) {
 		}
 	case strings.Contains(doc, "<resumed "):
 		d.n, d.open = d.resume, nil
+		d.came = append(d.came, "resumed")
 		p.ledger.Resumed(p.account)
 	case strings.Contains(doc, "<enabled "):
 		d.n, d.open = 0, nil
+		d.came = append(d.came, "a new stream")
 	}
+}
+
+// around returns what came before and after each time that a message came.
+func (d *deliveries) around(body string) (lines []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	printed := 0
+	for i, what := range d.came {
+		if !strings.HasSuffix(what, " "+body) {
+			continue
+		}
+		for k := max(printed, i-30); k < min(len(d.came), i+10); k++ {
+			lines = append(lines, fmt.Sprintf("%d: %.60q", k, d.came[k]))
+			printed = k + 1
+		}
+	}
+	return lines
 }
 
 // brought returns how many pages of archives have come.
@@ -133,5 +160,14 @@ func TestDeliveries(t *testing.T) {
 	d.wrote(p, `<a xmlns="urn:xmpp:sm:3" h="3"/>`)
 	if taken() != 2 {
 		t.Errorf("%d are acknowledged, want two", taken())
+	}
+	d.read(p, `<message xmlns="jabber:client" from="grace@test"><result xmlns="urn:xmpp:mam:2"><forwarded xmlns="urn:xmpp:forward:0">`+live(2)+`</forwarded></result></message>`)
+	el, err := framing.Parse("<message xmlns='jabber:client'>"+bodies[2]+"</message>", framing.DefaultLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := d.around(el.Child(framing.NSClient, "body").Text())
+	if n := len(d.came); len(lines) != n || !strings.Contains(lines[0], "a new stream") || !strings.Contains(lines[1], "delivered") || !strings.Contains(lines[n-1], "from the archive") {
+		t.Errorf("%q of %q", lines, d.came)
 	}
 }

@@ -518,7 +518,7 @@ func (q *pair) audit(i int) {
 }
 
 // compare prints what stands around the first message that is out of order on somebody's
-// disk, and where the archive has it.
+// disk, where the archive has it, and what came before and after it.
 func (q *pair) compare(i int) {
 	q.t.Helper()
 	p, other := q.people[i], q.people[1-i].account
@@ -536,6 +536,9 @@ func (q *pair) compare(i int) {
 		}
 		if newest = max(newest, n); n == newest || q.ledger.wasLate(arrival{w, p.account.Bare(), n + 1}) {
 			continue
+		}
+		for _, line := range p.to.around(r.Body) {
+			q.t.Logf("%s", line)
 		}
 		for _, r := range disk[max(0, k-30):min(len(disk), k+20)] {
 			there := "nowhere"
