@@ -463,92 +463,147 @@ func TestFill_ManyInOneSecond(t *testing.T) {
 	}
 }
 
-// A prune of a room takes the coverage away while a page is on its way. What was missed stays in a gap that can be
-// filled, and new messages count as unread.
-func TestPlan_PrunedMeanwhile(t *testing.T) {
-	const room = "room@rooms.example"
-	part, conv := Part{Archive: room}, Groupchat.With(room)
-	for asked := range 8 { // which page is on its way
-		for _, fills := range []bool{false, true} {
-			m := newMam(1)
-			come := func(from, to int) {
-				for i := from; i < to; i++ {
-					id := fmt.Sprintf("a%06d", i)
-					m.filed = append(m.filed, Message{ID: "a message, " + id, ArchiveID: id, Author: room + "/mia", At: noon.Add(time.Duration(i) * 10 * time.Minute), Body: id})
-				}
-			}
-			m.s = m.s.With(RoomWanted{Room: room}).With(RoomDescribed{room, RoomInfo{Archive: true}})
-			answer := func(k Ask) Page {
-				page := m.answer(part, k)
-				page.Messages = map[ConvID][]Message{}
-				for _, said := range m.filed {
-					if slices.ContainsFunc(page.Results, func(e Edge) bool { return e.ID == said.ArchiveID }) {
-						page.Messages[conv] = append(page.Messages[conv], said)
-					}
-				}
-				return page
-			}
-			carry := func(p *Plan, meanwhile func(asked int)) {
-				for i := range 200 {
-					k, more := p.Next(m.s)
-					if !more {
-						return
-					}
-					page := answer(k)
-					meanwhile(i)
-					events, whole := p.Learn(m.s, k, page)
-					if !whole {
-						t.Fatalf("the answer to %+v is not whole", k)
-					}
-					for _, ev := range events {
-						m.s = m.s.With(ev)
-					}
-				}
-				t.Fatal("a plan does not come to an end")
-			}
-			nothing := func(int) {}
-			missing := func() (lost []string) {
-				for _, said := range m.filed {
-					if m.s.Chat(conv).Timeline.Find(&said) == nil && !slices.ContainsFunc(m.s.Gaps(conv), func(g Gap) bool {
-						return said.ArchiveID > g.After.ID && (g.Before.ID == "" || said.ArchiveID < g.Before.ID)
-					}) {
-						lost = append(lost, said.ArchiveID)
-					}
-				}
-				return lost
-			}
-			fill := func() { carry(NewFill(m.s, conv, m.s.Gaps(conv)[0].After.ID, 100), nothing) }
+// muc is the archive of a room, and a client that reads it with Plans.
+type muc struct {
+	*mam
+	t    *testing.T
+	part Part
+	conv ConvID
+}
 
-			come(0, 60)
-			carry(NewCatchUp(m.s, part), nothing)
-			plan, unread := NewFill(m.s, conv, "", 100), 0
-			if !fills {
-				fill()
-				come(60, 80)
-				plan, unread = NewCatchUp(m.s, part), 20
-			}
-			carry(plan, func(i int) {
-				if i == asked {
-					here := slices.Collect(m.s.Chat(conv).Timeline.All)
-					first := here[len(here)-1-min(30, len(here)/2)]
-					m.s = m.s.With(Forgotten{Conv: conv, Before: first.Key, ID: first.ArchiveID, At: first.At})
-				}
-			})
-			if lost := missing(); lost != nil {
-				t.Errorf("page %d (fills %v): %q are neither here nor in a gap", asked, fills, lost)
-			}
-			if got := m.s.Chat(conv).Unread; got > unread || unread > 0 && got < 5 {
-				t.Errorf("page %d (fills %v): %d count as unread", asked, fills, got)
-			}
-			for range 3 {
-				if len(m.s.Gaps(conv)) > 0 {
-					fill()
-				}
-			}
-			if lost := missing(); lost != nil || m.s.Gaps(conv) != nil {
-				t.Errorf("page %d (fills %v), filled: not found %q, gaps %+v", asked, fills, lost, m.s.Gaps(conv))
+func newMuc(t *testing.T) *muc {
+	const room = "room@rooms.example"
+	l := &muc{newMam(1), t, Part{Archive: room}, Groupchat.With(room)}
+	l.s = l.s.With(RoomWanted{Room: room}).With(RoomDescribed{room, RoomInfo{Archive: true}})
+	return l
+}
+
+// message returns a message, one of each ten minutes.
+func (l *muc) message(i int) Message {
+	id := fmt.Sprintf("a%06d", i)
+	return Message{ID: "a message, " + id, ArchiveID: id, Author: l.part.Archive + "/mia", At: noon.Add(time.Duration(i) * 10 * time.Minute), Body: id}
+}
+
+func (l *muc) archive(from, to int) {
+	for i := from; i < to; i++ {
+		l.filed = append(l.filed, l.message(i))
+	}
+}
+
+// carry carries out a plan. Meanwhile it calls what comes between each request and its answer.
+func (l *muc) carry(p *Plan, meanwhile func(asked int)) {
+	l.t.Helper()
+	for i := range 200 {
+		k, more := p.Next(l.s)
+		if !more {
+			return
+		}
+		page := l.answer(l.part, k)
+		page.Messages = map[ConvID][]Message{}
+		for _, said := range l.filed {
+			if slices.ContainsFunc(page.Results, func(e Edge) bool { return e.ID == said.ArchiveID }) {
+				page.Messages[l.conv] = append(page.Messages[l.conv], said)
 			}
 		}
+		meanwhile(i)
+		events, whole := p.Learn(l.s, k, page)
+		if !whole {
+			l.t.Fatalf("the answer to %+v is not whole", k)
+		}
+		for _, ev := range events {
+			l.s = l.s.With(ev)
+		}
+	}
+	l.t.Fatal("a plan does not come to an end")
+}
+
+func (l *muc) fill() {
+	l.t.Helper()
+	for range 3 {
+		if gaps := l.s.Gaps(l.conv); len(gaps) > 0 {
+			l.carry(NewFill(l.s, l.conv, gaps[0].After.ID, 100), func(int) {})
+		}
+	}
+}
+
+// prune deletes all but the newest messages: half of them, or 30 if that is less.
+func (l *muc) prune() {
+	here := slices.Collect(l.s.Chat(l.conv).Timeline.All)
+	first := here[len(here)-1-min(30, len(here)/2)]
+	l.s = l.s.With(Forgotten{Conv: l.conv, Before: first.Key, ID: first.ArchiveID, At: first.At})
+}
+
+// verify fails the test if a message is neither there nor in a gap, or out of order.
+func (l *muc) verify(when string) {
+	l.t.Helper()
+	timeline, gaps := l.s.Chat(l.conv).Timeline, l.s.Gaps(l.conv)
+	for _, said := range l.filed {
+		if timeline.Find(&said) == nil && !slices.ContainsFunc(gaps, func(g Gap) bool {
+			return said.ArchiveID > g.After.ID && (g.Before.ID == "" || said.ArchiveID < g.Before.ID)
+		}) {
+			l.t.Errorf("%s: %s is neither here nor in a gap", when, said.ArchiveID)
+			break
+		}
+	}
+	var last string
+	for said := range timeline.All {
+		if said.Body < last {
+			l.t.Errorf("%s: %s stands behind %s", when, said.Body, last)
+			break
+		}
+		last = said.Body
+	}
+}
+
+// A prune of a room takes the coverage away, also while a page is on its way. All that is missing is in a gap that can
+// be filled.
+func TestPlan_PrunedMeanwhile(t *testing.T) {
+	for asked := range 8 { // which page is on its way
+		for _, fills := range []bool{false, true} {
+			l := newMuc(t)
+			l.archive(0, 60)
+			l.carry(NewCatchUp(l.s, l.part), func(int) {})
+			plan := NewFill(l.s, l.conv, "", 100)
+			if !fills {
+				l.fill()
+				l.archive(60, 80)
+				plan = NewCatchUp(l.s, l.part)
+			}
+			l.carry(plan, func(i int) {
+				if i == asked {
+					l.prune()
+				}
+			})
+			when := fmt.Sprintf("page %d (fills %v)", asked, fills)
+			l.verify(when)
+			l.fill()
+			if l.verify(when + ", filled"); l.s.Gaps(l.conv) != nil {
+				t.Errorf("%s: left is %+v", when, l.s.Gaps(l.conv))
+			}
+		}
+	}
+}
+
+// The first catch-up after a prune of a room brings what was missed, behind what has come live, and it is unread.
+func TestCatchUp_AfterAPrune(t *testing.T) {
+	l := newMuc(t)
+	l.archive(0, 60)
+	l.carry(NewCatchUp(l.s, l.part), func(int) {})
+	l.fill()
+	l.archive(60, 70)
+	for i := range 10 {
+		l.s = l.s.With(MessageAdded{Conv: l.conv, Message: l.message(60 + i)})
+	}
+	l.prune()
+	l.s = l.s.With(ChatRead{l.conv})
+	l.archive(70, 80)
+	l.carry(NewCatchUp(l.s, l.part), func(int) {})
+	if l.verify("after the prune"); l.s.Chat(l.conv).Unread != 5 {
+		t.Errorf("%d count as unread, want the 5 of the page", l.s.Chat(l.conv).Unread)
+	}
+	l.fill()
+	if l.verify("filled"); l.s.Gaps(l.conv) != nil {
+		t.Errorf("left is %+v", l.s.Gaps(l.conv))
 	}
 }
 
