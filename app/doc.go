@@ -11,8 +11,10 @@
 //	  text/             what a body says: blocks, spans, links
 //	  steps/            counts the work on what strangers wrote, for tests that bound it
 //	  state/            the shared language: State, Event, Intent, Row; pure functions;
-//	                    plan.go plans how an archive is read, coverage.go knows which parts of it
-//	                    are in the store, span.go which messages of a conversation are in memory
+//	                    plan.go plans how an archive is read: catchup.go what is new, fill.go a gap,
+//	                    review.go what is filed late; place.go gives the messages their places in
+//	                    timeline.go; coverage.go knows which parts of an archive are in the store,
+//	                    span.go which messages of a conversation are in memory
 //	    tree/           ordered maps that never change, and the differences between two of them
 //	  connect/          from an address to a bound stream: discover, dial, redirect, negotiate
 //	    discover/       from a domain to WebSocket endpoints (host-meta)
