@@ -36,6 +36,14 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, f
 			known[i], on[old.Key] = t.Get(old.Key), true
 		}
 	}
+	for i, right := len(page)-1, -1; i >= 0; i-- {
+		if !firm[i] && right >= 0 && known[i] != nil && known[i].Key == known[right].Key {
+			firm[i], firm[right] = true, false // the archive has it twice, and what is between the two comes after the first
+		}
+		if firm[i] {
+			right = i
+		}
+	}
 	last := page[len(page)-1].At
 	next := make([]Key, len(page)+1) // for each, the place of the next message that is known and not ours
 	if next[len(page)] = before; before == (Key{}) {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -58,6 +59,41 @@ func TestPromise6_OrderOfLiveMessagesAndPages(t *testing.T) {
 			}}).
 			With(ArchivePage{Conv: grace, Older: true, Before: "id of 1", Messages: []Message{in("-1", -48*time.Hour), in("0", -48*time.Hour)}})
 		expect(t, s, "-1", "0", "1", "2", "3", "4", "5", "6")
+	})
+}
+
+// ejabberd may deliver a message of a dead session, and then file it again before that place, with others of the session
+// that were not delivered. They stand behind it, and before what was delivered next, as they were written.
+func TestOrder_FiledTwice(t *testing.T) {
+	in := func(body string, at time.Duration) Message {
+		stamp := noon.Add(at)
+		return Message{ID: "a long random id, " + body, ArchiveID: fmt.Sprint(stamp.UnixMicro()), Author: grace, Body: body, At: stamp}
+	}
+	delivered := func(all ...Message) *State {
+		s := signedIn().With(ConnectionChanged{Connection{Phase: Waiting}}).With(ConnectionChanged{Connection{Phase: Online}})
+		for _, m := range all {
+			s = s.With(MessageAdded{Conv: grace, Message: m})
+		}
+		return s
+	}
+	review := func(s *State, all ...Message) *State {
+		return s.With(ArchivePage{Conv: grace, Apart: true, Messages: all})
+	}
+	again, at := 13*time.Second, 28*time.Second
+	one, two, twice, five := in("1", 0), in("2", at), in("2", again), in("5", at+time.Second)
+	three, four := in("3", again+time.Millisecond), in("4", again+2*time.Millisecond)
+	t.Run("what is between the two comes after the first", func(t *testing.T) {
+		expect(t, review(delivered(one, two, five), one, twice, three, four, two, five), "1", "2", "3", "4", "5")
+	})
+	t.Run("some are filed later still", func(t *testing.T) {
+		s := review(delivered(one, two, five), one, twice, three, two, five)
+		expect(t, review(s, one, twice, three, four, two, five), "1", "2", "3", "4", "5")
+	})
+	t.Run("the page begins with it", func(t *testing.T) {
+		expect(t, review(delivered(one, two, five), twice, three, four, two, five), "1", "2", "3", "4", "5")
+	})
+	t.Run("what is known between the two counts more", func(t *testing.T) {
+		expect(t, review(delivered(one, four, two, five), one, twice, three, four, two, five), "1", "3", "4", "2", "5")
 	})
 }
 
