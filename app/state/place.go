@@ -2,6 +2,7 @@ package state
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -68,6 +69,13 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, f
 			end++
 		}
 		to := next[end]
+		if begins && !apart && !after.Before(to) {
+			// If only the first known message stands before the end of the last page, that page has ended between two
+			// copies of it. If all do, the message at the end was delivered late.
+			if k := slices.Index(firm[end:], true); k >= 0 && after.Before(next[end+k+1]) && next[end+k+1] != Highest {
+				to = next[end+k+1]
+			}
+		}
 		right := !begins || !apart && after.Before(to) // page[i] comes right after that place
 		slack := lag
 		if to == Highest {

@@ -92,6 +92,14 @@ func TestOrder_FiledTwice(t *testing.T) {
 	t.Run("the page begins with it", func(t *testing.T) {
 		expect(t, review(delivered(one, two, five), twice, three, four, two, five), "1", "2", "3", "4", "5")
 	})
+	t.Run("a page ends between the two", func(t *testing.T) {
+		s := delivered(one, two, five).With(ArchivePage{Conv: grace, Apart: true, Messages: []Message{one, twice, three}})
+		expect(t, s.With(ArchivePage{Conv: grace, After: three.ArchiveID, Messages: []Message{four, two, five}}), "1", "2", "3", "4", "5")
+	})
+	t.Run("a page ends at one that came late, which stays behind", func(t *testing.T) {
+		s := delivered(one, five, two).With(ArchivePage{Conv: grace, Apart: true, Messages: []Message{one, two}})
+		expect(t, s.With(ArchivePage{Conv: grace, After: two.ArchiveID, Messages: []Message{in("4", at+time.Millisecond), five}}), "1", "4", "5", "2")
+	})
 	t.Run("what is known between the two counts more", func(t *testing.T) {
 		expect(t, review(delivered(one, four, two, five), one, twice, three, four, two, five), "1", "3", "4", "2", "5")
 	})
