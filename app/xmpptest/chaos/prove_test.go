@@ -552,14 +552,19 @@ func (q *pair) compare(i int) {
 	}
 }
 
-// search prints what somebody's archive has around each message that somebody has not, and how
-// far the archive was read.
+// search prints what somebody's archive has around each message that somebody has not, how
+// far the archive was read, and what who wrote it knows of it.
 func (q *pair) search(i int) {
 	q.t.Helper()
 	p, other := q.people[i], q.people[1-i].account
 	disk := map[string]bool{}
 	for _, r := range p.stored(other, 1_000_000) {
 		disk[r.Body] = true
+	}
+	for _, r := range q.people[1-i].stored(p.account, 1_000_000) {
+		if r.Mine && !disk[r.Body] {
+			q.t.Logf("%s: has %.60q as %q with archive id %q, at %s", other, r.Body, r.Delivery, r.ArchiveID, time.UnixMicro(r.At).UTC().Format(time.RFC3339Nano))
+		}
 	}
 	archive := q.anew(i)
 	for k, m := range archive {
