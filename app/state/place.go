@@ -21,7 +21,9 @@ func (t Timeline) append(m Message) Timeline {
 // insert adds a page of the archive: all messages of the archive from the first on it to the last. The
 // order of the page counts: a new message gets a place between the known messages that are before and
 // after it on the page, as near to its time as they allow. Messages of ours do not count for this: they
-// got their place when they were written, before an archive had them.
+// got their place when they were written, before an archive had them. Of a message that the archive has twice, the first
+// copy counts if nothing known is between the two: ejabberd files a message of a dead session again, before the place
+// at which it was delivered, and behind that copy those that were not delivered.
 //
 // after and before are the places of the messages that the archive has before the page and after it,
 // zero if unknown. With apart there may be more between after and the page. final is the connection over which
@@ -39,7 +41,7 @@ func (t Timeline) insert(page []Message, after, before Key, older, apart bool, f
 	}
 	for i, right := len(page)-1, -1; i >= 0; i-- {
 		if !firm[i] && right >= 0 && known[i] != nil && known[i].Key == known[right].Key {
-			firm[i], firm[right] = true, false // the archive has it twice, and what is between the two comes after the first
+			firm[i], firm[right] = true, false
 		}
 		if firm[i] {
 			right = i

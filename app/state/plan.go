@@ -122,7 +122,7 @@ func (p *Plan) Gap() string { return p.gap }
 
 // Next returns which page to ask for. It returns false when the plan is done.
 func (p *Plan) Next(s *State) (Ask, bool) {
-	p.floored = p.pruned(s)
+	p.floored = p.lastPrune(s)
 	for {
 		cover := s.Coverage(p.Part)
 		ranges := cover.Ranges
@@ -191,7 +191,7 @@ func (p *Plan) Learn(s *State, k Ask, page Page) (_ []Event, whole bool) {
 			return p.deliver(s, page, true, false), false
 		}
 	}
-	if p.pruned(s) != p.floored {
+	if p.lastPrune(s) != p.floored {
 		return p.anew(s, page), true
 	}
 	none := page.Unknown || len(page.Results) == 0
@@ -245,8 +245,8 @@ func (p *Plan) Learn(s *State, k Ask, page Page) (_ []Event, whole bool) {
 	return p.over(s, page), true
 }
 
-// pruned returns Chat.Floored of the conversation whose coverage a prune (Forgotten) takes away from the plan.
-func (p *Plan) pruned(s *State) uint64 {
+// lastPrune returns Chat.Floored of the conversation whose coverage a prune (Forgotten) takes away from the plan.
+func (p *Plan) lastPrune(s *State) uint64 {
 	id := p.conv
 	if id == "" {
 		id = Groupchat.With(p.Part.Archive)

@@ -16,7 +16,7 @@ import (
 )
 
 // deliveries are the messages on a stream, over all its sockets, that the client has not
-// yet acknowledged (XEP-0198 §4). In came is all that has come, for the lines of a red run.
+// yet acknowledged (XEP-0198 §4). The lines of a red run are made from came, which has all that has come.
 type deliveries struct {
 	mu     sync.Mutex
 	n      int // stanzas on the stream

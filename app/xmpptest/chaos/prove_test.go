@@ -563,7 +563,7 @@ func (q *pair) search(i int) {
 	}
 	for _, r := range q.people[1-i].stored(p.account, 1_000_000) {
 		if r.Mine && !disk[r.Body] {
-			q.t.Logf("%s: has %.60q as %q with archive id %q, at %s", other, r.Body, r.Delivery, r.ArchiveID, time.UnixMicro(r.At).UTC().Format(time.RFC3339Nano))
+			q.t.Logf("%s: has %.60q as %q (%s) with archive id %q, at %s", other, r.Body, r.Delivery, r.Problem, r.ArchiveID, time.UnixMicro(r.At).UTC().Format(time.RFC3339Nano))
 		}
 	}
 	archive := q.anew(i)
