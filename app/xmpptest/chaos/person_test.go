@@ -50,7 +50,8 @@ type person struct {
 	seen bool // SCRAM was used
 
 	*tab
-	typed   []string // the last things written
+	typed   []string       // the last things written
+	again   map[string]int // how often they have sent a message again by hand, by id
 	reloads int
 }
 
@@ -310,10 +311,19 @@ func (tb *tab) Knows(context.Context, jid.JID) bool           { return true }
 func (tb *tab) SignOut(context.Context, jid.JID)              {}
 func (tb *tab) SignedOut(context.Context, jid.JID) bool       { return false }
 
-// mortal is a store that a killed page no longer writes to.
+// mortal is a store that a killed page no longer leads, or writes to.
 type mortal struct {
 	store.Store
 	tab *tab
+}
+
+func (m mortal) Lead(ctx context.Context) error {
+	m.tab.mu.Lock()
+	defer m.tab.mu.Unlock()
+	if m.tab.dead {
+		return nil // the page is gone; its loop, which ends a moment later, only thinks that it leads
+	}
+	return m.Store.Lead(ctx)
 }
 
 func (m mortal) Commit(ctx context.Context, b *store.Batch) error {
