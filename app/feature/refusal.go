@@ -60,6 +60,11 @@ func Bounced(st *Stanza) string {
 	return "It could not be delivered."
 }
 
+// Outside reports whether a room has sent a message of ours back because we are not in it (XEP-0045 §7.4).
+func Outside(st *Stanza) bool {
+	return st.Conv.Kind() == state.Groupchat && framing.ReadStanzaError(st.Element).Condition == "not-acceptable"
+}
+
 // Parted is the sentence for a message to an occupant who is no longer in the room.
 const Parted = "Not sent: nobody in the room has this nickname now."
 

@@ -100,6 +100,18 @@ func (ev RoomInside) apply(s *State) {
 	})
 }
 
+// RoomDoubted: a room has not sent a message of ours back. Its archive is read again, and until then nothing more is
+// sent to it, so that our messages stay in order. RoomInside follows.
+type RoomDoubted struct{ Room jid.JID }
+
+func (ev RoomDoubted) apply(s *State) {
+	s.changeRoom(ev.Room, func(r *Room) {
+		if r.Step == Inside {
+			r.Step = Arriving
+		}
+	})
+}
+
 // RoomClosed: we are not in a room any more, or could not enter it. Problem is nil if nothing went wrong.
 type RoomClosed struct {
 	Room    jid.JID

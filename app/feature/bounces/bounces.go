@@ -16,9 +16,9 @@ func New() *feature.Feature {
 }
 
 // bounced handles an error for a message of ours, from its addressee. A text in the error is never
-// shown as a message.
+// shown as a message. If a room says that we are not in it, package chat decides what becomes of the message.
 func bounced(c feature.Client, st *feature.Stanza) {
-	if st.ID == "" || st.By.Mine || st.Source != feature.Live {
+	if st.ID == "" || st.By.Mine || st.Source != feature.Live || feature.Outside(st) {
 		return
 	}
 	c.Emit(st.Says(state.Bounced, c.State().Account(), st.ID, feature.Bounced(st)))

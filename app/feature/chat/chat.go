@@ -31,12 +31,13 @@ const longSubject = 500
 
 // New returns the feature.
 func New() *feature.Feature {
-	r := &reflections{waits: map[string]func(){}}
+	r := &reflections{waits: map[string]func(){}, again: map[string]string{}}
 	return &feature.Feature{
 		Name:  "chat (RFC 6121, XEP-0045), message styling (XEP-0393)",
 		Disco: []string{nsStyling},
 		Messages: map[framing.Name]feature.Handler{
 			{Space: framing.NSClient, Local: "message"}: r.receive,
+			{Space: framing.NSClient, Local: "error"}:   r.refused,
 		},
 		Start: func(feature.Client) { r.forget() },
 		Acknowledged: func(c feature.Client, st *framing.Element) {
@@ -47,16 +48,19 @@ func New() *feature.Feature {
 			markDelivery(c, st, state.Acked, "")
 		},
 		Observe: func(c feature.Client, ev state.Event) {
-			if ev, ok := ev.(state.RoomInside); ok {
-				sendWaiting(c, state.Groupchat.With(ev.Room))
+			switch ev := ev.(type) {
+			case state.RoomEntered:
+				r.revisit(c, ev.Room)
+			case state.RoomInside:
+				r.sendWaiting(c, state.Groupchat.With(ev.Room))
 				for _, conv := range c.State().Privates(ev.Room) {
-					sendWaiting(c, conv)
+					r.sendWaiting(c, conv)
 				}
 			}
 		},
 		Lost:  onLost,
 		Retry: needsResend,
-		Do:    do,
+		Do:    r.do,
 	}
 }
 
@@ -140,14 +144,14 @@ func nick(by state.Author) string {
 	return strings.ToValidUTF8(strings.Clone(by.Nick[:min(len(by.Nick), longestNick)]), "")
 }
 
-func do(c feature.Client, in state.Intent) bool {
+func (r *reflections) do(c feature.Client, in state.Intent) bool {
 	switch in := in.(type) {
 	case state.StartChat, state.ReadChat, state.KeepDraft, state.KeepAim, state.DeleteMessage, state.LetBe:
 		feature.Emit(c, state.Shown(in, c.State()))
 	case state.SendMessage:
 		write(c, in)
 	case state.RetryMessage:
-		retry(c, in)
+		r.retry(c, in)
 	default:
 		return false
 	}
@@ -208,12 +212,13 @@ func send(c feature.Client, st *framing.Element) {
 
 // retry sends a failed message again with the same id, so that a copy can be recognised if
 // the first one has arrived.
-func retry(c feature.Client, in state.RetryMessage) {
+func (r *reflections) retry(c feature.Client, in state.RetryMessage) {
 	events := state.Shown(in, c.State())
 	if len(events) == 0 {
 		return
 	}
 	feature.Emit(c, events)
+	delete(r.again, in.ID)
 	if waits(c, in.Conv) {
 		return
 	}

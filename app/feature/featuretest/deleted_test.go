@@ -46,7 +46,7 @@ func TestADeletedFeatureLeavesAClientThatWorks(t *testing.T) {
 					features = func() []*feature.Feature { return slices.Delete(client.All(), deleted, deleted+1) }
 				}
 				var unknown atomic.Int32
-				s := newStage(t, features, func(format string, args ...any) {
+				s := newStage(t, false, features, func(format string, args ...any) {
 					if deleted >= 0 && strings.HasPrefix(format, "no feature knows") {
 						unknown.Add(1) // only the deleted feature knows it
 						return
@@ -84,7 +84,7 @@ func (s *stage) goThrough(t *testing.T, story *txtar.Archive) {
 				}
 			}
 		}
-		if name == "restart" {
+		if name == "restart" || name == "resume" {
 			s.restart()
 		}
 		s.settle()

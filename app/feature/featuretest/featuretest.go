@@ -3,12 +3,14 @@
 //
 //	-- recv --     stanzas from the server, one on each line
 //	-- archive id1 -- the answer to the archive query id1, in the short form of archive.go
+//	-- acked --    the server has all that the client has sent (XEP-0198)
 //	-- do --       intents, one on each line: SendMessage {"Conv":"grace@localhost","Body":"hi"}
 //	-- wait --     a time that passes: 60s
 //	-- sent --     the stanzas that the client has sent since the last step sent or asked
 //	-- asked --    the same, with archive queries in short form
 //	-- events --   the events since the last step events
 //	-- restart --  the connection is lost, and a minute later there is a new stream
+//	-- resume --   the connection is lost, and a minute later the stream goes on
 //	-- timeline -- the conversation with grace, or the one that is named: each line is a message as it is now,
 //	               or … for a gap
 //
@@ -27,6 +29,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +69,8 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 		t.Fatal(err)
 	}
 	story := txtar.Parse(raw)
-	s := newStage(t, func() (all []*feature.Feature) {
+	resumable := slices.ContainsFunc(story.Files, func(step txtar.File) bool { return step.Name == "resume" })
+	s := newStage(t, resumable, func() (all []*feature.Feature) {
 		for _, f := range makers {
 			all = append(all, f())
 		}
@@ -87,6 +91,11 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 			for _, line := range lines(step.Data) {
 				s.recv(longAnswer(t, of, line))
 			}
+			s.settle()
+		case "acked":
+			judged = false
+			s.settle()
+			s.recv(fmt.Sprintf(`<a xmlns="urn:xmpp:sm:3" h="%d"/>`, s.read))
 			s.settle()
 		case "do":
 			judged = false
@@ -113,6 +122,12 @@ func play(t *testing.T, path string, makers []func() *feature.Feature) {
 		case "restart":
 			judged = false
 			s.restart()
+		case "resume":
+			judged = false
+			s.settle()
+			s.resumes = true
+			s.restart()
+			s.resumes = false
 		case "timeline":
 			s.settle()
 			got = s.timeline(state.ConvID(cmp.Or(of, "grace@localhost")))
@@ -151,15 +166,18 @@ type stage struct {
 	clock  *clock
 	did    chan struct{} // gets a value when an intent has been carried out
 	settl  int
-	leave  func() // ends the client
+	read   int // stanzas of this stream
+	// resumable is whether the stream can be resumed, and resumes whether the next connection does so.
+	resumable, resumes bool
+	leave              func() // ends the client
 
 	mu     sync.Mutex
 	events []state.Event
 	sent   []string
 }
 
-func newStage(t *testing.T, features func() []*feature.Feature, log func(format string, args ...any)) *stage {
-	s := &stage{t: t, clock: &clock{now: Noon}, did: make(chan struct{}, 1)}
+func newStage(t *testing.T, resumable bool, features func() []*feature.Feature, log func(format string, args ...any)) *stage {
+	s := &stage{t: t, resumable: resumable, clock: &clock{now: Noon}, did: make(chan struct{}, 1)}
 	recorder := &feature.Feature{
 		Name:    "recorder",
 		Observe: s.record,
@@ -206,14 +224,22 @@ func newStage(t *testing.T, features func() []*feature.Feature, log func(format 
 func (s *stage) Connect(context.Context, connect.Request) (*connect.Session, error) {
 	ours, theirs := framing.Pipe()
 	s.server = theirs
-	enabled := framing.New("urn:xmpp:sm:3", "enabled")
-	return &connect.Session{
+	session := &connect.Session{
 		Conn:     framing.NewConn(ours, framing.ConnOptions{}),
 		JID:      "ada@localhost/tab",
-		Features: framing.New(framing.NSStream, "features"),
 		Endpoint: "ws://localhost/ws",
-		SM:       enabled,
-	}, nil
+	}
+	if s.resumes {
+		session.Resumed, session.ResumedH = true, uint32(s.read)
+		return session, nil
+	}
+	s.read = 0
+	session.Features = framing.New(framing.NSStream, "features")
+	session.SM = framing.New("urn:xmpp:sm:3", "enabled")
+	if s.resumable {
+		session.SM.Set("id", "stage").Set("resume", "true")
+	}
+	return session, nil
 }
 
 // restart ends the stream and waits for the next one, and for what the features do then.
@@ -349,7 +375,12 @@ func (s *stage) settle() {
 		if err != nil {
 			s.t.Fatalf("the client sent %s: %v", doc, err)
 		}
+		if el.Name.Space == framing.NSClient {
+			s.read++
+		}
 		switch {
+		case s.resumable && el.Is("urn:xmpp:sm:3", "r"): // without an answer a resumed stream would be lost again
+			s.recv(fmt.Sprintf(`<a xmlns="urn:xmpp:sm:3" h="%d"/>`, s.read))
 		case el.Attr("id") == id:
 			return
 		case el.Name.Space == framing.NSClient: // Stream Management is not the features' business

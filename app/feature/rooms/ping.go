@@ -73,7 +73,7 @@ func (r *rooms) ping(c feature.Client, room jid.JID) {
 
 // bounced asks a room that has sent a message back whether we are still in it.
 func (r *rooms) bounced(c feature.Client, st *feature.Stanza) {
-	if st.Conv.Kind() == state.Groupchat && framing.ReadStanzaError(st.Element).Condition == "not-acceptable" {
+	if feature.Outside(st) {
 		r.ping(c, st.Conv.JID())
 	}
 }

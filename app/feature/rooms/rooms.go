@@ -72,6 +72,10 @@ func New() *feature.Feature {
 				r.returnTo(c, ev.Room)
 			case state.RoomLeft:
 				r.leave(c, ev.Room)
+			case state.RoomDoubted:
+				if v := r.visits[ev.Room]; v != nil {
+					r.arrives(c, ev.Room, v)
+				}
 			case state.RoomMade:
 				r.describe(c, ev.Room, func(error) {})
 			}
@@ -368,7 +372,6 @@ func (v *visit) leaves(room *state.Room, nick string) {
 
 // entered notes that we are in the room.
 func (r *rooms) entered(c feature.Client, room *state.Room, v *visit, self state.Occupant, codes []string) {
-	v.stop()
 	v.nick, v.tries, v.first = self.Nick, 0, false
 	came := v.came
 	v.came, v.former = nil, nil
@@ -376,7 +379,14 @@ func (r *rooms) entered(c feature.Client, room *state.Room, v *visit, self state
 		came[i].Tenure = v.tenure(c, room, &came[i], nil)
 	}
 	c.Emit(state.RoomEntered{Room: room.JID, Nick: self.Nick, Self: self.ID, Occupants: came, Made: slices.Contains(codes, "201")})
-	v.stop = c.After(patience, func() { inside(c, room.JID) }) // some rooms have no subject
+	r.arrives(c, room.JID, v)
+}
+
+// arrives waits for the messages from before, but not for ever: some rooms have no subject, and some archives do not
+// answer.
+func (r *rooms) arrives(c feature.Client, room jid.JID, v *visit) {
+	v.stop()
+	v.stop = c.After(patience, func() { inside(c, room) })
 }
 
 // gone handles an occupant who leaves or changes their nick, or that we do, or that the room has removed us.
