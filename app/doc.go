@@ -12,9 +12,9 @@
 //	  steps/            counts the work on what strangers wrote, for tests that bound it
 //	  state/            the shared language: State, Event, Intent, Row; pure functions;
 //	                    plan.go plans how an archive is read: catchup.go what is new, fill.go a gap,
-//	                    review.go what is filed late; place.go gives the messages their places in
-//	                    timeline.go; coverage.go knows which parts of an archive are in the store,
-//	                    span.go which messages of a conversation are in memory
+//	                    review.go what is filed late, or was lost with a resume; place.go gives the
+//	                    messages their places in timeline.go; coverage.go knows which parts of an
+//	                    archive are in the store, span.go which messages of a conversation are in memory
 //	    tree/           ordered maps that never change, and the differences between two of them
 //	  connect/          from an address to a bound stream: discover, dial, redirect, negotiate
 //	    discover/       from a domain to WebSocket endpoints (host-meta)

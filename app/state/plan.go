@@ -88,6 +88,8 @@ type Plan struct {
 	// then that are not settled.
 	sure bool
 	tail []Edge
+	// aside is true for a review that begins somewhere after what is settled, so that it does not settle more.
+	aside bool
 	// tails and heads are the archive ids between which a page stands in each conversation: of the
 	// last message before the gap, and of the first after it.
 	tails, heads map[ConvID]string
@@ -146,7 +148,7 @@ func (p *Plan) Next(s *State) (Ask, bool) {
 			if p.from != ranges.end().ID {
 				return Ask{After: p.from, Start: p.since, Max: PageSize}, true
 			}
-			p.step, p.sure, p.news, p.pages = forward, true, 0, 0
+			p.step, p.sure, p.news, p.pages = forward, !p.aside, 0, 0
 			p.seen, p.ends = map[string]bool{}, map[ConvID]string{}
 		case closing:
 			if len(ranges) < 2 || p.brief {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -25,12 +26,28 @@ func NewReview(s *State, part Part) *Plan {
 	return p
 }
 
+// NewLookBack plans to read once more what a room's archive has after the message with the id from, which was the newest
+// when a connection was lost; "" if it had none. It returns nil in the cases of NewReview.
+//
+// A server may lose messages although the stream was resumed. ejabberd 24 does if a socket dies while it writes
+// to it: it hands the session to the new socket 15 seconds later, and without what rooms have sent meanwhile.
+func NewLookBack(s *State, part Part, from string) *Plan {
+	p := NewReview(s, part)
+	if p != nil {
+		p.from, p.since, p.aside = cmp.Or(from, s.Coverage(part).Ranges.end().ID), time.Time{}, true
+	}
+	return p
+}
+
 // over learns from a page of a review.
 func (p *Plan) over(s *State, page Page) []Event {
 	ranges := s.Coverage(p.Part).Ranges
 	last := ranges.end()
 	none := page.Unknown || len(page.Results) == 0
 	switch by := s.Coverage(p.Part).Settled.At; {
+	case none && p.aside:
+		p.step = done
+		return nil
 	case none && p.from != "" && !by.IsZero():
 		p.from, p.since = "", by.Add(-overlap) // the archive has forgotten that message
 		return nil
@@ -59,7 +76,11 @@ func (p *Plan) over(s *State, page Page) []Event {
 	if p.from == end && p.from != last.ID && page.Complete {
 		p.step = done // it has forgotten the end of the range
 	}
-	return append(p.deliver(s, page, false, true), p.settle(page.Results[:n])...)
+	events := p.deliver(s, page, false, true)
+	if !p.aside {
+		events = append(events, p.settle(page.Results[:n])...)
+	}
+	return events
 }
 
 // outsideGaps returns these messages without those that are, or may be, in a gap of their conversation. Before the

@@ -33,6 +33,8 @@ func (a *archive) feature() *feature.Feature {
 		},
 		Start: func(c feature.Client) {
 			a.rooms, a.reading = nil, map[jid.JID]bool{}
+			a.back()
+			clear(a.newest) // all rooms are entered again
 			if sought := c.State().Sought; sought != nil && sought.Loading {
 				c.Emit(state.SoughtChanged{}) // the last leader had begun to look, and is gone
 			}
@@ -41,15 +43,20 @@ func (a *archive) feature() *feature.Feature {
 			}
 			a.catchUp(c, state.Part{Archive: c.State().Account()})
 		},
-		Do: a.do,
+		Resumed: func(c feature.Client, _ bool) { a.soonLookBack(c) },
+		Do:      a.do,
 		Observe: func(c feature.Client, ev state.Event) {
 			switch ev := ev.(type) {
 			case state.ConnectionChanged:
 				a.wait()
 				if ev.Connection.Phase == state.Online {
 					a.review(c)
+				} else {
+					a.note(c)
 				}
 			case state.RoomEntered:
+				a.enter(c, ev.Room)
+			case state.RoomDoubted:
 				a.enter(c, ev.Room)
 			case state.RoomDescribed:
 				if len(c.State().Coverage(state.Part{Archive: ev.Room}).Ranges) == 0 {
@@ -68,13 +75,18 @@ type archive struct {
 	wait    func()               // stops the timer of again
 	busy    bool                 // a catch-up with our own archive is under way
 	retry   func()               // stops the timer of its next try
+	// newest has the rooms to look back to (see lookBack), with the archive id of the newest message there when the
+	// connection was lost.
+	newest map[jid.JID]string
+	back   func() // stops the timer of lookBack
 
 	seeking state.Seek         // the place that the person looks for
 	showing state.ReadOriginal // the message whose XML the person wants to see
 }
 
 func newArchive() *archive {
-	return &archive{open: map[string]*query{}, last: map[jid.JID]*reading{}, reading: map[jid.JID]bool{}, wait: func() {}, retry: func() {}}
+	return &archive{open: map[string]*query{}, last: map[jid.JID]*reading{}, reading: map[jid.JID]bool{}, wait: func() {}, retry: func() {},
+		newest: map[jid.JID]string{}, back: func() {}}
 }
 
 // mostPages is how many pages of a gap LoadMissing loads at most.

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -171,4 +172,54 @@ func (a *archive) again(c feature.Client, nth, failed int) {
 		}
 	}
 	r.next()
+}
+
+// note notes what is the newest message of each room that we are in, when a connection is lost.
+func (a *archive) note(c feature.Client) {
+	for room := range c.State().Rooms {
+		if _, noted := a.newest[room.JID]; noted || room.Step != state.Inside || !room.Archive {
+			continue
+		}
+		a.newest[room.JID] = ""
+		if chat := c.State().Chat(state.Groupchat.With(room.JID)); chat != nil {
+			for _, m := range slices.Backward(chat.Timeline.Newest(state.PageSize)) {
+				if m.ArchiveID != "" {
+					a.newest[room.JID] = m.ArchiveID
+					break
+				}
+			}
+		}
+	}
+}
+
+// soonLookBack sets the timer of lookBack, after a resume. If another connection is lost before it is over, it begins
+// later, and from the same messages.
+func (a *archive) soonLookBack(c feature.Client) {
+	a.back()
+	a.back = c.After(reviews[0], func() { a.lookBack(c) })
+}
+
+// lookBack reads what came to rooms since the connection was lost, one room after the other (see state.NewLookBack).
+func (a *archive) lookBack(c feature.Client) {
+	for _, room := range slices.Sorted(maps.Keys(a.newest)) {
+		part := state.Part{Archive: room}
+		now, plan := c.State().Room(room), state.NewLookBack(c.State(), part, a.newest[room])
+		switch {
+		case now == nil || now.Step != state.Inside || a.reading[room] || plan == nil: // a catch-up reads it
+			delete(a.newest, room)
+			continue
+		case c.State().Coverage(part).Fill.Loading:
+			a.soonLookBack(c)
+			return
+		}
+		r := &reading{a: a, c: c, plan: plan, quiet: true, counts: func() bool { return true }}
+		r.over = func(err error) {
+			if !errors.Is(err, stream.ErrDisconnected) {
+				delete(a.newest, room)
+				a.lookBack(c)
+			}
+		}
+		r.next()
+		return
+	}
 }
