@@ -305,6 +305,14 @@ func live(t *testing.T, seed uint64, sessions int) {
 			if p := NewReview(m.s, Part{Archive: ada}); p != nil {
 				m.carry(t, p, false)
 			}
+		case 4: // a stream was resumed
+			from := []string{"", "unknown", m.newest[mia]}[m.random.IntN(3)]
+			if n := len(m.filed); n > 0 && m.random.IntN(2) == 0 {
+				from = m.filed[m.random.IntN(n)].ArchiveID
+			}
+			if p := NewLookBack(m.s, Part{Archive: ada}, from); p != nil {
+				m.carry(t, p, false)
+			}
 		}
 		m.check(t)
 		m.come(m.random.IntN(30))
@@ -385,6 +393,44 @@ func TestReview_OfVeryMany(t *testing.T) {
 	}
 	if lost := m.missing(); lost != nil {
 		t.Errorf("not found: %q", lost)
+	}
+}
+
+// After a resume, all that a server has lost meanwhile is found, on as many pages as it takes. What is settled stays as it
+// is: nobody has looked before that.
+func TestLookBack(t *testing.T) {
+	for _, n := range []int{0, 1, 49, 50, 51, 300} {
+		m := newMam(1)
+		come := func(n int) {
+			for range n {
+				m.next++
+				id := fmt.Sprintf("a%06d", m.next)
+				m.now = m.now.Add(time.Second)
+				m.filed = append(m.filed, Message{ID: "a message, " + id, ArchiveID: id, Author: mia, At: m.now, Body: id})
+			}
+		}
+		come(20)
+		if !m.catchUp(t, true) {
+			t.Fatal("the archive cannot be read")
+		}
+		before := m.filed[19].ArchiveID
+		come(n)
+		m.deliver(m.filed[len(m.filed)-1]) // the others are lost
+		settled := m.s.Coverage(Part{Archive: ada}).Settled
+		if lost := m.missing(); len(lost) != max(0, n-1) {
+			t.Fatalf("%d of %d are missing", len(lost), n)
+		}
+		m.asks = 0
+		if !m.carry(t, NewLookBack(m.s, Part{Archive: ada}, before), true) || m.missing() != nil {
+			t.Errorf("of %d messages these are not found: %q", n, m.missing())
+		}
+		if n == 0 && m.asks != 1 {
+			t.Errorf("nothing was lost, and it asks for %d pages", m.asks)
+		}
+		if now := m.s.Coverage(Part{Archive: ada}).Settled; now != settled {
+			t.Errorf("%d messages: %v is settled, and was %v", n, now, settled)
+		}
+		m.check(t)
 	}
 }
 

@@ -6,8 +6,9 @@
 // archive is read first, and only messages that it does not have are retried, with the same
 // id and their original time.
 //
-// In a room a message is on the server when the room has sent it back to us. A message that is written while we are
-// not in the room waits until we are, and until the messages from before have arrived.
+// In a room a message is on the server when the room has sent it back to us. If it does not come back, the archive of
+// the room is read, and the message is sent once more if it is not there (see reflections). A message that is written
+// while we are not in the room waits until we are, and until the messages from before have arrived.
 package chat
 
 import (
