@@ -44,9 +44,8 @@
 //     is missing when the client has looked for what is filed late. It is printed only when
 //     it happens, and does not fail the test. ejabberd loses what is on its way to a session
 //     while another takes its place
-//   - sent again by hand: their author was shown that they had failed, and why, and sent them again, as somebody
-//     does who sees it: three times at most, and only what is among the newest 100. It is printed only when it
-//     happens
+//   - sent again by hand: when everything had come to rest, their author was shown that they had failed, and why, and
+//     sent them once more. It is printed only when it happens
 //   - damaged: there, but not as it was written, or under another name; it is printed
 //     only when it happens
 //

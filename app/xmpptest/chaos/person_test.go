@@ -50,8 +50,7 @@ type person struct {
 	seen bool // SCRAM was used
 
 	*tab
-	typed   []string       // the last things written
-	again   map[string]int // how often they have sent a message again by hand, by id
+	typed   []string // the last things written
 	reloads int
 }
 

@@ -139,7 +139,7 @@ func meet(t testing.TB, where *place, change ...func(*person)) *pair {
 		service.Host = proxy.Address()
 		p := &person{
 			t: t, account: where.account(t), service: service.String(), proxy: proxy, changed: changed,
-			ledger: q.ledger, clock: stream.RealClock, again: map[string]int{}, agent: fmt.Sprintf("00000000-0000-4000-8000-%012x", i+1),
+			ledger: q.ledger, clock: stream.RealClock, agent: fmt.Sprintf("00000000-0000-4000-8000-%012x", i+1),
 		}
 		for _, f := range change {
 			f(p)
@@ -230,7 +230,6 @@ func (q *pair) talk(n, drops, reloads int, during func(i int)) {
 		me, other := q.people[i%2], q.people[(i+1)%2]
 		// A server may have lost them all: what is written next shows it.
 		wait(q.people, func() bool {
-			q.sendAgain(me, other.account)
 			return q.ledger.Written(me.account, other.account)-q.sees(other, me.account, other.account, me.account) <= ahead
 		})
 		me.write(q.ledger, other.account)
@@ -258,17 +257,6 @@ func (q *pair) talk(n, drops, reloads int, during func(i int)) {
 	}
 }
 
-// sendAgain has somebody send again, by hand and three times at most, what they see has failed.
-func (q *pair) sendAgain(p *person, to jid.JID) {
-	for _, m := range p.shown(to, 100) {
-		if m.Delivery == state.Failed && p.again[m.ID] < 3 {
-			p.again[m.ID]++
-			q.asked[m.Problem]++
-			p.Do(state.RetryMessage{Conv: p.conv(to), ID: m.ID})
-		}
-	}
-}
-
 // late is when the client should have found what the server has filed late.
 func (q *pair) late() time.Time {
 	if q.place.ejabberd() {
@@ -281,13 +269,18 @@ func (q *pair) late() time.Time {
 // the test; that something has not come is for the verdict.
 func (q *pair) rest() {
 	q.calm = time.Now()
+	again := map[string]bool{}
 	sent := func() bool {
 		quiet := true
 		for i, p := range q.people {
 			other := q.people[1-i].account
 			quiet = quiet && here(p)
-			q.sendAgain(p, other)
 			for _, m := range p.shown(other, 1000) {
+				if m.Delivery == state.Failed && !again[m.ID] {
+					again[m.ID] = true
+					q.asked[m.Problem]++
+					p.Do(state.RetryMessage{Conv: p.conv(other), ID: m.ID})
+				}
 				quiet = quiet && (!m.Mine || m.Delivery == state.OnServer || m.Delivery == state.Delivered)
 			}
 		}
