@@ -301,7 +301,7 @@ func (l *loop) startNewStream() (lost []*framing.Element) {
 		switch {
 		case en.request == nil && en.st.Name.Local == "iq": // an answer that nobody waits for
 		case en.st.Attr("type") == "groupchat":
-			lost = append(lost, en.st)
+			lost, l.undecided = append(lost, en.st), true
 		default:
 			l.queue = append(l.queue, en)
 		}

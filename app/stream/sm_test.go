@@ -327,6 +327,25 @@ func TestM08_ResumeFails(t *testing.T) {
 	}
 }
 
+// M09, J07: a message to a room that was never written is in doubt like those that were, so a later one does not leave
+// before it.
+func TestM09_LaterMessagesWaitForOnesToRooms(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, w *world) {
+		room := func(id string) *framing.Element { return message(id).Set("type", "groupchat") }
+		sv := w.managed()
+		sv.cut()
+		w.sendAll(room("room1"))
+		w.pass(10 * time.Second)
+		w.forget()
+		sv = w.next().succeed(func(s *connect.Session) { s.Features = parse(t, featuresSM) })
+		w.happened("online", "unsent room1")
+		w.sendAll(room("room2"))
+		sv.got(enable)
+		w.decide(1, room("room1"))
+		sv.got(room("room1").String(), room("room2").String())
+	})
+}
+
 // Stanzas that the lost socket had not delivered come before the server's first count.
 func TestM07_Redelivered(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, w *world) {
