@@ -95,6 +95,7 @@ func (s *stage) goThrough(t *testing.T, story *txtar.Archive) {
 func (s *stage) talks(t *testing.T, where string) {
 	t.Helper()
 	s.answerAll()
+	s.wait("10s") // without an archive, that is how long it takes to decide about what the story has left in doubt
 	s.takeSent()
 	const last = "you@localhost"
 	s.recv(`<message xmlns="jabber:client" from="you@localhost/phone" type="chat" id="still there"><body>still there?</body></message>`)
