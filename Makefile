@@ -48,7 +48,7 @@ test:
 
 # -short leaves out what talks to a real server; there is little else in wasm/e2e.
 quick:
-	$(GO) test -short $$($(GO) list ./... | grep -v /wasm/e2e)
+	$(GO) test -short -parallel 8 $$($(GO) list ./... | grep -v /wasm/e2e)
 
 # The frames are those of one gateway; keys of dialback are left out. xmpp-proxy is sought where
 # XMPP_PROXY says, and built with cargo if it is not there (XMPP_PROXY_SOURCE is its source).

@@ -133,6 +133,7 @@ func TestE05_StreamErrors(t *testing.T) {
 }
 
 func TestR_SeeOtherURIInMidSession(t *testing.T) {
+	aside(t)
 	there := xmpptest.NewPeer(t, func(c *xmpptest.PeerConn) {
 		welcomeBack(c)
 		fence(c)

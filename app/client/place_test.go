@@ -118,9 +118,17 @@ const password = "correct horse"
 // server has two tests at a time, so a test may stop it.
 func everywhere(t *testing.T, f func(t *testing.T, p *place)) {
 	t.Helper()
+	aside(t)
 	t.Run("trial", func(t *testing.T) { t.Parallel(); f(t, trialPlace(t)) })
 	for _, kind := range xmpptest.Kinds {
 		t.Run(string(kind), func(t *testing.T) { t.Parallel(); f(t, realPlace(xmpptest.Get(t, kind))) })
+	}
+}
+
+// aside lets a test wait beside the others in -short, where each has a trial server of its own.
+func aside(t *testing.T) {
+	if testing.Short() {
+		t.Parallel()
 	}
 }
 
@@ -141,9 +149,12 @@ func realPlace(s *xmpptest.Server) *place {
 	}
 }
 
+// trials counts the trial servers, so that each has a domain of its own.
+var trials atomic.Int32
+
 // trialPlace runs a trial server in this process, with a host-meta of its own.
 func trialPlace(t testing.TB, change ...func(*trial.Limits)) *place {
-	const domain = "trial.test"
+	domain := fmt.Sprintf("trial%d.test", trials.Add(1))
 	authority := xmpptest.NewAuthority()
 	var running atomic.Pointer[trial.Server]
 	web := httptest.NewUnstartedServer(nil)

@@ -71,6 +71,7 @@ func tail(t *testing.T, what string, got, all []string, least int) {
 // A full device prunes old messages, shows a problem while it is full, and keeps new messages. The pruned
 // messages come back from the archive without a hole.
 func TestSec56_OldMessagesArePruned(t *testing.T) {
+	aside(t)
 	d, ada, grace, all := chatter(t, 620)
 	d.Capacity(620)
 	told := make(chan state.Problem, 100)
@@ -115,6 +116,7 @@ func TestSec56_OldMessagesArePruned(t *testing.T) {
 
 // If somebody scrolls back on a full device, the old messages are pruned again, and can be read once more.
 func TestSec56_OldMessagesArePrunedTwice(t *testing.T) {
+	aside(t)
 	d, ada, grace, all := chatter(t, 620)
 	d.Capacity(620)
 	all = append(all, "one too many")
@@ -147,6 +149,7 @@ func TestSec56_OldMessagesArePrunedTwice(t *testing.T) {
 
 // Messages that were not sent or not read are never pruned.
 func TestSec56_WhatStays(t *testing.T) {
+	aside(t)
 	d, ada, grace, _ := chatter(t, 400)
 	d.network.cut()
 	ada.until("the loss", func(s *state.State) bool { return s.Connection.Phase == state.Waiting })
@@ -196,6 +199,7 @@ func TestSec56_WhatStays(t *testing.T) {
 // A message that was refused is not in the archive. A prune leaves it, and it has its old place between the
 // messages that come back from the archive.
 func TestSec56_WhatFailedStays(t *testing.T) {
+	aside(t)
 	d, ada, grace, all := chatter(t, 400)
 	ada.die()
 	s, err := d.Memory.Open(t.Context(), d.account)
@@ -273,6 +277,7 @@ func TestSec56_WhatFailedStays(t *testing.T) {
 
 // A conversation with more than hugeChat messages is pruned some time after the start.
 func TestAHugeConversationIsCut(t *testing.T) {
+	aside(t)
 	d, ada, grace, all := chatter(t, 300)
 	ada.die()
 	defer client.Huge(250, 100, time.Millisecond)()
@@ -290,6 +295,7 @@ func TestAHugeConversationIsCut(t *testing.T) {
 // If the database is deleted while the page runs, the state is written to a new one. The messages that were
 // only on the disk come from the archive again.
 func TestTheTablesAreTakenAway(t *testing.T) {
+	aside(t)
 	d, ada, grace, all := chatter(t, 150)
 	ada = ada.reload().back()
 	tail(t, "in memory", ada.bodies(grace.account), all, 50)

@@ -81,6 +81,7 @@ func TestSec52_Promise16_SignOutForgets(t *testing.T) {
 // If the tables cannot be deleted, because another tab has them open, and the network does not answer, the
 // next page carries out the sign-out.
 func TestSec52_SignOutIsNotLost(t *testing.T) {
+	aside(t)
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
 	grace := p.person(t).here()

@@ -397,6 +397,7 @@ func TestPromise16_AWill(t *testing.T) {
 // If messages between tabs are lost or come twice, no message of the person is lost or doubled, and the tabs
 // agree.
 func TestPromise16_ABadChannel(t *testing.T) {
+	aside(t)
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
 	grace := p.person(t).here()
@@ -476,6 +477,7 @@ func TestPromise16_SignInBesideALeader(t *testing.T) {
 // A leader that yields may need longer to close its socket than a mirror waits for a leader. It does not take
 // the lead back.
 func TestPromise16_YieldsSlowly(t *testing.T) {
+	aside(t)
 	p := trialPlace(t)
 	d, ada := p.remembering(t)
 	grace := p.person(t).here()
