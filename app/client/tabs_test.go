@@ -169,6 +169,7 @@ func TestPromise16_AMirrorReadsFurtherBack(t *testing.T) {
 			return d, grace, ada, mirror
 		}
 		t.Run("sent again", func(t *testing.T) {
+			aside(t)
 			d, grace, ada, mirror := tabs(t)
 			mirror.Do(state.RetryMessage{Conv: grace.conv(), ID: "long ago"})
 			grace.hears(mirror.person, "long ago")
@@ -179,6 +180,7 @@ func TestPromise16_AMirrorReadsFurtherBack(t *testing.T) {
 			}
 		})
 		t.Run("deleted", func(t *testing.T) {
+			aside(t)
 			d, grace, ada, mirror := tabs(t)
 			mirror.Do(state.DeleteMessage{Conv: grace.conv(), ID: "long ago"})
 			eventually(t, "it is not on the disk", func() bool { return len(d.rows(grace)) == 60 })
