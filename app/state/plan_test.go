@@ -605,22 +605,25 @@ func (l *muc) verify(when string) {
 // be filled.
 func TestPlan_PrunedMeanwhile(t *testing.T) {
 	for asked := range 8 { // which page is on its way
-		for _, fills := range []bool{false, true} {
+		for _, reads := range []string{"what is new", "a gap", "back"} {
 			l := newMuc(t)
 			l.archive(0, 60)
 			l.carry(NewCatchUp(l.s, l.part), func(int) {})
 			plan := NewFill(l.s, l.conv, "", 100)
-			if !fills {
+			if reads != "a gap" {
 				l.fill()
 				l.archive(60, 80)
 				plan = NewCatchUp(l.s, l.part)
+			}
+			if reads == "back" {
+				plan = NewLookBack(l.s, l.part, l.filed[20].ArchiveID)
 			}
 			l.carry(plan, func(i int) {
 				if i == asked {
 					l.prune()
 				}
 			})
-			when := fmt.Sprintf("page %d (fills %v)", asked, fills)
+			when := fmt.Sprintf("page %d (reads %s)", asked, reads)
 			l.verify(when)
 			l.fill()
 			if l.verify(when + ", filled"); l.s.Gaps(l.conv) != nil {
