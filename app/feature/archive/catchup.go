@@ -2,7 +2,6 @@ package archive
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"time"
 
@@ -201,7 +200,7 @@ func (a *archive) soonLookBack(c feature.Client) {
 
 // lookBack reads what came to rooms since the connection was lost, one room after the other (see state.NewLookBack).
 func (a *archive) lookBack(c feature.Client) {
-	for _, room := range slices.Sorted(maps.Keys(a.newest)) {
+	for room := range a.newest {
 		part := state.Part{Archive: room}
 		now, plan := c.State().Room(room), state.NewLookBack(c.State(), part, a.newest[room])
 		switch {
